@@ -1,0 +1,234 @@
+/*
+ * See log.h. Owns where lines go and how loud they are; called by every
+ * process; trusts nothing in a value.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "os/log.h"
+
+enum { LINE_MAX_OCTETS = 2048, VALUE_MAX_OCTETS = 512 };
+
+static struct {
+	const char *name;
+	int foreground;
+	int verbose;
+	uint32_t trace;
+	void (*sink)(void *, const char *);
+	void *sink_arg;
+} state = { .name = "relais", .foreground = 1 };
+
+/* Length of the UTF-8 sequence at s that is safe to print, 0 if none is:
+ * malformed, overlong, a surrogate, or a C1 control. */
+static size_t
+utf8_length(const unsigned char *s)
+{
+	if (s[0] >= 0xc2 && s[0] <= 0xdf && (s[1] & 0xc0) == 0x80)
+		return s[0] == 0xc2 && s[1] < 0xa0 ? 0 : 2;
+	if ((s[0] & 0xf0) == 0xe0 && (s[1] & 0xc0) == 0x80 &&
+	    (s[2] & 0xc0) == 0x80) {
+		if ((s[0] == 0xe0 && s[1] < 0xa0) ||
+		    (s[0] == 0xed && s[1] >= 0xa0))
+			return 0;
+		/* U+2028 to U+202E break or reverse lines for a reader */
+		if (s[0] == 0xe2 && s[1] == 0x80 && s[2] >= 0xa8 &&
+		    s[2] <= 0xae)
+			return 0;
+		return 3;
+	}
+	if (s[0] >= 0xf0 && s[0] <= 0xf4 && (s[1] & 0xc0) == 0x80 &&
+	    (s[2] & 0xc0) == 0x80 && (s[3] & 0xc0) == 0x80)
+		return (s[0] == 0xf0 && s[1] < 0x90) ||
+			(s[0] == 0xf4 && s[1] >= 0x90)
+		    ? 0
+		    : 4;
+	return 0;
+}
+
+static int
+needs_quotes(const char *value)
+{
+	if (*value == '\0')
+		return 1;
+	for (const unsigned char *s = (const unsigned char *)value; *s; s++)
+		if (*s <= ' ' || *s == 0x7f || strchr("\"=|\\", *s) != NULL)
+			return 1;
+	return 0;
+}
+
+char *
+log_quote(char *out, size_t size, const char *value)
+{
+	const unsigned char *s = (const unsigned char *)value;
+	int quoted = needs_quotes(value);
+	size_t n = 0, step;
+
+	/* room for one escape, "...", the closing quote and the NUL */
+	enum { RESERVE = 4 + 3 + 1 + 1 };
+	if (size < RESERVE + 1) {
+		if (size > 0)
+			*out = '\0';
+		return out;
+	}
+	if (quoted)
+		out[n++] = '"';
+	for (; *s != '\0'; s += step) {
+		step = 1;
+		if (n + RESERVE > size) {
+			memcpy(out + n, "...", 3);
+			n += 3;
+			break;
+		}
+		if (*s == '"' || *s == '\\') {
+			out[n++] = '\\';
+			out[n++] = (char)*s;
+		} else if (*s >= ' ' && *s < 0x7f) {
+			out[n++] = (char)*s;
+		} else if (*s >= 0x80 && (step = utf8_length(s)) > 0) {
+			memcpy(out + n, s, step);
+			n += step;
+		} else {
+			step = 1;
+			n += (size_t)snprintf(out + n, 5, "\\x%02x", *s);
+		}
+	}
+	if (quoted)
+		out[n++] = '"';
+	out[n] = '\0';
+	return out;
+}
+
+void
+log_init(const char *name, int foreground)
+{
+	state.name = name;
+	state.foreground = foreground;
+	if (!foreground)
+		openlog(name, LOG_PID | LOG_NDELAY, LOG_MAIL);
+}
+
+void
+log_set_level(int verbose, uint32_t trace)
+{
+	state.verbose = verbose;
+	state.trace = trace;
+}
+
+int
+log_verbose(void)
+{
+	return state.verbose;
+}
+
+void
+log_set_sink(void (*sink)(void *, const char *), void *arg)
+{
+	state.sink = sink;
+	state.sink_arg = arg;
+}
+
+static void
+put_line(int priority, const char *line)
+{
+	char buf[LINE_MAX_OCTETS + 64];
+	int n;
+
+	if (state.foreground) {
+		/* one write a line, or lines of several processes would mix */
+		n = snprintf(buf, sizeof(buf), "%s[%d]: %s\n", state.name,
+		    (int)getpid(), line);
+		if (n > 0 && write(STDERR_FILENO, buf, (size_t)n) == -1)
+			return;
+	} else
+		syslog(priority, "%s", line);
+	if (state.sink != NULL)
+		state.sink(state.sink_arg, line);
+}
+
+static void
+put_text(int priority, const char *word, const char *fmt, va_list ap)
+{
+	char raw[LINE_MAX_OCTETS / 2], line[LINE_MAX_OCTETS];
+	size_t n = 0;
+
+	vsnprintf(raw, sizeof(raw), fmt, ap);
+	n = (size_t)snprintf(line, sizeof(line), "%s%s", word,
+	    *word ? ": " : "");
+	for (const unsigned char *s = (unsigned char *)raw;
+	    *s != '\0' && n + 5 < sizeof(line); s++) {
+		if (*s < ' ' || *s == 0x7f)
+			n += (size_t)snprintf(line + n, 5, "\\x%02x", *s);
+		else
+			line[n++] = (char)*s;
+	}
+	line[n] = '\0';
+	put_line(priority, line);
+}
+
+#define LOG_FUNCTION(name, priority, word, condition)          \
+	void name(const char *fmt, ...)                        \
+	{                                                      \
+		va_list ap;                                    \
+                                                               \
+		if (!(condition))                              \
+			return;                                \
+		va_start(ap, fmt);                             \
+		put_text(priority, word, fmt, ap);             \
+		va_end(ap);                                    \
+	}
+
+LOG_FUNCTION(log_info, LOG_INFO, "info", 1)
+LOG_FUNCTION(log_warn, LOG_WARNING, "warn", 1)
+LOG_FUNCTION(log_error, LOG_ERR, "error", 1)
+LOG_FUNCTION(log_debug, LOG_DEBUG, "debug", state.verbose > 0)
+
+void
+log_trace(enum log_trace mask, const char *fmt, ...)
+{
+	va_list ap;
+
+	if ((state.trace & mask) == 0)
+		return;
+	va_start(ap, fmt);
+	put_text(LOG_DEBUG, "trace", fmt, ap);
+	va_end(ap);
+}
+
+void
+log_fatal(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	put_text(LOG_CRIT, "fatal", fmt, ap);
+	va_end(ap);
+	exit(1);
+}
+
+void
+log_event(uint64_t session, const char *event, ...)
+{
+	char line[LINE_MAX_OCTETS], value[VALUE_MAX_OCTETS];
+	const char *key, *v;
+	va_list ap;
+	size_t n;
+
+	n = (size_t)snprintf(line, sizeof(line), "%016llx %s %s",
+	    (unsigned long long)session, state.name, event);
+	va_start(ap, event);
+	while ((key = va_arg(ap, const char *)) != NULL) {
+		if ((v = va_arg(ap, const char *)) == NULL)
+			continue;
+		log_quote(value, sizeof(value), v);
+		if (n + strlen(key) + strlen(value) + 3 > sizeof(line))
+			break;
+		n += (size_t)snprintf(line + n, sizeof(line) - n, " %s=%s",
+		    key, value);
+	}
+	va_end(ap);
+	put_line(LOG_INFO, line);
+}

@@ -1,0 +1,61 @@
+/*
+ * The log of a process: syslog, or standard error with -d. One event is one
+ * line, `SESSION process event key=value ...`; values that could mislead a
+ * reader or a parser are quoted, and a control character never goes out raw,
+ * so whatever a client sends may be given as a value.
+ *
+ * This is the only mutable global state that a process has.
+ */
+#ifndef OS_LOG_H
+#define OS_LOG_H
+
+#include <stdint.h>
+#include <syslog.h>
+
+/* Bits of the trace mask, set by relaisd -T and smtpctl trace. */
+enum log_trace {
+	TRACE_SMTP = 1 << 0,
+	TRACE_IPC = 1 << 1,
+	TRACE_RULES = 1 << 2,
+	TRACE_QUEUE = 1 << 3,
+	TRACE_MTA = 1 << 4,
+	TRACE_DNS = 1 << 5,
+	TRACE_EXPAND = 1 << 6,
+	TRACE_ALL = 0xff
+};
+
+/* name is kept, not copied. foreground: lines go to standard error. */
+void log_init(const char *name, int foreground);
+void log_set_level(int verbose, uint32_t trace);
+int log_verbose(void);
+/* Every line is also handed to sink (the monitor of smtpctl); NULL ends it. */
+void log_set_sink(void (*sink)(void *, const char *), void *arg);
+
+/* Lines about the process itself. errno is not looked at. */
+void log_info(const char *, ...) __attribute__((format(printf, 1, 2)));
+void log_warn(const char *, ...) __attribute__((format(printf, 1, 2)));
+void log_error(const char *, ...) __attribute__((format(printf, 1, 2)));
+void log_debug(const char *, ...) __attribute__((format(printf, 1, 2)));
+void log_trace(enum log_trace, const char *, ...)
+    __attribute__((format(printf, 2, 3)));
+/* The process cannot go on: logs and exits with 1. Never on remote input. */
+void log_fatal(const char *, ...)
+    __attribute__((format(printf, 1, 2), noreturn));
+
+/*
+ * One event of a session: pairs of key and value end with a NULL key, and a
+ * NULL value leaves its pair out.
+ *	log_event(sid, "connected", "address", addr, "host", name, NULL);
+ */
+void log_event(uint64_t session, const char *event, ...)
+    __attribute__((sentinel));
+
+/*
+ * Writes value to out (size octets, always terminated) as it may stand in a
+ * log line: quoted when it is empty or holds a space, a quote, `=` or `|`;
+ * control characters and octets that are not UTF-8 as \xNN. A value that does
+ * not fit ends in "...". Returns out.
+ */
+char *log_quote(char *out, size_t size, const char *value);
+
+#endif

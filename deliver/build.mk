@@ -1,0 +1,1 @@
+# What deliver/ builds.

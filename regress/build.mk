@@ -1,0 +1,7 @@
+# What regress/ builds: cmocka programs and fuzz targets.
+if HAVE_CMOCKA
+include $(srcdir)/regress/unit/build.mk
+endif
+if FUZZ
+include $(srcdir)/regress/fuzz/build.mk
+endif

@@ -1,0 +1,1 @@
+# One libFuzzer target for each parser and session core.

@@ -1,0 +1,1 @@
+# One cmocka program for each pure module: unit_tests_X.
