@@ -1,0 +1,60 @@
+/*
+ * What a message owes its sender after something happened to its recipients:
+ * which DSN is written, about whom, and what becomes of mail that may not be
+ * bounced. Pure; called by the queue, which writes the reports with
+ * common/mail/dsn.h and records what was decided.
+ */
+#ifndef QUEUE_BOUNCE_H
+#define QUEUE_BOUNCE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mail/dsn.h"
+
+/* What a backup does with mail that the primary refuses for good and whose
+ * sender nobody has verified: a bounce might hit an innocent (backscatter). */
+enum bounce_refused {
+	BOUNCE_REFUSED_BOUNCE,
+	BOUNCE_REFUSED_HOLD,
+	BOUNCE_REFUSED_DROP
+};
+
+struct bounce_message {
+	const char *sender;		/* "" is the null sender */
+	unsigned verified : 1;		/* authenticated, local, or proven */
+	unsigned no_dsn : 1;		/* the listener says: no success DSN */
+	enum bounce_refused refused;	/* applies when not verified */
+};
+
+/* One recipient to whom something happened. */
+struct bounce_rcpt {
+	enum dsn_action action;
+	unsigned notify;		/* enum dsn_notify */
+};
+
+enum bounce_verdict {
+	BOUNCE_FAILURE,		/* in the report of that kind, then done */
+	BOUNCE_DELAY,
+	BOUNCE_SUCCESS,
+	BOUNCE_QUIET,		/* nobody is told */
+	BOUNCE_HOLD,		/* kept for the operator; nobody is told */
+	BOUNCE_DROP,		/* finished and logged; nobody is told */
+	BOUNCE_VERDICTS
+};
+
+enum bounce_verdict bounce_decide(const struct bounce_message *,
+    const struct bounce_rcpt *);
+
+/* The recipients of a message in groups, one a verdict. */
+struct bounce_plan {
+	size_t count[BOUNCE_VERDICTS];
+	size_t first[BOUNCE_VERDICTS];	/* where the group begins in order */
+};
+/* order gets the n indices of rcpts, grouped, each group in their order. */
+void bounce_plan(const struct bounce_message *, const struct bounce_rcpt *,
+    size_t n, struct bounce_plan *, uint32_t *order);
+/* The kind of report that a verdict asks for, or -1. */
+int bounce_kind(enum bounce_verdict);
+
+#endif
