@@ -3,4 +3,12 @@ noinst_LIBRARIES += libcommon.a
 libcommon_a_SOURCES =
 
 libcommon_a_SOURCES += \
+	common/ipc/channel.c common/ipc/channel.h \
+	common/ipc/enums.h \
+	common/ipc/messages.c common/ipc/messages.h common/ipc/messages.tbl
+
+libcommon_a_SOURCES += \
+	common/net/loop.c common/net/loop.h
+
+libcommon_a_SOURCES += \
 	common/os/log.c common/os/log.h

@@ -1,1 +1,15 @@
-# One cmocka program for each pure module: unit_tests_X.
+# One cmocka program for each pure module.
+unit_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+unit_libs = libcommon.a $(CMOCKA_LIBS) $(EVENT_LIBS) $(SSL_LIBS) $(BSD_LIBS)
+
+check_PROGRAMS += regress/unit/test_messages
+TESTS += regress/unit/test_messages
+regress_unit_test_messages_SOURCES = regress/unit/test_messages.c
+regress_unit_test_messages_CFLAGS = $(unit_cflags)
+regress_unit_test_messages_LDADD = $(unit_libs)
+
+check_PROGRAMS += regress/unit/test_channel
+TESTS += regress/unit/test_channel
+regress_unit_test_channel_SOURCES = regress/unit/test_channel.c
+regress_unit_test_channel_CFLAGS = $(unit_cflags)
+regress_unit_test_channel_LDADD = $(unit_libs)

@@ -1,0 +1,134 @@
+/*
+ * The small vocabularies that messages carry as numbers. A value outside its
+ * range is a malformed message: the receiver checks with the _MAX of each.
+ */
+#ifndef IPC_ENUMS_H
+#define IPC_ENUMS_H
+
+/* Who sits at the other end of a channel. */
+enum process_kind {
+	PROC_MASTER,
+	PROC_SMTPD,
+	PROC_QUEUE,
+	PROC_DELIVER,
+	PROC_AUTH,
+	PROC_KEYS,
+	PROC_RESOLVER,
+	PROC_CONTROL, /* an smtpctl at the control socket */
+	PROC_MAX
+};
+
+/* The name of a process as logs and files have it. */
+const char *process_name(enum process_kind);
+
+/* dns_answer.status */
+enum dns_status {
+	DNS_OK,
+	DNS_NODATA,
+	DNS_NXDOMAIN,
+	DNS_TEMPFAIL,
+	DNS_STATUS_MAX
+};
+
+/* sasl_reply.status and client_sasl_reply.status */
+enum sasl_status {
+	SASL_CONTINUE, /* a challenge, or a response, is to be sent */
+	SASL_OK,
+	SASL_DENIED,
+	SASL_TEMPFAIL,
+	SASL_MALFORMED,
+	SASL_UNSUPPORTED,
+	SASL_STATUS_MAX
+};
+
+/* user_answer.status, table_answer.status */
+enum lookup_status {
+	LOOKUP_FOUND,
+	LOOKUP_NONE,
+	LOOKUP_TEMPFAIL,
+	LOOKUP_STATUS_MAX
+};
+
+/* rcpt_check.flags and what submit records of the session */
+enum session_flag {
+	SESSION_LOCAL = 1 << 0, /* through the control socket, user known */
+	SESSION_SOCKET = 1 << 1, /* through a listening local socket */
+	SESSION_TLS = 1 << 2,
+	SESSION_TLS_VERIFIED = 1 << 3,
+	SESSION_AUTH = 1 << 4,
+	SESSION_FCRDNS = 1 << 5, /* client_name was confirmed forward */
+	SESSION_RCPT_UTF8 = 1 << 6
+};
+
+/* submit.flags, transfer.flags */
+enum mail_flag {
+	MAIL_8BIT = 1 << 0, /* BODY=8BITMIME, or 8-bit octets were seen */
+	MAIL_BINARY = 1 << 1, /* BODY=BINARYMIME */
+	MAIL_UTF8 = 1 << 2, /* SMTPUTF8 was asked for */
+	MAIL_AUTHENTICATED = 1 << 3,
+	MAIL_LOCAL = 1 << 4,
+	MAIL_TLS = 1 << 5,
+	MAIL_DSN = 1 << 6 /* built by the queue itself */
+};
+
+/* RFC 3461 NOTIFY; none set means the default */
+enum dsn_notify {
+	NOTIFY_NEVER = 1 << 0,
+	NOTIFY_SUCCESS = 1 << 1,
+	NOTIFY_FAILURE = 1 << 2,
+	NOTIFY_DELAY = 1 << 3
+};
+
+/* RFC 3461 RET */
+enum dsn_ret {
+	RET_UNSET,
+	RET_FULL,
+	RET_HDRS,
+	RET_MAX
+};
+
+/* expand_dest.kind, local_delivery.kind */
+enum dest_kind {
+	DEST_RELAY, /* address, by a relay action */
+	DEST_ADDRESS, /* address, to be matched by the rules again */
+	DEST_USER, /* user's mailbox by the local action */
+	DEST_COMMAND, /* alias:entry holds a command */
+	DEST_FILE, /* alias:entry holds a file name */
+	DEST_INCLUDE, /* alias:entry holds the name of a list file */
+	DEST_MAX
+};
+
+/* rcpt_result.status, local_done.status */
+enum delivery_status {
+	DELIVERY_OK,
+	DELIVERY_TEMPFAIL,
+	DELIVERY_PERMFAIL,
+	DELIVERY_FORWARD, /* local_done only: go on to the forward addresses */
+	DELIVERY_STATUS_MAX
+};
+
+/* transfer_done.route: what the attempt taught about the route */
+enum route_status {
+	ROUTE_OK, /* the destination answered and is fit for more */
+	ROUTE_SLOW, /* it asks for fewer or later sessions (421, 4xx) */
+	ROUTE_DOWN, /* no host of it could be reached */
+	ROUTE_DNS, /* its hosts could not be looked up for now */
+	ROUTE_TLS, /* the TLS that policy requires failed */
+	ROUTE_BAD, /* it can never work: null MX, loop, no such domain */
+	ROUTE_CANCELLED,
+	ROUTE_STATUS_MAX
+};
+
+/* master_request.verb */
+enum master_verb {
+	MASTER_RELOAD,
+	MASTER_STOP,
+	MASTER_VERBOSE, /* argument: level */
+	MASTER_TRACE, /* argument: mask */
+	MASTER_VERB_MAX
+};
+
+/* A body over this many octets does not travel inside submit. */
+#define BODY_INLINE 65536
+
+#endif

@@ -1,0 +1,256 @@
+/*
+ * Channels over a real socket pair in one process: order, descriptors,
+ * credit, and what closes a channel.
+ */
+#include <sys/socket.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <event2/event.h>
+
+#include "ipc/channel.h"
+#include "net/loop.h"
+
+struct side {
+	struct channel *ch;
+	int received;
+	uint64_t last_id;
+	int fd;
+	const char *reason;
+	int writable;
+	size_t hold;
+};
+
+struct pair {
+	struct loop *loop;
+	struct side master;
+	struct side queue;
+};
+
+static void
+on_user_query(void *ctx, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct side *s = ctx;
+
+	s->received++;
+	s->last_id = m->peer_user_query.id;
+	s->fd = fd;
+}
+
+static void
+on_master_request(
+    void *ctx, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct side *s = ctx;
+
+	assert_int_equal(fd, -1);
+	/* order holds among all messages of the channel */
+	assert_int_equal(m->master_request.id, s->last_id + 1);
+	s->received++;
+	s->last_id = m->master_request.id;
+}
+
+static void
+on_log_line(void *ctx, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct side *s = ctx;
+
+	s->received++;
+	if (s->hold > 0)
+		channel_hold(ch, strlen(m->log_line.line));
+}
+
+static channel_handler *const master_handlers[MSG_MAX] = {
+	[MSG_peer_user_query] = on_user_query,
+	[MSG_master_request] = on_master_request,
+	[MSG_log_line] = on_log_line,
+};
+static channel_handler *const queue_handlers[MSG_MAX] = { NULL };
+
+static void
+on_closed(void *ctx, struct channel *ch, const char *reason)
+{
+	struct side *s = ctx;
+
+	s->reason = reason;
+	s->ch = NULL;
+	channel_free(ch);
+}
+
+static void
+on_writable(void *ctx, struct channel *ch)
+{
+	((struct side *)ctx)->writable++;
+}
+
+static const struct channel_ops master_ops = { master_handlers, on_closed,
+	on_writable };
+static const struct channel_ops queue_ops = { queue_handlers, on_closed,
+	on_writable };
+
+static void
+setup(struct pair *p)
+{
+	int sv[2];
+
+	memset(p, 0, sizeof(*p));
+	p->master.fd = p->queue.fd = -1;
+	p->loop = loop_new();
+	assert_non_null(p->loop);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
+	p->master.ch = channel_new(p->loop, sv[0], PROC_MASTER, PROC_QUEUE, 0,
+	    &master_ops, &p->master);
+	p->queue.ch = channel_new(p->loop, sv[1], PROC_QUEUE, PROC_MASTER, 0,
+	    &queue_ops, &p->queue);
+}
+
+static void
+teardown(struct pair *p)
+{
+	if (p->master.fd != -1)
+		close(p->master.fd);
+	channel_free(p->master.ch);
+	channel_free(p->queue.ch);
+	loop_free(p->loop);
+}
+
+static void
+stop(evutil_socket_t fd, short what, void *loop)
+{
+	loop_stop(loop);
+}
+
+static void
+run_for(struct pair *p, int ms)
+{
+	struct timeval tv = { 0, ms * 1000 };
+	struct loop *loop = p->loop;
+
+	/* loop_stop is for good, so a turn at a time is driven here */
+	event_base_once(loop_base(loop), -1, EV_TIMEOUT, stop, loop, &tv);
+	loop_run(loop);
+}
+
+static void
+order_and_descriptors(void **state)
+{
+	struct pair p;
+	int pipefd[2];
+	char c;
+
+	setup(&p);
+	for (uint64_t id = 1; id < 40; id++) {
+		struct msg_master_request r = { .id = id };
+		struct msg_peer_user_query q = { .id = id };
+
+		if (id % 7 != 0) {
+			assert_int_equal(
+			    ipc_send(p.queue.ch, master_request, &r), 0);
+			continue;
+		}
+		assert_int_equal(pipe(pipefd), 0);
+		assert_int_equal(
+		    ipc_send_fd(p.queue.ch, peer_user_query, &q, pipefd[0]), 0);
+		close(p.queue.fd);
+		p.queue.fd = pipefd[1];
+	}
+	run_for(&p, 50);
+	assert_int_equal(p.master.received, 39);
+	/* the last descriptor that arrived is the last pipe's reader */
+	assert_int_equal(write(p.queue.fd, "z", 1), 1);
+	assert_int_equal(read(p.master.fd, &c, 1), 1);
+	assert_int_equal(c, 'z');
+	assert_null(p.master.reason);
+	close(p.queue.fd);
+	teardown(&p);
+}
+
+static void
+credit_bounds_the_producer(void **state)
+{
+	struct pair p;
+	char line[2048];
+	struct msg_log_line m = { .line = line };
+	int sent = 0;
+
+	setup(&p);
+	memset(line, 'x', sizeof(line) - 1);
+	line[sizeof(line) - 1] = '\0';
+	p.master.hold = 1;
+	while (!channel_congested(p.queue.ch) || sent < 4000) {
+		assert_int_equal(ipc_send(p.queue.ch, log_line, &m), 0);
+		sent++;
+	}
+	run_for(&p, 200);
+	/* held back: no more than the window came through */
+	assert_true(p.master.received < sent);
+	assert_true((size_t)p.master.received * 2048 <= CHANNEL_WINDOW + 4096);
+	assert_int_equal(p.queue.writable, 0);
+	teardown(&p);
+
+	setup(&p);
+	for (int i = 0; i < 4000; i++)
+		assert_int_equal(ipc_send(p.queue.ch, log_line, &m), 0);
+	assert_true(channel_congested(p.queue.ch));
+	run_for(&p, 400);
+	assert_int_equal(p.master.received, 4000);
+	assert_int_equal(p.queue.writable, 1);
+	teardown(&p);
+}
+
+static void
+forged_octets_close(void **state)
+{
+	static const struct {
+		const char *octets;
+		size_t len;
+	} rows[] = {
+		{ "\xff\xff\xff\xff\0\1\0\0", 8 }, /* length beyond all */
+		{ "\0\0\0\0\0\0\0\0", 8 }, /* type none */
+		{ "\0\0\0\0\x7f\0\0\0", 8 }, /* type unknown */
+		{ "\0\0\0\0\0\1\0\1", 8 }, /* reserved octets */
+		{ "\0\0\0\4\xff\xff\0\0\xff\xff\xff\xff", 12 }, /* credit */
+		{ "\0\0\0\1\xff\xff\0\0x", 9 },
+	};
+	struct pair p;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		setup(&p);
+		assert_int_equal(write(channel_fd(p.queue.ch), rows[i].octets,
+				     rows[i].len),
+		    rows[i].len);
+		run_for(&p, 20);
+		assert_non_null(p.master.reason);
+		teardown(&p);
+	}
+}
+
+static void
+forbidden_edge(void **state)
+{
+	struct msg_submit m = { .id = 1 };
+	struct pair p;
+
+	setup(&p);
+	assert_int_equal(ipc_send(p.queue.ch, submit, &m), -1);
+	teardown(&p);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(order_and_descriptors),
+		cmocka_unit_test(credit_bounds_the_producer),
+		cmocka_unit_test(forged_octets_close),
+		cmocka_unit_test(forbidden_edge),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
