@@ -13,3 +13,5 @@ TESTS += regress/unit/test_channel
 regress_unit_test_channel_SOURCES = regress/unit/test_channel.c
 regress_unit_test_channel_CFLAGS = $(unit_cflags)
 regress_unit_test_channel_LDADD = $(unit_libs)
+
+include $(srcdir)/regress/unit/auth.mk

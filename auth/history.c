@@ -1,0 +1,260 @@
+/*
+ * See history.h. A set-associative table of leaky buckets, keyed by an HMAC
+ * of what is counted. Pure: time comes as an argument.
+ */
+#include <sys/socket.h>
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "auth/history.h"
+
+enum {
+	WAYS = 8, /* entries that one key may occupy */
+	DIGEST_OCTETS = 12,
+	USER_MAX = 255,
+	SUBJECT_MAX = 64 + 2 + USER_MAX + 1
+};
+
+struct entry {
+	uint8_t digest[DIGEST_OCTETS];
+	uint16_t level; /* failures counted at `stamp` */
+	uint8_t locks; /* locks that followed one another */
+	uint8_t used;
+	int64_t stamp;
+	int64_t until; /* locked until then */
+};
+
+struct history {
+	uint8_t key[HISTORY_KEY_OCTETS];
+	struct history_limits limits;
+	size_t sets;
+	struct entry *entries;
+};
+
+const struct history_limits history_default_limits = {
+	.user_failures = 6,
+	.addr_failures = 20,
+	.leak = 300,
+	.lock = 60,
+	.lock_max = 3600,
+};
+
+/* Writes the address as it is counted: IPv4 (also mapped) whole, the first
+ * 64 bits of IPv6, anything else as it stands. */
+static void
+subject_address(char out[64], const char *addr)
+{
+	struct in6_addr six;
+	struct in_addr four;
+	char bare[64];
+	char *zone;
+
+	snprintf(bare, sizeof(bare), "%s", addr);
+	if ((zone = strchr(bare, '%')) != NULL)
+		*zone = '\0';
+	if (inet_pton(AF_INET6, bare, &six) != 1) {
+		snprintf(out, 64, "%s", bare);
+		return;
+	}
+	if (IN6_IS_ADDR_V4MAPPED(&six)) {
+		memcpy(&four, &six.s6_addr[12], sizeof(four));
+		inet_ntop(AF_INET, &four, out, 64);
+		return;
+	}
+	memset(&six.s6_addr[8], 0, 8);
+	inet_ntop(AF_INET6, &six, out, 64);
+}
+
+/* The subject of an entry: the address alone, or the address and the user,
+ * whose letters count alike in both cases as in every table. */
+static void
+subject_digest(const struct history *h, const char *addr, const char *user,
+    uint8_t digest[EVP_MAX_MD_SIZE])
+{
+	char subject[SUBJECT_MAX];
+	unsigned int len = 0;
+	size_t n;
+
+	subject_address(subject, addr);
+	n = strlen(subject) + 1;
+	/* so that the empty user is not the address itself */
+	subject[n++] = user != NULL;
+	if (user != NULL) {
+		for (size_t i = 0; user[i] != '\0' && i < USER_MAX; i++)
+			subject[n++] = (char)tolower((unsigned char)user[i]);
+	}
+	memset(digest, 0, EVP_MAX_MD_SIZE);
+	HMAC(EVP_sha256(), h->key, sizeof(h->key),
+	    (const unsigned char *)subject, n, digest, &len);
+}
+
+static uint32_t
+level_now(const struct history *h, const struct entry *e, int64_t now)
+{
+	int64_t leaked;
+
+	if (now <= e->stamp || h->limits.leak == 0)
+		return e->level;
+	leaked = (now - e->stamp) / h->limits.leak;
+	return leaked >= e->level ? 0 : e->level - (uint32_t)leaked;
+}
+
+static struct entry *
+entry_set(const struct history *h, const uint8_t *digest)
+{
+	uint32_t place;
+
+	memcpy(&place, digest + DIGEST_OCTETS, sizeof(place));
+	return &h->entries[(place & (h->sets - 1)) * WAYS];
+}
+
+static struct entry *
+entry_find(const struct history *h, const char *addr, const char *user)
+{
+	uint8_t digest[EVP_MAX_MD_SIZE];
+	struct entry *set;
+
+	subject_digest(h, addr, user, digest);
+	set = entry_set(h, digest);
+	for (size_t i = 0; i < WAYS; i++)
+		if (set[i].used &&
+		    memcmp(set[i].digest, digest, DIGEST_OCTETS) == 0)
+			return &set[i];
+	return NULL;
+}
+
+/* Whether a may make room rather than b. */
+static int
+entry_lesser(const struct history *h, const struct entry *a,
+    const struct entry *b, int64_t now)
+{
+	uint32_t la = level_now(h, a, now), lb = level_now(h, b, now);
+
+	if (a->used != b->used)
+		return !a->used;
+	if ((a->until > now) != (b->until > now))
+		return b->until > now;
+	if (la != lb)
+		return la < lb;
+	return a->stamp < b->stamp;
+}
+
+static struct entry *
+entry_make(struct history *h, const char *addr, const char *user, int64_t now)
+{
+	uint8_t digest[EVP_MAX_MD_SIZE];
+	struct entry *e, *set;
+
+	if ((e = entry_find(h, addr, user)) != NULL)
+		return e;
+	subject_digest(h, addr, user, digest);
+	set = e = entry_set(h, digest);
+	for (size_t i = 1; i < WAYS; i++)
+		if (entry_lesser(h, &set[i], e, now))
+			e = &set[i];
+	memset(e, 0, sizeof(*e));
+	memcpy(e->digest, digest, DIGEST_OCTETS);
+	e->used = 1;
+	e->stamp = now;
+	return e;
+}
+
+static void
+entry_count(struct history *h, struct entry *e, uint32_t allowed, int64_t now)
+{
+	uint32_t level = level_now(h, e, now);
+	int64_t lock;
+
+	if (level == 0 && e->until <= now)
+		e->locks = 0;
+	if (level < UINT16_MAX)
+		level++;
+	/* what has begun to leak of the next failure goes on leaking */
+	if (h->limits.leak > 0 && now > e->stamp && level > 1)
+		e->stamp += (now - e->stamp) / h->limits.leak * h->limits.leak;
+	else
+		e->stamp = now;
+	e->level = (uint16_t)level;
+	if (level < allowed)
+		return;
+	lock = (int64_t)h->limits.lock << (e->locks < 16 ? e->locks : 16);
+	if (lock > h->limits.lock_max)
+		lock = h->limits.lock_max;
+	if (e->locks < UINT8_MAX)
+		e->locks++;
+	e->until = now + lock;
+}
+
+struct history *
+history_new(const uint8_t key[HISTORY_KEY_OCTETS],
+    const struct history_limits *limits, size_t entries)
+{
+	struct history *h;
+
+	if ((h = calloc(1, sizeof(*h))) == NULL)
+		return NULL;
+	memcpy(h->key, key, sizeof(h->key));
+	h->limits = *limits;
+	for (h->sets = 1; h->sets * WAYS < entries; h->sets *= 2)
+		;
+	h->entries = calloc(h->sets * WAYS, sizeof(*h->entries));
+	if (h->entries == NULL) {
+		free(h);
+		return NULL;
+	}
+	return h;
+}
+
+void
+history_free(struct history *h)
+{
+	if (h == NULL)
+		return;
+	free(h->entries);
+	free(h);
+}
+
+static uint32_t
+entry_wait(const struct entry *e, int64_t now)
+{
+	if (e == NULL || e->until <= now)
+		return 0;
+	return (uint32_t)(e->until - now);
+}
+
+uint32_t
+history_wait(const struct history *h, const char *addr, const char *user,
+    int64_t now)
+{
+	uint32_t byaddr = entry_wait(entry_find(h, addr, NULL), now);
+	uint32_t byuser = entry_wait(entry_find(h, addr, user), now);
+
+	return byaddr > byuser ? byaddr : byuser;
+}
+
+void
+history_failure(struct history *h, const char *addr, const char *user,
+    int64_t now)
+{
+	entry_count(h, entry_make(h, addr, NULL, now),
+	    h->limits.addr_failures, now);
+	entry_count(h, entry_make(h, addr, user, now),
+	    h->limits.user_failures, now);
+}
+
+void
+history_success(struct history *h, const char *addr, const char *user,
+    int64_t now)
+{
+	struct entry *e = entry_find(h, addr, user);
+
+	if (e != NULL && e->until <= now)
+		memset(e, 0, sizeof(*e));
+}

@@ -1,0 +1,48 @@
+/*
+ * The history of failed logins: how often a client address, and a user from
+ * one client address, was refused lately, and whether either is shut out now.
+ *
+ * A user is never counted without the address, so whoever guesses at a
+ * user's password locks out himself and not the owner elsewhere. IPv6
+ * clients count by their /64. Levels leak away with time. Memory is bounded:
+ * the least worrying entry makes room for a new one.
+ *
+ * Times are seconds of a clock that does not go back.
+ */
+#ifndef AUTH_HISTORY_H
+#define AUTH_HISTORY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct history;
+
+enum { HISTORY_KEY_OCTETS = 32 };
+
+struct history_limits {
+	uint32_t user_failures; /* of one user from one address */
+	uint32_t addr_failures; /* from one address, whoever is meant */
+	uint32_t leak; /* seconds until one failure is forgotten */
+	uint32_t lock; /* seconds of a first lock; each next one doubles */
+	uint32_t lock_max;
+};
+
+extern const struct history_limits history_default_limits;
+
+/* key: random octets, so that nobody can aim at one place of the table.
+ * entries is rounded up to a power of two; 32 octets each. NULL: no memory. */
+struct history *history_new(const uint8_t key[HISTORY_KEY_OCTETS],
+    const struct history_limits *, size_t entries);
+void history_free(struct history *);
+
+/* Seconds until this client may try this user again, 0 if it may now. */
+uint32_t history_wait(const struct history *, const char *addr,
+    const char *user, int64_t now);
+void history_failure(struct history *, const char *addr, const char *user,
+    int64_t now);
+/* A login clears what stands against the user from this address, and leaves
+ * what stands against the address: a guesser may own an account himself. */
+void history_success(struct history *, const char *addr, const char *user,
+    int64_t now);
+
+#endif
