@@ -71,17 +71,18 @@ enum mail_flag {
 	MAIL_DSN = 1 << 6 /* built by the queue itself */
 };
 
-/* RFC 3461 NOTIFY; none set means the default */
-enum dsn_notify {
+/* RFC 3461 NOTIFY: rcpt_spec.notify, transfer_rcpt.notify */
+enum smtp_notify {
+	NOTIFY_UNSAID = 0,
 	NOTIFY_NEVER = 1 << 0,
 	NOTIFY_SUCCESS = 1 << 1,
 	NOTIFY_FAILURE = 1 << 2,
 	NOTIFY_DELAY = 1 << 3
 };
 
-/* RFC 3461 RET */
-enum dsn_ret {
-	RET_UNSET,
+/* RFC 3461 RET: submit.ret, transfer.ret */
+enum smtp_ret {
+	RET_UNSAID,
 	RET_FULL,
 	RET_HDRS,
 	RET_MAX

@@ -9,7 +9,9 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
+#include "ipc/enums.h"
 #include "smtp/address.h"
 #include "smtp/extension.h"
 #include "smtp/reply.h"
@@ -38,14 +40,6 @@ enum smtp_verb {
 };
 
 enum smtp_body { BODY_UNSAID, BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };
-enum smtp_ret { RET_UNSAID, RET_FULL, RET_HDRS };
-enum smtp_notify {
-	NOTIFY_UNSAID = 0,
-	NOTIFY_NEVER = 1 << 0,
-	NOTIFY_SUCCESS = 1 << 1,
-	NOTIFY_FAILURE = 1 << 2,
-	NOTIFY_DELAY = 1 << 3
-};
 
 /* MAIL. Texts are decoded, terminated, without control characters; "" when
  * the parameter was not given. */
