@@ -22,3 +22,9 @@ libcommon_a_SOURCES += \
 	common/conf/codec.h \
 	common/conf/conf.c common/conf/conf.h \
 	common/conf/fields.c common/conf/fields.h
+include $(srcdir)/common/conf/build.mk
+include $(srcdir)/common/ipc/build.mk
+include $(srcdir)/common/mail/build.mk
+include $(srcdir)/common/net/build.mk
+include $(srcdir)/common/os/build.mk
+include $(srcdir)/common/smtp/build.mk

@@ -9,7 +9,7 @@
 int
 main(void)
 {
-	log_init("relaisd", 1);
+	log_init("relaisd", LOG_TO_STDERR);
 	log_info("starting");
 	return EXIT_SUCCESS;
 }

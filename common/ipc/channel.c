@@ -49,6 +49,8 @@ struct channel {
 	struct loop *loop;
 	const struct channel_ops *ops;
 	void *ctx;
+	channel_handler *const *more_handlers;
+	void *more_ctx;
 	struct event *read_event;
 	struct event *write_event;
 	struct loop_deferred flush;
@@ -449,11 +451,18 @@ static void
 dispatch(struct channel *ch, enum msg_type type, const uint8_t *data,
     size_t len)
 {
+	channel_handler *handler = NULL;
+	void *ctx = ch->ctx;
 	union ipc_msg msg;
 	int fd = -1;
 
-	if (!msg_may_travel(type, ch->peer, ch->self) ||
-	    ch->ops->handlers[type] == NULL) {
+	if (msg_may_travel(type, ch->peer, ch->self) &&
+	    (handler = ch->ops->handlers[type]) == NULL &&
+	    ch->more_handlers != NULL) {
+		handler = ch->more_handlers[type];
+		ctx = ch->more_ctx;
+	}
+	if (handler == NULL) {
 		channel_fail(ch, "a message that may not come this way");
 		return;
 	}
@@ -465,7 +474,7 @@ dispatch(struct channel *ch, enum msg_type type, const uint8_t *data,
 		channel_fail(ch, "a message without its descriptor");
 		return;
 	}
-	ch->ops->handlers[type](ch->ctx, ch, &msg, fd);
+	handler(ctx, ch, &msg, fd);
 }
 
 /* Handles the first frame of the input if it is whole. 0 if it is not. */
@@ -593,6 +602,14 @@ channel_new(struct loop *loop, int fd, enum process_kind self,
 		return NULL;
 	}
 	return ch;
+}
+
+void
+channel_add_handlers(
+    struct channel *ch, channel_handler *const *handlers, void *ctx)
+{
+	ch->more_handlers = handlers;
+	ch->more_ctx = ctx;
 }
 
 enum process_kind

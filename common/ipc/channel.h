@@ -44,6 +44,10 @@ struct channel_ops {
 struct channel *channel_new(struct loop *, int fd, enum process_kind self,
     enum process_kind peer, uint16_t instance, const struct channel_ops *,
     void *ctx);
+/* A second table of handlers with a context of its own: a type that the first
+ * table lacks is looked up here. */
+void channel_add_handlers(
+    struct channel *, channel_handler *const *handlers, void *ctx);
 /* Closes and frees, also from inside a handler of the channel. */
 void channel_free(struct channel *);
 

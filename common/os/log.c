@@ -15,12 +15,12 @@ enum { LINE_MAX_OCTETS = 2048, VALUE_MAX_OCTETS = 512 };
 
 static struct {
 	const char *name;
-	int foreground;
+	enum log_mode mode;
 	int verbose;
 	uint32_t trace;
-	void (*sink)(void *, const char *);
+	void (*sink)(void *, int, const char *);
 	void *sink_arg;
-} state = { .name = "relais", .foreground = 1 };
+} state = { .name = "relais", .mode = LOG_TO_STDERR };
 
 /* Length of the UTF-8 sequence at s that is safe to print, 0 if none is:
  * malformed, overlong, a surrogate, or a C1 control. */
@@ -103,11 +103,11 @@ log_quote(char *out, size_t size, const char *value)
 }
 
 void
-log_init(const char *name, int foreground)
+log_init(const char *name, enum log_mode mode)
 {
 	state.name = name;
-	state.foreground = foreground;
-	if (!foreground)
+	state.mode = mode;
+	if (mode == LOG_TO_SYSLOG)
 		openlog(name, LOG_PID | LOG_NDELAY, LOG_MAIL);
 }
 
@@ -125,28 +125,36 @@ log_verbose(void)
 }
 
 void
-log_set_sink(void (*sink)(void *, const char *), void *arg)
+log_set_sink(void (*sink)(void *, int, const char *), void *arg)
 {
 	state.sink = sink;
 	state.sink_arg = arg;
 }
 
-static void
-put_line(int priority, const char *line)
+void
+log_relay(const char *name, int priority, const char *line)
 {
 	char buf[LINE_MAX_OCTETS + 64];
 	int n;
 
-	if (state.foreground) {
+	if (state.mode == LOG_TO_STDERR) {
 		/* one write a line, or lines of several processes would mix */
-		n = snprintf(buf, sizeof(buf), "%s[%d]: %s\n", state.name,
+		n = snprintf(buf, sizeof(buf), "%s[%d]: %s\n", name,
 		    (int)getpid(), line);
+		if (n >= (int)sizeof(buf))
+			n = (int)sizeof(buf) - 1;
 		if (n > 0 && write(STDERR_FILENO, buf, (size_t)n) == -1)
 			return;
-	} else
+	} else if (state.mode == LOG_TO_SYSLOG)
 		syslog(priority, "%s", line);
+}
+
+static void
+put_line(int priority, const char *line)
+{
+	log_relay(state.name, priority, line);
 	if (state.sink != NULL)
-		state.sink(state.sink_arg, line);
+		state.sink(state.sink_arg, priority, line);
 }
 
 static void

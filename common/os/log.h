@@ -24,12 +24,20 @@ enum log_trace {
 	TRACE_ALL = 0xff
 };
 
-/* name is kept, not copied. foreground: lines go to standard error. */
-void log_init(const char *name, int foreground);
+enum log_mode {
+	LOG_TO_STDERR,
+	LOG_TO_SYSLOG,
+	LOG_TO_SINK /* a worker's: master writes its lines, see worker.h */
+};
+
+/* name is kept, not copied. */
+void log_init(const char *name, enum log_mode);
 void log_set_level(int verbose, uint32_t trace);
 int log_verbose(void);
-/* Every line is also handed to sink (the monitor of smtpctl); NULL ends it. */
-void log_set_sink(void (*sink)(void *, const char *), void *arg);
+/* Every line also goes to sink with its syslog priority; NULL ends it. */
+void log_set_sink(void (*sink)(void *, int, const char *), void *arg);
+/* Writes a line that another process made: name and line as they are. */
+void log_relay(const char *name, int priority, const char *line);
 
 /* Lines about the process itself. errno is not looked at. */
 void log_info(const char *, ...) __attribute__((format(printf, 1, 2)));

@@ -1,0 +1,274 @@
+/*
+ * See sandbox.h. Order matters: folders are opened for Landlock after chroot
+ * and before the uid changes, no_new_privs comes before Landlock and seccomp,
+ * and seccomp is last because it forbids all the others.
+ */
+#include "config.h"
+
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/landlock.h>
+#include <pwd.h>
+#include <seccomp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "os/sandbox.h"
+
+#ifndef LANDLOCK_ACCESS_FS_REFER
+#define LANDLOCK_ACCESS_FS_REFER (1ULL << 13)
+#endif
+#ifndef LANDLOCK_ACCESS_FS_TRUNCATE
+#define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
+#endif
+#ifndef LANDLOCK_ACCESS_FS_IOCTL_DEV
+#define LANDLOCK_ACCESS_FS_IOCTL_DEV (1ULL << 15)
+#endif
+#define NET_BIND_TCP (1ULL << 0)
+#define NET_CONNECT_TCP (1ULL << 1)
+
+/* Debian 12's header stops at ABI 1: the layout of ABI 4. */
+struct ruleset_attr {
+	uint64_t handled_access_fs;
+	uint64_t handled_access_net;
+};
+
+/* What any worker's loop, channels and allocator need. */
+static const int base_syscalls[] = {
+	SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(write), SCMP_SYS(writev),
+	SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), SCMP_SYS(recvfrom),
+	SCMP_SYS(sendto), SCMP_SYS(close), SCMP_SYS(shutdown),
+	SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl),
+	SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(time),
+	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
+	SCMP_SYS(futex), SCMP_SYS(getrandom), SCMP_SYS(getpid),
+	SCMP_SYS(gettid), SCMP_SYS(fcntl), SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(rt_sigprocmask), SCMP_SYS(restart_syscall),
+	SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(tgkill),
+#ifdef RELAIS_SANITIZE
+	/* what the sanitizers do behind the program's back */
+	SCMP_SYS(openat), SCMP_SYS(newfstatat), SCMP_SYS(fstat),
+	SCMP_SYS(readlink), SCMP_SYS(sched_yield), SCMP_SYS(sigaltstack),
+	SCMP_SYS(rt_sigaction), SCMP_SYS(prctl), SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(getrlimit), SCMP_SYS(prlimit64), SCMP_SYS(sysinfo),
+#endif
+};
+
+static int
+fail(char *error, size_t size, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(error, size, fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
+/* ---- identity --------------------------------------------------------- */
+
+static int
+become_user(const struct sandbox *sb, char *error, size_t size)
+{
+	struct passwd *pw;
+
+	if (sb->user == NULL)
+		return 0;
+	/* before the chroot hides the password database */
+	if ((pw = getpwnam(sb->user)) == NULL)
+		return fail(error, size,
+		    "user %s does not exist: create it (useradd -r %s)",
+		    sb->user, sb->user);
+	if (pw->pw_uid == 0 || pw->pw_gid == 0)
+		return fail(error, size,
+		    "user %s is root: give it a uid of its own", sb->user);
+	if (sb->root != NULL &&
+	    (chroot(sb->root) == -1 || chdir("/") == -1))
+		return fail(error, size, "chroot to %s: %s", sb->root,
+		    strerror(errno));
+	if (setgroups(1, &pw->pw_gid) == -1 ||
+	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) == -1 ||
+	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) == -1)
+		return fail(error, size, "becoming %s: %s", sb->user,
+		    strerror(errno));
+	if (setuid(0) != -1)
+		return fail(error, size, "root could be regained");
+	return 0;
+}
+
+/* ---- file system and TCP ports: Landlock ------------------------------ */
+
+int
+sandbox_landlock_abi(void)
+{
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0,
+	    LANDLOCK_CREATE_RULESET_VERSION);
+
+	return abi < 0 ? 0 : (int)abi;
+}
+
+static uint64_t
+all_fs_rights(int abi)
+{
+	uint64_t rights = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1;
+
+	if (abi >= 2)
+		rights |= LANDLOCK_ACCESS_FS_REFER;
+	if (abi >= 3)
+		rights |= LANDLOCK_ACCESS_FS_TRUNCATE;
+	if (abi >= 5)
+		rights |= LANDLOCK_ACCESS_FS_IOCTL_DEV;
+	return rights;
+}
+
+static int
+allow_folder(int ruleset, const char *path, uint64_t rights, char *error,
+    size_t size)
+{
+	struct landlock_path_beneath_attr beneath = { .allowed_access =
+							  rights };
+	long rc;
+
+	beneath.parent_fd = open(path, O_PATH | O_CLOEXEC | O_DIRECTORY);
+	if (beneath.parent_fd == -1)
+		return fail(error, size, "%s: %s", path, strerror(errno));
+	rc = syscall(SYS_landlock_add_rule, ruleset,
+	    LANDLOCK_RULE_PATH_BENEATH, &beneath, 0);
+	close(beneath.parent_fd);
+	return rc == 0 ? 0
+		       : fail(error, size, "Landlock rule for %s: %s", path,
+			     strerror(errno));
+}
+
+static int
+restrict_files(const struct sandbox *sb, char *error, size_t size)
+{
+	int abi = sandbox_landlock_abi(), fd, rc = -1;
+	struct ruleset_attr attr = { 0 };
+
+	if (abi == 0)
+		return 0; /* an older kernel: the chroot and seccomp remain */
+	attr.handled_access_fs = all_fs_rights(abi);
+	if (abi >= 4) {
+		attr.handled_access_net = NET_BIND_TCP;
+		if (sb->net == SANDBOX_NET_NONE)
+			attr.handled_access_net |= NET_CONNECT_TCP;
+	}
+	fd = (int)syscall(SYS_landlock_create_ruleset, &attr,
+	    abi >= 4 ? sizeof(attr) : sizeof(attr.handled_access_fs), 0);
+	if (fd == -1)
+		return fail(error, size, "Landlock: %s", strerror(errno));
+	for (size_t i = 0; sb->folders != NULL && sb->folders[i] != NULL; i++)
+		if (allow_folder(fd, sb->folders[i],
+			attr.handled_access_fs & ~LANDLOCK_ACCESS_FS_EXECUTE,
+			error, size) == -1)
+			goto out;
+	if (syscall(SYS_landlock_restrict_self, fd, 0) == -1)
+		fail(error, size, "Landlock: %s", strerror(errno));
+	else
+		rc = 0;
+out:
+	close(fd);
+	return rc;
+}
+
+/* ---- resources -------------------------------------------------------- */
+
+static int
+limit_resources(const struct sandbox *sb, char *error, size_t size)
+{
+	struct rlimit files, none = { 0, 0 };
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == -1)
+		return fail(error, size, "RLIMIT_NOFILE: %s", strerror(errno));
+	if (sb->max_files != 0 && sb->max_files < files.rlim_max)
+		files.rlim_max = sb->max_files;
+	files.rlim_cur = files.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &files) == -1 ||
+	    setrlimit(RLIMIT_CORE, &none) == -1)
+		return fail(error, size, "rlimits: %s", strerror(errno));
+	return 0;
+}
+
+/* ---- system calls: seccomp -------------------------------------------- */
+
+static int
+add_rules(scmp_filter_ctx filter, const struct sandbox *sb)
+{
+	size_t n = sizeof(base_syscalls) / sizeof(base_syscalls[0]);
+	int rc = 0;
+
+	for (size_t i = 0; i < n; i++)
+		rc |= seccomp_rule_add(
+		    filter, SCMP_ACT_ALLOW, base_syscalls[i], 0);
+	for (size_t i = 0; i < sb->syscall_count; i++)
+		rc |= seccomp_rule_add(
+		    filter, SCMP_ACT_ALLOW, sb->syscalls[i], 0);
+	/* memory, but none that is executable */
+	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+	    SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+	    SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	if (sb->net != SANDBOX_NET_NONE) {
+		rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW,
+		    SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_INET));
+		rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW,
+		    SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_INET6));
+		rc |= seccomp_rule_add(
+		    filter, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
+		rc |= seccomp_rule_add(
+		    filter, SCMP_ACT_ALLOW, SCMP_SYS(bind), 0);
+		rc |= seccomp_rule_add(
+		    filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 0);
+		rc |= seccomp_rule_add(
+		    filter, SCMP_ACT_ALLOW, SCMP_SYS(getsockopt), 0);
+		rc |= seccomp_rule_add(
+		    filter, SCMP_ACT_ALLOW, SCMP_SYS(getsockname), 0);
+		rc |= seccomp_rule_add(
+		    filter, SCMP_ACT_ALLOW, SCMP_SYS(getpeername), 0);
+	}
+	return rc;
+}
+
+static int
+restrict_syscalls(const struct sandbox *sb, char *error, size_t size)
+{
+	scmp_filter_ctx filter;
+	int rc;
+
+	if ((filter = seccomp_init(SCMP_ACT_KILL_PROCESS)) == NULL)
+		return fail(error, size, "seccomp: out of memory");
+	/* the store has threads of its own when the filter comes */
+	rc = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+	if (rc == 0)
+		rc = add_rules(filter, sb);
+	if (rc == 0)
+		rc = seccomp_load(filter);
+	seccomp_release(filter);
+	return rc == 0 ? 0
+		       : fail(error, size, "seccomp: %s", strerror(-rc));
+}
+
+int
+sandbox_enter(const struct sandbox *sb, char *error, size_t size)
+{
+	if (limit_resources(sb, error, size) == -1 ||
+	    become_user(sb, error, size) == -1)
+		return -1;
+	if (prctl(PR_SET_DUMPABLE, 0) == -1 ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+		return fail(error, size, "prctl: %s", strerror(errno));
+	if (restrict_files(sb, error, size) == -1)
+		return -1;
+	return restrict_syscalls(sb, error, size);
+}

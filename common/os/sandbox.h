@@ -1,0 +1,38 @@
+/*
+ * How a worker gives up what it must not have: identity, file system, system
+ * calls, network, resources. Called once by worker.c, when the process has
+ * read its configuration and before it serves anyone.
+ */
+#ifndef OS_SANDBOX_H
+#define OS_SANDBOX_H
+
+#include <stddef.h>
+
+/* What a process may do on the network besides using the sockets it has. */
+enum sandbox_net {
+	SANDBOX_NET_NONE,
+	SANDBOX_NET_CONNECT, /* TCP to any port */
+	SANDBOX_NET_DNS /* UDP, and TCP to port 53 or the resolver's ports */
+};
+
+struct sandbox {
+	const char *user; /* NULL: started by an ordinary user, keep it */
+	const char *root; /* NULL: as above; else a folder to chroot into */
+	/* Folders that stay usable, NULL at the end; named from the chroot
+	 * if there is one. Nothing else of the file system can be opened. */
+	const char *const *folders;
+	/* System calls beyond those that every worker needs: numbers. */
+	const int *syscalls;
+	size_t syscall_count;
+	enum sandbox_net net;
+	unsigned max_files; /* RLIMIT_NOFILE; 0: the hard limit */
+};
+
+/* 0, or -1 with what failed in error. The process then must not serve. */
+int sandbox_enter(const struct sandbox *, char *error, size_t size);
+
+/* For tests that show the sandbox: what this kernel's Landlock can do, 0 if
+ * it has none. */
+int sandbox_landlock_abi(void);
+
+#endif
