@@ -8,7 +8,10 @@ libcommon_a_SOURCES += \
 	common/ipc/messages.c common/ipc/messages.h common/ipc/messages.tbl
 
 libcommon_a_SOURCES += \
-	common/net/loop.c common/net/loop.h
+	common/net/buffer.c common/net/buffer.h \
+	common/net/key_client.h common/net/key_provider.h \
+	common/net/loop.c common/net/loop.h \
+	common/net/stream.h common/net/tls.h
 
 libcommon_a_SOURCES += \
 	common/os/log.c common/os/log.h
