@@ -22,7 +22,7 @@ libcommon_a_SOURCES += \
 	common/smtp/transparency.h common/smtp/utf8.h common/smtp/xtext.h
 
 libcommon_a_SOURCES += \
-	common/conf/codec.h \
+	common/conf/codec.c common/conf/codec.h \
 	common/conf/conf.c common/conf/conf.h \
 	common/conf/fields.c common/conf/fields.h
 include $(srcdir)/common/conf/build.mk

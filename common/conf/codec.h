@@ -10,16 +10,18 @@
 #include <stdint.h>
 
 #include "conf/conf.h"
+#include "ipc/enums.h"
 
-/* The whole tree. 0 and an allocated *data of *len octets that the caller
- * frees, or -1 when memory is short. */
+/* The whole tree. 0 and an allocated *data of *len octets, or -1 with errno:
+ * ENOMEM, or EMSGSIZE when a field is over its limit. It holds private keys:
+ * the caller wipes it before it frees it. */
 int conf_encode(const struct conf *, uint8_t **data, size_t *len);
 
-/* The part of the tree that `process` may see; else like conf_encode(). */
-int conf_slice(const struct conf *, enum conf_process, uint8_t **data,
+/* The part of the tree that a process may see; else like conf_encode(). */
+int conf_slice(const struct conf *, enum process_kind, uint8_t **data,
     size_t *len);
 
-/* A new tree from all `len` octets, or NULL with the reason in `error`. */
+/* A new tree from exactly `len` octets, or NULL with the reason in `error`. */
 struct conf *conf_decode(const uint8_t *data, size_t len, char *error,
     size_t errorlen);
 

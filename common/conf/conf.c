@@ -103,6 +103,15 @@ conf_new(void)
 	return conf;
 }
 
+/* Any string may be a key or a password. */
+static void
+string_release(char *string)
+{
+	if (string != NULL)
+		explicit_bzero(string, strlen(string));
+	free(string);
+}
+
 static void
 element_release(const struct shape *shape, void *element)
 {
@@ -112,7 +121,7 @@ element_release(const struct shape *shape, void *element)
 
 	for (field = shape->fields; field < end; field++) {
 		if (field->type == FIELD_STRING || field->type == FIELD_TABLE)
-			free(*field_string(field, element));
+			string_release(*field_string(field, element));
 		n = field_children(field, element, &first);
 		for (i = 0; i < n; i++)
 			element_release(field->shape,
@@ -142,14 +151,6 @@ string_equal(const char *a, const char *b)
 static bool
 scalar_equal(const struct field *field, const void *a, const void *b)
 {
-	static const size_t sizes[] = {
-		[FIELD_BOOL] = sizeof(bool),
-		[FIELD_U16] = sizeof(uint16_t),
-		[FIELD_U32] = sizeof(uint32_t),
-		[FIELD_U64] = sizeof(uint64_t),
-		[FIELD_ENUM] = sizeof(enum conf_family),
-	};
-
 	switch (field->type) {
 	case FIELD_WHERE:
 		return true;
@@ -162,7 +163,7 @@ scalar_equal(const struct field *field, const void *a, const void *b)
 		    field->limit) == 0;
 	default:
 		return memcmp(field_at(field, a), field_at(field, b),
-		    sizes[field->type]) == 0;
+		    field_width[field->type]) == 0;
 	}
 }
 

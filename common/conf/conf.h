@@ -23,18 +23,6 @@
 #define CONF_NAME_MAX		255	/* octets of any name */
 #define CONF_TAG_MAX		63	/* octets of a listener's tag */
 
-/* Who may see a part of the tree; see conf_slice(). */
-enum conf_process {
-	CONF_MASTER,		/* everything */
-	CONF_SMTPD,
-	CONF_QUEUE,
-	CONF_DELIVER,
-	CONF_AUTH,
-	CONF_KEYS,
-	CONF_RESOLVER,
-	CONF_NPROCESSES
-};
-
 /* Where an element stands: conf.files[file], line and column from 1. Line 0
  * means that it is a default and stands nowhere. */
 struct conf_where {

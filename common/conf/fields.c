@@ -10,12 +10,12 @@
 #include "conf/fields.h"
 
 #define N	0U
-#define S	(1U << CONF_SMTPD)
-#define Q	(1U << CONF_QUEUE)
-#define D	(1U << CONF_DELIVER)
-#define A	(1U << CONF_AUTH)
-#define K	(1U << CONF_KEYS)
-#define R	(1U << CONF_RESOLVER)
+#define S	(1U << PROC_SMTPD)
+#define Q	(1U << PROC_QUEUE)
+#define D	(1U << PROC_DELIVER)
+#define A	(1U << PROC_AUTH)
+#define K	(1U << PROC_KEYS)
+#define R	(1U << PROC_RESOLVER)
 #define ALL	(S | Q | D | A | K | R)
 
 #define NAME_LIMIT	CONF_NAME_MAX
@@ -61,22 +61,22 @@
 	(1U << CONF_SERVICE_CREDENTIALS | 1U << CONF_SERVICE_RELAY_AUTH)
 
 static bool
-table_wanted(const void *element, enum conf_process process)
+table_wanted(const void *element, enum process_kind process)
 {
 	const struct conf_table *table = element;
 
-	if (process == CONF_DELIVER)
+	if (process == PROC_DELIVER)
 		return (table->uses & DELIVER_SERVICES) != 0 &&
 		    (table->uses & SECRET_SERVICES) == 0;
 	return true;
 }
 
 static bool
-action_wanted(const void *element, enum conf_process process)
+action_wanted(const void *element, enum process_kind process)
 {
 	const struct conf_action *action = element;
 
-	return process != CONF_DELIVER || action->kind == CONF_ACTION_RELAY;
+	return process != PROC_DELIVER || action->kind == CONF_ACTION_RELAY;
 }
 
 #define OF struct conf_string

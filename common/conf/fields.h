@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "conf/conf.h"
+#include "ipc/enums.h"
 
 enum field_type {
 	FIELD_BOOL,
@@ -35,7 +36,7 @@ struct field {
 	size_t count_offset;
 	uint64_t limit;
 	const struct shape *shape;
-	unsigned int see;	/* set of 1 << enum conf_process */
+	unsigned int see;	/* set of 1 << enum process_kind */
 	enum conf_service service;	/* FIELD_TABLE: asked for what */
 };
 
@@ -44,16 +45,34 @@ struct shape {
 	const struct field *fields;
 	size_t nfields;
 	/* Whether a process sees this element of a list; NULL: yes. */
-	bool (*wanted)(const void *element, enum conf_process);
+	bool (*wanted)(const void *element, enum process_kind);
 };
 
 /* The tree itself. */
 extern const struct shape shape_conf;
 
+/* Octets of the types that are numbers, in memory and on the wire. */
+static const unsigned int field_width[] = {
+	[FIELD_BOOL] = 1,
+	[FIELD_U16] = 2,
+	[FIELD_U32] = 4,
+	[FIELD_U64] = 8,
+	[FIELD_ENUM] = 4,
+};
+_Static_assert(sizeof(bool) == 1 && sizeof(enum conf_family) == 4,
+    "bool and enum are as wide as field_width says");
+
 static inline bool
-field_visible(const struct field *field, enum conf_process process)
+shape_wanted(const struct shape *shape, const void *element,
+    enum process_kind process)
 {
-	return process == CONF_MASTER || (field->see & (1U << process)) != 0;
+	return shape->wanted == NULL || shape->wanted(element, process);
+}
+
+static inline bool
+field_visible(const struct field *field, enum process_kind process)
+{
+	return process == PROC_MASTER || (field->see & (1U << process)) != 0;
 }
 
 static inline void *
