@@ -15,3 +15,4 @@ regress_unit_test_channel_CFLAGS = $(unit_cflags)
 regress_unit_test_channel_LDADD = $(unit_libs)
 
 include $(srcdir)/regress/unit/auth.mk
+include $(srcdir)/regress/unit/deliver.mk
