@@ -43,7 +43,10 @@ enum address_flag {
 	ADDRESS_BARE = 1 << 3,
 	/* local part up to 255 octets and path up to 1024: bounce addresses of
 	 * mailing lists and SRS are often over the 64 that the RFC warrants */
-	ADDRESS_LONG = 1 << 4
+	ADDRESS_LONG = 1 << 4,
+	/* what takes every canonical address */
+	ADDRESS_CANONICAL = ADDRESS_UTF8 | ADDRESS_NULL | ADDRESS_BARE |
+	    ADDRESS_LONG
 };
 
 enum address_kind {
@@ -102,7 +105,8 @@ enum address_error address_parse_path(const char *text, size_t len,
     unsigned flags, struct address *out);
 
 /* The same for a mailbox without brackets: local@domain. "" is the null
- * sender with ADDRESS_NULL. Takes each canonical address. */
+ * sender with ADDRESS_NULL. With ADDRESS_CANONICAL it takes each canonical
+ * address, and address_format gives back the same string. */
 enum address_error address_parse(const char *text, size_t len, unsigned flags,
     struct address *out);
 

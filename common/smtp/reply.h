@@ -89,13 +89,10 @@ struct reply_parser {
 	struct smtp_reply reply;
 	/* text of the line just read without its code, safe as above but with
 	 * its enhanced code, for EHLO */
-	char line[REPLY_TEXT_SIZE];
+	char line[REPLY_TEXT_SIZE + 4];
 	const char *error; /* a constant text after EVENT_ERROR, else NULL */
 	size_t line_len;   /* octets kept in line */
 	size_t read;	   /* octets read of this line */
-	int state;
-	int line_code;
-	int continued;
 };
 
 /* Ready for a reply. Called before each one. */
