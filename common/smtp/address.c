@@ -11,8 +11,7 @@
 const char *
 address_strerror(enum address_error error)
 {
-	static const char *const texts[] = {
-		[ADDRESS_OK] = "valid",
+	static const char *const texts[] = { [ADDRESS_OK] = "valid",
 		[ADDRESS_ERR_BRACKETS] = "enclose it in < and >",
 		[ADDRESS_ERR_NULL] = "empty",
 		[ADDRESS_ERR_ROUTE] = "malformed source route",
@@ -27,8 +26,7 @@ address_strerror(enum address_error error)
 		[ADDRESS_ERR_CONTROL] = "control or hiding character",
 		[ADDRESS_ERR_UTF8] = "octets that are not UTF-8",
 		[ADDRESS_ERR_NEEDS_UTF8] = "characters outside US-ASCII",
-		[ADDRESS_ERR_IDNA] = "no valid internationalized domain"
-	};
+		[ADDRESS_ERR_IDNA] = "no valid internationalized domain" };
 
 	return texts[error];
 }
@@ -165,8 +163,7 @@ check_bare(const struct plain_local *plain, unsigned flags)
 }
 
 enum address_error
-address_parse(const char *text, size_t len, unsigned flags,
-    struct address *out)
+address_parse(const char *text, size_t len, unsigned flags, struct address *out)
 {
 	struct plain_local plain;
 	enum address_error error;
@@ -179,8 +176,8 @@ address_parse(const char *text, size_t len, unsigned flags,
 		*out = a;
 		return ADDRESS_OK;
 	}
-	if (len + 2 > (flags & ADDRESS_LONG ? ADDRESS_SIZE - 1
-					    : ADDRESS_PATH_RFC))
+	if (len + 2 >
+	    (flags & ADDRESS_LONG ? ADDRESS_SIZE - 1 : ADDRESS_PATH_RFC))
 		return ADDRESS_ERR_PATH_LONG;
 	error = check_characters(text, len, flags, &a.utf8_given);
 	if (error == ADDRESS_OK)
@@ -193,8 +190,8 @@ address_parse(const char *text, size_t len, unsigned flags,
 	} else {
 		a.kind = n + 1 < len && text[n + 1] == '[' ? ADDRESS_IS_LITERAL
 							   : ADDRESS_IS_DOMAIN;
-		error = address_parse_domain(text + n + 1, len - n - 1, flags,
-		    a.domain);
+		error = address_parse_domain(
+		    text + n + 1, len - n - 1, flags, a.domain);
 	}
 	if (error != ADDRESS_OK)
 		return error;
@@ -255,8 +252,8 @@ address_path_length(const char *text, size_t len)
 }
 
 enum address_error
-address_parse_path(const char *text, size_t len, unsigned flags,
-    struct address *out)
+address_parse_path(
+    const char *text, size_t len, unsigned flags, struct address *out)
 {
 	enum address_error error;
 	int utf8 = 0;
@@ -276,8 +273,8 @@ address_parse_path(const char *text, size_t len, unsigned flags,
 			return ADDRESS_ERR_ROUTE;
 		text += n;
 		len -= n;
-		flags &= ~(unsigned)(ADDRESS_NULL | ADDRESS_POSTMASTER |
-		    ADDRESS_BARE);
+		flags &= ~(
+		    unsigned)(ADDRESS_NULL | ADDRESS_POSTMASTER | ADDRESS_BARE);
 	}
 	error = address_parse(text, len, flags, out);
 	if (error == ADDRESS_OK)

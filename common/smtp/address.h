@@ -22,7 +22,7 @@
 
 /* Sizes in octets, those of arrays with the terminating NUL. */
 enum {
-	ADDRESS_LOCAL_RFC = 64,	 /* RFC 5321 4.5.3.1.1, before quoting */
+	ADDRESS_LOCAL_RFC = 64, /* RFC 5321 4.5.3.1.1, before quoting */
 	ADDRESS_LOCAL_LONG = 255, /* with ADDRESS_LONG, before quoting */
 	ADDRESS_DOMAIN_MAX = 255,
 	ADDRESS_PATH_RFC = 256,
@@ -45,15 +45,15 @@ enum address_flag {
 	 * mailing lists and SRS are often over the 64 that the RFC warrants */
 	ADDRESS_LONG = 1 << 4,
 	/* what takes every canonical address */
-	ADDRESS_CANONICAL = ADDRESS_UTF8 | ADDRESS_NULL | ADDRESS_BARE |
-	    ADDRESS_LONG
+	ADDRESS_CANONICAL =
+	    ADDRESS_UTF8 | ADDRESS_NULL | ADDRESS_BARE | ADDRESS_LONG
 };
 
 enum address_kind {
-	ADDRESS_IS_NULL,    /* <> */
-	ADDRESS_IS_BARE,    /* local part alone */
-	ADDRESS_IS_DOMAIN,  /* local@domain */
-	ADDRESS_IS_LITERAL  /* local@[address] */
+	ADDRESS_IS_NULL, /* <> */
+	ADDRESS_IS_BARE, /* local part alone */
+	ADDRESS_IS_DOMAIN, /* local@domain */
+	ADDRESS_IS_LITERAL /* local@[address] */
 };
 
 struct address {
@@ -63,7 +63,7 @@ struct address {
 	/* the text given held UTF-8, in the local part or the domain: the
 	 * client must have said SMTPUTF8 */
 	int utf8_given;
-	char local[ADDRESS_LOCAL_SIZE];	  /* canonical */
+	char local[ADDRESS_LOCAL_SIZE]; /* canonical */
 	char domain[ADDRESS_DOMAIN_SIZE]; /* canonical, "" if there is none */
 };
 
@@ -71,21 +71,21 @@ struct address {
  * plain words that may stand in a reply. */
 enum address_error {
 	ADDRESS_OK,
-	ADDRESS_ERR_BRACKETS,	/* not enclosed in < and > */
-	ADDRESS_ERR_NULL,	/* <> where a mailbox is wanted */
-	ADDRESS_ERR_ROUTE,	/* malformed source route */
-	ADDRESS_ERR_LOCAL,	/* malformed local part */
+	ADDRESS_ERR_BRACKETS, /* not enclosed in < and > */
+	ADDRESS_ERR_NULL, /* <> where a mailbox is wanted */
+	ADDRESS_ERR_ROUTE, /* malformed source route */
+	ADDRESS_ERR_LOCAL, /* malformed local part */
 	ADDRESS_ERR_LOCAL_LONG,
-	ADDRESS_ERR_NO_DOMAIN,	/* no @domain */
-	ADDRESS_ERR_DOMAIN,	/* malformed domain */
+	ADDRESS_ERR_NO_DOMAIN, /* no @domain */
+	ADDRESS_ERR_DOMAIN, /* malformed domain */
 	ADDRESS_ERR_DOMAIN_LONG,
-	ADDRESS_ERR_DOT,	/* dot at the end of the domain */
-	ADDRESS_ERR_LITERAL,	/* malformed or unknown address literal */
+	ADDRESS_ERR_DOT, /* dot at the end of the domain */
+	ADDRESS_ERR_LITERAL, /* malformed or unknown address literal */
 	ADDRESS_ERR_PATH_LONG,
-	ADDRESS_ERR_CONTROL,	/* control or hiding character */
-	ADDRESS_ERR_UTF8,	/* octets that are not UTF-8 */
-	ADDRESS_ERR_NEEDS_UTF8,	/* UTF-8 without ADDRESS_UTF8 */
-	ADDRESS_ERR_IDNA	/* no valid internationalized domain name */
+	ADDRESS_ERR_CONTROL, /* control or hiding character */
+	ADDRESS_ERR_UTF8, /* octets that are not UTF-8 */
+	ADDRESS_ERR_NEEDS_UTF8, /* UTF-8 without ADDRESS_UTF8 */
+	ADDRESS_ERR_IDNA /* no valid internationalized domain name */
 };
 
 const char *address_strerror(enum address_error);
@@ -101,14 +101,14 @@ size_t address_path_length(const char *text, size_t len);
  * ahead (<@a,@b:local@domain>) ignored, <> and <Postmaster> by flags. All of
  * text must be the path. *out is filled only on ADDRESS_OK.
  */
-enum address_error address_parse_path(const char *text, size_t len,
-    unsigned flags, struct address *out);
+enum address_error address_parse_path(
+    const char *text, size_t len, unsigned flags, struct address *out);
 
 /* The same for a mailbox without brackets: local@domain. "" is the null
  * sender with ADDRESS_NULL. With ADDRESS_CANONICAL it takes each canonical
  * address, and address_format gives back the same string. */
-enum address_error address_parse(const char *text, size_t len, unsigned flags,
-    struct address *out);
+enum address_error address_parse(
+    const char *text, size_t len, unsigned flags, struct address *out);
 
 /*
  * Writes a domain or an address literal in canonical form. flags: only

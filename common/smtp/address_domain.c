@@ -149,8 +149,8 @@ parse_idna(const char *text, size_t len, char out[ADDRESS_DOMAIN_SIZE])
 }
 
 enum address_error
-address_parse_domain(const char *text, size_t len, unsigned flags,
-    char out[ADDRESS_DOMAIN_SIZE])
+address_parse_domain(
+    const char *text, size_t len, unsigned flags, char out[ADDRESS_DOMAIN_SIZE])
 {
 	if (len > 0 && text[0] == '[')
 		return parse_literal(text, len, out);

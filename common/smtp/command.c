@@ -19,8 +19,8 @@ struct context {
 typedef void parse_function(const struct context *, struct smtp_command *);
 
 void
-command_refuse(struct smtp_command *out, enum reply_id error, const char *arg,
-    size_t len)
+command_refuse(
+    struct smtp_command *out, enum reply_id error, const char *arg, size_t len)
 {
 	if (len >= sizeof(out->error_arg))
 		len = sizeof(out->error_arg) - 1;
@@ -82,8 +82,8 @@ parse_helo(const struct context *ctx, struct smtp_command *out)
  * many clients need. Returns its octets, 0 if there is none.
  */
 static size_t
-find_path(const struct smtp_command *out, const char *keyword,
-    const char **path)
+find_path(
+    const struct smtp_command *out, const char *keyword, const char **path)
 {
 	size_t n = strlen(keyword);
 
@@ -126,8 +126,8 @@ parse_envelope(const struct context *ctx, struct smtp_command *out,
 	if (rest_len > 0 && *rest != ' ')
 		refuse(out, mail ? REPLY_SYNTAX_MAIL : REPLY_SYNTAX_RCPT, "");
 	else
-		parameter_parse(rest, rest_len, ctx->extensions, ctx->smtputf8,
-		    out);
+		parameter_parse(
+		    rest, rest_len, ctx->extensions, ctx->smtputf8, out);
 	return out->error == REPLY_NONE ? 0 : -1;
 }
 
@@ -371,6 +371,6 @@ command_parse(const char *line, size_t len, unsigned extensions, int smtputf8,
 size_t
 command_refusal(const struct smtp_command *command, char *out, size_t size)
 {
-	return reply_format(out, size, command->error, command->error_arg,
-	    NULL);
+	return reply_format(
+	    out, size, command->error, command->error_arg, NULL);
 }

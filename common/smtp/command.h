@@ -58,7 +58,8 @@ struct smtp_mail {
 struct smtp_rcpt {
 	struct address recipient;
 	unsigned notify; /* enum smtp_notify */
-	/* `type;address`, decoded (xtext_encode_orcpt encodes it); "" if none */
+	/* `type;address`, decoded (xtext_encode_orcpt encodes it); "" if none
+	 */
 	char orcpt[XTEXT_ORCPT_MAX + 1];
 };
 
@@ -86,7 +87,7 @@ struct smtp_auth {
 
 struct smtp_etrn {
 	char domain[ADDRESS_DOMAIN_SIZE]; /* canonical */
-	int subdomains;			  /* @domain */
+	int subdomains; /* @domain */
 };
 
 struct smtp_command {
@@ -138,9 +139,9 @@ int command_is_foreign(const char *data, size_t len);
  * those parameters that are set and whose extension is in extensions. Length,
  * or -1 when it does not fit.
  */
-ssize_t command_format_mail(const struct smtp_mail *, unsigned extensions,
-    char *out, size_t size);
-ssize_t command_format_rcpt(const struct smtp_rcpt *, unsigned extensions,
-    char *out, size_t size);
+ssize_t command_format_mail(
+    const struct smtp_mail *, unsigned extensions, char *out, size_t size);
+ssize_t command_format_rcpt(
+    const struct smtp_rcpt *, unsigned extensions, char *out, size_t size);
 
 #endif

@@ -62,20 +62,22 @@ finish(struct writer *w)
 }
 
 ssize_t
-command_format_mail(const struct smtp_mail *mail, unsigned extensions,
-    char *out, size_t size)
+command_format_mail(
+    const struct smtp_mail *mail, unsigned extensions, char *out, size_t size)
 {
 	static const char *const bodies[] = { [BODY_7BIT] = "7BIT",
 		[BODY_8BITMIME] = "8BITMIME",
 		[BODY_BINARYMIME] = "BINARYMIME" };
-	static const char *const rets[] = { [RET_FULL] = "FULL",
-		[RET_HDRS] = "HDRS" };
+	static const char *const rets[] = {
+		[RET_FULL] = "FULL", [RET_HDRS] = "HDRS"
+	};
 	struct writer w = { .out = out, .size = size };
-	unsigned body = mail->body == BODY_BINARYMIME ? EXT_BINARYMIME
-						      : EXT_8BITMIME;
+	unsigned body =
+	    mail->body == BODY_BINARYMIME ? EXT_BINARYMIME : EXT_8BITMIME;
 	char address[ADDRESS_SIZE];
 
-	write_text(&w, "MAIL FROM:<%s>", address_format(&mail->sender, address));
+	write_text(
+	    &w, "MAIL FROM:<%s>", address_format(&mail->sender, address));
 	if (mail->has_size && (extensions & EXT_SIZE) != 0)
 		write_text(&w, " SIZE=%" PRIu64, mail->size);
 	if (mail->body != BODY_UNSAID && (extensions & body) != 0)
@@ -92,8 +94,8 @@ command_format_mail(const struct smtp_mail *mail, unsigned extensions,
 }
 
 ssize_t
-command_format_rcpt(const struct smtp_rcpt *rcpt, unsigned extensions,
-    char *out, size_t size)
+command_format_rcpt(
+    const struct smtp_rcpt *rcpt, unsigned extensions, char *out, size_t size)
 {
 	static const struct {
 		unsigned bit;
@@ -104,7 +106,8 @@ command_format_rcpt(const struct smtp_rcpt *rcpt, unsigned extensions,
 	const char *before = " NOTIFY=";
 	char address[ADDRESS_SIZE];
 
-	write_text(&w, "RCPT TO:<%s>", address_format(&rcpt->recipient, address));
+	write_text(
+	    &w, "RCPT TO:<%s>", address_format(&rcpt->recipient, address));
 	if ((extensions & EXT_DSN) == 0)
 		return finish(&w);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

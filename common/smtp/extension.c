@@ -32,11 +32,10 @@ write_limits(const struct smtp_extensions *ext, char *out, size_t size)
 	size_t n = 0;
 
 	if (ext->rcpt_max != 0)
-		n = (size_t)snprintf(out, size, " RCPTMAX=%" PRIu32,
-		    ext->rcpt_max);
+		n = (size_t)snprintf(
+		    out, size, " RCPTMAX=%" PRIu32, ext->rcpt_max);
 	if (ext->mail_max != 0)
-		snprintf(out + n, size - n, " MAILMAX=%" PRIu32,
-		    ext->mail_max);
+		snprintf(out + n, size - n, " MAILMAX=%" PRIu32, ext->mail_max);
 }
 
 /* The next word of a line; *len is 0 at the end. */
@@ -64,7 +63,7 @@ has_mechanism(const struct smtp_extensions *ext, const char *name, size_t len)
 	size_t n;
 
 	for (const char *word = next_word(ext->mechanisms, &n); n > 0;
-	    word = next_word(word + n, &n))
+	     word = next_word(word + n, &n))
 		if (n == len && strncasecmp(word, name, n) == 0)
 			return 1;
 	return 0;
@@ -88,7 +87,7 @@ read_mechanisms(struct smtp_extensions *ext, const char *parameter)
 	size_t at = strlen(ext->mechanisms), len;
 
 	for (const char *word = next_word(parameter, &len); len > 0;
-	    word = next_word(word + len, &len)) {
+	     word = next_word(word + len, &len)) {
 		if (!is_mechanism(word, len) || has_mechanism(ext, word, len) ||
 		    at + 1 + len >= sizeof(ext->mechanisms))
 			continue;
@@ -111,9 +110,10 @@ read_limits(struct smtp_extensions *ext, const char *parameter)
 	size_t len;
 
 	for (const char *word = next_word(parameter, &len); len > 0;
-	    word = next_word(word + len, &len)) {
-		if (len <= name || decimal_parse(word + name, len - name,
-				       UINT32_MAX, &n) == -1)
+	     word = next_word(word + len, &len)) {
+		if (len <= name ||
+		    decimal_parse(word + name, len - name, UINT32_MAX, &n) ==
+			-1)
 			continue;
 		if (strncasecmp(word, rcpt, name) == 0)
 			ext->rcpt_max = (uint32_t)n;
@@ -195,8 +195,8 @@ extension_format(char *out, size_t size, const struct smtp_extensions *ext,
 			continue;
 		*parameter = '\0';
 		if (e->write != NULL)
-			e->write(ext, parameter,
-			    PARAMETER_MAX - strlen(e->keyword));
+			e->write(
+			    ext, parameter, PARAMETER_MAX - strlen(e->keyword));
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "\n%s%s",
 		    e->keyword, parameter);
 	}

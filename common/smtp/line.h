@@ -17,19 +17,19 @@
 enum { LINE_COMMAND_MAX = 2048, LINE_AUTH_MAX = 12288 };
 
 enum line_event {
-	LINE_MORE,     /* all was taken, and no line is complete */
-	LINE_READY,    /* a line */
+	LINE_MORE, /* all was taken, and no line is complete */
+	LINE_READY, /* a line */
 	LINE_OVERLONG, /* a line passed the limit: REPLY_LINE_TOO_LONG */
-	LINE_BARE      /* a CR or LF on its own: REPLY_BARE_NEWLINE */
+	LINE_BARE /* a CR or LF on its own: REPLY_BARE_NEWLINE */
 };
 
 struct line_splitter {
-	char *buf;    /* the start of a line that came in pieces */
-	size_t size;  /* octets of buf, the highest limit possible */
+	char *buf; /* the start of a line that came in pieces */
+	size_t size; /* octets of buf, the highest limit possible */
 	size_t limit; /* octets of a line without CRLF */
-	size_t len;   /* octets in buf */
-	int cr;	      /* the octet before was a CR */
-	int skip;     /* a spoilt line: drop all to the next CRLF */
+	size_t len; /* octets in buf */
+	int cr; /* the octet before was a CR */
+	int skip; /* a spoilt line: drop all to the next CRLF */
 };
 
 /* buf stays the caller's and holds size octets; the limit is size. */

@@ -37,8 +37,8 @@ static int
 parse_size(const struct parameter *p, struct smtp_command *out)
 {
 	out->mail.has_size = 1;
-	return decimal_parse(p->value, p->value_len, UINT64_MAX,
-	    &out->mail.size);
+	return decimal_parse(
+	    p->value, p->value_len, UINT64_MAX, &out->mail.size);
 }
 
 static int
@@ -110,8 +110,8 @@ parse_notify(const struct parameter *p, struct smtp_command *out)
 
 	for (;; s = comma + 1) {
 		comma = memchr(s, ',', (size_t)(end - s));
-		bit = find_word(words, s,
-		    (size_t)((comma != NULL ? comma : end) - s));
+		bit = find_word(
+		    words, s, (size_t)((comma != NULL ? comma : end) - s));
 		if (bit == -1)
 			return -1;
 		notify |= (unsigned)bit;
@@ -213,11 +213,10 @@ apply(const struct parameter *p, unsigned *seen, struct smtp_command *out)
 }
 
 void
-parameter_parse(const char *text, size_t len, unsigned extensions,
-    int smtputf8, struct smtp_command *out)
+parameter_parse(const char *text, size_t len, unsigned extensions, int smtputf8,
+    struct smtp_command *out)
 {
-	struct parameter p = { .extensions = extensions,
-		.smtputf8 = smtputf8 };
+	struct parameter p = { .extensions = extensions, .smtputf8 = smtputf8 };
 	unsigned seen = 0;
 	const char *space;
 	size_t n;

@@ -16,7 +16,7 @@ void parameter_parse(const char *text, size_t len, unsigned extensions,
     int smtputf8, struct smtp_command *out);
 
 /* Sets the refusal of a command with its argument, cut to fit. */
-void command_refuse(struct smtp_command *, enum reply_id, const char *arg,
-    size_t len);
+void command_refuse(
+    struct smtp_command *, enum reply_id, const char *arg, size_t len);
 
 #endif

@@ -63,15 +63,15 @@ reply_format(char *out, size_t size, enum reply_id id, ...)
 		format += 2;
 		/* no newline of an argument may begin a line of the reply */
 		for (const char *a = arg != NULL ? arg : "?";
-		    *a != '\0' && n + 1 < sizeof(text); a++)
+		     *a != '\0' && n + 1 < sizeof(text); a++)
 			text[n++] = safe_octet(*a);
 		if (arg != NULL)
 			arg = va_arg(ap, const char *);
 	}
 	va_end(ap);
 	text[n] = '\0';
-	return reply_build(out, size, replies[id].code, replies[id].enhanced,
-	    text);
+	return reply_build(
+	    out, size, replies[id].code, replies[id].enhanced, text);
 }
 
 /* The enhanced code to send with a code, followed by nothing. */
@@ -118,8 +118,8 @@ next_line(const char *text, size_t room, size_t *skip)
 }
 
 size_t
-reply_build(char *out, size_t size, int code, const char *enhanced,
-    const char *text)
+reply_build(
+    char *out, size_t size, int code, const char *enhanced, const char *text)
 {
 	char chosen[REPLY_ENHANCED_SIZE], prefix[4 + REPLY_ENHANCED_SIZE + 1];
 	size_t prefix_len, room, len, skip, n = 0, last = 0;

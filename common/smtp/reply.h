@@ -21,9 +21,9 @@ enum reply_id {
 };
 
 enum {
-	REPLY_LINE_MAX = 512,	   /* octets of a line with CRLF, RFC 4.5.3.1.5 */
-	REPLY_ENHANCED_SIZE = 12,  /* "5.999.999" and NUL; 12 in messages.tbl */
-	REPLY_SIZE = 4096	   /* a buffer of this size holds any reply */
+	REPLY_LINE_MAX = 512, /* octets of a line with CRLF, RFC 4.5.3.1.5 */
+	REPLY_ENHANCED_SIZE = 12, /* "5.999.999" and NUL; 12 in messages.tbl */
+	REPLY_SIZE = 4096 /* a buffer of this size holds any reply */
 };
 
 /* Code, enhanced code ("" if none) and text of a reply, for the log and for
@@ -49,22 +49,22 @@ size_t reply_format(char *out, size_t size, enum reply_id, ...)
  * new line of the reply, a long line is folded, and each octet outside
  * printable US-ASCII goes out as `?`.
  */
-size_t reply_build(char *out, size_t size, int code, const char *enhanced,
-    const char *text);
+size_t reply_build(
+    char *out, size_t size, int code, const char *enhanced, const char *text);
 
 /* ---- client ----------------------------------------------------------- */
 
 enum {
-	REPLY_TEXT_SIZE = 1025,	   /* text kept of a reply, and of a line */
-	REPLY_READ_MAX = 4096,	   /* octets read of a line */
+	REPLY_TEXT_SIZE = 1025, /* text kept of a reply, and of a line */
+	REPLY_READ_MAX = 4096, /* octets read of a line */
 	REPLY_CONTINUATION_MAX = 200
 };
 
 enum reply_class {
-	REPLY_POSITIVE = 2,	/* 2yz */
+	REPLY_POSITIVE = 2, /* 2yz */
 	REPLY_INTERMEDIATE = 3, /* 3yz */
-	REPLY_TRANSIENT = 4,	/* 4yz */
-	REPLY_PERMANENT = 5	/* 5yz */
+	REPLY_TRANSIENT = 4, /* 4yz */
+	REPLY_PERMANENT = 5 /* 5yz */
 };
 
 struct smtp_reply {
@@ -91,8 +91,8 @@ struct reply_parser {
 	 * its enhanced code, for EHLO */
 	char line[REPLY_TEXT_SIZE + 4];
 	const char *error; /* a constant text after EVENT_ERROR, else NULL */
-	size_t line_len;   /* octets kept in line */
-	size_t read;	   /* octets read of this line */
+	size_t line_len; /* octets kept in line */
+	size_t read; /* octets read of this line */
 };
 
 /* Ready for a reply. Called before each one. */
@@ -103,21 +103,21 @@ void reply_parser_init(struct reply_parser *);
  * DONE, what is left belongs to the next reply. A line ends with LF; a CR
  * before it is dropped. After ERROR it stays in error.
  */
-enum reply_event reply_parse(struct reply_parser *, const char *data,
-    size_t len, size_t *used);
+enum reply_event reply_parse(
+    struct reply_parser *, const char *data, size_t len, size_t *used);
 
 /* The class of a code of 200 to 599. */
 enum reply_class reply_class(int code);
 
 /* Writes "5.1.1", or "" when the reply has none; returns out. */
-char *reply_enhanced_format(const struct smtp_reply *,
-    char out[REPLY_ENHANCED_SIZE]);
+char *reply_enhanced_format(
+    const struct smtp_reply *, char out[REPLY_ENHANCED_SIZE]);
 
 /*
  * Reads an enhanced code at the start of text that fits the code's class.
  * Returns the octets that it takes (without the space behind it), or 0.
  */
-size_t reply_enhanced_parse(const char *text, int code,
-    unsigned short enhanced[3]);
+size_t reply_enhanced_parse(
+    const char *text, int code, unsigned short enhanced[3]);
 
 #endif

@@ -14,10 +14,10 @@
 /* What the decoder read last. */
 enum {
 	LINE_START, /* CRLF, or nothing yet */
-	INSIDE,	    /* something in a line */
-	AFTER_CR,   /* CR in a line */
-	AFTER_DOT,  /* a dot at the start of a line */
-	DOT_CR	    /* that dot, then CR */
+	INSIDE, /* something in a line */
+	AFTER_CR, /* CR in a line */
+	AFTER_DOT, /* a dot at the start of a line */
+	DOT_CR /* that dot, then CR */
 };
 
 /* What the encoder sent last; in SEND_CR a CR was read and not yet sent. */

@@ -29,18 +29,18 @@ enum body_fault {
 };
 
 enum body_mode {
-	BODY_DATA,  /* dots are removed, the end is found */
+	BODY_DATA, /* dots are removed, the end is found */
 	BODY_CHUNKS /* BDAT: every octet counts, the caller knows the end */
 };
 
 struct body_decoder {
 	enum body_mode mode;
 	enum body_fault fault; /* the first one; the body must be refused */
-	int done;	       /* DATA: the end was read */
-	int eightbit;	       /* an octet over 127 was seen */
-	uint64_t size;	       /* octets handed out */
-	size_t line_max;       /* octets without CRLF; 0: no limit */
-	size_t line_len;       /* octets of the line so far */
+	int done; /* DATA: the end was read */
+	int eightbit; /* an octet over 127 was seen */
+	uint64_t size; /* octets handed out */
+	size_t line_max; /* octets without CRLF; 0: no limit */
+	size_t line_len; /* octets of the line so far */
 	int state;
 };
 

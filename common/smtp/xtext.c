@@ -116,8 +116,8 @@ embedded_decode(const char *in, size_t len, uint32_t *character)
 }
 
 ssize_t
-xtext_decode_utf8(const char *in, size_t len, int unitext, char *out,
-    size_t size)
+xtext_decode_utf8(
+    const char *in, size_t len, int unitext, char *out, size_t size)
 {
 	char octets[4];
 	uint32_t c;
@@ -213,8 +213,8 @@ type_is_utf8(const char *in, size_t type)
 }
 
 ssize_t
-xtext_decode_orcpt(const char *in, size_t len, int unitext, char *out,
-    size_t size)
+xtext_decode_orcpt(
+    const char *in, size_t len, int unitext, char *out, size_t size)
 {
 	size_t type = orcpt_type(in, len);
 	const char *value = in + type + 1;
@@ -226,13 +226,13 @@ xtext_decode_orcpt(const char *in, size_t len, int unitext, char *out,
 		n = xtext_decode_utf8(value, len - type - 1, unitext,
 		    out + type + 1, size - type - 1);
 	else
-		n = xtext_decode(value, len - type - 1, out + type + 1,
-		    size - type - 1);
+		n = xtext_decode(
+		    value, len - type - 1, out + type + 1, size - type - 1);
 	if (n == -1)
 		return -1;
 	for (size_t i = 0; i < type; i++)
-		out[i] = in[i] >= 'A' && in[i] <= 'Z' ? (char)(in[i] | 0x20)
-						      : in[i];
+		out[i] =
+		    in[i] >= 'A' && in[i] <= 'Z' ? (char)(in[i] | 0x20) : in[i];
 	out[type] = ';';
 	return (ssize_t)type + 1 + n;
 }
@@ -248,10 +248,10 @@ xtext_encode_orcpt(const char *in, size_t len, char *out, size_t size)
 		return -1;
 	memcpy(out, in, type + 1);
 	if (type_is_utf8(in, type))
-		n = xtext_encode_utf8(value, len - type - 1, out + type + 1,
-		    size - type - 1);
+		n = xtext_encode_utf8(
+		    value, len - type - 1, out + type + 1, size - type - 1);
 	else
-		n = xtext_encode(value, len - type - 1, out + type + 1,
-		    size - type - 1);
+		n = xtext_encode(
+		    value, len - type - 1, out + type + 1, size - type - 1);
 	return n == -1 ? -1 : (ssize_t)type + 1 + n;
 }

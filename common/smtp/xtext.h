@@ -14,7 +14,7 @@
 enum {
 	XTEXT_ENVID_MAX = 100, /* octets as sent, RFC 3461 4.4 */
 	XTEXT_ORCPT_MAX = 500, /* octets as sent, RFC 3461 4.2 */
-	XTEXT_AUTH_MAX = 500   /* octets as sent, RFC 4954 5 */
+	XTEXT_AUTH_MAX = 500 /* octets as sent, RFC 4954 5 */
 };
 
 /*
@@ -32,8 +32,8 @@ ssize_t xtext_encode(const char *in, size_t len, char *out, size_t size);
  * utf8_is_safe refuses; encoding writes pure US-ASCII and fails on malformed
  * UTF-8.
  */
-ssize_t xtext_decode_utf8(const char *in, size_t len, int unitext, char *out,
-    size_t size);
+ssize_t xtext_decode_utf8(
+    const char *in, size_t len, int unitext, char *out, size_t size);
 ssize_t xtext_encode_utf8(const char *in, size_t len, char *out, size_t size);
 
 /*
@@ -42,8 +42,8 @@ ssize_t xtext_encode_utf8(const char *in, size_t len, char *out, size_t size);
  * type utf-8 has the encoding of RFC 6533, each other xtext. unitext: the
  * transaction is SMTPUTF8. Length or -1 as above.
  */
-ssize_t xtext_decode_orcpt(const char *in, size_t len, int unitext, char *out,
-    size_t size);
+ssize_t xtext_decode_orcpt(
+    const char *in, size_t len, int unitext, char *out, size_t size);
 ssize_t xtext_encode_orcpt(const char *in, size_t len, char *out, size_t size);
 
 #endif

@@ -1,6 +1,7 @@
 # One cmocka program for each pure module.
 unit_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-unit_libs = libcommon.a $(CMOCKA_LIBS) $(EVENT_LIBS) $(SSL_LIBS) $(BSD_LIBS)
+unit_libs = libcommon.a $(CMOCKA_LIBS) $(EVENT_LIBS) $(SSL_LIBS) $(BSD_LIBS) \
+	$(IDN2_LIBS)
 
 check_PROGRAMS += regress/unit/test_messages
 TESTS += regress/unit/test_messages
