@@ -22,9 +22,13 @@ libcommon_a_SOURCES += \
 	common/smtp/transparency.h common/smtp/utf8.h common/smtp/xtext.h
 
 libcommon_a_SOURCES += \
+	common/conf/alias.c common/conf/alias.h \
 	common/conf/codec.c common/conf/codec.h \
 	common/conf/conf.c common/conf/conf.h \
-	common/conf/fields.c common/conf/fields.h
+	common/conf/fields.c common/conf/fields.h \
+	common/conf/service.c \
+	common/conf/tablefile.c common/conf/tablefile.h \
+	common/conf/url.c common/conf/url.h
 include $(srcdir)/common/conf/build.mk
 include $(srcdir)/common/ipc/build.mk
 include $(srcdir)/common/mail/build.mk

@@ -1,0 +1,168 @@
+/*
+ * Splits an alias into its destinations. A comma separates unless it stands
+ * inside double quotes; quotes may enclose a whole destination ("|prog arg")
+ * or a part of it (|"prog arg"), and are dropped; inside them a backslash
+ * takes the next octet literally. The text may come from any user's .forward:
+ * nothing in it is trusted.
+ */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "conf/alias.h"
+#include "conf/conf.h"
+
+#define ALIAS_TEXT_MAX	1024	/* octets of one destination */
+
+struct splitter {
+	const char *text;
+	size_t len;
+	size_t at;
+	char *error;
+	size_t errorlen;
+};
+
+static int
+splitter_fail(struct splitter *split, const char *error)
+{
+	snprintf(split->error, split->errorlen, "%s", error);
+	return -1;
+}
+
+static void
+skip_blanks(struct splitter *split)
+{
+	while (split->at < split->len &&
+	    isspace((unsigned char)split->text[split->at]))
+		split->at++;
+}
+
+/* Whether the quotes that begin here are those of a local part, which stay:
+ * "a b"@example.org. */
+static int
+quotes_stay(const struct splitter *split)
+{
+	size_t i;
+
+	for (i = split->at + 1; i < split->len; i++) {
+		if (split->text[i] == '\\')
+			i++;
+		else if (split->text[i] == '"')
+			return i + 1 < split->len && split->text[i + 1] == '@';
+	}
+	return 0;
+}
+
+/* Reads up to a comma outside quotes into buf, without the quotes. */
+static int
+item_read(struct splitter *split, char *buf, size_t size)
+{
+	size_t len = 0, keep = 0;
+	int quoted = 0, stay;
+	char c;
+
+	stay = split->at < split->len && split->text[split->at] == '"' &&
+	    quotes_stay(split);
+	for (; split->at < split->len; split->at++) {
+		c = split->text[split->at];
+		if (c == '\0' || c == '\n' || c == '\r')
+			return splitter_fail(split, "a control character");
+		if (!quoted && c == ',')
+			break;
+		if (c == '"') {
+			quoted = !quoted;
+			keep = len;
+			if (!stay)
+				continue;
+		} else if (quoted && !stay && c == '\\' && split->at + 1 < split->len)
+			c = split->text[++split->at];
+		if (len + 1 >= size)
+			return splitter_fail(split, "a destination is longer "
+			    "than 1024 octets");
+		buf[len++] = c;
+		if (quoted || !isspace((unsigned char)c))
+			keep = len;
+	}
+	if (quoted)
+		return splitter_fail(split, "a double quote is not closed");
+	buf[keep] = '\0';
+	return 0;
+}
+
+/* Says what a destination is and where its text begins. */
+static int
+item_classify(struct splitter *split, const char *buf,
+    struct alias_item *item, const char **text)
+{
+	*text = buf;
+	if (*buf == '|') {
+		item->kind = ALIAS_COMMAND;
+		for (*text = buf + 1; isspace((unsigned char)**text);)
+			(*text)++;
+	} else if (*buf == '/')
+		item->kind = ALIAS_FILE;
+	else if (strncasecmp(buf, ":include:", 9) == 0) {
+		item->kind = ALIAS_INCLUDE;
+		for (*text = buf + 9; isspace((unsigned char)**text);)
+			(*text)++;
+		if (**text != '/')
+			return splitter_fail(split, "`:include:` needs the "
+			    "path of a file that begins with /");
+	} else if (strncasecmp(buf, "error:", 6) == 0) {
+		item->kind = ALIAS_ERROR;
+		*text = buf + 6;
+	} else {
+		item->kind = ALIAS_ADDRESS;
+		/* \user: deliver without another look at .forward. */
+		if (*buf == '\\')
+			*text = buf + 1;
+	}
+	if (**text == '\0')
+		return splitter_fail(split, "a destination is empty");
+	return 0;
+}
+
+int
+alias_parse(const char *text, size_t len, struct alias *alias, char *error,
+    size_t errorlen, size_t *at)
+{
+	struct splitter split = { text, len, 0, error, errorlen };
+	char buf[ALIAS_TEXT_MAX + 1];
+	struct alias_item found, *item;
+	const char *begin;
+
+	memset(alias, 0, sizeof(*alias));
+	for (;; split.at++) {
+		skip_blanks(&split);
+		*at = split.at;
+		if (split.at >= len && alias->nitems > 0)
+			return 0;	/* a comma at the end is harmless */
+		if (item_read(&split, buf, sizeof(buf)) == -1 ||
+		    item_classify(&split, buf, &found, &begin) == -1)
+			break;
+		item = conf_append(&alias->items, &alias->nitems,
+		    sizeof(*item));
+		if (item == NULL || (item->text = strdup(begin)) == NULL) {
+			splitter_fail(&split, "out of memory");
+			break;
+		}
+		item->kind = found.kind;
+		if (split.at >= len)
+			return 0;
+	}
+	alias_free(alias);
+	return -1;
+}
+
+void
+alias_free(struct alias *alias)
+{
+	uint32_t i;
+
+	for (i = 0; i < alias->nitems; i++)
+		free(alias->items[i].text);
+	free(alias->items);
+	memset(alias, 0, sizeof(*alias));
+}

@@ -1,0 +1,296 @@
+/*
+ * What a table may be asked for, and what its entries must look like for
+ * that. One row per use; table(5) of OpenSMTPD gave the forms. Called through
+ * tablefile.h; the entries may come from any file or administrator.
+ */
+#include <ctype.h>
+#include <regex.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/alias.h"
+#include "conf/tablefile.h"
+#include "conf/url.h"
+
+struct complaint {
+	char *text;
+	size_t size;
+};
+
+static int __attribute__((format(printf, 2, 3)))
+complain(struct complaint *complaint, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(complaint->text, complaint->size, format, ap);
+	va_end(ap);
+	return -1;
+}
+
+static bool
+printable(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (iscntrl((unsigned char)*text))
+			return false;
+	return true;
+}
+
+/* A domain, an address literal, or a pattern with `*`. */
+static bool
+domain_pattern(const char *text)
+{
+	const char *p;
+
+	if (*text == '[')
+		return strchr(text, ']') != NULL;
+	for (p = text; *p != '\0'; p++)
+		if (!isalnum((unsigned char)*p) &&
+		    strchr("-_.*:", *p) == NULL && (*p & 0x80) == 0)
+			return false;
+	return p != text && strstr(text, "..") == NULL;
+}
+
+static int
+check_alias(const char *key, const char *value, struct complaint *why)
+{
+	struct alias alias;
+	size_t at;
+
+	if (alias_parse(value, strlen(value), &alias, why->text, why->size,
+	    &at) == -1)
+		return -1;
+	alias_free(&alias);
+	return 0;
+}
+
+static int
+check_domain(const char *key, const char *value, struct complaint *why)
+{
+	if (!domain_pattern(key))
+		return complain(why, "`%s` is no domain; write `example.org` "
+		    "or `*.example.org`", key);
+	return 0;
+}
+
+static int
+check_credentials(const char *key, const char *value, struct complaint *why)
+{
+	if (*value == '$' || *value == '{' || *value == '_' ||
+	    *value == '*' || *value == '!' || strlen(value) == 13)
+		return 0;
+	return complain(why, "the password of `%s` is not hashed; make a hash "
+	    "with `smtpctl encrypt`", key);
+}
+
+static int
+check_relay_auth(const char *key, const char *value, struct complaint *why)
+{
+	const char *colon = strchr(value, ':');
+
+	if (colon == NULL || colon == value || colon[1] == '\0')
+		return complain(why, "the value of `%s` must be "
+		    "`user:password`", key);
+	return 0;
+}
+
+static int
+check_netaddr(const char *key, const char *value, struct complaint *why)
+{
+	struct conf_address address;
+	int prefix;
+
+	if (strcmp(key, "local") == 0 ||
+	    url_address_parse(key, &address, &prefix) == 0)
+		return 0;
+	return complain(why, "`%s` is neither an address nor a network; write "
+	    "`192.0.2.1`, `192.0.2.0/24` or `[2001:db8::]/32`", key);
+}
+
+static int
+check_userinfo(const char *key, const char *value, struct complaint *why)
+{
+	unsigned int uid, gid;
+	int used = 0;
+
+	if (sscanf(value, "%10u:%10u:%n", &uid, &gid, &used) == 2 &&
+	    used > 0 && value[used] == '/')
+		return 0;
+	return complain(why, "the value of `%s` must be `uid:gid:/home`", key);
+}
+
+static int
+check_source(const char *key, const char *value, struct complaint *why)
+{
+	struct conf_address address;
+
+	if (url_address_parse(key, &address, NULL) == 0)
+		return 0;
+	return complain(why, "`%s` is no address; write `192.0.2.1` or "
+	    "`[2001:db8::1]`", key);
+}
+
+static bool
+mailaddr_pattern(const char *text)
+{
+	const char *at = strrchr(text, '@');
+
+	if (*text == '\0' || strpbrk(text, " \t<>") != NULL)
+		return false;
+	return at == NULL || at[1] == '\0' || domain_pattern(at + 1);
+}
+
+static int
+check_mailaddr(const char *key, const char *value, struct complaint *why)
+{
+	if (!mailaddr_pattern(key))
+		return complain(why, "`%s` is no mail address; write `user`, "
+		    "`@example.org` or `user@example.org`", key);
+	return 0;
+}
+
+static int
+check_addrname(const char *key, const char *value, struct complaint *why)
+{
+	struct conf_address address;
+
+	if (url_address_parse(key, &address, NULL) == -1)
+		return complain(why, "`%s` is no address; write `192.0.2.1` or "
+		    "`[2001:db8::1]` and its host name", key);
+	if (!url_host_valid(value))
+		return complain(why, "`%s` is no host name", value);
+	return 0;
+}
+
+static int
+check_senders(const char *key, const char *value, struct complaint *why)
+{
+	char *copy, *rest, *item;
+	int rc = 0;
+
+	if ((copy = strdup(value)) == NULL)
+		return complain(why, "out of memory");
+	for (rest = copy; rc == 0 && (item = strsep(&rest, ",")) != NULL;) {
+		item += strspn(item, " \t");
+		item[strcspn(item, " \t")] = '\0';
+		if (!mailaddr_pattern(item))
+			rc = complain(why, "`%s`, which `%s` may send as, is "
+			    "no mail address", item, key);
+	}
+	free(copy);
+	return rc;
+}
+
+static int
+check_relayhost(const char *key, const char *value, struct complaint *why)
+{
+	struct url url;
+
+	return url_parse(value != NULL ? value : key, &url, why->text,
+	    why->size);
+}
+
+static int
+check_string(const char *key, const char *value, struct complaint *why)
+{
+	return printable(key) ? 0 : complain(why, "a control character");
+}
+
+static int
+check_regex(const char *key, const char *value, struct complaint *why)
+{
+	char error[128];
+	regex_t regex;
+	int rc;
+
+	if ((rc = regcomp(&regex, key, REG_EXTENDED | REG_NOSUB)) == 0) {
+		regfree(&regex);
+		return 0;
+	}
+	regerror(rc, &regex, error, sizeof(error));
+	return complain(why, "the regular expression `%s` is malformed: %s",
+	    key, error);
+}
+
+static const struct {
+	const char *name;
+	bool list;
+	bool mapping;
+	int (*check)(const char *, const char *, struct complaint *);
+} services[CONF_NSERVICES] = {
+	[CONF_SERVICE_ALIAS] = { "aliases", false, true, check_alias },
+	[CONF_SERVICE_DOMAIN] = { "domains", true, true, check_domain },
+	[CONF_SERVICE_CREDENTIALS] =
+	    { "credentials", false, true, check_credentials },
+	[CONF_SERVICE_RELAY_AUTH] =
+	    { "relay credentials", false, true, check_relay_auth },
+	[CONF_SERVICE_NETADDR] = { "networks", true, false, check_netaddr },
+	[CONF_SERVICE_USERINFO] = { "users", false, true, check_userinfo },
+	[CONF_SERVICE_SOURCE] =
+	    { "source addresses", true, false, check_source },
+	[CONF_SERVICE_MAILADDR] =
+	    { "mail addresses", true, true, check_mailaddr },
+	[CONF_SERVICE_ADDRNAME] =
+	    { "names of addresses", false, true, check_addrname },
+	[CONF_SERVICE_SENDERS] = { "senders", false, true, check_senders },
+	[CONF_SERVICE_RELAYHOST] =
+	    { "relay hosts", true, true, check_relayhost },
+	[CONF_SERVICE_STRING] = { "names", true, true, check_string },
+	[CONF_SERVICE_REGEX] =
+	    { "regular expressions", true, false, check_regex },
+	[CONF_SERVICE_RECIPIENTS] =
+	    { "recipients", true, true, check_mailaddr },
+};
+
+int
+table_check_entry(enum conf_service service, const char *key,
+    const char *value, char *error, size_t errorlen)
+{
+	struct complaint why = { error, errorlen };
+
+	if (value == NULL && !services[service].list)
+		return complain(&why, "`%s` has no value", key);
+	return services[service].check(key, value, &why);
+}
+
+const char *
+table_service_name(enum conf_service service)
+{
+	return services[service].name;
+}
+
+bool
+table_service_takes(enum conf_service service, bool mapping)
+{
+	return mapping ? services[service].mapping : services[service].list;
+}
+
+unsigned int
+table_data_check(const struct table_data *table, uint32_t uses,
+    table_report *report, void *arg)
+{
+	/* An entry that is never found may open what a rule was to close. */
+	const uint32_t strict = 1U << CONF_SERVICE_NETADDR |
+	    1U << CONF_SERVICE_REGEX;
+	const struct table_entry *entry;
+	unsigned int service, bad = 0;
+	char error[512];
+
+	for (service = 0; service < CONF_NSERVICES; service++) {
+		if ((uses & (1U << service)) == 0)
+			continue;
+		for (entry = table->entries;
+		    entry < table->entries + table->nentries; entry++) {
+			if (table_check_entry(service, entry->key,
+			    entry->value, error, sizeof(error)) == 0)
+				continue;
+			bad++;
+			report(arg, (strict & (1U << service)) != 0,
+			    entry->line, entry->column, error);
+		}
+	}
+	return bad;
+}
