@@ -1,0 +1,323 @@
+/*
+ * See policy.h. One small test for each kind of condition, in a table; each
+ * answers for the condition as if it were not negated.
+ */
+#include <netinet/in.h>
+#include <string.h>
+#include <strings.h>
+
+#include "auth/match.h"
+#include "auth/policy.h"
+
+typedef enum policy_answer condition_test(const struct policy_host *,
+    const struct policy_facts *, const struct conf_condition *);
+
+static enum policy_answer
+answer(int yes)
+{
+	return yes ? POLICY_YES : POLICY_NO;
+}
+
+static enum policy_answer
+ask(const struct policy_host *host, const struct conf_condition *c,
+    enum conf_service service, const char *key)
+{
+	return host->lookup(host->arg, c->table,
+	    c->regex ? CONF_SERVICE_REGEX : service, key);
+}
+
+static int
+from_socket(const struct policy_facts *f)
+{
+	return (f->flags & (SESSION_LOCAL | SESSION_SOCKET)) != 0;
+}
+
+static int
+from_own_address(const struct policy_host *host, const char *addr)
+{
+	struct in6_addr client, own;
+
+	if (!match_parse_address(addr, &client))
+		return 0;
+	if (IN6_IS_ADDR_LOOPBACK(&client) ||
+	    (IN6_IS_ADDR_V4MAPPED(&client) && client.s6_addr[12] == 127))
+		return 1;
+	for (size_t i = 0; i < host->naddresses; i++)
+		if (match_parse_address(host->addresses[i], &own) &&
+		    memcmp(&own, &client, sizeof(own)) == 0)
+			return 1;
+	return 0;
+}
+
+static int
+name_known(const char *name)
+{
+	return *name != '\0' && strcmp(name, "<unknown>") != 0 &&
+	    strcmp(name, "unknown") != 0;
+}
+
+static enum policy_answer
+test_always(const struct policy_host *host, const struct policy_facts *f,
+    const struct conf_condition *c)
+{
+	return POLICY_YES;
+}
+
+static enum policy_answer
+test_from_local(const struct policy_host *host, const struct policy_facts *f,
+    const struct conf_condition *c)
+{
+	return answer(f->internal || from_socket(f) ||
+	    from_own_address(host, f->client_addr));
+}
+
+static enum policy_answer
+test_from_socket(const struct policy_host *host, const struct policy_facts *f,
+    const struct conf_condition *c)
+{
+	return answer(from_socket(f));
+}
+
+static enum policy_answer
+test_from_src(const struct policy_host *host, const struct policy_facts *f,
+    const struct conf_condition *c)
+{
+	int local = f->internal || from_socket(f);
+
+	return ask(host, c, CONF_SERVICE_NETADDR,
+	    local ? "local" : f->client_addr);
+}
+
+static enum policy_answer
+test_from_rdns(const struct policy_host *host, const struct policy_facts *f,
+    const struct conf_condition *c)
+{
+	if (c->table == NULL)
+		return answer(name_known(f->client_name));
+	return ask(host, c, CONF_SERVICE_DOMAIN, f->client_name);
+}
+
+static enum policy_answer
+test_auth(const struct policy_host *host, const struct policy_facts *f,
+    const struct conf_condition *c)
+{
+	if (f->internal || (f->flags & SESSION_AUTH) == 0)
+		return POLICY_NO;
+	if (c->table == NULL)
+		return POLICY_YES;
+	return ask(host, c,
+	    strchr(f->auth_user, '@') != NULL ? CONF_SERVICE_MAILADDR
+					      : CONF_SERVICE_STRING,
+	    f->auth_user);
+}
+
+static enum policy_answer
+test_mail_from(const struct policy_host *host, const struct policy_facts *f,
+    const struct conf_condition *c)
+{
+	/* the null sender has neither part, which is how `@` writes it */
+	return ask(host, c, CONF_SERVICE_MAILADDR,
+	    *f->sender != '\0' ? f->sender : "@");
+}
+
+static enum policy_answer
+test_rcpt_to(const struct policy_host *host, const struct policy_facts *f,
+    const struct conf_condition *c)
+{
+	return ask(host, c, CONF_SERVICE_MAILADDR, f->recipient);
+}
+
+/* The domain of the recipient; postmaster without one is ours (RFC 5321,
+ * 4.5.1), and so is any other name that came without. */
+static const char *
+recipient_domain(const struct policy_host *host, const struct policy_facts *f)
+{
+	const char *at = strrchr(f->recipient, '@');
+
+	if (at != NULL && at[1] != '\0')
+		return at + 1;
+	return host->conf->server_name != NULL ? host->conf->server_name
+					       : "localhost";
+}
+
+static enum policy_answer
+test_for_local(const struct policy_host *host, const struct policy_facts *f,
+    const struct conf_condition *c)
+{
+	const char *domain = recipient_domain(host, f);
+	const char *name = host->conf->server_name;
+
+	return answer(strcasecmp(domain, "localhost") == 0 ||
+	    (name != NULL && strcasecmp(domain, name) == 0));
+}
+
+static enum policy_answer
+test_for_domain(const struct policy_host *host, const struct policy_facts *f,
+    const struct conf_condition *c)
+{
+	return ask(host, c, CONF_SERVICE_DOMAIN, recipient_domain(host, f));
+}
+
+static enum policy_answer
+test_tag(const struct policy_host *host, const struct policy_facts *f,
+    const struct conf_condition *c)
+{
+	return ask(host, c, CONF_SERVICE_STRING, f->tag);
+}
+
+static enum policy_answer
+test_helo(const struct policy_host *host, const struct policy_facts *f,
+    const struct conf_condition *c)
+{
+	return ask(host, c, CONF_SERVICE_DOMAIN, f->helo);
+}
+
+static enum policy_answer
+test_tls(const struct policy_host *host, const struct policy_facts *f,
+    const struct conf_condition *c)
+{
+	return answer((f->flags & SESSION_TLS) != 0);
+}
+
+static const struct {
+	const char *name;
+	condition_test *test;
+} conditions[] = {
+	[CONF_FROM_ANY] = { "from any", test_always },
+	[CONF_FROM_LOCAL] = { "from local", test_from_local },
+	[CONF_FROM_SOCKET] = { "from socket", test_from_socket },
+	[CONF_FROM_SRC] = { "from src", test_from_src },
+	[CONF_FROM_RDNS] = { "from rdns", test_from_rdns },
+	[CONF_FROM_AUTH] = { "from auth", test_auth },
+	[CONF_FROM_MAIL_FROM] = { "from mail-from", test_mail_from },
+	[CONF_FOR_ANY] = { "for any", test_always },
+	[CONF_FOR_LOCAL] = { "for local", test_for_local },
+	[CONF_FOR_DOMAIN] = { "for domain", test_for_domain },
+	[CONF_FOR_RCPT_TO] = { "for rcpt-to", test_rcpt_to },
+	[CONF_IF_TAG] = { "tag", test_tag },
+	[CONF_IF_HELO] = { "helo", test_helo },
+	[CONF_IF_AUTH] = { "auth", test_auth },
+	[CONF_IF_TLS] = { "tls", test_tls },
+	[CONF_IF_MAIL_FROM] = { "mail-from", test_mail_from },
+	[CONF_IF_RCPT_TO] = { "rcpt-to", test_rcpt_to },
+};
+
+/* Whether what the condition speaks of is lacking, so that it fails negated
+ * or not: no client stands behind an alias, and a name that is held against a
+ * table must have been confirmed by a forward lookup, because the owner of an
+ * address may write any name into its PTR. */
+static int
+is_unknowable(const struct policy_facts *f, const struct conf_condition *c)
+{
+	if (c->kind == CONF_FROM_SOCKET)
+		return f->internal;
+	if (c->kind == CONF_FROM_RDNS && c->table == NULL)
+		return f->internal;
+	if (c->kind == CONF_FROM_RDNS)
+		return f->internal || !name_known(f->client_name) ||
+		    (f->flags & SESSION_FCRDNS) == 0;
+	return 0;
+}
+
+static enum policy_answer
+condition_holds(const struct policy_host *host, const struct policy_facts *f,
+    const struct conf_condition *c)
+{
+	enum policy_answer a;
+
+	if (is_unknowable(f, c))
+		return POLICY_NO;
+	a = conditions[c->kind].test(host, f, c);
+	if (!c->negated)
+		return a;
+	if (a == POLICY_YES)
+		return POLICY_NO;
+	return a == POLICY_NO ? POLICY_YES : a;
+}
+
+/* A rule that lacks a from or a for option means the local one. */
+static enum policy_answer
+implied_holds(const struct policy_host *host, const struct policy_facts *f,
+    const struct conf_match *m, const struct conf_condition **failed)
+{
+	static const struct conf_condition implied[] = {
+		{ .kind = CONF_FROM_LOCAL },
+		{ .kind = CONF_FOR_LOCAL },
+	};
+	int has_from = 0, has_for = 0;
+
+	for (uint32_t i = 0; i < m->nconditions; i++) {
+		enum conf_condition_kind kind = m->conditions[i].kind;
+
+		has_from |= kind <= CONF_FROM_MAIL_FROM;
+		has_for |= kind >= CONF_FOR_ANY && kind <= CONF_FOR_RCPT_TO;
+	}
+	*failed = &implied[0];
+	if (!has_from && condition_holds(host, f, &implied[0]) == POLICY_NO)
+		return POLICY_NO;
+	*failed = &implied[1];
+	if (!has_for && condition_holds(host, f, &implied[1]) == POLICY_NO)
+		return POLICY_NO;
+	return POLICY_YES;
+}
+
+static enum policy_answer
+rule_matches(const struct policy_host *host, const struct policy_facts *f,
+    const struct conf_match *m, const struct conf_condition **failed)
+{
+	enum policy_answer a;
+
+	if ((a = implied_holds(host, f, m, failed)) != POLICY_YES)
+		return a;
+	for (uint32_t i = 0; i < m->nconditions; i++) {
+		*failed = &m->conditions[i];
+		a = condition_holds(host, f, &m->conditions[i]);
+		if (a != POLICY_YES)
+			return a;
+	}
+	*failed = NULL;
+	return POLICY_YES;
+}
+
+struct policy_verdict
+policy_decide(const struct policy_host *host, const struct policy_facts *f)
+{
+	struct policy_verdict v = { .kind = POLICY_NO_RULE };
+	const struct conf_condition *failed;
+	const struct conf_match *m;
+
+	for (uint32_t i = 0; i < host->conf->nmatches; i++) {
+		m = &host->conf->matches[i];
+		v.rule = i;
+		switch (rule_matches(host, f, m, &failed)) {
+		case POLICY_NO:
+			if (host->trace != NULL)
+				host->trace(host->arg, i, failed);
+			continue;
+		case POLICY_ERROR:
+			v.kind = POLICY_TEMPFAIL;
+			return v;
+		case POLICY_PENDING:
+			v.kind = POLICY_WAIT;
+			return v;
+		case POLICY_YES:
+			break;
+		}
+		if (host->trace != NULL)
+			host->trace(host->arg, i, NULL);
+		if (m->reject) {
+			v.kind = POLICY_REJECT;
+			return v;
+		}
+		v.action = conf_find_action(host->conf, m->action);
+		v.kind = v.action != NULL ? POLICY_ACTION : POLICY_TEMPFAIL;
+		return v;
+	}
+	return v;
+}
+
+const char *
+policy_condition_name(enum conf_condition_kind kind)
+{
+	return conditions[kind].name;
+}

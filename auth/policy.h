@@ -1,0 +1,78 @@
+/*
+ * The rules: which `match` of the configuration decides about one recipient
+ * in one session, exactly in the order and with the defaults of
+ * smtpd.conf(5). Pure: tables are asked through a function.
+ *
+ * A rule matches when all its conditions hold, and the first that matches
+ * decides. Nothing is accepted without a rule.
+ */
+#ifndef AUTH_POLICY_H
+#define AUTH_POLICY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/conf.h"
+#include "ipc/enums.h"
+
+/* What is known of the session and the transaction. Strings are never NULL;
+ * an unknown one is "". */
+struct policy_facts {
+	const char *tag; /* of the listener */
+	const char *client_addr; /* as text, without brackets */
+	const char *client_name; /* reverse name */
+	const char *helo;
+	const char *auth_user;
+	const char *sender; /* "" is the null sender */
+	const char *recipient;
+	uint32_t flags; /* enum session_flag */
+	/* An address that came out of an alias or a .forward: it is from
+	 * local, whoever sent the message, and nobody has logged in. */
+	int internal;
+};
+
+/* The answer of a table: whether it has the key in this service. PENDING is
+ * for a table that has to be asked elsewhere first: the caller runs the
+ * rules again once the answer is there. */
+enum policy_answer {
+	POLICY_NO,
+	POLICY_YES,
+	POLICY_ERROR,
+	POLICY_PENDING
+};
+
+struct policy_host {
+	const struct conf *conf;
+	/* addresses of this machine besides the loopback ones, as text */
+	const char *const *addresses;
+	size_t naddresses;
+	enum policy_answer (*lookup)(void *arg, const char *table,
+	    enum conf_service, const char *key);
+	void *arg;
+	/* Told of each rule tried: the condition that failed, or NULL if the
+	 * rule matched. May be NULL. */
+	void (*trace)(void *arg, uint32_t rule,
+	    const struct conf_condition *failed);
+};
+
+enum policy_kind {
+	POLICY_ACTION, /* take it, under `action` */
+	POLICY_REJECT, /* a rule says no */
+	POLICY_NO_RULE,
+	POLICY_TEMPFAIL, /* a table could not answer */
+	POLICY_WAIT /* lookup said PENDING */
+};
+
+struct policy_verdict {
+	enum policy_kind kind;
+	uint32_t rule; /* index in conf.matches, if a rule decided */
+	const struct conf_action *action; /* for POLICY_ACTION */
+};
+
+struct policy_verdict policy_decide(
+    const struct policy_host *, const struct policy_facts *);
+
+/* The word for a condition as the configuration has it ("from src"). */
+const char *policy_condition_name(enum conf_condition_kind);
+
+#endif
