@@ -289,6 +289,8 @@ struct conf_match {
 	struct conf_condition *conditions;	/* sorted by kind */
 	uint32_t nconditions;
 	bool reject;
+	bool open_relay;	/* `open-relay`: relays for strangers, and the
+				 * administrator says so (closed.h) */
 	char *action;		/* name; NULL if reject */
 };
 

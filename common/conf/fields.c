@@ -245,6 +245,7 @@ static const struct field match_fields[] = {
 	WHERE,
 	LIST(conditions, &shape_condition, LIST_LIMIT, A),
 	FLAG(reject, A),
+	FLAG(open_relay, A),
 	STR(action, NAME_LIMIT, A),
 };
 static SHAPE(match, NULL);

@@ -12,3 +12,9 @@ TESTS += regress/unit/test_policy
 regress_unit_test_policy_SOURCES = regress/unit/test_policy.c
 regress_unit_test_policy_CFLAGS = $(unit_cflags)
 regress_unit_test_policy_LDADD = $(auth_test_ldadd)
+
+check_PROGRAMS += regress/unit/test_closed
+TESTS += regress/unit/test_closed
+regress_unit_test_closed_SOURCES = regress/unit/test_closed.c
+regress_unit_test_closed_CFLAGS = $(unit_cflags)
+regress_unit_test_closed_LDADD = $(unit_libs)

@@ -1,0 +1,239 @@
+/*
+ * See closed.h. It asks of each rule with a relay action: could a stranger
+ * reach it with a recipient of his choice? A table that is a file is taken to
+ * name what it should; one that stands in the configuration is looked into.
+ */
+#include <sys/types.h>
+#include <sys/socket.h>
+
+#include <arpa/inet.h>
+#include <regex.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "conf/closed.h"
+
+enum {
+	/* shorter prefixes than these are no network of anyone's */
+	NARROW_INET4 = 8,
+	NARROW_INET6 = 7
+};
+
+/* A domain that nobody can have meant to name. */
+#define STRANGE_DOMAIN	"q7zx-nobody.invalid"
+#define STRANGE_ADDRESS "q7zx@" STRANGE_DOMAIN
+
+static bool
+is_wide_network(const char *text)
+{
+	const char *slash = strchr(text, '/');
+	bool six = strchr(text, ':') != NULL;
+
+	if (slash == NULL)
+		return false;
+	return atoi(slash + 1) < (six ? NARROW_INET6 : NARROW_INET4);
+}
+
+/* `*`, `*.*`, `@`, `@*` name no domain, and neither does a user part alone. */
+static bool
+is_wide_name(const struct conf_condition *c, const char *text)
+{
+	if (text[strspn(text, "*@.")] == '\0')
+		return *text != '\0';
+	return (c->kind == CONF_FOR_RCPT_TO || c->kind == CONF_IF_RCPT_TO) &&
+	    strchr(text, '@') == NULL;
+}
+
+static bool
+expression_matches(const char *expression, const char *key)
+{
+	regex_t re;
+	bool matches;
+
+	if (strncmp(expression, "(?i)", 4) == 0)
+		expression += 4;
+	if (regcomp(&re, expression, REG_EXTENDED | REG_NOSUB | REG_ICASE) !=
+	    0)
+		return false;
+	matches = regexec(&re, key, 0, NULL, 0) == 0;
+	regfree(&re);
+	return matches;
+}
+
+static bool
+entry_is_wide(const struct conf_condition *c, const char *key)
+{
+	bool source = c->kind == CONF_FROM_SRC;
+
+	if (c->regex)
+		return expression_matches(key,
+		    source ? "198.51.100.77"
+			: c->kind == CONF_FOR_RCPT_TO ||
+			    c->kind == CONF_IF_RCPT_TO
+			? STRANGE_ADDRESS
+			: STRANGE_DOMAIN);
+	return source ? is_wide_network(key) : is_wide_name(c, key);
+}
+
+/* Whether the table of a condition holds everything there is. */
+static bool
+table_is_wide(const struct conf *conf, const struct conf_condition *c)
+{
+	const struct conf_table *t = conf_find_table(conf, c->table);
+
+	for (uint32_t i = 0; t != NULL && i < t->nentries; i++)
+		if (entry_is_wide(c, t->entries[i].key))
+			return true;
+	return false;
+}
+
+static bool
+listener_is_safe(const struct conf_listener *l)
+{
+	if (l->is_socket || l->auth == CONF_AUTH_REQUIRE)
+		return true;
+	if (l->interface == NULL)
+		return false;
+	return strcmp(l->interface, "lo") == 0 ||
+	    strcmp(l->interface, "lo0") == 0 ||
+	    strcmp(l->interface, "localhost") == 0 ||
+	    strncmp(l->interface, "127.", 4) == 0 ||
+	    strcmp(l->interface, "::1") == 0;
+}
+
+/* Whether all listeners with a tag of the table keep strangers out. */
+static bool
+tag_is_safe(const struct conf *conf, const struct conf_condition *c)
+{
+	const struct conf_table *t = conf_find_table(conf, c->table);
+
+	if (c->negated || c->regex || t == NULL || t->nentries == 0)
+		return false;
+	for (uint32_t i = 0; i < conf->nlisteners; i++) {
+		const struct conf_listener *l = &conf->listeners[i];
+
+		for (uint32_t k = 0; l->tag != NULL && k < t->nentries; k++)
+			if (strcasecmp(l->tag, t->entries[k].key) == 0 &&
+			    !listener_is_safe(l))
+				return false;
+	}
+	return true;
+}
+
+/* Whether a stranger with a recipient of his choice is kept out by c. */
+static bool
+condition_closes(const struct conf *conf, const struct conf_condition *c)
+{
+	switch (c->kind) {
+	case CONF_FROM_ANY:
+	case CONF_FOR_ANY:
+		return c->negated;
+	case CONF_FROM_LOCAL:
+	case CONF_FROM_SOCKET:
+	case CONF_FROM_AUTH:
+	case CONF_IF_AUTH:
+	case CONF_FOR_LOCAL:
+		return !c->negated;
+	case CONF_FROM_RDNS:
+		return !c->negated && c->table != NULL &&
+		    !table_is_wide(conf, c);
+	case CONF_FROM_SRC:
+	case CONF_FOR_DOMAIN:
+	case CONF_FOR_RCPT_TO:
+	case CONF_IF_RCPT_TO:
+		return !c->negated && !table_is_wide(conf, c);
+	case CONF_IF_TAG:
+		return tag_is_safe(conf, c);
+	case CONF_FROM_MAIL_FROM:
+	case CONF_IF_HELO:
+	case CONF_IF_TLS:
+	case CONF_IF_MAIL_FROM:
+		return false;
+	}
+	return false;
+}
+
+/* Whether c lets through every stranger with a recipient of his choice. A
+ * negated list of domains or addresses names the exceptions. */
+static bool
+condition_holds_for_strangers(
+    const struct conf *conf, const struct conf_condition *c)
+{
+	switch (c->kind) {
+	case CONF_FROM_ANY:
+	case CONF_FOR_ANY:
+		return !c->negated;
+	case CONF_FROM_LOCAL:
+	case CONF_FROM_SOCKET:
+	case CONF_FOR_LOCAL:
+	case CONF_FROM_AUTH:
+	case CONF_IF_AUTH:
+		return c->negated && c->table == NULL;
+	case CONF_FROM_SRC:
+	case CONF_FOR_DOMAIN:
+	case CONF_FOR_RCPT_TO:
+	case CONF_IF_RCPT_TO:
+		return c->negated && !table_is_wide(conf, c);
+	default:
+		return false;
+	}
+}
+
+static bool
+rule_opens(const struct conf *conf, const struct conf_match *m)
+{
+	const struct conf_action *action = conf_find_action(conf, m->action);
+	bool has_from = false, has_for = false;
+
+	if (m->reject || action == NULL || action->kind != CONF_ACTION_RELAY)
+		return false;
+	for (uint32_t i = 0; i < m->nconditions; i++) {
+		enum conf_condition_kind kind = m->conditions[i].kind;
+
+		if (condition_closes(conf, &m->conditions[i]))
+			return false;
+		has_from |= kind <= CONF_FROM_MAIL_FROM;
+		has_for |= kind >= CONF_FOR_ANY && kind <= CONF_FOR_RCPT_TO;
+	}
+	/* what is left out means local */
+	return has_from && has_for;
+}
+
+static bool
+rule_takes_all_strangers(const struct conf *conf, const struct conf_match *m)
+{
+	bool has_from = false, has_for = false;
+
+	for (uint32_t i = 0; i < m->nconditions; i++) {
+		enum conf_condition_kind kind = m->conditions[i].kind;
+
+		if (!condition_holds_for_strangers(conf, &m->conditions[i]))
+			return false;
+		has_from |= kind <= CONF_FROM_MAIL_FROM;
+		has_for |= kind >= CONF_FOR_ANY && kind <= CONF_FOR_RCPT_TO;
+	}
+	return has_from && has_for;
+}
+
+unsigned int
+conf_check_closed(const struct conf *conf, conf_report *report, void *arg)
+{
+	unsigned int count = 0;
+
+	for (uint32_t i = 0; i < conf->nmatches; i++) {
+		const struct conf_match *m = &conf->matches[i];
+
+		if (rule_opens(conf, m) && !m->open_relay) {
+			report(arg, &m->where,
+			    "this rule relays for anyone on the Internet to "
+			    "anywhere; add `auth`, or `for domain`, or "
+			    "`from src` with your networks, or the word "
+			    "`open-relay` if that is what you want");
+			count++;
+		}
+		if (rule_takes_all_strangers(conf, m))
+			break;
+	}
+	return count;
+}

@@ -1,0 +1,226 @@
+/*
+ * common/conf/closed: which configurations are refused because they would
+ * relay for strangers, and which are not.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "conf/closed.h"
+
+#define S(text) (char[]){ text }
+
+static struct conf_entry star[] = { { S("*") } };
+static struct conf_entry at[] = { { S("@") } };
+static struct conf_entry ours[] = { { S("example.org") },
+	{ S("*.example.org") } };
+static struct conf_entry ours_and_star[] = { { S("example.org") },
+	{ S("*") } };
+static struct conf_entry internet[] = { { S("0.0.0.0/0") } };
+static struct conf_entry internet6[] = { { S("[2000::]/3") } };
+static struct conf_entry office[] = { { S("10.0.0.0/8") },
+	{ S("[fc00::]/7") } };
+static struct conf_entry dot_star[] = { { S(".*") } };
+static struct conf_entry anchored[] = { { S("^(.*\\.)?example\\.org$") } };
+static struct conf_entry user_part[] = { { S("abuse") } };
+static struct conf_entry submit[] = { { S("SUBMIT") } };
+static struct conf_entry dkim[] = { { S("DKIM") } };
+static struct conf_entry mx[] = { { S("MX") } };
+
+#define TABLE(n, e)                                                      \
+	{ .name = S(n), .kind = CONF_TABLE_STATIC, .entries = (e),       \
+	  .nentries = sizeof(e) / sizeof((e)[0]) }
+static struct conf_table tables[] = {
+	TABLE("star", star), TABLE("at", at), TABLE("ours", ours),
+	TABLE("ours+star", ours_and_star), TABLE("internet", internet),
+	TABLE("internet6", internet6), TABLE("office", office),
+	TABLE("dot-star", dot_star), TABLE("anchored", anchored),
+	TABLE("user", user_part), TABLE("SUBMIT", submit),
+	TABLE("DKIM", dkim), TABLE("MX", mx),
+	{ .name = S("file"), .kind = CONF_TABLE_FILE },
+};
+static struct conf_action actions[] = {
+	{ .name = S("relay"), .kind = CONF_ACTION_RELAY },
+	{ .name = S("backup"), .kind = CONF_ACTION_RELAY,
+	    .relay = { .backup = true } },
+	{ .name = S("mbox"), .kind = CONF_ACTION_MBOX },
+};
+static struct conf_listener listeners[] = {
+	{ .interface = S("egress"), .tag = S("SUBMIT"),
+	    .auth = CONF_AUTH_REQUIRE },
+	{ .interface = S("lo0"), .tag = S("DKIM") },
+	{ .interface = S("egress"), .tag = S("MX"),
+	    .auth = CONF_AUTH_OPTIONAL },
+	{ .is_socket = true },
+};
+
+#define C(k, ...) { .kind = CONF_##k, __VA_ARGS__ }
+#define T(name) .table = S(name)
+#define NOT .negated = true
+#define RE .regex = true
+#define FROM C(FROM_ANY)
+#define FOR C(FOR_ANY)
+
+struct rule {
+	struct conf_condition conditions[4];
+	const char *action; /* NULL: reject */
+	bool open;
+};
+
+struct row {
+	const char *name;
+	struct rule rules[3];
+	unsigned int count; /* of rules */
+	unsigned int reports;
+	unsigned int line; /* of the last report, counting rules from 1 */
+};
+
+#define RELAY "relay"
+#define LAST { .kind = UINT32_MAX }
+#define R(...) { { __VA_ARGS__, LAST }, RELAY, false }
+#define REJECT(...) { { __VA_ARGS__, LAST }, NULL, false }
+
+static const struct row rows[] = {
+	{ "from any for any", { R(FROM, FOR) }, 1, 1, 1 },
+	{ "backup for any", { { { FROM, FOR, LAST }, "backup", false } }, 1,
+	    1, 1 },
+	{ "with the word", { { { FROM, FOR, LAST }, RELAY, true } }, 1, 0,
+	    0 },
+	{ "a mailbox is no relay", { { { FROM, FOR, LAST }, "mbox", false } },
+	    1, 0, 0 },
+	{ "reject", { REJECT(FROM, FOR) }, 1, 0, 0 },
+	{ "from local", { R(C(FROM_LOCAL), FOR) }, 1, 0, 0 },
+	{ "from socket", { R(C(FROM_SOCKET), FOR) }, 1, 0, 0 },
+	{ "no from", { R(FOR) }, 1, 0, 0 },
+	{ "no for", { R(FROM) }, 1, 0, 0 },
+	{ "!from local", { R(C(FROM_LOCAL, NOT), FOR) }, 1, 1, 1 },
+	{ "!from any", { R(C(FROM_ANY, NOT), FOR) }, 1, 0, 0 },
+	{ "from auth", { R(C(FROM_AUTH), FOR) }, 1, 0, 0 },
+	{ "!from auth", { R(C(FROM_AUTH, NOT), FOR) }, 1, 1, 1 },
+	{ "auth", { R(FROM, FOR, C(IF_AUTH)) }, 1, 0, 0 },
+	{ "!auth", { R(FROM, FOR, C(IF_AUTH, NOT)) }, 1, 1, 1 },
+	{ "!auth user", { R(FROM, FOR, C(IF_AUTH, NOT, T("ours"))) }, 1, 1,
+	    1 },
+	{ "from src office", { R(C(FROM_SRC, T("office")), FOR) }, 1, 0, 0 },
+	{ "from src internet", { R(C(FROM_SRC, T("internet")), FOR) }, 1, 1,
+	    1 },
+	{ "from src internet 6", { R(C(FROM_SRC, T("internet6")), FOR) }, 1,
+	    1, 1 },
+	{ "!from src", { R(C(FROM_SRC, NOT, T("office")), FOR) }, 1, 1, 1 },
+	{ "from src regex", { R(C(FROM_SRC, RE, T("dot-star")), FOR) }, 1, 1,
+	    1 },
+	{ "from src file", { R(C(FROM_SRC, T("file")), FOR) }, 1, 0, 0 },
+	{ "from rdns", { R(C(FROM_RDNS), FOR) }, 1, 1, 1 },
+	{ "from rdns ours", { R(C(FROM_RDNS, T("ours")), FOR) }, 1, 0, 0 },
+	{ "from rdns star", { R(C(FROM_RDNS, T("star")), FOR) }, 1, 1, 1 },
+	{ "from mail-from", { R(C(FROM_MAIL_FROM, T("ours")), FOR) }, 1, 1,
+	    1 },
+	{ "mail-from", { R(FROM, FOR, C(IF_MAIL_FROM, T("ours"))) }, 1, 1,
+	    1 },
+	{ "helo", { R(FROM, FOR, C(IF_HELO, T("ours"))) }, 1, 1, 1 },
+	{ "tls", { R(FROM, FOR, C(IF_TLS)) }, 1, 1, 1 },
+	{ "for domain", { R(FROM, C(FOR_DOMAIN, T("ours"))) }, 1, 0, 0 },
+	{ "for domain star", { R(FROM, C(FOR_DOMAIN, T("star"))) }, 1, 1, 1 },
+	{ "for domain ours and star",
+	    { R(FROM, C(FOR_DOMAIN, T("ours+star"))) }, 1, 1, 1 },
+	{ "!for domain", { R(FROM, C(FOR_DOMAIN, NOT, T("ours"))) }, 1, 1,
+	    1 },
+	{ "!for local", { R(FROM, C(FOR_LOCAL, NOT)) }, 1, 1, 1 },
+	{ "for domain file", { R(FROM, C(FOR_DOMAIN, T("file"))) }, 1, 0, 0 },
+	{ "for domain regex", { R(FROM, C(FOR_DOMAIN, RE, T("anchored"))) },
+	    1, 0, 0 },
+	{ "for domain regex all",
+	    { R(FROM, C(FOR_DOMAIN, RE, T("dot-star"))) }, 1, 1, 1 },
+	{ "for rcpt-to @", { R(FROM, C(FOR_RCPT_TO, T("at"))) }, 1, 1, 1 },
+	{ "for rcpt-to user part", { R(FROM, C(FOR_RCPT_TO, T("user"))) }, 1,
+	    1, 1 },
+	{ "user part in a domain",
+	    { R(FROM, C(FOR_DOMAIN, T("ours")),
+		C(IF_RCPT_TO, T("user"))) }, 1, 0, 0 },
+	{ "for rcpt-to regex",
+	    { R(FROM, C(FOR_RCPT_TO, RE, T("dot-star"))) }, 1, 1, 1 },
+	{ "tag of submission", { R(FROM, FOR, C(IF_TAG, T("SUBMIT"))) }, 1,
+	    0, 0 },
+	{ "tag of loopback", { R(FROM, FOR, C(IF_TAG, T("DKIM"))) }, 1, 0,
+	    0 },
+	{ "tag of the MX", { R(FROM, FOR, C(IF_TAG, T("MX"))) }, 1, 1, 1 },
+	{ "!tag", { R(FROM, FOR, C(IF_TAG, NOT, T("MX"))) }, 1, 1, 1 },
+	/* rules ahead */
+	{ "strangers rejected ahead",
+	    { REJECT(FROM, FOR, C(IF_AUTH, NOT)), R(FROM, FOR) }, 2, 0, 0 },
+	{ "others' domains rejected ahead",
+	    { REJECT(FROM, C(FOR_DOMAIN, NOT, T("ours"))), R(FROM, FOR) }, 2,
+	    0, 0 },
+	{ "some rejected ahead",
+	    { REJECT(FROM, C(FOR_DOMAIN, T("ours"))), R(FROM, FOR) }, 2, 1,
+	    2 },
+	{ "nobody rejected ahead",
+	    { REJECT(FROM, C(FOR_DOMAIN, NOT, T("star"))), R(FROM, FOR) }, 2,
+	    1, 2 },
+	{ "helo rejected ahead",
+	    { REJECT(FROM, FOR, C(IF_HELO, T("ours"))), R(FROM, FOR) }, 2, 1,
+	    2 },
+	{ "rejected behind", { R(FROM, FOR), REJECT(FROM, FOR) }, 2, 1, 1 },
+	{ "two open rules, the second unreachable",
+	    { R(FROM, FOR), R(FROM, FOR) }, 2, 1, 1 },
+	{ "two open rules",
+	    { R(FROM, FOR, C(IF_TLS)), R(FROM, FOR) }, 2, 2, 2 },
+};
+
+struct seen {
+	unsigned int line;
+};
+
+static void
+report(void *arg, const struct conf_where *where, const char *what)
+{
+	((struct seen *)arg)->line = where->line;
+	assert_non_null(what);
+}
+
+static void
+test_rows(void **state)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct row *r = &rows[i];
+		struct conf_match m[3] = { 0 };
+		struct seen seen = { 0 };
+		struct conf conf = { .tables = tables,
+			.ntables = sizeof(tables) / sizeof(tables[0]),
+			.actions = actions, .nactions = 3,
+			.listeners = listeners, .nlisteners = 4,
+			.matches = m, .nmatches = r->count };
+		unsigned int n;
+
+		for (unsigned int k = 0; k < r->count; k++) {
+			const struct rule *rule = &r->rules[k];
+
+			m[k].where.line = k + 1;
+			m[k].conditions =
+			    (struct conf_condition *)rule->conditions;
+			while (rule->conditions[m[k].nconditions].kind !=
+			    UINT32_MAX)
+				m[k].nconditions++;
+			m[k].reject = rule->action == NULL;
+			m[k].action = (char *)rule->action;
+			m[k].open_relay = rule->open;
+		}
+		n = conf_check_closed(&conf, report, &seen);
+		if (n != r->reports || seen.line != r->line)
+			fail_msg("%s: %u reports, line %u", r->name, n,
+			    seen.line);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests_list[] = {
+		cmocka_unit_test(test_rows),
+	};
+
+	return cmocka_run_group_tests(tests_list, NULL, NULL);
+}
