@@ -20,7 +20,7 @@
 enum {
 	HEADER = 8,
 	TYPE_CREDIT = 0xffff,
-	FDS_MAX = 64, /* descriptors waiting in one direction */
+	FDS_MAX = 256, /* descriptors waiting in one direction */
 	READ_CHUNK = 128 * 1024,
 	GRANT_AT = CHANNEL_WINDOW / 4,
 	OUT_HIGH = 1 << 20
@@ -360,6 +360,8 @@ channel_send(struct channel *ch, enum msg_type type, const void *msg, int fd)
 	}
 	if (wire_reserve(to, HEADER + len) == -1)
 		goto fail;
+	if (fds->count == FDS_MAX)
+		channel_flush(ch);
 	if (fd != -1 && fds_push(fds, fd, to->end - to->start) == -1)
 		goto fail;
 	frame_header(header, (uint32_t)len, (uint16_t)type);

@@ -14,6 +14,7 @@ enum process_kind {
 	PROC_AUTH,
 	PROC_KEYS,
 	PROC_RESOLVER,
+	PROC_LOCAL, /* one local delivery, as the recipient */
 	PROC_CONTROL, /* an smtpctl at the control socket */
 	PROC_MAX
 };

@@ -21,6 +21,7 @@ static const char *const process_names[PROC_MAX] = {
 	[PROC_AUTH] = "auth",
 	[PROC_KEYS] = "keys",
 	[PROC_RESOLVER] = "resolver",
+	[PROC_LOCAL] = "local",
 	[PROC_CONTROL] = "control",
 };
 
@@ -279,7 +280,9 @@ check_list(struct reader *r, const struct ipc_list *list,
 /* ---- the table -------------------------------------------------------- */
 
 /* An edge is one bit of a PROC_MAX x PROC_MAX matrix. */
-#define E(from, to) (1ull << (PROC_##from * PROC_MAX + PROC_##to))
+typedef unsigned __int128 edge_set;
+#define EDGE(from, to) ((edge_set)1 << ((from)*PROC_MAX + (to)))
+#define E(from, to) EDGE(PROC_##from, PROC_##to)
 #define FROM_MASTER                                                    \
 	(E(MASTER, SMTPD) | E(MASTER, QUEUE) | E(MASTER, DELIVER) |    \
 	    E(MASTER, AUTH) | E(MASTER, KEYS) | E(MASTER, RESOLVER))
@@ -289,11 +292,12 @@ check_list(struct reader *r, const struct ipc_list *list,
 #define FD 1
 #define NOFD 0
 
-_Static_assert(PROC_MAX * PROC_MAX <= 64, "an edge no longer fits in a u64");
+_Static_assert(PROC_MAX * PROC_MAX <= 8 * sizeof(edge_set),
+    "the matrix of edges no longer fits");
 
 static const struct {
 	const char *name;
-	uint64_t edges;
+	edge_set edges;
 	int fd;
 	void (*put)(struct ipc_buf *, const void *);
 	void (*get)(struct reader *, void *);
@@ -336,7 +340,7 @@ msg_may_travel(
     enum msg_type type, enum process_kind from, enum process_kind to)
 {
 	return type_is_known(type) && from < PROC_MAX && to < PROC_MAX &&
-	    (table[type].edges >> (from * PROC_MAX + to) & 1);
+	    (table[type].edges & EDGE(from, to)) != 0;
 }
 
 int

@@ -224,7 +224,7 @@ on_peer(void *arg, struct channel *from, const union ipc_msg *m, int fd)
 	uint16_t instance = m->peer.instance;
 	struct channel *old, *ch;
 
-	if (kind == PROC_MASTER || kind >= PROC_CONTROL ||
+	if (kind == PROC_MASTER || kind >= PROC_LOCAL ||
 	    instance >= INSTANCES_MAX)
 		log_fatal("master names a peer that cannot be");
 	if ((old = w->peers[kind][instance]) != NULL) {

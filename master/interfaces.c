@@ -1,0 +1,178 @@
+/*
+ * What the name behind `listen on` stands for on this machine: an interface,
+ * `lo0` (the loopback interface), `egress` (those with a default route),
+ * `all`, an address or a host name. Called while the configuration loads.
+ */
+#include "config.h"
+
+#include <sys/socket.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <net/route.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "master/load.h"
+#include "os/log.h"
+
+enum { NAMES_MAX = 16 };
+
+static int
+family_wanted(const struct conf_listener *l, int af)
+{
+	return l->family == CONF_FAMILY_ANY ||
+	    (l->family == CONF_INET4 && af == AF_INET) ||
+	    (l->family == CONF_INET6 && af == AF_INET6);
+}
+
+/* Adds a socket address to the listener; other families are passed over. */
+static int
+add_address(struct conf_listener *l, const struct sockaddr *sa)
+{
+	struct conf_address *a;
+
+	if ((sa->sa_family != AF_INET && sa->sa_family != AF_INET6) ||
+	    !family_wanted(l, sa->sa_family))
+		return 0;
+	a = conf_append(&l->addresses, &l->naddresses, sizeof(*a));
+	if (a == NULL)
+		return -1;
+	a->port = l->port;
+	if (sa->sa_family == AF_INET) {
+		a->family = CONF_INET4;
+		memcpy(a->octets, &((const struct sockaddr_in *)sa)->sin_addr,
+		    4);
+	} else {
+		const struct sockaddr_in6 *sin6 = (const void *)sa;
+
+		a->family = CONF_INET6;
+		memcpy(a->octets, &sin6->sin6_addr, 16);
+		if (IN6_IS_ADDR_LINKLOCAL(&sin6->sin6_addr))
+			a->scope = sin6->sin6_scope_id;
+	}
+	return 0;
+}
+
+static int
+kernel_has_ipv6(void)
+{
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd == -1)
+		return 0;
+	close(fd);
+	return 1;
+}
+
+static int
+add_any(struct conf_listener *l)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	struct sockaddr_in6 sin6 = { .sin6_family = AF_INET6 };
+
+	if (add_address(l, (struct sockaddr *)&sin) == -1)
+		return -1;
+	if (!kernel_has_ipv6())
+		return 0;
+	return add_address(l, (struct sockaddr *)&sin6);
+}
+
+/* The interfaces that a default route leaves by, from the kernel's tables. */
+static size_t
+egress_names(char names[NAMES_MAX][IF_NAMESIZE])
+{
+	char line[512], name[IF_NAMESIZE], dest[64];
+	unsigned long target, flags, mask;
+	unsigned prefix;
+	size_t n = 0;
+	FILE *fp;
+
+	if ((fp = fopen("/proc/net/route", "re")) != NULL) {
+		while (n < NAMES_MAX && fgets(line, sizeof(line), fp) != NULL)
+			if (sscanf(line, "%15s %lx %*x %lx %*d %*d %*d %lx",
+				name, &target, &flags, &mask) == 4 &&
+			    target == 0 && mask == 0 && (flags & RTF_UP))
+				strlcpy(names[n++], name, IF_NAMESIZE);
+		fclose(fp);
+	}
+	if ((fp = fopen("/proc/net/ipv6_route", "re")) != NULL) {
+		while (n < NAMES_MAX && fgets(line, sizeof(line), fp) != NULL)
+			if (sscanf(line,
+				"%32s %x %*s %*s %*s %*s %*s %*s %lx %15s",
+				dest, &prefix, &flags, name) == 4 &&
+			    prefix == 0 && strspn(dest, "0") == 32 &&
+			    (flags & RTF_UP) && strcmp(name, "lo") != 0)
+				strlcpy(names[n++], name, IF_NAMESIZE);
+		fclose(fp);
+	}
+	return n;
+}
+
+static int
+add_interfaces(struct conf_listener *l)
+{
+	char egress[NAMES_MAX][IF_NAMESIZE];
+	int loopback = strcmp(l->interface, "lo0") == 0, wanted, rc = 0;
+	size_t count = 0;
+	struct ifaddrs *list, *ifa;
+
+	if (strcmp(l->interface, "egress") == 0)
+		count = egress_names(egress);
+	if (getifaddrs(&list) == -1)
+		return -1;
+	for (ifa = list; ifa != NULL && rc == 0; ifa = ifa->ifa_next) {
+		if (ifa->ifa_addr == NULL)
+			continue;
+		wanted = strcmp(ifa->ifa_name, l->interface) == 0 ||
+		    (loopback && (ifa->ifa_flags & IFF_LOOPBACK));
+		for (size_t i = 0; i < count && !wanted; i++)
+			wanted = strcmp(ifa->ifa_name, egress[i]) == 0;
+		if (wanted)
+			rc = add_address(l, ifa->ifa_addr);
+	}
+	freeifaddrs(list);
+	return rc;
+}
+
+static int
+add_host(struct conf_listener *l)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list, *ai;
+	int rc = 0;
+
+	if (getaddrinfo(l->interface, NULL, &hints, &list) != 0)
+		return 0;
+	for (ai = list; ai != NULL && rc == 0; ai = ai->ai_next)
+		rc = add_address(l, ai->ai_addr);
+	freeaddrinfo(list);
+	return rc;
+}
+
+int
+load_listener_addresses(const struct conf *conf, struct conf_listener *l)
+{
+	char where[512];
+	int rc;
+
+	if (l->is_socket || l->naddresses > 0)
+		return 0;
+	if (strcmp(l->interface, "all") == 0)
+		rc = add_any(l);
+	else if ((rc = add_interfaces(l)) == 0 && l->naddresses == 0)
+		rc = add_host(l);
+	if (rc == 0 && l->naddresses > 0)
+		return 0;
+	conf_where_text(conf, &l->where, where, sizeof(where));
+	log_error("%s: `listen on %s`: no such interface, address or host: "
+		  "write an interface (see `ip link`), an address, lo0, "
+		  "egress or all",
+	    where, l->interface);
+	return -1;
+}

@@ -1,0 +1,116 @@
+/*
+ * What the files of master/ share: the one context of relaisd and its
+ * children. Master is root, so it handles no mail, no DNS and no network
+ * octet, and treats what workers send as questions, never as orders.
+ */
+#ifndef MASTER_MASTER_H
+#define MASTER_MASTER_H
+
+#include <sys/types.h>
+
+#include <stdint.h>
+
+#include "conf/conf.h"
+#include "ipc/channel.h"
+
+struct event;
+struct loop;
+struct sockets;
+struct tickets;
+struct hand_off;
+
+enum child_state {
+	CHILD_DOWN, /* waits for its restart */
+	CHILD_STARTED, /* configuration sent */
+	CHILD_CONFIGURED, /* has accepted it */
+	CHILD_RELEASED, /* has its sockets and peers, enters its sandbox */
+	CHILD_SERVING
+};
+
+struct child {
+	struct master *master;
+	enum process_kind kind;
+	uint16_t instance;
+	enum child_state state;
+	pid_t pid;
+	struct channel *channel;
+	struct event *restart;
+	int64_t started; /* loop_now */
+	uint32_t backoff_ms;
+	uint32_t agreed; /* generation of the last config_ready */
+};
+
+/* How relaisd was started. */
+struct master_options {
+	const char *path; /* of the configuration */
+	int foreground;
+	int verbose;
+	uint32_t trace;
+	void *macros; /* -D, as the parser takes them */
+};
+
+struct master {
+	struct loop *loop;
+	struct master_options options;
+	struct conf *conf;
+	struct conf *next; /* a reload under way */
+	struct sockets *sockets; /* of conf */
+	struct sockets *next_sockets;
+	uint32_t generation;
+	uint32_t next_generation;
+	uint64_t reload_asker; /* id of the master_request, 0: SIGHUP */
+	int privileged; /* started by root */
+	int stopping;
+	int was_serving; /* all workers were up once */
+	struct child *children;
+	size_t child_count;
+	int control_fd;
+	struct tickets *tickets;
+	struct hand_off *hand_off;
+};
+
+/* Reads, checks and completes the configuration (certificates, names,
+ * addresses, resolvers). NULL after telling on standard error or the log. */
+struct conf *load_configuration(const struct master_options *);
+/* The file of a table of kind FILE, opened for reading, or -1. */
+int load_open_table(const struct conf_table *);
+
+/* The sockets of all listeners and of smtpctl; NULL after logging. Sockets
+ * that `old` already has for the same address are taken over. */
+struct sockets *sockets_open(const struct conf *, struct sockets *old);
+void sockets_free(struct sockets *);
+/* Sends all of them to one smtpd. */
+void sockets_send(const struct sockets *, struct channel *, uint32_t gen);
+int sockets_open_control(const struct conf *);
+
+/* Creates what the configuration's paths need. -1 after logging. */
+int spool_prepare(const struct master *);
+
+/* Starts all workers; runs until told to stop; the exit status. */
+int supervise_run(struct master *);
+/* Restart, reload and stop are driven from here. */
+void supervise_reload(struct master *, uint64_t asker);
+void supervise_stop(struct master *);
+struct child *supervise_child(struct master *, enum process_kind, uint16_t);
+void supervise_set_log(struct master *, int verbose, uint32_t trace);
+
+/* Executes a worker with one end of a socket pair; the pid or -1. */
+pid_t spawn_worker(
+    const struct master *, enum process_kind, uint16_t instance, int *fd);
+
+/* What workers may ask of master. */
+extern channel_handler *const request_handlers[MSG_MAX];
+
+/* Session ticket keys: sent to a new smtpd, rotated for all. */
+struct tickets *tickets_new(struct master *);
+void tickets_free(struct tickets *);
+void tickets_send(const struct tickets *, struct channel *);
+
+/* Local deliveries; hand_off_reaped says whether the pid was one. */
+struct hand_off *hand_off_new(struct master *);
+void hand_off_free(struct hand_off *);
+void hand_off_deliver(struct hand_off *, const struct msg_local_delivery *,
+    int fd);
+int hand_off_reaped(struct hand_off *, pid_t, int status);
+
+#endif

@@ -1,0 +1,137 @@
+/*
+ * Executing a worker: a socket pair on descriptor 3, nothing else open, an
+ * empty environment, and arguments that tell it whom to become. Called by
+ * supervise.c.
+ */
+#include "config.h"
+
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "master/master.h"
+#include "os/log.h"
+
+enum { ARGS_MAX = 16, CHANNEL_FD = 3, BUFFER_SIZE = 1 << 20 };
+
+/* The letter behind the prefix of each worker's user. */
+static const char *const user_suffix[PROC_MAX] = {
+	[PROC_SMTPD] = "",
+	[PROC_QUEUE] = "q",
+	[PROC_DELIVER] = "d",
+	[PROC_AUTH] = "a",
+	[PROC_KEYS] = "k",
+	[PROC_RESOLVER] = "r",
+};
+
+/* Only what a test or a sanitizer may need is handed on. */
+static char **
+worker_environment(void)
+{
+	static const char *const names[] = {
+#ifdef RELAIS_TEST_HOOKS
+		"RELAIS_TEST_SYSCALL",
+#endif
+#ifdef RELAIS_SANITIZE
+		"ASAN_OPTIONS",
+		"UBSAN_OPTIONS",
+		"LSAN_OPTIONS",
+#endif
+		NULL
+	};
+	static char *env[sizeof(names) / sizeof(names[0]) + 1];
+	const char *value;
+	size_t n = 0;
+
+	for (size_t i = 0; names[i] != NULL; i++)
+		if ((value = getenv(names[i])) != NULL &&
+		    asprintf(&env[n], "%s=%s", names[i], value) != -1)
+			n++;
+	env[n] = NULL;
+	return env;
+}
+
+static void
+exec_worker(const struct master *m, enum process_kind kind, uint16_t instance,
+    int fd)
+{
+	char path[4096], user[64], folder[4096], number[8], trace[16];
+	char *argv[ARGS_MAX];
+	size_t n = 0;
+
+	snprintf(path, sizeof(path), "%s/%s", m->conf->paths.libexec,
+	    process_name(kind));
+	snprintf(user, sizeof(user), "%s%s", m->conf->paths.user_prefix,
+	    user_suffix[kind]);
+	snprintf(folder, sizeof(folder), "%s/queue", m->conf->paths.spool);
+	snprintf(number, sizeof(number), "%u", instance);
+	snprintf(trace, sizeof(trace), "%#x", m->options.trace);
+
+	argv[n++] = path;
+	argv[n++] = (char *)"-i";
+	argv[n++] = number;
+	argv[n++] = (char *)"-T";
+	argv[n++] = trace;
+	if (m->options.foreground)
+		argv[n++] = (char *)"-d";
+	for (int i = 0; i < m->options.verbose && i < 2; i++)
+		argv[n++] = (char *)"-v";
+	if (m->privileged) {
+		argv[n++] = (char *)"-u";
+		argv[n++] = user;
+		argv[n++] = (char *)"-c";
+		argv[n++] = kind == PROC_QUEUE ? folder
+					       : m->conf->paths.chroot;
+	}
+	if (kind == PROC_QUEUE) {
+		argv[n++] = (char *)"-w";
+		argv[n++] = m->privileged ? (char *)"/" : folder;
+	}
+	argv[n] = NULL;
+
+	/* dup2 to itself would keep close-on-exec */
+	if (fd == CHANNEL_FD)
+		fcntl(fd, F_SETFD, 0);
+	else if (dup2(fd, CHANNEL_FD) == -1)
+		_exit(127);
+	closefrom(CHANNEL_FD + 1);
+	execve(path, argv, worker_environment());
+	log_error("%s: %s: is `set libexec` right?", path, strerror(errno));
+	_exit(127);
+}
+
+pid_t
+spawn_worker(const struct master *m, enum process_kind kind,
+    uint16_t instance, int *fd)
+{
+	int sv[2], size = BUFFER_SIZE;
+	sigset_t none;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) == -1) {
+		log_warn("socketpair: %s", strerror(errno));
+		return -1;
+	}
+	for (int i = 0; i < 2; i++)
+		setsockopt(sv[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	if ((pid = fork()) == -1) {
+		log_warn("fork: %s", strerror(errno));
+		close(sv[0]);
+		close(sv[1]);
+		return -1;
+	}
+	if (pid == 0) {
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		exec_worker(m, kind, instance, sv[1]);
+	}
+	close(sv[1]);
+	*fd = sv[0];
+	return pid;
+}

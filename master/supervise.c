@@ -1,0 +1,648 @@
+/*
+ * The life of all workers: start, connect, watch, restart with back-off,
+ * reload in all or in none, stop. Called by main.c once the configuration
+ * is loaded; trusts no worker to live or to answer.
+ */
+#include "config.h"
+
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/codec.h"
+#include "master/master.h"
+#include "net/loop.h"
+#include "os/log.h"
+
+enum {
+	BACKOFF_MIN_MS = 100,
+	BACKOFF_MAX_MS = 10 * 1000,
+	HEALTHY_MS = 30 * 1000, /* a life this long forgets the back-off */
+	STOP_MS = 10 * 1000, /* for sessions to end before SIGKILL */
+	CHUNK = 256 * 1024,
+	PEER_BUFFER = 1 << 20
+};
+
+/* Who talks to whom: DESIGN's message edges between workers. */
+static const struct {
+	enum process_kind a, b;
+} peer_edges[] = {
+	{ PROC_SMTPD, PROC_QUEUE },
+	{ PROC_SMTPD, PROC_AUTH },
+	{ PROC_SMTPD, PROC_KEYS },
+	{ PROC_SMTPD, PROC_RESOLVER },
+	{ PROC_QUEUE, PROC_DELIVER },
+	{ PROC_QUEUE, PROC_AUTH },
+	{ PROC_DELIVER, PROC_AUTH },
+	{ PROC_DELIVER, PROC_KEYS },
+	{ PROC_DELIVER, PROC_RESOLVER },
+};
+
+static const enum conf_process slice_of[PROC_MAX] = {
+	[PROC_SMTPD] = CONF_SMTPD,
+	[PROC_QUEUE] = CONF_QUEUE,
+	[PROC_DELIVER] = CONF_DELIVER,
+	[PROC_AUTH] = CONF_AUTH,
+	[PROC_KEYS] = CONF_KEYS,
+	[PROC_RESOLVER] = CONF_RESOLVER,
+};
+
+/* ---- the configuration goes out --------------------------------------- */
+
+static int
+send_tables(struct channel *ch, const struct conf *conf)
+{
+	for (uint32_t i = 0; i < conf->ntables; i++) {
+		const struct conf_table *t = &conf->tables[i];
+		struct msg_config_file file = { .kind = "table",
+			.name = t->name };
+		int fd;
+
+		if (t->kind != CONF_TABLE_FILE)
+			continue;
+		if ((fd = load_open_table(t)) == -1)
+			return -1;
+		if (ipc_send_fd(ch, config_file, &file, fd) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+send_configuration(struct child *c, const struct conf *conf, uint32_t gen)
+{
+	struct msg_config_begin begin = { .generation = gen };
+	struct msg_config_end end = { .generation = gen };
+	struct msg_config_chunk chunk;
+	uint8_t *slice;
+	size_t len;
+	int rc = -1;
+
+	if (conf_slice(conf, slice_of[c->kind], &slice, &len) == -1)
+		return -1;
+	begin.total = (uint32_t)len;
+	if (ipc_send(c->channel, config_begin, &begin) == -1)
+		goto out;
+	for (size_t at = 0; at < len; at += chunk.data.len) {
+		chunk.data = ipc_blob(
+		    slice + at, len - at < CHUNK ? len - at : CHUNK);
+		if (ipc_send(c->channel, config_chunk, &chunk) == -1)
+			goto out;
+	}
+	if (c->kind == PROC_AUTH && send_tables(c->channel, conf) == -1)
+		goto out;
+	rc = ipc_send(c->channel, config_end, &end);
+out:
+	explicit_bzero(slice, len);
+	free(slice);
+	return rc;
+}
+
+/* ---- peers ------------------------------------------------------------ */
+
+static void
+connect_pair(struct child *a, struct child *b)
+{
+	struct msg_peer to_a = { .kind = (uint8_t)b->kind,
+		.instance = b->instance };
+	struct msg_peer to_b = { .kind = (uint8_t)a->kind,
+		.instance = a->instance };
+	int sv[2], size = PEER_BUFFER;
+
+	/* of two that are not released yet, the later one connects them */
+	if (a->state < CHILD_RELEASED || b->state < CHILD_RELEASED)
+		return;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) == -1) {
+		log_warn("socketpair: %s", strerror(errno));
+		return;
+	}
+	for (int i = 0; i < 2; i++)
+		setsockopt(sv[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	ipc_send_fd(a->channel, peer, &to_a, sv[0]);
+	ipc_send_fd(b->channel, peer, &to_b, sv[1]);
+}
+
+static int
+are_peers(enum process_kind a, enum process_kind b)
+{
+	for (size_t i = 0; i < sizeof(peer_edges) / sizeof(peer_edges[0]); i++)
+		if ((peer_edges[i].a == a && peer_edges[i].b == b) ||
+		    (peer_edges[i].a == b && peer_edges[i].b == a))
+			return 1;
+	return 0;
+}
+
+/* Gives a configured worker all that it needs to begin. */
+static void
+release(struct child *c)
+{
+	struct master *m = c->master;
+	struct msg_config_swap swap = { .generation = m->generation };
+	struct msg_control_socket control = { 0 };
+	int fd;
+
+	c->state = CHILD_RELEASED;
+	for (size_t i = 0; i < m->child_count; i++)
+		if (&m->children[i] != c &&
+		    are_peers(c->kind, m->children[i].kind))
+			connect_pair(c, &m->children[i]);
+	if (c->kind == PROC_SMTPD) {
+		sockets_send(m->sockets, c->channel, m->generation);
+		tickets_send(m->tickets, c->channel);
+	}
+	if (c->kind == PROC_QUEUE && (fd = dup(m->control_fd)) != -1)
+		ipc_send_fd(c->channel, control_socket, &control, fd);
+	ipc_send(c->channel, config_swap, &swap);
+}
+
+static int
+all_at_least(const struct master *m, enum child_state state)
+{
+	for (size_t i = 0; i < m->child_count; i++)
+		if (m->children[i].state < state)
+			return 0;
+	return 1;
+}
+
+static int
+any_alive(const struct master *m)
+{
+	for (size_t i = 0; i < m->child_count; i++)
+		if (m->children[i].pid > 0)
+			return 1;
+	return 0;
+}
+
+/* ---- reload ----------------------------------------------------------- */
+
+static void
+reload_answer(struct master *m, const char *error)
+{
+	struct child *queue = supervise_child(m, PROC_QUEUE, 0);
+	struct msg_master_done done = { .id = m->reload_asker,
+		.error = error };
+
+	if (m->reload_asker != 0 && queue->channel != NULL)
+		ipc_send(queue->channel, master_done, &done);
+	m->reload_asker = 0;
+}
+
+static void
+reload_abandon(struct master *m, const char *why)
+{
+	log_warn("configuration not reloaded: %s", why);
+	conf_free(m->next);
+	m->next = NULL;
+	sockets_free(m->next_sockets);
+	m->next_sockets = NULL;
+	reload_answer(m, why);
+}
+
+static void
+reload_finish(struct master *m)
+{
+	struct msg_config_swap swap = { .generation = m->next_generation };
+
+	for (size_t i = 0; i < m->child_count; i++) {
+		struct child *c = &m->children[i];
+
+		if (c->kind == PROC_SMTPD)
+			sockets_send(
+			    m->next_sockets, c->channel, m->next_generation);
+		ipc_send(c->channel, config_swap, &swap);
+	}
+	conf_free(m->conf);
+	m->conf = m->next;
+	m->next = NULL;
+	sockets_free(m->sockets);
+	m->sockets = m->next_sockets;
+	m->next_sockets = NULL;
+	m->generation = m->next_generation;
+	log_info("configuration reloaded");
+	reload_answer(m, "");
+}
+
+/* What a running instance cannot change: the processes and their paths. */
+static const char *
+reload_obstacle(const struct conf *old, const struct conf *new)
+{
+	if (strcmp(old->paths.spool, new->paths.spool) != 0)
+		return "`set spool` changed: restart relaisd";
+	if (strcmp(old->paths.control_socket, new->paths.control_socket) != 0)
+		return "`set control-socket` changed: restart relaisd";
+	if (strcmp(old->paths.chroot, new->paths.chroot) != 0)
+		return "`set chroot` changed: restart relaisd";
+	if (old->workers.smtpd != new->workers.smtpd ||
+	    old->workers.deliver != new->workers.deliver)
+		return "`set workers` changed: restart relaisd";
+	return NULL;
+}
+
+void
+supervise_reload(struct master *m, uint64_t asker)
+{
+	const char *why;
+
+	if (m->next != NULL || !all_at_least(m, CHILD_SERVING)) {
+		m->reload_asker = asker;
+		reload_answer(m, "workers are still starting: try again");
+		return;
+	}
+	m->reload_asker = asker;
+	if ((m->next = load_configuration(&m->options)) == NULL) {
+		reload_abandon(m, "see the log for the errors");
+		return;
+	}
+	if ((why = reload_obstacle(m->conf, m->next)) != NULL) {
+		reload_abandon(m, why);
+		return;
+	}
+	m->next_sockets = sockets_open(m->next, m->sockets);
+	if (m->next_sockets == NULL) {
+		reload_abandon(m, "a listener could not be opened");
+		return;
+	}
+	m->next_generation = ++m->generation;
+	m->generation--;
+	for (size_t i = 0; i < m->child_count; i++)
+		if (send_configuration(&m->children[i], m->next,
+			m->next_generation) == -1) {
+			reload_abandon(m, "a worker cannot be reached");
+			return;
+		}
+}
+
+/* ---- what workers say about themselves -------------------------------- */
+
+static void
+on_config_ready(void *arg, struct channel *ch, const union ipc_msg *msg,
+    int fd)
+{
+	struct child *c = arg;
+	struct master *m = c->master;
+	const struct msg_config_ready *r = &msg->config_ready;
+
+	if (m->next != NULL && r->generation == m->next_generation) {
+		if (r->error[0] != '\0') {
+			reload_abandon(m, r->error);
+			return;
+		}
+		c->agreed = r->generation;
+		for (size_t i = 0; i < m->child_count; i++)
+			if (m->children[i].agreed != m->next_generation)
+				return;
+		reload_finish(m);
+		return;
+	}
+	if (c->state != CHILD_STARTED || r->generation != m->generation)
+		return;
+	if (r->error[0] != '\0') {
+		log_error("%s refuses the configuration: %s",
+		    process_name(c->kind), r->error);
+		supervise_stop(m);
+		return;
+	}
+	c->state = CHILD_CONFIGURED;
+	c->agreed = r->generation;
+	if (m->was_serving) {
+		release(c);
+		return;
+	}
+	/* the first time none begins before all have agreed */
+	if (!all_at_least(m, CHILD_CONFIGURED))
+		return;
+	m->was_serving = 1;
+	for (size_t i = 0; i < m->child_count; i++)
+		release(&m->children[i]);
+}
+
+static void
+on_worker_ready(void *arg, struct channel *ch, const union ipc_msg *msg,
+    int fd)
+{
+	struct child *c = arg;
+
+	if (c->state != CHILD_RELEASED)
+		return;
+	c->state = CHILD_SERVING;
+	log_debug("%s %u serves", process_name(c->kind), c->instance);
+	if (all_at_least(c->master, CHILD_SERVING))
+		log_info("ready");
+}
+
+static void
+on_log_line(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
+{
+	struct child *c = arg;
+	const struct msg_log_line *l = &msg->log_line;
+
+	/* in the foreground the worker has written the line itself */
+	if (!c->master->options.foreground)
+		log_relay(process_name(c->kind), l->priority & LOG_PRIMASK,
+		    l->line);
+}
+
+/* ---- death and restart ------------------------------------------------ */
+
+static void
+schedule_restart(struct child *c)
+{
+	struct timeval tv;
+
+	if (loop_now(c->master->loop) - c->started > HEALTHY_MS)
+		c->backoff_ms = 0;
+	tv.tv_sec = c->backoff_ms / 1000;
+	tv.tv_usec = (suseconds_t)(c->backoff_ms % 1000) * 1000;
+	c->backoff_ms = c->backoff_ms == 0 ? BACKOFF_MIN_MS
+					   : c->backoff_ms * 2;
+	if (c->backoff_ms > BACKOFF_MAX_MS)
+		c->backoff_ms = BACKOFF_MAX_MS;
+	event_add(c->restart, &tv);
+}
+
+/* Forgets a worker's process and channel; kills it if it still lives, since
+ * a worker that broke its channel is not to be trusted with anything. */
+static void
+child_down(struct child *c)
+{
+	struct master *m = c->master;
+
+	if (c->channel != NULL) {
+		channel_free(c->channel);
+		c->channel = NULL;
+	}
+	if (c->state == CHILD_DOWN)
+		return;
+	c->state = CHILD_DOWN;
+	c->agreed = 0;
+	if (m->next != NULL)
+		reload_abandon(m, "a worker died meanwhile");
+	if (m->stopping) {
+		if (!any_alive(m))
+			loop_stop(m->loop);
+		return;
+	}
+	if (!m->was_serving) {
+		log_error("%s could not start: see the lines above",
+		    process_name(c->kind));
+		supervise_stop(m);
+		return;
+	}
+	schedule_restart(c);
+}
+
+static void
+on_channel_closed(void *arg, struct channel *ch, const char *reason)
+{
+	struct child *c = arg;
+
+	if (c->pid > 0 && !c->master->stopping) {
+		log_warn("%s %u: channel lost: %s", process_name(c->kind),
+		    c->instance, reason);
+		kill(c->pid, SIGKILL);
+	}
+	/* the restart waits for the process to be reaped */
+	channel_free(ch);
+	c->channel = NULL;
+}
+
+static void
+describe_death(const struct child *c, int status)
+{
+	if (WIFSIGNALED(status))
+		log_error("%s %u (pid %d) was killed by signal %d%s",
+		    process_name(c->kind), c->instance, (int)c->pid,
+		    WTERMSIG(status),
+		    WTERMSIG(status) == SIGSYS
+			? ": it made a forbidden system call"
+			: "");
+	else if (WEXITSTATUS(status) != 0 || !c->master->stopping)
+		log_warn("%s %u (pid %d) exited with status %d",
+		    process_name(c->kind), c->instance, (int)c->pid,
+		    WEXITSTATUS(status));
+}
+
+static void
+on_sigchld(evutil_socket_t sig, short what, void *arg)
+{
+	struct master *m = arg;
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (hand_off_reaped(m->hand_off, pid, status))
+			continue;
+		for (size_t i = 0; i < m->child_count; i++) {
+			struct child *c = &m->children[i];
+
+			if (c->pid != pid)
+				continue;
+			describe_death(c, status);
+			c->pid = 0;
+			child_down(c);
+		}
+	}
+}
+
+/* ---- starting --------------------------------------------------------- */
+
+static channel_handler *const life_handlers[MSG_MAX] = {
+	[MSG_config_ready] = on_config_ready,
+	[MSG_worker_ready] = on_worker_ready,
+	[MSG_log_line] = on_log_line,
+};
+static const struct channel_ops child_ops = { life_handlers,
+	on_channel_closed, NULL };
+
+static void
+start(struct child *c)
+{
+	struct master *m = c->master;
+	int fd;
+
+	c->started = loop_now(m->loop);
+	if ((c->pid = spawn_worker(m, c->kind, c->instance, &fd)) == -1) {
+		c->pid = 0;
+		schedule_restart(c);
+		return;
+	}
+	c->state = CHILD_STARTED;
+	c->channel = channel_new(m->loop, fd, PROC_MASTER, c->kind,
+	    c->instance, &child_ops, c);
+	if (c->channel == NULL)
+		log_fatal("out of memory");
+	channel_add_handlers(c->channel, request_handlers, m);
+	/* a table that cannot be read now must not stop a restart for ever:
+	 * the worker is killed and tried again after the back-off */
+	if (send_configuration(c, m->conf, m->generation) == -1) {
+		log_error("%s cannot be given its configuration",
+		    process_name(c->kind));
+		kill(c->pid, SIGKILL);
+	}
+}
+
+static void
+on_restart(evutil_socket_t fd, short what, void *arg)
+{
+	start(arg);
+}
+
+/* smtpd comes last: by then all that it asks is there. */
+static int
+make_children(struct master *m)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	uint32_t per_core = cores > 0 ? (uint32_t)cores : 1;
+	const struct {
+		enum process_kind kind;
+		uint32_t count;
+	} plan[] = {
+		{ PROC_KEYS, 1 },
+		{ PROC_RESOLVER, 1 },
+		{ PROC_AUTH, 1 },
+		{ PROC_QUEUE, 1 },
+		{ PROC_DELIVER,
+		    m->conf->workers.deliver ? m->conf->workers.deliver
+					     : per_core },
+		{ PROC_SMTPD,
+		    m->conf->workers.smtpd ? m->conf->workers.smtpd
+					   : per_core },
+	};
+	size_t total = 0, kinds = sizeof(plan) / sizeof(plan[0]);
+
+	for (size_t i = 0; i < kinds; i++)
+		total += plan[i].count;
+	if ((m->children = calloc(total, sizeof(*m->children))) == NULL)
+		return -1;
+	for (size_t i = 0; i < kinds; i++)
+		for (uint32_t j = 0; j < plan[i].count; j++) {
+			struct child *c = &m->children[m->child_count++];
+
+			c->master = m;
+			c->kind = plan[i].kind;
+			c->instance = (uint16_t)j;
+			c->restart = event_new(loop_base(m->loop), -1, 0,
+			    on_restart, c);
+			if (c->restart == NULL)
+				return -1;
+		}
+	return 0;
+}
+
+struct child *
+supervise_child(struct master *m, enum process_kind kind, uint16_t instance)
+{
+	for (size_t i = 0; i < m->child_count; i++)
+		if (m->children[i].kind == kind &&
+		    m->children[i].instance == instance)
+			return &m->children[i];
+	return NULL;
+}
+
+void
+supervise_set_log(struct master *m, int verbose, uint32_t trace)
+{
+	struct msg_log_level level = { .verbose = (uint8_t)verbose,
+		.trace = trace };
+
+	m->options.verbose = verbose;
+	m->options.trace = trace;
+	log_set_level(verbose, trace);
+	for (size_t i = 0; i < m->child_count; i++)
+		if (m->children[i].channel != NULL)
+			ipc_send(m->children[i].channel, log_level, &level);
+}
+
+/* ---- stopping --------------------------------------------------------- */
+
+static void
+on_stop_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct master *m = arg;
+
+	for (size_t i = 0; i < m->child_count; i++)
+		if (m->children[i].pid > 0)
+			kill(m->children[i].pid, SIGKILL);
+	loop_stop(m->loop);
+}
+
+void
+supervise_stop(struct master *m)
+{
+	struct timeval tv = { STOP_MS / 1000, 0 };
+	struct msg_worker_stop stop = { 0 };
+
+	if (m->stopping)
+		return;
+	m->stopping = 1;
+	log_info("stopping");
+	for (size_t i = 0; i < m->child_count; i++) {
+		struct child *c = &m->children[i];
+
+		event_del(c->restart);
+		if (c->channel != NULL)
+			ipc_send(c->channel, worker_stop, &stop);
+	}
+	if (!any_alive(m))
+		loop_stop(m->loop);
+	else
+		event_base_once(loop_base(m->loop), -1, EV_TIMEOUT,
+		    on_stop_deadline, m, &tv);
+}
+
+static void
+on_sigterm(evutil_socket_t sig, short what, void *arg)
+{
+	supervise_stop(arg);
+}
+
+static void
+on_sighup(evutil_socket_t sig, short what, void *arg)
+{
+	supervise_reload(arg, 0);
+}
+
+int
+supervise_run(struct master *m)
+{
+	static const struct {
+		int sig;
+		event_callback_fn fn;
+	} signals[] = {
+		{ SIGTERM, on_sigterm },
+		{ SIGINT, on_sigterm },
+		{ SIGHUP, on_sighup },
+		{ SIGCHLD, on_sigchld },
+	};
+	enum { SIGNALS = sizeof(signals) / sizeof(signals[0]) };
+	struct event *events[SIGNALS];
+
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < SIGNALS; i++) {
+		events[i] = evsignal_new(loop_base(m->loop), signals[i].sig,
+		    signals[i].fn, m);
+		if (events[i] == NULL || event_add(events[i], NULL) == -1)
+			log_fatal("signals: %s", strerror(errno));
+	}
+	m->generation = 1;
+	if (make_children(m) == -1)
+		log_fatal("out of memory");
+	for (size_t i = 0; i < m->child_count; i++)
+		start(&m->children[i]);
+	if (loop_run(m->loop) == -1)
+		log_fatal("event loop: %s", strerror(errno));
+	for (size_t i = 0; i < SIGNALS; i++)
+		event_free(events[i]);
+	for (size_t i = 0; i < m->child_count; i++) {
+		channel_free(m->children[i].channel);
+		event_free(m->children[i].restart);
+	}
+	free(m->children);
+	return m->was_serving ? EXIT_SUCCESS : EXIT_FAILURE;
+}
