@@ -1,6 +1,9 @@
 libcommon_a_SOURCES += \
-	common/conf/codec.h common/conf/conf.c common/conf/conf.h \
-	common/conf/fields.c common/conf/fields.h
-
-libcommon_a_SOURCES += \
-	common/conf/closed.c common/conf/closed.h
+	common/conf/alias.c common/conf/alias.h \
+	common/conf/closed.c common/conf/closed.h \
+	common/conf/codec.c common/conf/codec.h \
+	common/conf/conf.c common/conf/conf.h \
+	common/conf/fields.c common/conf/fields.h \
+	common/conf/service.c \
+	common/conf/tablefile.c common/conf/tablefile.h \
+	common/conf/url.c common/conf/url.h
