@@ -4,7 +4,6 @@
  */
 #include <sys/types.h>
 
-#include <ctype.h>
 #include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,25 +12,19 @@
 
 #include "auth/match.h"
 #include "auth/tables.h"
+#include "conf/tablefile.h"
 
 enum { KEY_MAX = 1024 };
 
-struct entry {
-	char *key; /* in lower case */
-	char *value; /* NULL in a list */
-	uint32_t order; /* as written, which decides about double keys */
-};
-
 struct net_entry {
 	struct match_net net;
-	const struct entry *entry;
+	const struct table_entry *entry;
 };
 
 struct table {
 	char *name;
-	struct entry *entries;
-	size_t nentries;
-	const struct entry **wild; /* keys with `*` */
+	struct table_data *data; /* sorted by key */
+	const struct table_entry **wild; /* keys with `*` */
 	size_t nwild;
 	struct net_entry *nets;
 	size_t nnets;
@@ -45,6 +38,14 @@ struct tables {
 	size_t count;
 };
 
+/* The first error of a table, for whoever loads it. */
+struct complaint {
+	const char *table;
+	char *error;
+	size_t errorlen;
+	int given;
+};
+
 static int
 fail(char *error, size_t errorlen, const char *what, const char *detail)
 {
@@ -53,117 +54,62 @@ fail(char *error, size_t errorlen, const char *what, const char *detail)
 }
 
 static void
+complain(void *arg, bool is_error, uint32_t line, uint32_t column,
+    const char *text)
+{
+	struct complaint *c = arg;
+
+	if (!is_error || c->given)
+		return;
+	c->given = 1;
+	snprintf(c->error, c->errorlen, "table %s, line %u, column %u: %s",
+	    c->table, line, column, text);
+}
+
+static void
 table_free(struct table *t)
 {
 	if (t == NULL)
 		return;
-	for (size_t i = 0; i < t->nentries; i++) {
-		free(t->entries[i].key);
-		free(t->entries[i].value);
-	}
 	for (size_t i = 0; i < t->nregexes; i++)
 		regfree(&t->regexes[i]);
 	free(t->regexes);
-	free(t->entries);
 	free(t->wild);
 	free(t->nets);
+	table_data_free(t->data);
 	free(t->name);
 	free(t);
-}
-
-static void
-lower(char *s)
-{
-	for (; *s != '\0'; s++)
-		*s = (char)tolower((unsigned char)*s);
-}
-
-static int
-table_put(struct table *t, const char *key, const char *value)
-{
-	struct entry *e, *grown;
-
-	/* room doubles at each power of two */
-	if ((t->nentries & (t->nentries - 1)) == 0) {
-		grown = reallocarray(t->entries,
-		    t->nentries == 0 ? 1 : 2 * t->nentries, sizeof(*grown));
-		if (grown == NULL)
-			return -1;
-		t->entries = grown;
-	}
-	e = &t->entries[t->nentries];
-	memset(e, 0, sizeof(*e));
-	e->order = (uint32_t)t->nentries;
-	if ((e->key = strdup(key)) == NULL)
-		return -1;
-	if (value != NULL && (e->value = strdup(value)) == NULL) {
-		free(e->key);
-		return -1;
-	}
-	t->nentries++;
-	return 0;
-}
-
-static int
-entry_compare(const void *va, const void *vb)
-{
-	const struct entry *a = va, *b = vb;
-	int c = strcasecmp(a->key, b->key);
-
-	if (c != 0)
-		return c;
-	return a->order < b->order ? -1 : a->order > b->order;
-}
-
-/* Sorts by key and keeps the last of those that are equal. */
-static void
-table_sort(struct table *t)
-{
-	size_t kept = 0;
-
-	qsort(t->entries, t->nentries, sizeof(*t->entries), entry_compare);
-	for (size_t i = 0; i < t->nentries; i++) {
-		struct entry *e = &t->entries[i];
-
-		if (i + 1 < t->nentries && strcasecmp(e->key, e[1].key) == 0) {
-			free(e->key);
-			free(e->value);
-			continue;
-		}
-		t->entries[kept++] = *e;
-	}
-	t->nentries = kept;
 }
 
 static int
 compile_wild(struct table *t)
 {
-	for (size_t i = 0; i < t->nentries; i++)
-		t->nwild += strchr(t->entries[i].key, '*') != NULL;
+	for (size_t i = 0; i < t->data->nentries; i++)
+		t->nwild += strchr(t->data->entries[i].key, '*') != NULL;
 	if (t->nwild == 0)
 		return 0;
 	if ((t->wild = calloc(t->nwild, sizeof(*t->wild))) == NULL)
 		return -1;
 	t->nwild = 0;
-	for (size_t i = 0; i < t->nentries; i++)
-		if (strchr(t->entries[i].key, '*') != NULL)
-			t->wild[t->nwild++] = &t->entries[i];
+	for (size_t i = 0; i < t->data->nentries; i++)
+		if (strchr(t->data->entries[i].key, '*') != NULL)
+			t->wild[t->nwild++] = &t->data->entries[i];
 	return 0;
 }
 
 static int
 compile_nets(struct table *t, char *error, size_t errorlen)
 {
-	if (t->nentries == 0)
+	if (t->data->nentries == 0)
 		return 0;
-	if ((t->nets = calloc(t->nentries, sizeof(*t->nets))) == NULL)
+	if ((t->nets = calloc(t->data->nentries, sizeof(*t->nets))) == NULL)
 		return fail(error, errorlen, "out of memory", "");
-	for (size_t i = 0; i < t->nentries; i++) {
-		const struct entry *e = &t->entries[i];
+	for (size_t i = 0; i < t->data->nentries; i++) {
+		const struct table_entry *e = &t->data->entries[i];
 		struct net_entry *n = &t->nets[t->nnets];
 
 		/* the sender on this machine has no address */
-		if (strcmp(e->key, "local") == 0)
+		if (strcasecmp(e->key, "local") == 0)
 			continue;
 		if (!match_parse_net(e->key, &n->net))
 			return fail(error, errorlen,
@@ -180,12 +126,12 @@ compile_regexes(struct table *t, char *error, size_t errorlen)
 {
 	char reason[128];
 
-	if (t->nentries == 0)
+	if (t->data->nentries == 0)
 		return 0;
-	if ((t->regexes = calloc(t->nentries, sizeof(regex_t))) == NULL)
+	if ((t->regexes = calloc(t->data->nentries, sizeof(regex_t))) == NULL)
 		return fail(error, errorlen, "out of memory", "");
-	for (size_t i = 0; i < t->nentries; i++) {
-		const char *pattern = t->entries[i].key;
+	for (size_t i = 0; i < t->data->nentries; i++) {
+		const char *pattern = t->data->entries[i].key;
 		int rc;
 
 		if (strncmp(pattern, "(?i)", 4) == 0)
@@ -204,15 +150,11 @@ compile_regexes(struct table *t, char *error, size_t errorlen)
 static int
 table_compile(struct table *t, uint32_t uses, char *error, size_t errorlen)
 {
-	table_sort(t);
+	if (compile_wild(t) == -1)
+		return fail(error, errorlen, "out of memory", "");
 	if ((uses & 1U << CONF_SERVICE_REGEX) != 0 &&
 	    compile_regexes(t, error, errorlen) == -1)
 		return -1;
-	/* an expression keeps its case: \W is not \w */
-	for (size_t i = 0; i < t->nentries; i++)
-		lower(t->entries[i].key);
-	if (compile_wild(t) == -1)
-		return fail(error, errorlen, "out of memory", "");
 	if ((uses & 1U << CONF_SERVICE_NETADDR) != 0)
 		return compile_nets(t, error, errorlen);
 	return 0;
@@ -272,50 +214,33 @@ int
 tables_add(struct tables *ts, const struct conf_table *conf,
     const char *content, size_t len, char *error, size_t errorlen)
 {
+	struct complaint c = { conf->name, error, errorlen, 0 };
 	struct table *t;
 
+	snprintf(error, errorlen, "out of memory");
 	if ((t = calloc(1, sizeof(*t))) == NULL ||
 	    (t->name = strdup(conf->name)) == NULL)
-		goto memory;
-	for (uint32_t i = 0; i < conf->nentries; i++)
-		if (table_put(t, conf->entries[i].key,
-			conf->entries[i].value) == -1)
-			goto memory;
-	if (table_compile(t, conf->uses, error, errorlen) == -1)
 		goto out;
-	if (tables_insert(ts, t) == -1)
-		goto memory;
-	return 0;
-memory:
-	fail(error, errorlen, "out of memory", "");
+	t->data = content != NULL
+	    ? table_parse(content, len, conf->uses, complain, &c)
+	    : table_from_conf(conf);
+	if (t->data == NULL)
+		goto out;
+	/* an entry that only draws a warning is simply never found */
+	table_data_check(t->data, conf->uses, complain, &c);
+	if (c.given || table_compile(t, conf->uses, error, errorlen) == -1)
+		goto out;
+	if (tables_insert(ts, t) == 0)
+		return 0;
 out:
 	table_free(t);
 	return -1;
 }
 
-static const struct entry *
-find_exact(const struct table *t, const char *key)
-{
-	size_t low = 0, high = t->nentries;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		int c = strcasecmp(key, t->entries[mid].key);
-
-		if (c == 0)
-			return &t->entries[mid];
-		if (c < 0)
-			high = mid;
-		else
-			low = mid + 1;
-	}
-	return NULL;
-}
-
-static const struct entry *
+static const struct table_entry *
 find_domain(const struct table *t, const char *key)
 {
-	const struct entry *e = find_exact(t, key);
+	const struct table_entry *e = table_data_lookup(t->data, key);
 
 	for (size_t i = 0; e == NULL && i < t->nwild; i++)
 		if (match_domain(t->wild[i]->key, key))
@@ -323,13 +248,13 @@ find_domain(const struct table *t, const char *key)
 	return e;
 }
 
-static const struct entry *
+static const struct table_entry *
 find_net(const struct table *t, const char *key)
 {
 	struct in6_addr addr;
 
 	if (!match_parse_address(key, &addr))
-		return find_exact(t, key);
+		return table_data_lookup(t->data, key);
 	for (size_t i = 0; i < t->nnets; i++)
 		if (match_in_net(&t->nets[i].net, &addr))
 			return t->nets[i].entry;
@@ -337,32 +262,32 @@ find_net(const struct table *t, const char *key)
 }
 
 /* An address of a table whose keys are addresses: brackets or not. */
-static const struct entry *
+static const struct table_entry *
 find_address(const struct table *t, const char *key)
 {
 	struct in6_addr addr, own;
 
 	if (!match_parse_address(key, &addr))
-		return find_exact(t, key);
-	for (size_t i = 0; i < t->nentries; i++)
-		if (match_parse_address(t->entries[i].key, &own) &&
+		return table_data_lookup(t->data, key);
+	for (size_t i = 0; i < t->data->nentries; i++)
+		if (match_parse_address(t->data->entries[i].key, &own) &&
 		    memcmp(&own, &addr, sizeof(own)) == 0)
-			return &t->entries[i];
+			return &t->data->entries[i];
 	return NULL;
 }
 
-static const struct entry *
+static const struct table_entry *
 find_regex(const struct table *t, const char *key)
 {
 	for (size_t i = 0; i < t->nregexes; i++)
 		if (regexec(&t->regexes[i], key, 0, NULL, 0) == 0)
-			return &t->entries[i];
+			return &t->data->entries[i];
 	return NULL;
 }
 
 /* Without wildcards, the keys that an address may be found under are few:
  * with and without its tag, its domain, and each part alone. */
-static const struct entry *
+static const struct table_entry *
 find_mailaddr(const struct table *t, const char *addr, char delim)
 {
 	const char *at = strrchr(addr, '@');
@@ -373,7 +298,7 @@ find_mailaddr(const struct table *t, const char *addr, char delim)
 	    : NULL;
 	size_t bare = tag != NULL ? (size_t)(tag - addr) : local;
 	char key[KEY_MAX + 1];
-	const struct entry *e = NULL;
+	const struct table_entry *e = NULL;
 	const struct {
 		size_t local;
 		int with_domain;
@@ -381,17 +306,19 @@ find_mailaddr(const struct table *t, const char *addr, char delim)
 		{ 0, 1 } };
 
 	for (size_t i = 0; e == NULL && i < 5; i++) {
-		if (forms[i].local == 0 && !forms[i].with_domain)
+		/* a local part that looks like an address is none */
+		if (!forms[i].with_domain &&
+		    (local == 0 || memchr(addr, '@', local) != NULL))
 			continue;
 		snprintf(key, sizeof(key), "%.*s%s%s", (int)forms[i].local,
 		    addr, forms[i].with_domain ? "@" : "",
 		    forms[i].with_domain ? domain : "");
-		e = find_exact(t, key);
+		e = table_data_lookup(t->data, key);
 	}
 	for (size_t i = 0; e == NULL && i < t->nwild; i++)
 		if (match_mailaddr(t->wild[i]->key, addr, delim))
 			e = t->wild[i];
-	return e != NULL ? e : find_exact(t, "@");
+	return e != NULL ? e : table_data_lookup(t->data, "@");
 }
 
 enum lookup_status
@@ -399,7 +326,7 @@ tables_lookup(const struct tables *ts, const char *table,
     enum conf_service service, const char *key, const char **value)
 {
 	const struct table *t = tables_find(ts, table);
-	const struct entry *e;
+	const struct table_entry *e;
 
 	if (value != NULL)
 		*value = "";
@@ -426,7 +353,7 @@ tables_lookup(const struct tables *ts, const char *table,
 		e = find_regex(t, key);
 		break;
 	default:
-		e = find_exact(t, key);
+		e = table_data_lookup(t->data, key);
 		break;
 	}
 	if (e == NULL)
@@ -444,12 +371,12 @@ tables_entry(const struct tables *ts, const char *table, size_t n,
 
 	if (t == NULL)
 		return LOOKUP_TEMPFAIL;
-	if (n >= t->nentries)
+	if (n >= t->data->nentries)
 		return LOOKUP_NONE;
 	if (key != NULL)
-		*key = t->entries[n].key;
+		*key = t->data->entries[n].key;
 	if (value != NULL)
-		*value = t->entries[n].value != NULL ? t->entries[n].value
+		*value = t->data->entries[n].value != NULL ? t->data->entries[n].value
 						     : "";
 	return LOOKUP_FOUND;
 }

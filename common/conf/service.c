@@ -206,6 +206,9 @@ check_regex(const char *key, const char *value, struct complaint *why)
 	regex_t regex;
 	int rc;
 
+	/* letter case never counts, so this prefix changes nothing */
+	if (strncmp(key, "(?i)", 4) == 0)
+		key += 4;
 	if ((rc = regcomp(&regex, key, REG_EXTENDED | REG_NOSUB)) == 0) {
 		regfree(&regex);
 		return 0;

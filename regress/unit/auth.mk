@@ -18,3 +18,9 @@ TESTS += regress/unit/test_closed
 regress_unit_test_closed_SOURCES = regress/unit/test_closed.c
 regress_unit_test_closed_CFLAGS = $(unit_cflags)
 regress_unit_test_closed_LDADD = $(unit_libs)
+
+check_PROGRAMS += regress/unit/test_tables
+TESTS += regress/unit/test_tables
+regress_unit_test_tables_SOURCES = regress/unit/test_tables.c
+regress_unit_test_tables_CFLAGS = $(unit_cflags)
+regress_unit_test_tables_LDADD = $(auth_test_ldadd)
