@@ -22,7 +22,7 @@
 #include "master/parse.h"
 #include "os/log.h"
 
-enum { FILE_MAX = 4 << 20 };
+enum { FILE_MAX = 4 << 20, TABLE_MAX = 256 << 20 };
 
 static const char system_ca[] = "/etc/ssl/certs/ca-certificates.crt";
 static const char root_anchor[] = "/usr/share/dns/root.key";
@@ -245,4 +245,16 @@ load_open_table(const struct conf_table *t)
 		log_error("table %s: %s: %s", t->name, t->config,
 		    strerror(errno));
 	return fd;
+}
+
+char *
+load_read_table(int fd, size_t *len)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) ||
+	    st.st_size > TABLE_MAX)
+		return NULL;
+	*len = (size_t)st.st_size;
+	return read_open_file(fd, *len);
 }

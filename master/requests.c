@@ -45,7 +45,7 @@ on_user_query(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 	if ((pw = getpwnam(q->name)) != NULL) {
 		a.status = LOOKUP_FOUND;
 		a.name = pw->pw_name;
-		if (q->want_hash)
+		if (a.status == LOOKUP_FOUND && q->want_hash)
 			a.hash = login_hash(pw);
 	} else if (errno != 0 && errno != ENOENT && errno != ESRCH)
 		a.status = LOOKUP_TEMPFAIL;

@@ -529,10 +529,10 @@ wanted(const struct channel *ch)
 	return HEADER + len - have;
 }
 
-static void
-on_readable(evutil_socket_t sock, short what, void *arg)
+/* Reads once and handles the whole frames. 0 when there was nothing. */
+static int
+read_once(struct channel *ch)
 {
-	struct channel *ch = arg;
 	union {
 		struct cmsghdr align;
 		char buf[CMSG_SPACE(sizeof(int) * 8)];
@@ -546,18 +546,18 @@ on_readable(evutil_socket_t sock, short what, void *arg)
 	iov.iov_len = wanted(ch);
 	if (wire_reserve(&ch->in, iov.iov_len) == -1) {
 		channel_fail(ch, "out of memory");
-		return;
+		return 0;
 	}
 	iov.iov_base = ch->in.data + ch->in.end;
 	n = recvmsg(ch->fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	if (n == -1) {
 		if (errno != EAGAIN && errno != EINTR)
 			channel_fail(ch, strerror(errno));
-		return;
+		return 0;
 	}
 	if (n == 0) {
 		channel_fail(ch, "closed by the other end");
-		return;
+		return 0;
 	}
 	ch->in.end += (size_t)n;
 	take_fds(ch, &msg);
@@ -565,10 +565,26 @@ on_readable(evutil_socket_t sock, short what, void *arg)
 	while (ch->dead == NULL && !ch->freed && take_frame(ch))
 		continue;
 	ch->depth--;
+	return 1;
+}
+
+static void
+on_readable(evutil_socket_t sock, short what, void *arg)
+{
+	struct channel *ch = arg;
+
+	read_once(ch);
 	if (ch->freed)
 		channel_destroy(ch);
 	else if (ch->dead == NULL)
 		grant_credit(ch);
+}
+
+void
+channel_drain(struct channel *ch)
+{
+	while (ch->dead == NULL && !ch->freed && read_once(ch))
+		continue;
 }
 
 /* ---- life ------------------------------------------------------------- */

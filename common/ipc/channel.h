@@ -72,6 +72,10 @@ int channel_congested(const struct channel *);
 /* Writes now what can be written, instead of at the end of the turn. */
 void channel_flush(struct channel *);
 
+/* Handles what the other end had sent before it went away: for the owner of a
+ * process that has just been reaped. */
+void channel_drain(struct channel *);
+
 /* Keeps back `octets` of credit from the peer until they are released. */
 void channel_hold(struct channel *, size_t octets);
 void channel_release(struct channel *, size_t octets);
