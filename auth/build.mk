@@ -7,3 +7,11 @@ auth_libauth_a_SOURCES = \
 	auth/policy.c auth/policy.h \
 	auth/tables.c auth/tables.h
 auth_libauth_a_CFLAGS = $(AM_CFLAGS) $(GSASL_CFLAGS) $(CRYPT_CFLAGS)
+
+# The resolver worker, which alone links libunbound.
+pkglibexec_PROGRAMS += auth/resolver
+auth_resolver_SOURCES = \
+	auth/dns_packet.c auth/dns_packet.h \
+	auth/resolver.c auth/resolver.h auth/resolver_main.c
+auth_resolver_CFLAGS = $(AM_CFLAGS) $(UNBOUND_CFLAGS)
+auth_resolver_LDADD = libcommon.a $(UNBOUND_LIBS) $(worker_libs)

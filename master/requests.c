@@ -38,14 +38,19 @@ static void
 on_user_query(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 {
 	const struct msg_user_query *q = &msg->user_query;
+	const struct master *m = arg;
 	struct msg_user_answer a = { .id = q->id, .status = LOOKUP_NONE };
 	struct passwd *pw;
 
 	errno = 0;
-	if ((pw = getpwnam(q->name)) != NULL) {
+	pw = getpwnam(q->name);
+	/* an ordinary user's instance can become nobody else */
+	if (pw != NULL && !m->privileged && pw->pw_uid != geteuid())
+		pw = NULL;
+	else if (pw != NULL) {
 		a.status = LOOKUP_FOUND;
 		a.name = pw->pw_name;
-		if (a.status == LOOKUP_FOUND && q->want_hash)
+		if (q->want_hash)
 			a.hash = login_hash(pw);
 	} else if (errno != 0 && errno != ENOENT && errno != ESRCH)
 		a.status = LOOKUP_TEMPFAIL;

@@ -44,15 +44,6 @@ static const struct {
 	{ PROC_DELIVER, PROC_RESOLVER },
 };
 
-static const enum conf_process slice_of[PROC_MAX] = {
-	[PROC_SMTPD] = CONF_SMTPD,
-	[PROC_QUEUE] = CONF_QUEUE,
-	[PROC_DELIVER] = CONF_DELIVER,
-	[PROC_AUTH] = CONF_AUTH,
-	[PROC_KEYS] = CONF_KEYS,
-	[PROC_RESOLVER] = CONF_RESOLVER,
-};
-
 /* ---- the configuration goes out --------------------------------------- */
 
 static int
@@ -84,7 +75,7 @@ send_configuration(struct child *c, const struct conf *conf, uint32_t gen)
 	size_t len;
 	int rc = -1;
 
-	if (conf_slice(conf, slice_of[c->kind], &slice, &len) == -1)
+	if (conf_slice(conf, c->kind, &slice, &len) == -1)
 		return -1;
 	begin.total = (uint32_t)len;
 	if (ipc_send(c->channel, config_begin, &begin) == -1)

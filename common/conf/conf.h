@@ -118,6 +118,10 @@ struct conf_pki {
 	char *key_pem;		/* read by master; keys only */
 };
 
+/* The name of the machine's own list of authorities, which master adds and
+ * nobody can write; for relays that name no `ca`. */
+#define CONF_SYSTEM_CA "<system>"
+
 struct conf_ca {
 	struct conf_where where;
 	char *name;

@@ -183,11 +183,18 @@ on_config_swap(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 /* ---- peers ------------------------------------------------------------ */
 
 static void
+peer_lost(struct worker *w, struct channel *ch)
+{
+	w->peers[channel_peer(ch)][channel_instance(ch)] = NULL;
+	if (w->ops->peer_down != NULL)
+		w->ops->peer_down(w->ctx, ch);
+	channel_free(ch);
+}
+
+static void
 on_closed(void *arg, struct channel *ch, const char *reason)
 {
 	struct worker *w = arg;
-	enum process_kind kind = channel_peer(ch);
-	uint16_t instance = channel_instance(ch);
 
 	if (ch == w->master) {
 		/* nobody is left to ask: whatever is not durable is lost to
@@ -196,11 +203,9 @@ on_closed(void *arg, struct channel *ch, const char *reason)
 		channel_free(ch);
 		_exit(0);
 	}
-	log_info("lost %s %u: %s", process_name(kind), instance, reason);
-	w->peers[kind][instance] = NULL;
-	channel_free(ch);
-	if (w->ops->peer_down != NULL)
-		w->ops->peer_down(w->ctx, kind, instance);
+	log_info("lost %s %u: %s", process_name(channel_peer(ch)),
+	    channel_instance(ch), reason);
+	peer_lost(w, ch);
 }
 
 static void
@@ -227,12 +232,8 @@ on_peer(void *arg, struct channel *from, const union ipc_msg *m, int fd)
 	if (kind == PROC_MASTER || kind >= PROC_LOCAL ||
 	    instance >= INSTANCES_MAX)
 		log_fatal("master names a peer that cannot be");
-	if ((old = w->peers[kind][instance]) != NULL) {
-		w->peers[kind][instance] = NULL;
-		channel_free(old);
-		if (w->ops->peer_down != NULL)
-			w->ops->peer_down(w->ctx, kind, instance);
-	}
+	if ((old = w->peers[kind][instance]) != NULL)
+		peer_lost(w, old);
 	ch = channel_new(
 	    w->loop, fd, w->ops->kind, kind, instance, &peer_ops, w);
 	if (ch == NULL)

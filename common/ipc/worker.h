@@ -52,9 +52,11 @@ struct worker_ops {
 	/* From now on the configuration kept aside holds. Called for the
 	 * first one too, before start. */
 	void (*swap)(void *ctx);
-	/* A channel to a peer is up (again), or gone. May be NULL. */
+	/* A channel to a peer is up (again), or gone: what it was asked will
+	 * not be answered, and nothing can be sent on it; it is freed when
+	 * peer_down returns. May be NULL. */
 	void (*peer_up)(void *ctx, struct channel *);
-	void (*peer_down)(void *ctx, enum process_kind, uint16_t instance);
+	void (*peer_down)(void *ctx, struct channel *);
 	/* A peer's channel is no longer congested. May be NULL. */
 	void (*peer_writable)(void *ctx, struct channel *);
 	/* Finish what must be finished and call worker_exit. NULL: at once. */

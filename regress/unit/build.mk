@@ -17,3 +17,4 @@ regress_unit_test_channel_LDADD = $(unit_libs)
 
 include $(srcdir)/regress/unit/auth.mk
 include $(srcdir)/regress/unit/deliver.mk
+include $(srcdir)/regress/unit/dns.mk
