@@ -109,7 +109,7 @@ static void
 put_typed(struct writer *w, const char *name, const char *type,
     const char *value)
 {
-	char safe[SAFE_SIZE], buf[SAFE_SIZE + 32];
+	char safe[SAFE_SIZE], buf[SAFE_SIZE + 80];
 
 	if (!is_set(value))
 		return;

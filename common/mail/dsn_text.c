@@ -13,17 +13,17 @@ static const char *const subjects[DSN_KINDS] = {
 
 static const char *const openings[DSN_KINDS] = {
 	[DSN_KIND_FAILURE] =
-	    "Your message could not be delivered to the recipients below. "
+	    ("Your message could not be delivered to the recipients below. "
 	    "They have not received it, and it will not be tried again. "
 	    "Where something can be done about it, it is said below; then "
-	    "send the message again.",
+	    "send the message again."),
 	[DSN_KIND_DELAY] =
-	    "Your message has not reached the recipients below yet. You need "
+	    ("Your message has not reached the recipients below yet. You need "
 	    "not do anything and should not send it again: it is tried "
-	    "again by itself, and you will be told if it fails for good.",
+	    "again by itself, and you will be told if it fails for good."),
 	[DSN_KIND_SUCCESS] =
-	    "You asked to be told what becomes of your message. This is a "
-	    "receipt; nothing is wrong and you need not do anything.",
+	    ("You asked to be told what becomes of your message. This is a "
+	    "receipt; nothing is wrong and you need not do anything."),
 };
 
 /* By subject and detail of a failure; the first that fits. A pattern ends in
