@@ -169,6 +169,9 @@ dest_start(struct sched *s, uint32_t d, uint32_t batch)
 	int probe = dest->state == DEST_PROBE;
 
 	dest->inflight++;
+	/* Only a window that was full proves that it could be larger. */
+	if (dest->inflight >= dest->window / WINDOW_ONE)
+		dest->credit = dest->inflight;
 	if (probe) {
 		dest->state = DEST_PROBING;
 		dest->probe = batch;
@@ -227,9 +230,10 @@ grow(const struct sched *s, struct dest *d)
 {
 	uint32_t max = class_of(s, d)->window_max * WINDOW_ONE;
 
-	/* Only a window that is used proves that it could be larger. */
-	if (d->inflight + 1 >= d->window / WINDOW_ONE)
+	if (d->credit > 0) {
+		d->credit--;
 		d->window += WINDOW_ONE * WINDOW_ONE / d->window + 1;
+	}
 	if (d->window > max)
 		d->window = max;
 }

@@ -93,6 +93,7 @@ struct dest {
 	uint32_t window;	/* in WINDOW_ONE */
 	uint32_t failures;
 	uint32_t last_success;
+	uint32_t credit;	/* successes that may yet widen the window */
 	uint32_t probe_at;
 	uint32_t turns;
 	uint32_t probe;		/* PROBING: the batch */

@@ -452,18 +452,17 @@ put_original_header(struct writer *w)
 	ssize_t n;
 
 	header_init(&scan, &limits);
-	while (len < sizeof(buf)) {
+	/* A line that fills the buffer ends what is returned. */
+	for (;;) {
 		n = w->io->read(w->io->arg, buf + len, sizeof(buf) - len);
-		if (n < 0) {
-			w->failed = 1;
-			return;
-		}
-		if (n == 0)
+		if (n <= 0)
 			break;
 		len += n;
-		if (!put_header_lines(w, &scan, buf, &len) || w->failed)
+		if (!put_header_lines(w, &scan, buf, &len) || w->failed ||
+		    len == sizeof(buf))
 			return;
 	}
+	w->failed = n < 0;
 	if (n == 0 && len > 0 && line_in_header(&scan, buf, len)) {
 		put(w, buf, len);
 		put_string(w, "\r\n");

@@ -111,7 +111,7 @@ add_client(struct text *t, const struct trace_received *r)
 	text_word(t, word);
 }
 
-/* " (label value)" with the value escaped. */
+/* " (label value)" with the value escaped; on one line if it fits there. */
 static void
 add_comment(struct text *t, const char *label, const char *value, int utf8)
 {
@@ -121,7 +121,10 @@ add_comment(struct text *t, const char *label, const char *value, int utf8)
 		return;
 	text_safe(safe, sizeof(safe), value, TEXT_COMMENT, utf8);
 	snprintf(comment, sizeof(comment), "(%s%s)", label, safe);
-	text_words(t, comment);
+	if (strlen(comment) < TEXT_COLUMNS - 8)
+		text_word(t, comment);
+	else
+		text_words(t, comment);
 }
 
 static void
