@@ -67,7 +67,7 @@ struct smtp_helo {
 	/* what the client calls itself, fit for a header, a log and a helper's
 	 * protocol: octets that no host name or literal holds are `?` */
 	char name[ADDRESS_DOMAIN_SIZE];
-	/* name is a domain or an address literal by the RFC */
+	/* a domain, underscores permitted, or an address literal */
 	int valid;
 };
 

@@ -86,7 +86,8 @@ choose_enhanced(int code, const char *enhanced, char out[REPLY_ENHANCED_SIZE])
 		return;
 	n = reply_enhanced_parse(enhanced, code, parts);
 	if (n == 0 || enhanced[n] != '\0')
-		snprintf(out, REPLY_ENHANCED_SIZE, "%d.0.0", code / 100);
+		snprintf(out, REPLY_ENHANCED_SIZE, "%c.0.0",
+		    (char)('0' + code / 100));
 	else
 		snprintf(out, REPLY_ENHANCED_SIZE, "%s", enhanced);
 }

@@ -36,7 +36,7 @@ const char *reply_text(enum reply_id);
  * Writes a reply to out, CRLF included, terminated by NUL; returns its length
  * without NUL. The arguments are as many const char * as the text has %s,
  * then NULL; a missing one reads as "?". What does not fit is cut so that
- * the reply stays well-formed; size must be at least REPLY_LINE_MAX.
+ * the reply stays well-formed; size must be over REPLY_LINE_MAX.
  */
 size_t reply_format(char *out, size_t size, enum reply_id, ...)
     __attribute__((sentinel));

@@ -20,3 +20,4 @@ include $(srcdir)/regress/unit/scheduler.mk
 include $(srcdir)/regress/unit/auth.mk
 include $(srcdir)/regress/unit/deliver.mk
 include $(srcdir)/regress/unit/dns.mk
+include $(srcdir)/regress/unit/smtp.mk
