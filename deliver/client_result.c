@@ -1,0 +1,128 @@
+/*
+ * Verdicts on recipients: how a reply is classified by its code and enhanced
+ * code (RFC 5321 section 4.2, RFC 3463), and where the results are kept.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "deliver/client_private.h"
+
+/* Codes that say more than their class, for servers without RFC 2034. */
+static const struct {
+	int code;
+	const char *enhanced;
+} code_meanings[] = {
+	{ 421, "4.3.2" },
+	{ 450, "4.2.0" },
+	{ 451, "4.3.0" },
+	{ 452, "4.3.1" },
+	{ 550, "5.1.1" },
+	{ 552, "5.3.4" },
+	{ 553, "5.1.3" },
+	{ 556, "5.1.10" },
+};
+
+enum delivery_status
+client_status(const struct smtp_reply *reply)
+{
+	switch (reply_class(reply->code)) {
+	case REPLY_POSITIVE:
+		return DELIVERY_OK;
+	case REPLY_PERMANENT:
+		return DELIVERY_PERMFAIL;
+	default:
+		return DELIVERY_TEMPFAIL;
+	}
+}
+
+void
+client_enhanced(const struct smtp_reply *reply, char out[12])
+{
+	if (reply->enhanced[0] != 0) {
+		reply_enhanced_format(reply, out);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(code_meanings) / sizeof(code_meanings[0]);
+	     i++)
+		if (code_meanings[i].code == reply->code) {
+			snprintf(out, 12, "%s", code_meanings[i].enhanced);
+			return;
+		}
+	snprintf(out, 12, "%c.0.0", '0' + reply->code / 100);
+}
+
+/* Results without a text of their own, when memory is short. */
+static char no_text[] = "";
+
+void
+client_set_result(struct client *c, size_t i, enum delivery_status status,
+    enum client_scope scope, unsigned code, const char *enhanced,
+    const char *text)
+{
+	struct client_result *r = &c->results[i];
+	char *copy;
+
+	if (c->rcpt_states[i] == RCPT_DONE)
+		return;
+	c->rcpt_states[i] = RCPT_DONE;
+	r->status = status;
+	r->scope = scope;
+	r->code = (uint16_t)code;
+	snprintf(r->enhanced, sizeof(r->enhanced), "%s", enhanced);
+	copy = strdup(text);
+	r->text = copy != NULL ? copy : no_text;
+}
+
+void
+client_set_reply(struct client *c, size_t i, enum client_scope scope,
+    const struct smtp_reply *reply)
+{
+	enum delivery_status status = client_status(reply);
+	unsigned code = (unsigned)reply->code;
+	char enhanced[12];
+
+	client_enhanced(reply, enhanced);
+	/* 3yz where it decides about mail is a mistake of the server */
+	if (reply_class(reply->code) == REPLY_INTERMEDIATE) {
+		code = 451;
+		snprintf(enhanced, sizeof(enhanced), "4.5.0");
+	}
+	if (status == DELIVERY_OK)
+		c->results[i].relayed =
+		    !c->config->lmtp && (c->extensions.bits & EXT_DSN) == 0;
+	client_set_result(c, i, status, scope, code, enhanced, reply->text);
+}
+
+void
+client_set_accepted(
+    struct client *c, enum client_scope scope, const struct smtp_reply *reply)
+{
+	for (size_t i = 0; i < c->batch_count; i++)
+		if (c->rcpt_states[c->batch[i]] == RCPT_ACCEPTED)
+			client_set_reply(c, c->batch[i], scope, reply);
+}
+
+void
+client_set_rest(struct client *c, enum delivery_status status,
+    enum client_scope scope, unsigned code, const char *enhanced,
+    const char *text)
+{
+	for (size_t i = 0; i < c->results_count; i++)
+		client_set_result(c, i, status, scope, code, enhanced, text);
+}
+
+void
+client_free_transaction(struct client *c)
+{
+	for (size_t i = 0; i < c->results_count; i++)
+		if (c->results[i].text != NULL && c->results[i].text != no_text)
+			free((char *)(uintptr_t)c->results[i].text);
+	free(c->results);
+	free(c->rcpt_states);
+	free(c->batch);
+	c->results = NULL;
+	c->rcpt_states = NULL;
+	c->batch = NULL;
+	c->results_count = c->batch_count = 0;
+}
