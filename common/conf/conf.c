@@ -40,7 +40,7 @@ static const struct conf conf_defaults = {
 		.max_mails = 100,
 		.max_rcpt = 1000,
 	},
-	.mta = { .max_deferred = 100 },
+	.mta = { .max_deferred = 100, .port = 25 },
 	.mda = {
 		.max_session = 50,
 		.max_session_per_user = 7,

@@ -427,6 +427,8 @@ struct conf_mta_limit {
 
 struct conf_mta {
 	uint32_t max_deferred;
+	uint32_t port;		/* of the hosts that an MX names: 25 */
+	bool allow_loopback;	/* an MX may lead to 127/8 and ::1 */
 	struct conf_mta_limit *limits;	/* limits[0] is the default */
 	uint32_t nlimits;
 };

@@ -356,6 +356,8 @@ static SHAPE(mta_limit, NULL);
 #define OF struct conf_mta
 static const struct field mta_fields[] = {
 	NUM(max_deferred, Q | D),
+	NUM(port, D),
+	FLAG(allow_loopback, D),
 	LIST(limits, &shape_mta_limit, LIST_LIMIT, Q | D),
 };
 static SHAPE(mta, NULL);
