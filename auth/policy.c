@@ -23,7 +23,7 @@ ask(const struct policy_host *host, const struct conf_condition *c,
     enum conf_service service, const char *key)
 {
 	return host->lookup(host->arg, c->table,
-	    c->regex ? CONF_SERVICE_REGEX : service, key);
+	    c->regex ? CONF_SERVICE_REGEX : service, key, NULL);
 }
 
 static int

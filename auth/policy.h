@@ -31,9 +31,9 @@ struct policy_facts {
 	int internal;
 };
 
-/* The answer of a table: whether it has the key in this service. PENDING is
- * for a table that has to be asked elsewhere first: the caller runs the
- * rules again once the answer is there. */
+/* The answer of a table or of the password database. PENDING is for what has
+ * to be asked elsewhere first: whoever decides gives up, and is run again
+ * from the start once the answer is there. */
 enum policy_answer {
 	POLICY_NO,
 	POLICY_YES,
@@ -46,8 +46,12 @@ struct policy_host {
 	/* addresses of this machine besides the loopback ones, as text */
 	const char *const *addresses;
 	size_t naddresses;
+	/* *value (may be NULL) is that of the entry; it lives until the
+	 * decision is made. */
 	enum policy_answer (*lookup)(void *arg, const char *table,
-	    enum conf_service, const char *key);
+	    enum conf_service, const char *key, const char **value);
+	/* Whether there is such an account; only expand and recipient ask. */
+	enum policy_answer (*user)(void *arg, const char *name);
 	void *arg;
 	/* Told of each rule tried: the condition that failed, or NULL if the
 	 * rule matched. May be NULL. */

@@ -97,6 +97,7 @@ enum dest_kind {
 	DEST_COMMAND, /* alias:entry holds a command */
 	DEST_FILE, /* alias:entry holds a file name */
 	DEST_INCLUDE, /* alias:entry holds the name of a list file */
+	DEST_ERROR, /* expand_dest only: address fails for good */
 	DEST_MAX
 };
 

@@ -24,3 +24,9 @@ TESTS += regress/unit/test_tables
 regress_unit_test_tables_SOURCES = regress/unit/test_tables.c
 regress_unit_test_tables_CFLAGS = $(unit_cflags)
 regress_unit_test_tables_LDADD = $(auth_test_ldadd)
+
+check_PROGRAMS += regress/unit/test_expand
+TESTS += regress/unit/test_expand
+regress_unit_test_expand_SOURCES = regress/unit/test_expand.c
+regress_unit_test_expand_CFLAGS = $(unit_cflags)
+regress_unit_test_expand_LDADD = $(auth_test_ldadd)

@@ -52,11 +52,11 @@ static struct tables *tables;
 
 static enum policy_answer
 lookup(void *arg, const char *table, enum conf_service service,
-    const char *key)
+    const char *key, const char **value)
 {
 	if (strcmp(table, "pending") == 0)
 		return POLICY_PENDING;
-	switch (tables_lookup(arg, table, service, key, NULL)) {
+	switch (tables_lookup(arg, table, service, key, value)) {
 	case LOOKUP_FOUND:
 		return POLICY_YES;
 	case LOOKUP_NONE:
