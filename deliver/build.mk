@@ -8,4 +8,5 @@ deliver_libdeliver_a_SOURCES = \
 	deliver/client_hello.c \
 	deliver/client_mail.c \
 	deliver/client_result.c \
-	deliver/mx.c deliver/mx.h
+	deliver/mx.c deliver/mx.h \
+	deliver/route.c deliver/route.h

@@ -31,3 +31,9 @@ regress_unit_test_client_mail_CPPFLAGS = $(AM_CPPFLAGS) \
 	-I$(top_srcdir)/regress/unit
 regress_unit_test_client_mail_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 regress_unit_test_client_mail_LDADD = $(deliver_test_ldadd)
+
+check_PROGRAMS += regress/unit/test_route
+TESTS += regress/unit/test_route
+regress_unit_test_route_SOURCES = regress/unit/test_route.c
+regress_unit_test_route_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+regress_unit_test_route_LDADD = $(deliver_test_ldadd)
