@@ -2,11 +2,14 @@
 # tests alike.
 noinst_LIBRARIES += auth/libauth.a
 auth_libauth_a_SOURCES = \
+	auth/credentials.c auth/credentials.h \
 	auth/expand.c auth/expand.h \
 	auth/history.c auth/history.h \
 	auth/match.c auth/match.h \
 	auth/policy.c auth/policy.h \
 	auth/recipient.c auth/recipient.h \
+	auth/sasl.c auth/sasl.h \
+	auth/sasl_client.c auth/sasl_client.h \
 	auth/tables.c auth/tables.h
 auth_libauth_a_CFLAGS = $(AM_CFLAGS) $(GSASL_CFLAGS) $(CRYPT_CFLAGS)
 

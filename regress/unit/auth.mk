@@ -30,3 +30,9 @@ TESTS += regress/unit/test_expand
 regress_unit_test_expand_SOURCES = regress/unit/test_expand.c
 regress_unit_test_expand_CFLAGS = $(unit_cflags)
 regress_unit_test_expand_LDADD = $(auth_test_ldadd)
+
+check_PROGRAMS += regress/unit/test_sasl
+TESTS += regress/unit/test_sasl
+regress_unit_test_sasl_SOURCES = regress/unit/test_sasl.c
+regress_unit_test_sasl_CFLAGS = $(unit_cflags) $(GSASL_CFLAGS)
+regress_unit_test_sasl_LDADD = $(auth_test_ldadd)
