@@ -36,19 +36,24 @@ write_text(struct writer *w, const char *format, ...)
 
 typedef ssize_t encode_function(const char *, size_t, char *, size_t);
 
-/* A parameter whose value an encoder writes; "" is left out. */
+/*
+ * A parameter whose value an encoder writes; "" is left out, and so is what
+ * grew over the max octets that the RFC permits on the wire, as UTF-8 in ORCPT
+ * can: the address itself does not depend on it.
+ */
 static void
 write_encoded(struct writer *w, const char *keyword, const char *value,
-    encode_function *encode)
+    encode_function *encode, size_t max)
 {
-	ssize_t n;
+	char wire[XTEXT_ORCPT_MAX + 1];
 
-	if (*value == '\0')
-		return;
-	write_text(w, " %s=", keyword);
-	n = encode(value, strlen(value), w->out + w->len, w->size - w->len);
-	w->len = n == -1 ? w->size : w->len + (size_t)n;
+	if (*value != '\0' && encode(value, strlen(value), wire, max + 1) != -1)
+		write_text(w, " %s=%s", keyword, wire);
 }
+
+_Static_assert(
+    XTEXT_AUTH_MAX <= XTEXT_ORCPT_MAX && XTEXT_ENVID_MAX <= XTEXT_ORCPT_MAX,
+    "write_encoded has room for the longest value");
 
 static ssize_t
 finish(struct writer *w)
@@ -87,9 +92,11 @@ command_format_mail(
 	if (mail->ret != RET_UNSAID && (extensions & EXT_DSN) != 0)
 		write_text(&w, " RET=%s", rets[mail->ret]);
 	if ((extensions & EXT_DSN) != 0)
-		write_encoded(&w, "ENVID", mail->envid, xtext_encode);
+		write_encoded(
+		    &w, "ENVID", mail->envid, xtext_encode, XTEXT_ENVID_MAX);
 	if ((extensions & EXT_AUTH) != 0)
-		write_encoded(&w, "AUTH", mail->auth, xtext_encode);
+		write_encoded(
+		    &w, "AUTH", mail->auth, xtext_encode, XTEXT_AUTH_MAX);
 	return finish(&w);
 }
 
@@ -115,6 +122,7 @@ command_format_rcpt(
 			write_text(&w, "%s%s", before, names[i].name);
 			before = ",";
 		}
-	write_encoded(&w, "ORCPT", rcpt->orcpt, xtext_encode_orcpt);
+	write_encoded(
+	    &w, "ORCPT", rcpt->orcpt, xtext_encode_orcpt, XTEXT_ORCPT_MAX);
 	return finish(&w);
 }

@@ -477,6 +477,21 @@ test_format(void **state)
 	assert_string_equal(out, "RCPT TO:<a@b>\r\n");
 }
 
+/* ORCPT that was short enough as UTF-8 but is not in US-ASCII is left out. */
+static void
+test_format_long_orcpt(void **state)
+{
+	char line[1024] = "RCPT TO:<a@b> ORCPT=utf-8;", out[2048];
+	struct smtp_command c;
+
+	for (int i = 0; i < 100; i++)
+		strcat(line, "\xc3\xbc");
+	take(line, 1, &c);
+	assert_int_equal(command_format_rcpt(&c.rcpt, ALL, out, sizeof(out)),
+	    15);
+	assert_string_equal(out, "RCPT TO:<a@b>\r\n");
+}
+
 static void
 test_names(void **state)
 {
@@ -495,6 +510,7 @@ main(void)
 		cmocka_unit_test(test_helo),
 		cmocka_unit_test(test_foreign),
 		cmocka_unit_test(test_format),
+		cmocka_unit_test(test_format_long_orcpt),
 		cmocka_unit_test(test_names),
 	};
 
