@@ -157,7 +157,7 @@ put_line(int priority, const char *line)
 		state.sink(state.sink_arg, priority, line);
 }
 
-static void
+__attribute__((format(printf, 3, 0))) static void
 put_text(int priority, const char *word, const char *fmt, va_list ap)
 {
 	char raw[LINE_MAX_OCTETS / 2], line[LINE_MAX_OCTETS];

@@ -64,7 +64,7 @@ static const int base_syscalls[] = {
 #endif
 };
 
-static int
+__attribute__((format(printf, 3, 4))) static int
 fail(char *error, size_t size, const char *fmt, ...)
 {
 	va_list ap;
