@@ -2,6 +2,7 @@
 # tests alike.
 noinst_LIBRARIES += auth/libauth.a
 auth_libauth_a_SOURCES = \
+	auth/callahead.c auth/callahead.h \
 	auth/credentials.c auth/credentials.h \
 	auth/expand.c auth/expand.h \
 	auth/history.c auth/history.h \

@@ -101,6 +101,14 @@ enum dest_kind {
 	DEST_MAX
 };
 
+/* callahead_done.status: what the primary says to a recipient */
+enum callahead_status {
+	CALLAHEAD_GOOD,
+	CALLAHEAD_BAD, /* a 5xx to this recipient */
+	CALLAHEAD_NONE, /* it could not be asked, or would not say */
+	CALLAHEAD_STATUS_MAX
+};
+
 /* rcpt_result.status, local_done.status */
 enum delivery_status {
 	DELIVERY_OK,

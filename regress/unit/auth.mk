@@ -36,3 +36,9 @@ TESTS += regress/unit/test_sasl
 regress_unit_test_sasl_SOURCES = regress/unit/test_sasl.c
 regress_unit_test_sasl_CFLAGS = $(unit_cflags) $(GSASL_CFLAGS)
 regress_unit_test_sasl_LDADD = $(auth_test_ldadd)
+
+check_PROGRAMS += regress/unit/test_callahead
+TESTS += regress/unit/test_callahead
+regress_unit_test_callahead_SOURCES = regress/unit/test_callahead.c
+regress_unit_test_callahead_CFLAGS = $(unit_cflags)
+regress_unit_test_callahead_LDADD = $(auth_test_ldadd)

@@ -1,0 +1,127 @@
+/*
+ * auth/callahead: what a backup does about a recipient, through an outage.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "auth/callahead.h"
+
+#define DAY (24 * 3600)
+#define T0 1700000000
+
+static const struct {
+	const char *name;
+	int before; /* the primary's last word, CALLAHEAD_NONE: none */
+	int64_t age;
+	enum callahead_advice look;
+	enum callahead_status then; /* what asking brings */
+	enum conf_unknown unknown;
+	enum callahead_advice answer;
+} rows[] = {
+#define ACC CONF_UNKNOWN_ACCEPT
+#define TMP CONF_UNKNOWN_TEMPFAIL
+	{ "new and good", CALLAHEAD_NONE, 0, CALLAHEAD_ASK, CALLAHEAD_GOOD,
+	    TMP, CALLAHEAD_ACCEPT },
+	{ "new and bad", CALLAHEAD_NONE, 0, CALLAHEAD_ASK, CALLAHEAD_BAD, ACC,
+	    CALLAHEAD_REFUSE },
+	{ "new, primary down, accept", CALLAHEAD_NONE, 0, CALLAHEAD_ASK,
+	    CALLAHEAD_NONE, ACC, CALLAHEAD_ACCEPT },
+	{ "new, primary down, tempfail", CALLAHEAD_NONE, 0, CALLAHEAD_ASK,
+	    CALLAHEAD_NONE, TMP, CALLAHEAD_TEMPFAIL },
+	{ "good, fresh", CALLAHEAD_GOOD, DAY - 1, CALLAHEAD_ACCEPT,
+	    CALLAHEAD_NONE, TMP, CALLAHEAD_ACCEPT },
+	{ "good, to be asked again", CALLAHEAD_GOOD, DAY, CALLAHEAD_ASK,
+	    CALLAHEAD_GOOD, TMP, CALLAHEAD_ACCEPT },
+	{ "good, gone since", CALLAHEAD_GOOD, DAY, CALLAHEAD_ASK,
+	    CALLAHEAD_BAD, TMP, CALLAHEAD_REFUSE },
+	{ "good, outage of a month", CALLAHEAD_GOOD, 30 * DAY, CALLAHEAD_ASK,
+	    CALLAHEAD_NONE, TMP, CALLAHEAD_ACCEPT },
+	{ "good, outage for ever", CALLAHEAD_GOOD, 32 * DAY, CALLAHEAD_ASK,
+	    CALLAHEAD_NONE, TMP, CALLAHEAD_TEMPFAIL },
+	{ "bad, lately", CALLAHEAD_BAD, 3599, CALLAHEAD_REFUSE,
+	    CALLAHEAD_NONE, TMP, CALLAHEAD_TEMPFAIL },
+	{ "bad, created since", CALLAHEAD_BAD, 3600, CALLAHEAD_ASK,
+	    CALLAHEAD_GOOD, TMP, CALLAHEAD_ACCEPT },
+	{ "bad once, primary down", CALLAHEAD_BAD, 3600, CALLAHEAD_ASK,
+	    CALLAHEAD_NONE, TMP, CALLAHEAD_TEMPFAIL },
+	{ "bad once, primary down, accept", CALLAHEAD_BAD, 3600,
+	    CALLAHEAD_ASK, CALLAHEAD_NONE, ACC, CALLAHEAD_ACCEPT },
+	{ "clock went back", CALLAHEAD_GOOD, -DAY, CALLAHEAD_ACCEPT,
+	    CALLAHEAD_NONE, TMP, CALLAHEAD_ACCEPT },
+};
+
+static void
+test_rows(void **state)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct callahead *c = callahead_new(10);
+		int64_t now = T0 + rows[i].age;
+
+		assert_non_null(c);
+		if (rows[i].before != CALLAHEAD_NONE)
+			callahead_answer(c, "b", "joe@a.example",
+			    (enum callahead_status)rows[i].before, TMP, T0);
+		if (callahead_look(c, "b", "JOE@a.example", now) !=
+		    rows[i].look)
+			fail_msg("%s: look", rows[i].name);
+		if (callahead_answer(c, "b", "joe@a.example", rows[i].then,
+			rows[i].unknown, now) != rows[i].answer)
+			fail_msg("%s: answer", rows[i].name);
+		/* another action is another primary */
+		assert_int_equal(callahead_look(c, "x", "joe@a.example", now),
+		    CALLAHEAD_ASK);
+		callahead_free(c);
+	}
+}
+
+static void
+carry(void *arg, const char *action, const char *recipient, int good,
+    int64_t when)
+{
+	assert_int_equal(callahead_import(arg, action, recipient, good, when),
+	    0);
+}
+
+/* Memory is bounded by use, and what is exported comes back the same. */
+static void
+test_bound_and_carry(void **state)
+{
+	struct callahead *a = callahead_new(100), *b = callahead_new(100);
+	char name[32];
+
+	for (int i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "u%d@a.example", i);
+		callahead_answer(a, "b", name,
+		    i % 2 ? CALLAHEAD_GOOD : CALLAHEAD_BAD, TMP, T0);
+		callahead_look(a, "b", "u1@a.example", T0);
+	}
+	assert_int_equal(callahead_look(a, "b", "u1@a.example", T0),
+	    CALLAHEAD_ACCEPT);
+	assert_int_equal(callahead_look(a, "b", "u3@a.example", T0),
+	    CALLAHEAD_ASK);
+	callahead_export(a, carry, b);
+	assert_int_equal(callahead_look(b, "b", "u1@a.example", T0),
+	    CALLAHEAD_ACCEPT);
+	assert_int_equal(callahead_look(b, "b", "u998@a.example", T0),
+	    CALLAHEAD_REFUSE);
+	assert_int_equal(callahead_look(b, "b", "u3@a.example", T0),
+	    CALLAHEAD_ASK);
+	callahead_free(a);
+	callahead_free(b);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_bound_and_carry),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
