@@ -8,3 +8,17 @@ regress_fuzz_fuzz_dns_packet_CFLAGS = $(AM_CFLAGS)
 regress_fuzz_fuzz_dns_packet_LDFLAGS = $(fuzz_ldflags)
 regress_fuzz_fuzz_dns_packet_LDADD = libcommon.a
 include $(srcdir)/regress/fuzz/smtp.mk
+
+noinst_PROGRAMS += regress/fuzz/fuzz_client
+regress_fuzz_fuzz_client_SOURCES = regress/fuzz/fuzz_client.c
+regress_fuzz_fuzz_client_CFLAGS = $(AM_CFLAGS)
+regress_fuzz_fuzz_client_LDFLAGS = $(fuzz_ldflags)
+regress_fuzz_fuzz_client_LDADD = deliver/libdeliver.a libcommon.a \
+	$(IDN2_LIBS) $(BSD_LIBS)
+
+noinst_PROGRAMS += regress/fuzz/fuzz_mx
+regress_fuzz_fuzz_mx_SOURCES = regress/fuzz/fuzz_mx.c
+regress_fuzz_fuzz_mx_CFLAGS = $(AM_CFLAGS)
+regress_fuzz_fuzz_mx_LDFLAGS = $(fuzz_ldflags)
+regress_fuzz_fuzz_mx_LDADD = deliver/libdeliver.a libcommon.a \
+	$(IDN2_LIBS) $(BSD_LIBS)
