@@ -61,9 +61,11 @@ struct tls_server_options {
 				 from one name to another */
 	const struct tls_pki *pki; /* the first is the default */
 	size_t pki_count; /* at least 1 */
-	const char *protocols; /* "tlsv1.2", "tlsv1.3", "tlsv1.2,tlsv1.3";
-				  NULL for both */
-	const char *ciphers; /* OpenSSL's list for 1.2; NULL for ours */
+	const char *protocols; /* "tlsv1.3", "tlsv1.2:tlsv1.3", "all,!tlsv1.2";
+				  NULL for 1.2 and 1.3. Older ones may be
+				  named and are passed over */
+	const char *ciphers; /* OpenSSL's list, or libtls's words "secure",
+				"compat", "legacy", "insecure"; NULL for ours */
 	int dhe; /* offer finite field Diffie-Hellman too */
 	enum tls_verify verify; /* of client certificates */
 	const char *ca_pem; /* who may have signed those; NULL if none */
@@ -120,6 +122,9 @@ int tls_client_add_tlsa(SSL *, uint8_t usage, uint8_t selector,
 /* Another name that the certificate may be for, as the next-hop domain under
  * DANE-TA. -1 without memory. */
 int tls_client_add_name(SSL *, const char *name);
+
+/* Frees a session of either kind; a stream does so with what it was given. */
+void tls_session_free(SSL *);
 
 /* ---- both -------------------------------------------------------------- */
 
