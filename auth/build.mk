@@ -21,3 +21,13 @@ auth_resolver_SOURCES = \
 	auth/resolver.c auth/resolver.h auth/resolver_main.c
 auth_resolver_CFLAGS = $(AM_CFLAGS) $(UNBOUND_CFLAGS)
 auth_resolver_LDADD = libcommon.a $(UNBOUND_LIBS) $(worker_libs)
+
+# The keys worker. libkeys.a holds all that decides; no SMTP, DNS or libssl is
+# linked.
+noinst_LIBRARIES += auth/libkeys.a
+auth_libkeys_a_SOURCES = \
+	auth/keys.c auth/keys.h \
+	auth/tls_shape.c auth/tls_shape.h
+pkglibexec_PROGRAMS += auth/keys
+auth_keys_SOURCES = auth/keys_main.c
+auth_keys_LDADD = auth/libkeys.a libcommon.a $(worker_libs)

@@ -137,5 +137,6 @@ loop_run(struct loop *loop)
 			return -1;
 		end_turn(loop);
 	}
+	loop->stopped = 0;
 	return 0;
 }

@@ -27,7 +27,7 @@ struct loop_deferred {
 struct loop *loop_new(void);
 void loop_free(struct loop *);
 struct event_base *loop_base(struct loop *);
-/* Runs until loop_stop. -1 if the kernel's poll fails. */
+/* Runs until loop_stop, and may be run again. -1 if the kernel's poll fails. */
 int loop_run(struct loop *);
 void loop_stop(struct loop *);
 /* Milliseconds of the monotonic clock, read once a turn. */

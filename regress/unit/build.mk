@@ -19,3 +19,4 @@ include $(srcdir)/regress/unit/auth.mk
 include $(srcdir)/regress/unit/deliver.mk
 include $(srcdir)/regress/unit/dns.mk
 include $(srcdir)/regress/unit/smtp.mk
+include $(srcdir)/regress/unit/net.mk
