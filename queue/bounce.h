@@ -30,7 +30,7 @@ struct bounce_message {
 /* One recipient to whom something happened. */
 struct bounce_rcpt {
 	enum dsn_action action;
-	unsigned notify;		/* enum dsn_notify */
+	unsigned notify;		/* enum smtp_notify */
 };
 
 enum bounce_verdict {

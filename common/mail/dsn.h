@@ -14,23 +14,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "ipc/enums.h"
 #include "mail/trace.h"
-
-/* NOTIFY of RFC 3461 as bits; 0 when the parameter was not given, which asks
- * for failures and, at our choice, delays. */
-enum dsn_notify {
-	DSN_NOTIFY_NEVER = 1 << 0,
-	DSN_NOTIFY_SUCCESS = 1 << 1,
-	DSN_NOTIFY_FAILURE = 1 << 2,
-	DSN_NOTIFY_DELAY = 1 << 3
-};
-
-/* RET of RFC 3461. */
-enum dsn_ret {
-	DSN_RET_NONE,		/* not given: treated as HDRS */
-	DSN_RET_FULL,
-	DSN_RET_HDRS
-};
 
 /* What happened to a recipient: the Action field. */
 enum dsn_action {
@@ -51,8 +36,8 @@ enum dsn_kind {
 };
 
 enum dsn_kind dsn_kind(enum dsn_action);
-/* 1 if this event of a recipient with this NOTIFY is to be reported. Never
- * to the null sender. */
+/* 1 if this event of a recipient with this NOTIFY (enum smtp_notify) is to be
+ * reported. Never to the null sender. */
 int dsn_wanted(enum dsn_action, unsigned notify, const char *sender);
 
 /* "" or NULL is "not known", and leaves the field out where it may. */
@@ -79,7 +64,7 @@ struct dsn_report {
 	const uint8_t *random;		/* 16 octets for the boundary */
 	struct trace_time now;
 	int64_t arrival;		/* seconds */
-	enum dsn_ret ret;
+	enum smtp_ret ret;
 	uint64_t size;			/* of the original */
 	uint64_t full_max;		/* a larger one goes back as header */
 	uint64_t header_max;		/* of the returned header section */

@@ -15,6 +15,8 @@ regress_unit_test_channel_SOURCES = regress/unit/test_channel.c
 regress_unit_test_channel_CFLAGS = $(unit_cflags)
 regress_unit_test_channel_LDADD = $(unit_libs)
 
+include $(srcdir)/regress/unit/mail.mk
+include $(srcdir)/regress/unit/scheduler.mk
 include $(srcdir)/regress/unit/auth.mk
 include $(srcdir)/regress/unit/deliver.mk
 include $(srcdir)/regress/unit/dns.mk

@@ -1,0 +1,70 @@
+/*
+ * The decision about delivery reports; see bounce.h.
+ */
+#include <string.h>
+
+#include "queue/bounce.h"
+
+enum bounce_verdict
+bounce_decide(const struct bounce_message *m, const struct bounce_rcpt *r)
+{
+	static const enum bounce_verdict by_kind[DSN_KINDS] = {
+		[DSN_KIND_FAILURE] = BOUNCE_FAILURE,
+		[DSN_KIND_DELAY] = BOUNCE_DELAY,
+		[DSN_KIND_SUCCESS] = BOUNCE_SUCCESS,
+	};
+	enum dsn_kind kind = dsn_kind(r->action);
+
+	/* A report that fails itself ends here, whatever the policy: RFC 5321
+	 * section 6.1. */
+	if (kind == DSN_KIND_FAILURE && *m->sender == '\0')
+		return BOUNCE_DROP;
+	if (kind == DSN_KIND_FAILURE && !m->verified) {
+		if (m->refused == BOUNCE_REFUSED_HOLD)
+			return BOUNCE_HOLD;
+		if (m->refused == BOUNCE_REFUSED_DROP)
+			return BOUNCE_DROP;
+	}
+	/* A policy that holds or drops refusals has its reason in senders
+	 * that may be forged: nor are they told anything else. */
+	if (kind != DSN_KIND_FAILURE && !m->verified &&
+	    m->refused != BOUNCE_REFUSED_BOUNCE)
+		return BOUNCE_QUIET;
+	if (kind == DSN_KIND_SUCCESS && m->no_dsn)
+		return BOUNCE_QUIET;
+	return dsn_wanted(r->action, r->notify, m->sender) ? by_kind[kind] :
+	    BOUNCE_QUIET;
+}
+
+void
+bounce_plan(const struct bounce_message *m, const struct bounce_rcpt *rcpts,
+    size_t n, struct bounce_plan *plan, uint32_t *order)
+{
+	size_t next[BOUNCE_VERDICTS], i, first = 0;
+	unsigned v;
+
+	memset(plan, 0, sizeof(*plan));
+	for (i = 0; i < n; i++)
+		plan->count[bounce_decide(m, &rcpts[i])]++;
+	for (v = 0; v < BOUNCE_VERDICTS; v++) {
+		plan->first[v] = next[v] = first;
+		first += plan->count[v];
+	}
+	for (i = 0; i < n; i++)
+		order[next[bounce_decide(m, &rcpts[i])]++] = i;
+}
+
+int
+bounce_kind(enum bounce_verdict verdict)
+{
+	switch (verdict) {
+	case BOUNCE_FAILURE:
+		return DSN_KIND_FAILURE;
+	case BOUNCE_DELAY:
+		return DSN_KIND_DELAY;
+	case BOUNCE_SUCCESS:
+		return DSN_KIND_SUCCESS;
+	default:
+		return -1;
+	}
+}

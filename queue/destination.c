@@ -1,0 +1,313 @@
+/*
+ * Destinations: how many transactions at once each may have, when one is
+ * blocked and how it is probed, and the round in which all of them take
+ * turns.
+ *
+ * The window begins small, grows by one for each window of successes, and
+ * only while it is used; a failure of the route halves it. A failure also
+ * blocks the destination: what is under way goes on, and if any of it gets
+ * through the block is over at once. Else one probe starts at each interval,
+ * which grows quadratically between the floor and the ceiling of the class.
+ * A server that merely asks for less (421) is not blocked while it still
+ * serves other sessions of ours: the window shrinks under their number.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "queue/schedule_local.h"
+
+static uint32_t
+string_hash(const struct sched *s, const char *p, uint32_t hash)
+{
+	uint64_t h = s->params.seed ^ hash;
+
+	for (; *p != '\0'; p++)
+		h = (h ^ (uint8_t)*p) * 0x9e3779b97f4a7c15u ^ h >> 29;
+	return sched_mix(s, (uint32_t)h, h >> 32, 1);
+}
+
+static uint32_t
+dest_hash(void *arg, uint32_t d)
+{
+	return dest_at(arg, d)->hash;
+}
+
+static uint32_t *
+dest_hash_next(void *arg, uint32_t d)
+{
+	return &dest_at(arg, d)->hash_next;
+}
+
+static uint32_t *
+dest_where(void *arg, uint32_t d)
+{
+	return &dest_at(arg, d)->where;
+}
+
+int
+dest_init(struct sched *s)
+{
+	slab_init(&s->dests, sizeof(struct dest),
+	    offsetof(struct dest, link));
+	heap_init(&s->probes, dest_where, s);
+	return hindex_init(&s->by_dest, dest_hash, dest_hash_next, s);
+}
+
+static const struct sched_class *
+class_of(const struct sched *s, const struct dest *d)
+{
+	return &s->classes[d->class];
+}
+
+static int
+dest_fill(struct sched *s, struct dest *d, const char *action,
+    const char *domain)
+{
+	size_t alen = strlen(action) + 1, dlen = strlen(domain) + 1;
+	int i;
+
+	d->action = malloc(alen + dlen);
+	if (d->action == NULL)
+		return -1;
+	d->domain = d->action + alen;
+	memcpy(d->action, action, alen);
+	memcpy(d->domain, domain, dlen);
+	s->stats.memory += alen + dlen;
+	for (i = 0; i < SCHED_PRIORITIES; i++)
+		d->lanes[i] = NIL;
+	d->waiting = NIL;
+	d->window = class_of(s, d)->window_start * WINDOW_ONE;
+	return 0;
+}
+
+uint32_t
+dest_get(struct sched *s, enum sched_kind kind, uint8_t class,
+    const char *action, const char *domain)
+{
+	struct dest *dest;
+	uint32_t d, hash;
+
+	hash = string_hash(s, domain, string_hash(s, action, kind));
+	for (d = hindex_chain(&s->by_dest, hash); d != NIL;
+	    d = dest->hash_next) {
+		dest = dest_at(s, d);
+		if (dest->hash == hash && dest->kind == kind &&
+		    strcmp(dest->action, action) == 0 &&
+		    strcmp(dest->domain, domain) == 0) {
+			dest->class = class;
+			return d;
+		}
+	}
+	if (heap_reserve(&s->probes, s->dests.count + 1) == -1)
+		return NIL;
+	d = slab_alloc(&s->dests);
+	if (d == NIL)
+		return NIL;
+	dest = dest_at(s, d);
+	dest->hash = hash;
+	dest->kind = kind;
+	dest->class = class;
+	if (dest_fill(s, dest, action, domain) == -1) {
+		slab_free(&s->dests, d);
+		return NIL;
+	}
+	hindex_insert(&s->by_dest, d);
+	s->stats.dests++;
+	return d;
+}
+
+/* What a destination has learned is kept while anything is queued for it,
+ * and while it is blocked or paused. */
+void
+dest_drop_if_empty(struct sched *s, uint32_t d)
+{
+	struct dest *dest = dest_at(s, d);
+
+	if (dest->entries > 0 || dest->inflight > 0 || dest->paused ||
+	    dest->state == DEST_BLOCKED)
+		return;
+	if (dest->state != DEST_OPEN)
+		s->stats.dests_blocked--;
+	hindex_remove(&s->by_dest, d);
+	s->stats.memory -= strlen(dest->action) + strlen(dest->domain) + 2;
+	free(dest->action);
+	dest->action = NULL;
+	slab_free(&s->dests, d);
+	s->stats.dests--;
+}
+
+static int
+may_start(const struct dest *d)
+{
+	if (d->ready == 0 || d->paused)
+		return 0;
+	if (d->state == DEST_OPEN)
+		return d->inflight < d->window / WINDOW_ONE;
+	return d->state == DEST_PROBE;
+}
+
+void
+dest_update(struct sched *s, uint32_t d)
+{
+	struct dest *dest = dest_at(s, d);
+	int may = may_start(dest);
+
+	if (may == dest->in_turn)
+		return;
+	dest->in_turn = may;
+	if (may)
+		ring_append(&s->dests, &s->turn[dest->kind], d);
+	else
+		ring_remove(&s->dests, &s->turn[dest->kind], d);
+}
+
+int
+dest_start(struct sched *s, uint32_t d, uint32_t batch)
+{
+	struct dest *dest = dest_at(s, d);
+	uint32_t *head = &s->turn[dest->kind];
+	int probe = dest->state == DEST_PROBE;
+
+	dest->inflight++;
+	/* Only a window that was full proves that it could be larger. */
+	if (dest->inflight >= dest->window / WINDOW_ONE)
+		dest->credit = dest->inflight;
+	if (probe) {
+		dest->state = DEST_PROBING;
+		dest->probe = batch;
+	}
+	dest_update(s, d);
+	if (dest->in_turn && *head == d)
+		*head = dest->link.next;
+	return probe;
+}
+
+/* Seconds to the next probe; jitter only shortens, so that a ceiling is one. */
+static uint32_t
+probe_interval(const struct sched *s, const struct dest *d)
+{
+	const struct sched_class *class = class_of(s, d);
+	uint64_t t, n = d->failures;
+
+	t = class->probe_floor * n * n;
+	if (t > class->probe_ceiling)
+		t = class->probe_ceiling;
+	t -= sched_mix(s, d->hash, d->failures, 2) % (t / 8 + 1);
+	return t > 0 ? t : 1;
+}
+
+static void
+block(struct sched *s, uint32_t d, int64_t now)
+{
+	struct dest *dest = dest_at(s, d);
+
+	if (dest->state == DEST_OPEN)
+		s->stats.dests_blocked++;
+	if (dest->failures < UINT16_MAX)
+		dest->failures++;
+	dest->state = DEST_BLOCKED;
+	dest->probe_at = time_in(now + probe_interval(s, dest));
+	heap_set(&s->probes, d, dest->probe_at);
+}
+
+static void
+dest_failed(struct sched *s, uint32_t d, int probe, int slow, int64_t now)
+{
+	struct dest *dest = dest_at(s, d);
+	uint32_t window = dest->window / 2;
+
+	if (slow && dest->inflight > 0 &&
+	    window > dest->inflight * WINDOW_ONE)
+		window = dest->inflight * WINDOW_ONE;
+	dest->window = window > WINDOW_ONE ? window : WINDOW_ONE;
+	if (probe || (dest->state == DEST_OPEN &&
+	    !(slow && dest->inflight > 0)))
+		block(s, d, now);
+}
+
+static void
+grow(const struct sched *s, struct dest *d)
+{
+	uint32_t max = class_of(s, d)->window_max * WINDOW_ONE;
+
+	if (d->credit > 0) {
+		d->credit--;
+		d->window += WINDOW_ONE * WINDOW_ONE / d->window + 1;
+	}
+	if (d->window > max)
+		d->window = max;
+}
+
+static void
+dest_succeeded(struct sched *s, uint32_t d, int probe, int64_t now)
+{
+	struct dest *dest = dest_at(s, d);
+
+	dest->last_success = time_in(now);
+	dest->failures = 0;
+	if (dest->state == DEST_OPEN) {
+		grow(s, dest);
+		return;
+	}
+	dest->state = DEST_OPEN;
+	s->stats.dests_blocked--;
+	heap_remove(&s->probes, d);
+	if (probe)
+		dest->window = class_of(s, dest)->window_start * WINDOW_ONE;
+	dest_release(s, d, now);
+}
+
+void
+dest_finish(struct sched *s, uint32_t d, uint32_t batch,
+    enum sched_route route, int blameless, int64_t now)
+{
+	struct dest *dest = dest_at(s, d);
+	int probe = dest->state == DEST_PROBING && dest->probe == batch;
+
+	dest->inflight--;
+	if (route == SCHED_ROUTE_OK)
+		dest_succeeded(s, d, probe, now);
+	else if (route != SCHED_ROUTE_UNKNOWN && (probe || !blameless))
+		dest_failed(s, d, probe, route == SCHED_ROUTE_SLOW, now);
+	else if (probe)
+		dest->state = DEST_PROBE;
+	dest_update(s, d);
+	dest_drop_if_empty(s, d);
+}
+
+void
+dest_probe_now(struct sched *s, uint32_t d)
+{
+	struct dest *dest = dest_at(s, d);
+
+	if (dest->state != DEST_BLOCKED)
+		return;
+	heap_remove(&s->probes, d);
+	dest->state = DEST_PROBE;
+	dest_update(s, d);
+}
+
+void
+dest_tick(struct sched *s, int64_t now)
+{
+	uint32_t d, t;
+
+	while (heap_first(&s->probes, &d, &t) && t <= now) {
+		dest_probe_now(s, d);
+		dest_drop_if_empty(s, d);
+	}
+}
+
+uint32_t
+dest_release(struct sched *s, uint32_t d, int64_t now)
+{
+	struct dest *dest = dest_at(s, d);
+	uint32_t n = dest->nwaiting, i, e;
+
+	for (i = 0; i < n; i++) {
+		e = dest->waiting;
+		entry_at(s, e)->next = 0;
+		entry_move(s, e, SCHED_READY, now);
+	}
+	return n;
+}

@@ -1,0 +1,331 @@
+/*
+ * The operator's side of the scheduler: holding, releasing, removing,
+ * flushing, pausing, and what can be shown.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include "queue/schedule_local.h"
+
+static uint32_t
+hold(struct sched *s, uint32_t e, int64_t now)
+{
+	struct entry *entry = entry_at(s, e);
+
+	switch (entry->state) {
+	case SCHED_INCOMING:
+	case SCHED_INFLIGHT:
+		if (entry->flags & (ENTRY_HOLD | ENTRY_REMOVE))
+			return 0;
+		entry->flags |= ENTRY_HOLD;
+		return 1;
+	case SCHED_READY:
+	case SCHED_WAITING:
+		entry_move(s, e, SCHED_HELD, now);
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+uint32_t
+sched_hold(struct sched *s, uint32_t msgid, uint32_t rcpt)
+{
+	return message_each(s, msgid, rcpt, hold, 0);
+}
+
+static uint32_t
+release(struct sched *s, uint32_t e, int64_t now)
+{
+	struct entry *entry = entry_at(s, e);
+
+	if (entry->state == SCHED_HELD) {
+		entry->next = 0;
+		entry_move(s, e, SCHED_READY, now);
+		return 1;
+	}
+	if (entry->flags & ENTRY_HOLD) {
+		entry->flags &= ~ENTRY_HOLD;
+		return 1;
+	}
+	return 0;
+}
+
+uint32_t
+sched_release(struct sched *s, uint32_t msgid, uint32_t rcpt, int64_t now)
+{
+	return message_each(s, msgid, rcpt, release, now);
+}
+
+static uint32_t
+drop(struct sched *s, uint32_t e, int64_t now)
+{
+	struct entry *entry = entry_at(s, e);
+
+	if (entry->state == SCHED_INFLIGHT) {
+		entry->flags |= ENTRY_REMOVE;
+		return 0;
+	}
+	entry_remove(s, e);
+	return 1;
+}
+
+uint32_t
+sched_remove(struct sched *s, uint32_t msgid, uint32_t rcpt)
+{
+	return message_each(s, msgid, rcpt, drop, 0);
+}
+
+static uint32_t
+schedule(struct sched *s, uint32_t e, int64_t now)
+{
+	struct entry *entry = entry_at(s, e);
+
+	if (entry->state == SCHED_WAITING) {
+		entry->next = 0;
+		entry_move(s, e, SCHED_READY, now);
+	} else if (entry->state != SCHED_READY) {
+		return 0;
+	}
+	dest_probe_now(s, entry->dest);
+	return 1;
+}
+
+uint32_t
+sched_schedule(struct sched *s, uint32_t msgid, uint32_t rcpt, int64_t now)
+{
+	return message_each(s, msgid, rcpt, schedule, now);
+}
+
+static int
+domain_matches(const char *domain, const char *wanted, int subdomains)
+{
+	size_t n = strlen(domain), w = strlen(wanted);
+
+	if (strcasecmp(domain, wanted) == 0)
+		return 1;
+	return subdomains && n > w && domain[n - w - 1] == '.' &&
+	    strcasecmp(domain + n - w, wanted) == 0;
+}
+
+static uint32_t
+flush(struct sched *s, uint32_t d, int64_t now)
+{
+	uint32_t n = dest_release(s, d, now);
+	struct dest *dest = dest_at(s, d);
+
+	if (dest->state == DEST_BLOCKED)
+		n = dest->ready;
+	dest_probe_now(s, d);
+	return n;
+}
+
+uint32_t
+sched_flush_domain(struct sched *s, const char *domain, int subdomains,
+    int64_t now)
+{
+	uint32_t d, n = 0;
+
+	for (d = 0; d < s->dests.used; d++)
+		if (dest_at(s, d)->action != NULL &&
+		    domain_matches(dest_at(s, d)->domain, domain, subdomains))
+			n += flush(s, d, now);
+	return n;
+}
+
+uint32_t
+sched_flush_all(struct sched *s, int64_t now)
+{
+	uint32_t d, n = 0;
+
+	for (d = 0; d < s->dests.used; d++)
+		if (dest_at(s, d)->action != NULL)
+			n += flush(s, d, now);
+	return n;
+}
+
+void
+sched_pause_kind(struct sched *s, enum sched_kind kind, int paused)
+{
+	s->paused[kind] = paused != 0;
+}
+
+int
+sched_kind_paused(const struct sched *s, enum sched_kind kind)
+{
+	return s->paused[kind];
+}
+
+uint32_t
+sched_pause_domain(struct sched *s, const char *action, const char *domain,
+    int paused)
+{
+	struct dest *dest;
+	uint32_t d, n = 0;
+
+	for (d = 0; d < s->dests.used; d++) {
+		dest = dest_at(s, d);
+		if (dest->action == NULL ||
+		    strcasecmp(dest->domain, domain) != 0 ||
+		    (action != NULL && strcmp(dest->action, action) != 0))
+			continue;
+		dest->paused = paused != 0;
+		n++;
+		dest_update(s, d);
+		dest_drop_if_empty(s, d);
+	}
+	return n;
+}
+
+static void
+fill_info(const struct sched *s, uint32_t e, struct sched_info *info)
+{
+	const struct entry *entry = entry_at(s, e);
+	const struct message *message = message_at(s, entry->message);
+	const struct dest *dest = dest_at(s, entry->dest);
+
+	memset(info, 0, sizeof(*info));
+	info->msgid = message->msgid;
+	info->rcpt = entry->rcpt;
+	info->kind = dest->kind;
+	info->state = entry->state;
+	info->priority = entry->priority;
+	info->attempts = entry->attempts;
+	info->dest = entry->dest;
+	info->size = message->size;
+	info->expiry = entry->expiry;
+	info->action = dest->action;
+	info->domain = dest->domain;
+	if (entry->state == SCHED_WAITING)
+		info->next = entry->next;
+	if (entry->state != SCHED_READY)
+		return;
+	info->paused = dest->paused || s->paused[dest->kind];
+	info->blocked = dest->state != DEST_OPEN;
+	if (info->blocked)
+		info->next = dest->probe_at;
+}
+
+int
+sched_lookup(const struct sched *s, uint32_t msgid, uint32_t rcpt,
+    struct sched_info *info)
+{
+	uint32_t e = entry_find(s, msgid, rcpt);
+
+	if (e == NIL)
+		return 0;
+	fill_info(s, e, info);
+	return 1;
+}
+
+static int
+filter_matches(const struct sched *s, const struct sched_filter *f,
+    const struct entry *entry)
+{
+	const struct dest *dest = dest_at(s, entry->dest);
+
+	if (f->states != 0 && !(f->states & 1u << entry->state))
+		return 0;
+	if (f->kinds != 0 && !(f->kinds & 1u << dest->kind))
+		return 0;
+	if (f->domain != NULL && strcasecmp(f->domain, dest->domain) != 0)
+		return 0;
+	return f->action == NULL || strcmp(f->action, dest->action) == 0;
+}
+
+/* The recipients of one message; the cursor is one past the last index. */
+static size_t
+list_message(const struct sched *s, const struct sched_filter *f,
+    uint64_t *cursor, struct sched_info *rows, size_t n)
+{
+	uint32_t m = message_find(s, f->msgid), e, rcpt, last;
+	size_t found = 0;
+
+	if (m == NIL)
+		return 0;
+	/* A single entry may have any index: look at it at cursor 0. */
+	if (message_at(s, m)->room == 0) {
+		e = message_at(s, m)->one;
+		if (*cursor == 0 && filter_matches(s, f, entry_at(s, e)))
+			fill_info(s, e, &rows[found++]);
+		*cursor = 1;
+		return found;
+	}
+	last = message_at(s, m)->room;
+	for (rcpt = *cursor; rcpt < last && found < n; rcpt++) {
+		e = message_at(s, m)->many[rcpt];
+		if (e != NIL && filter_matches(s, f, entry_at(s, e)))
+			fill_info(s, e, &rows[found++]);
+	}
+	*cursor = rcpt;
+	return found;
+}
+
+size_t
+sched_list(const struct sched *s, const struct sched_filter *f,
+    uint64_t *cursor, struct sched_info *rows, size_t n)
+{
+	size_t found = 0;
+	uint32_t e;
+
+	if (n == 0)
+		return 0;
+	if (f->msgid != 0)
+		return list_message(s, f, cursor, rows, n);
+	for (e = *cursor; e < s->entries.used && found < n; e++)
+		if (entry_at(s, e)->state != ENTRY_FREE &&
+		    filter_matches(s, f, entry_at(s, e)))
+			fill_info(s, e, &rows[found++]);
+	*cursor = e;
+	return found;
+}
+
+int
+sched_dest_info(const struct sched *s, uint32_t d,
+    struct sched_dest_info *info)
+{
+	const struct dest *dest;
+
+	if (d >= s->dests.used || dest_at(s, d)->action == NULL)
+		return 0;
+	dest = dest_at(s, d);
+	memset(info, 0, sizeof(*info));
+	info->kind = dest->kind;
+	info->action = dest->action;
+	info->domain = dest->domain;
+	info->class = dest->class;
+	info->blocked = dest->state != DEST_OPEN;
+	info->probing = dest->state == DEST_PROBING;
+	info->paused = dest->paused;
+	info->entries = dest->entries;
+	info->ready = dest->ready;
+	info->inflight = dest->inflight;
+	info->window = dest->window / WINDOW_ONE;
+	info->failures = dest->failures;
+	if (info->blocked)
+		info->probe_at = dest->probe_at;
+	return 1;
+}
+
+int
+sched_list_dests(const struct sched *s, uint64_t *cursor,
+    struct sched_dest_info *info)
+{
+	while (*cursor < s->dests.used)
+		if (sched_dest_info(s, (*cursor)++, info))
+			return 1;
+	return 0;
+}
+
+void
+sched_stats(const struct sched *s, struct sched_stats *out)
+{
+	*out = s->stats;
+	out->memory += sizeof(*s) + slab_memory(&s->entries) +
+	    slab_memory(&s->messages) + slab_memory(&s->lanes) +
+	    slab_memory(&s->dests) + slab_memory(&s->batches) +
+	    (size_t)s->timers.room * sizeof(uint64_t) +
+	    (size_t)s->probes.room * sizeof(uint64_t) +
+	    ((size_t)s->by_msgid.room + s->by_lane.room + s->by_dest.room) *
+	    sizeof(uint32_t);
+}

@@ -1,0 +1,230 @@
+/*
+ * The inside of the scheduler, shared by its files only: entries, messages,
+ * lanes and destinations, and the moves between them.
+ *
+ *	scheduler.c		what the queue calls: add, next, result, finish
+ *	schedule_control.c	what the operator calls, and what is shown
+ *	schedule_entry.c	entries and messages, and where an entry stands
+ *	schedule_lane.c		one sender's entries at one destination
+ *	destination.c		windows, blocking and probing, turns
+ *
+ * A READY entry stands in a lane, a WAITING one in its destination's ring, an
+ * INFLIGHT one in its batch's; the others in no ring. READY and WAITING
+ * entries that have something to wait for are in the heap of timers.
+ */
+#ifndef QUEUE_SCHEDULE_LOCAL_H
+#define QUEUE_SCHEDULE_LOCAL_H
+
+#include "queue/schedule_heap.h"
+#include "queue/schedule_index.h"
+#include "queue/scheduler.h"
+#include "queue/slab.h"
+
+/* The state that a free item of the slab has. */
+#define ENTRY_FREE SCHED_STATES
+#define WINDOW_ONE 256		/* windows count in 256ths */
+
+enum entry_flag {
+	ENTRY_HOLD = 1 << 0,	/* when it comes back from a transaction */
+	ENTRY_REMOVE = 1 << 1
+};
+
+/* 40 octets; there may be millions. Times are seconds, 0 is none. */
+struct entry {
+	uint32_t message;
+	uint32_t dest;
+	uint32_t rcpt;
+	/* WAITING: the next attempt. READY: when the route last failed under
+	 * it, 0 if it never did. */
+	uint32_t next;
+	uint32_t expiry;
+	uint32_t warn;
+	struct ring_link link;
+	uint32_t where;		/* in the heap; INFLIGHT: the batch */
+	uint16_t attempts;
+	uint8_t state;
+	uint8_t flags : 4;	/* enum entry_flag */
+	uint8_t priority : 4;
+};
+
+/* 32 octets. One recipient is most common and costs no array. */
+struct message {
+	uint32_t msgid;
+	uint32_t sender;
+	uint32_t size;		/* octets, UINT32_MAX: that or more */
+	uint32_t hash_next;
+	uint32_t entries;
+	uint32_t room;		/* 0: `one` holds the only entry */
+	union {
+		uint32_t one;
+		uint32_t *many;	/* by rcpt, NIL where there is none */
+	};
+};
+
+struct lane {
+	struct ring_link link;
+	uint32_t dest;
+	uint32_t sender;
+	uint32_t head;		/* ring of entries */
+	uint32_t hash_next;
+	uint8_t priority;
+};
+
+enum dest_state {
+	DEST_OPEN,
+	DEST_BLOCKED,		/* until probe_at */
+	DEST_PROBE,		/* one may start */
+	DEST_PROBING		/* and is under way */
+};
+
+struct dest {
+	struct ring_link link;	/* among those whose turn comes */
+	char *action;		/* NULL: free item */
+	char *domain;		/* behind it in the same block */
+	uint32_t hash;
+	uint32_t hash_next;
+	uint32_t where;		/* in the heap of probes */
+	uint32_t lanes[SCHED_PRIORITIES];
+	uint32_t waiting;	/* ring of entries */
+	uint32_t nwaiting;
+	uint32_t entries;
+	uint32_t ready;
+	uint32_t inflight;
+	uint32_t window;	/* in WINDOW_ONE */
+	uint32_t failures;
+	uint32_t last_success;
+	uint32_t credit;	/* successes that may yet widen the window */
+	uint32_t probe_at;
+	uint32_t turns;
+	uint32_t probe;		/* PROBING: the batch */
+	uint8_t kind;
+	uint8_t class;
+	uint8_t state;
+	uint8_t paused;
+	uint8_t in_turn;
+};
+
+struct batch {
+	uint32_t dest;		/* a free item's first octets are not its own */
+	uint32_t seq;		/* 0: free item */
+	uint32_t entries;	/* ring of those without result */
+	uint8_t progress;	/* some recipient got a result */
+	struct ring_link link;	/* unused, slabs want one */
+};
+
+struct sched {
+	struct sched_params params;
+	struct sched_class classes[SCHED_CLASSES];
+	struct slab entries;
+	struct slab messages;
+	struct slab lanes;
+	struct slab dests;
+	struct slab batches;
+	struct hindex by_msgid;
+	struct hindex by_lane;
+	struct hindex by_dest;
+	struct heap timers;	/* entries */
+	struct heap probes;	/* destinations */
+	uint32_t turn[SCHED_KINDS];	/* ring of destinations */
+	uint32_t next_kind;
+	uint32_t next_seq;
+	uint8_t paused[SCHED_KINDS];
+	struct sched_stats stats;
+};
+
+static inline struct entry *
+entry_at(const struct sched *s, uint32_t e)
+{
+	return slab_get(&s->entries, e);
+}
+
+static inline struct message *
+message_at(const struct sched *s, uint32_t m)
+{
+	return slab_get(&s->messages, m);
+}
+
+static inline struct dest *
+dest_at(const struct sched *s, uint32_t d)
+{
+	return slab_get(&s->dests, d);
+}
+
+static inline struct lane *
+lane_at(const struct sched *s, uint32_t l)
+{
+	return slab_get(&s->lanes, l);
+}
+
+static inline struct batch *
+batch_at(const struct sched *s, uint32_t b)
+{
+	return slab_get(&s->batches, b);
+}
+
+/* Seconds as entries hold them. */
+static inline uint32_t
+time_in(int64_t t)
+{
+	return t <= 0 ? 0 : t >= UINT32_MAX ? UINT32_MAX - 1 : (uint32_t)t;
+}
+
+/* A hash of up to three numbers under the scheduler's seed. */
+uint32_t sched_mix(const struct sched *, uint32_t, uint32_t, uint32_t);
+
+/* schedule_entry.c */
+uint32_t message_find(const struct sched *, uint32_t msgid);
+/* NIL if there is none. */
+uint32_t message_entry(const struct sched *, uint32_t message,
+    uint32_t rcpt);
+uint32_t entry_find(const struct sched *, uint32_t msgid, uint32_t rcpt);
+/* Finds or makes; NIL when out of memory. */
+uint32_t message_get(struct sched *, const struct sched_add *);
+void message_drop_if_empty(struct sched *, uint32_t message);
+/* A fresh INCOMING entry, or NIL when out of memory. */
+uint32_t entry_new(struct sched *, uint32_t message, uint32_t dest,
+    uint32_t rcpt);
+void entry_remove(struct sched *, uint32_t e);
+/* INCOMING no more: to where its flags and its time put it. */
+void entry_admit(struct sched *, uint32_t e, int64_t now);
+/* Moves to a state other than INFLIGHT, from any. WAITING takes the time from
+ * entry.next; READY ends in WAITING when memory is short. */
+void entry_move(struct sched *, uint32_t e, enum sched_state, int64_t now);
+/* Moves a READY entry into a batch. */
+void entry_start(struct sched *, uint32_t e, uint32_t batch);
+/* What the entry waits for has changed: sets its timer. */
+void entry_set_timer(struct sched *, uint32_t e);
+/* Calls on for one recipient or, with SCHED_ALL, for each; sums up. */
+uint32_t message_each(struct sched *, uint32_t msgid, uint32_t rcpt,
+    uint32_t (*on)(struct sched *, uint32_t e, int64_t now), int64_t now);
+
+/* schedule_lane.c */
+int lane_init(struct sched *);
+/* -1 when out of memory. */
+int lane_append(struct sched *, uint32_t e);
+void lane_remove(struct sched *, uint32_t e);
+/* The lane of a destination whose turn it is; the destination has one. */
+uint32_t lane_pick(struct sched *, uint32_t dest);
+/* This lane had its turn. */
+void lane_rotate(struct sched *, uint32_t lane);
+
+/* destination.c */
+int dest_init(struct sched *);
+uint32_t dest_get(struct sched *, enum sched_kind, uint8_t class,
+    const char *action, const char *domain);
+/* Puts the destination into the round of turns or takes it out. */
+void dest_update(struct sched *, uint32_t dest);
+void dest_drop_if_empty(struct sched *, uint32_t dest);
+/* A transaction starts; returns 1 if it is the probe. */
+int dest_start(struct sched *, uint32_t dest, uint32_t batch);
+/* A transaction has ended. blameless: it says nothing about the route. */
+void dest_finish(struct sched *, uint32_t dest, uint32_t batch,
+    enum sched_route, int blameless, int64_t now);
+/* Probes that are due may start. */
+void dest_tick(struct sched *, int64_t now);
+/* A blocked destination is probed at once. */
+void dest_probe_now(struct sched *, uint32_t dest);
+/* All that waits here is ready; how many. */
+uint32_t dest_release(struct sched *, uint32_t dest, int64_t now);
+
+#endif

@@ -1,0 +1,14 @@
+# The unit tests of the scheduler and of what it decides about reports.
+scheduler_libs = queue/libqueue.a libcommon.a $(CMOCKA_LIBS) $(BSD_LIBS)
+
+check_PROGRAMS += regress/unit/test_scheduler
+TESTS += regress/unit/test_scheduler
+regress_unit_test_scheduler_SOURCES = regress/unit/test_scheduler.c
+regress_unit_test_scheduler_CFLAGS = $(unit_cflags)
+regress_unit_test_scheduler_LDADD = $(scheduler_libs)
+
+check_PROGRAMS += regress/unit/test_bounce
+TESTS += regress/unit/test_bounce
+regress_unit_test_bounce_SOURCES = regress/unit/test_bounce.c
+regress_unit_test_bounce_CFLAGS = $(unit_cflags)
+regress_unit_test_bounce_LDADD = $(scheduler_libs)
