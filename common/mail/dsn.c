@@ -158,7 +158,7 @@ put_header(struct writer *w)
 	snprintf(buf, sizeof(buf), "Mail Delivery System <MAILER-DAEMON@%s>",
 	    safe);
 	put_field(w, "From", buf);
-	text_safe(safe, sizeof(safe), r->sender, TEXT_PLAIN, r->utf8);
+	text_safe(safe, TEXT_WORD_MAX, r->sender, TEXT_PLAIN, r->utf8);
 	snprintf(buf, sizeof(buf), "To: <%s>\r\n", safe);
 	put_string(w, buf);
 	put_field(w, "Subject", dsn_text_subject(r));
@@ -208,7 +208,7 @@ put_human_rcpt(struct writer *w, const struct dsn_rcpt *rcpt)
 	struct trace_time until = { rcpt->retry_until,
 		w->report->now.offset };
 
-	text_safe(safe, sizeof(safe), rcpt->address, TEXT_PLAIN,
+	text_safe(safe, TEXT_WORD_MAX, rcpt->address, TEXT_PLAIN,
 	    w->report->utf8);
 	put_string(w, "<");
 	put_string(w, safe);

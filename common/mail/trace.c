@@ -11,8 +11,9 @@
 #define DAY 86400
 /* 9999-12-31 23:59:59: the last second with four digits of year. */
 #define LAST_SECOND 253402300799
-/* A longer address is not put into `for`, where no fold can help it. */
-#define FOR_MAX 900
+/* A longer address is cut, and not put into `for`: no fold can help it. The
+ * longest that the grammar of common/smtp takes is shorter. */
+#define ADDRESS_MAX TEXT_WORD_MAX
 
 static int
 is_set(const char *s)
@@ -143,7 +144,7 @@ size_t
 trace_received(char *out, size_t size, const struct trace_received *r)
 {
 	struct text t;
-	char safe[FOR_MAX + 3], date[TRACE_DATE_MAX];
+	char safe[ADDRESS_MAX + 3], date[TRACE_DATE_MAX];
 	int utf8 = (r->flags & TRACE_UTF8) != 0;
 	size_t n;
 
@@ -162,8 +163,8 @@ trace_received(char *out, size_t size, const struct trace_received *r)
 	add_token(&t, "with", trace_with(r->flags));
 	add_comment(&t, "", r->tls, 0);
 	add_token(&t, "id", r->id);
-	if (is_set(r->recipient) && strlen(r->recipient) <= FOR_MAX) {
-		n = text_safe(safe + 1, FOR_MAX + 1, r->recipient, TEXT_PLAIN,
+	if (is_set(r->recipient) && strlen(r->recipient) <= ADDRESS_MAX) {
+		n = text_safe(safe + 1, ADDRESS_MAX + 1, r->recipient, TEXT_PLAIN,
 		    utf8);
 		safe[0] = '<';
 		safe[n + 1] = '>';
@@ -181,7 +182,7 @@ size_t
 trace_return_path(char *out, size_t size, const char *sender)
 {
 	struct text t;
-	char safe[1025];
+	char safe[ADDRESS_MAX + 1];
 
 	text_safe(safe, sizeof(safe), sender, TEXT_PLAIN, 1);
 	text_init(&t, out, size);
@@ -195,7 +196,7 @@ size_t
 trace_delivered_to(char *out, size_t size, const char *address)
 {
 	struct text t;
-	char safe[1025];
+	char safe[ADDRESS_MAX + 1];
 
 	text_safe(safe, sizeof(safe), address, TEXT_PLAIN, 1);
 	text_init(&t, out, size);
