@@ -1,0 +1,145 @@
+/*
+ * MAIL: RFC 5321 section 4.1.1.2, with SIZE, BODY, SMTPUTF8, RET and ENVID.
+ * Where the listener has a table of senders, a login may only send as the
+ * addresses that the table gives it.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "conf/conf.h"
+#include "session_private.h"
+
+/* Why no message may begin now; REPLY_NONE if one may. */
+static enum reply_id
+refusal_of_mail(const struct session *s, const struct session_turn *t,
+    const struct smtp_mail *mail)
+{
+	unsigned options = s->conf->options;
+
+	if ((options & OPT_AUTH_REQUIRED) && !session_is_submission(s))
+		return REPLY_AUTH_REQUIRED;
+	if (t->queue == NULL || t->ids->count == 0)
+		return REPLY_TEMPORARY;
+	if (mail->has_size && mail->size > s->conf->max_size)
+		return REPLY_TOO_BIG;
+	return REPLY_NONE;
+}
+
+static void
+accept_sender(struct session *s, struct session_turn *t)
+{
+	s->stage = STAGE_MAIL;
+	session_reply(s, t, REPLY_SENDER_OK);
+}
+
+static void
+ask_senders(struct session *s, struct session_turn *t)
+{
+	struct msg_table_query *m =
+	    &session_send(t, MSG_table_query, PROC_AUTH)->table_query;
+
+	m->id = session_question_id(s, t);
+	m->table = s->conf->senders;
+	m->service = CONF_SERVICE_SENDERS;
+	m->key = s->user;
+	session_ask(s, t, ASK_SENDERS, m->id, s->conf->check_time);
+}
+
+static void
+begin(struct session *s, struct session_turn *t, const struct smtp_mail *mail)
+{
+	struct transaction *txn;
+
+	if (transaction_begin(s) == -1) {
+		session_refuse(s, t, REPLY_TEMPORARY, NULL);
+		return;
+	}
+	txn = s->txn;
+	if (mail->sender.kind != ADDRESS_IS_NULL)
+		address_format(&mail->sender, txn->sender);
+	snprintf(txn->envid, sizeof(txn->envid), "%s", mail->envid);
+	txn->ret = (uint8_t)mail->ret;
+	txn->smtputf8 = mail->smtputf8 != 0;
+	txn->body_type = (uint8_t)mail->body;
+	if (s->conf->senders != NULL && *s->user != '\0' &&
+	    *txn->sender != '\0')
+		ask_senders(s, t);
+	else
+		accept_sender(s, t);
+}
+
+void
+cmd_mail(struct session *s, struct session_turn *t,
+    const struct smtp_command *cmd)
+{
+	enum reply_id refusal = refusal_of_mail(s, t, &cmd->mail);
+
+	if (s->mails >= s->conf->max_mails ||
+	    t->now - s->begun >= s->conf->session_time) {
+		session_reply(s, t, REPLY_TOO_MANY_MESSAGES);
+		session_hang_up(s, t, "enough messages", 0);
+	} else if (refusal != REPLY_NONE)
+		session_refuse(s, t, refusal,
+		    session_text(t, "%llu",
+			(unsigned long long)s->conf->max_size));
+	else if (!t->queue->accepting)
+		session_reply_peer(s, t, t->queue->code, t->queue->enhanced,
+		    t->queue->text);
+	else
+		begin(s, t, &cmd->mail);
+}
+
+/* One entry of the table: user@domain, @domain, or a local part alone. */
+static int
+entry_matches(const char *entry, size_t len, const char *sender)
+{
+	const char *domain = address_domain(sender);
+	char address[ADDRESS_SIZE];
+	size_t local;
+
+	if (len == 0 || len >= sizeof(address))
+		return 0;
+	memcpy(address, entry, len);
+	address[len] = '\0';
+	if (address[0] == '@')
+		return strcasecmp(address + 1, domain) == 0;
+	if (strchr(address, '@') != NULL)
+		return address_equal(address, sender);
+	local = strlen(sender) - strlen(domain);
+	if (local > 0 && sender[local - 1] == '@')
+		local--;
+	return local == len && memcmp(address, sender, len) == 0;
+}
+
+static int
+list_matches(const char *list, const char *sender)
+{
+	size_t len;
+
+	for (; *list != '\0'; list += len) {
+		list += strspn(list, ", \t");
+		len = strcspn(list, ", \t");
+		if (entry_matches(list, len, sender))
+			return 1;
+	}
+	return 0;
+}
+
+void
+mail_answer(struct session *s, struct session_turn *t,
+    const struct msg_table_answer *m)
+{
+	s->question = ASK_NOTHING;
+	session_expect_command(s, t);
+	if (m != NULL && m->status == LOOKUP_FOUND &&
+	    list_matches(m->value, s->txn->sender)) {
+		accept_sender(s, t);
+		return;
+	}
+	transaction_reset(s, t);
+	if (m == NULL || m->status == LOOKUP_TEMPFAIL)
+		session_reply(s, t, REPLY_TEMPORARY);
+	else
+		session_refuse(s, t, REPLY_SENDER_NOT_YOURS, NULL);
+}

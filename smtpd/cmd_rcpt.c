@@ -1,0 +1,111 @@
+/*
+ * RCPT: RFC 5321 section 4.1.1.3, with NOTIFY and ORCPT. Whether a recipient
+ * is taken is not decided here but by the rules, in auth; without its verdict
+ * of 250 nothing is accepted.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "session_private.h"
+
+void
+rcpt_ask(struct session *s, struct session_turn *t)
+{
+	struct transaction *txn = s->txn;
+	struct msg_rcpt_check *m =
+	    &session_send(t, MSG_rcpt_check, PROC_AUTH)->rcpt_check;
+
+	m->id = session_question_id(s, t);
+	m->tag = s->conf->tag;
+	m->client_addr = s->client_addr;
+	m->client_name = s->client_name;
+	m->helo = s->helo;
+	m->auth_user = s->local ? s->local_user : s->user;
+	m->flags = session_flags(s);
+	if (txn->rcpt_utf8)
+		m->flags |= SESSION_RCPT_UTF8;
+	m->sender = txn->sender;
+	m->recipient = txn->rcpt;
+	session_ask(s, t, ASK_RCPT, m->id, s->conf->check_time);
+}
+
+void
+cmd_rcpt(struct session *s, struct session_turn *t,
+    const struct smtp_command *cmd)
+{
+	struct transaction *txn = s->txn;
+	struct address rcpt = cmd->rcpt.recipient;
+
+	if (txn->rcpts.count >= s->conf->max_rcpts) {
+		session_reply(s, t, REPLY_RCPT_TOO_MANY);
+		return;
+	}
+	address_qualify(&rcpt, s->hostname);
+	address_format(&rcpt, txn->rcpt);
+	snprintf(txn->orcpt, sizeof(txn->orcpt), "%s", cmd->rcpt.orcpt);
+	txn->notify = (uint8_t)cmd->rcpt.notify;
+	txn->rcpt_utf8 = rcpt.utf8 != 0;
+	/* the client's name is a fact that rules may ask about */
+	if (s->rdns_pending && t->now < s->begun + s->conf->rdns_time)
+		session_ask(s, t, ASK_RDNS, 0,
+		    s->begun + s->conf->rdns_time - t->now);
+	else
+		rcpt_ask(s, t);
+}
+
+/* -1 when memory is out; the list is as before then. */
+static int
+add_recipient(struct transaction *txn, const char *action)
+{
+	struct ipc_buf *rcpts = &txn->rcpts;
+	size_t len = rcpts->len;
+	uint32_t count = rcpts->count;
+	struct msg_rcpt_spec spec = {
+		.address = txn->rcpt,
+		.orcpt = txn->orcpt,
+		.notify = txn->notify,
+		.action = action,
+	};
+
+	ipc_add_rcpt_spec(rcpts, &spec);
+	if (!rcpts->failed)
+		return 0;
+	rcpts->len = len;
+	rcpts->count = count;
+	rcpts->failed = 0;
+	return -1;
+}
+
+static void
+refuse_recipient(struct session *s, struct session_turn *t,
+    const struct msg_rcpt_verdict *m)
+{
+	session_log(t, "rcpt-refused", "from",
+	    session_text(t, "<%s>", s->txn->sender), "to",
+	    session_text(t, "<%s>", s->txn->rcpt), "reply",
+	    session_text(t, "%u %s %s", m->code, m->enhanced, m->text), NULL);
+	session_reply_peer(s, t, m->code, m->enhanced, m->text);
+	s->txn->refused++;
+	if (m->code == 421)
+		session_hang_up(s, t, "refused", 1);
+	else if (m->code >= 500 && ++s->refused >= s->conf->max_refused) {
+		session_reply(s, t, REPLY_TOO_MANY_ERRORS);
+		session_hang_up(s, t, "too many recipients refused", 1);
+	}
+}
+
+void
+rcpt_answer(struct session *s, struct session_turn *t,
+    const struct msg_rcpt_verdict *m)
+{
+	s->question = ASK_NOTHING;
+	session_expect_command(s, t);
+	if (m != NULL && m->code >= 400 && m->code <= 599)
+		refuse_recipient(s, t, m);
+	else if (m != NULL && m->code == 250 &&
+	    add_recipient(s->txn, m->action) == 0) {
+		s->stage = STAGE_RCPT;
+		session_reply(s, t, REPLY_RCPT_OK);
+	} else
+		session_reply(s, t, REPLY_RCPT_TEMPORARY);
+}
