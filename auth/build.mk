@@ -2,6 +2,7 @@
 # tests alike.
 noinst_LIBRARIES += auth/libauth.a
 auth_libauth_a_SOURCES = \
+	auth/accounts.c auth/accounts.h \
 	auth/callahead.c auth/callahead.h \
 	auth/credentials.c auth/credentials.h \
 	auth/expand.c auth/expand.h \
@@ -13,6 +14,15 @@ auth_libauth_a_SOURCES = \
 	auth/sasl_client.c auth/sasl_client.h \
 	auth/tables.c auth/tables.h
 auth_libauth_a_CFLAGS = $(AM_CFLAGS) $(GSASL_CFLAGS) $(CRYPT_CFLAGS)
+
+# The auth worker.
+pkglibexec_PROGRAMS += auth/auth
+auth_auth_SOURCES = \
+	auth/auth.h auth/hasher.c auth/hasher.h auth/logins.c auth/main.c \
+	auth/rules.c
+auth_auth_CFLAGS = $(AM_CFLAGS) -pthread
+auth_auth_LDADD = auth/libauth.a libcommon.a $(GSASL_LIBS) $(CRYPT_LIBS) \
+	$(worker_libs) -lpthread
 
 # The resolver worker, which alone links libunbound.
 pkglibexec_PROGRAMS += auth/resolver

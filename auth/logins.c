@@ -1,0 +1,443 @@
+/*
+ * Joins both sides of SASL to the channels: finds what is stored for a user,
+ * lets the thread hash, counts failures. Secrets stay in here.
+ */
+#include "config.h"
+
+#include <sys/types.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/auth.h"
+#include "auth/sasl_client.h"
+#include "os/log.h"
+
+enum { LOGINS_MAX = 20000 };
+
+struct login {
+	TAILQ_ENTRY(login) entry;
+	struct auth *auth;
+	struct channel *channel; /* NULL: nobody waits any more */
+	uint64_t id;
+	uint64_t question; /* to master, or 0 */
+	int hashing; /* the thread has it */
+	struct sasl *sasl;
+	char *table; /* "" for the system's accounts */
+	char *client_addr;
+};
+
+struct client_login {
+	TAILQ_ENTRY(client_login) entry;
+	struct channel *channel;
+	uint64_t id;
+	struct sasl_client *sasl;
+};
+
+/* ---- towards clients -------------------------------------------------- */
+
+static void
+login_free(struct login *l)
+{
+	TAILQ_REMOVE(&l->auth->logins, l, entry);
+	l->auth->nlogins--;
+	sasl_free(l->sasl);
+	free(l->table);
+	free(l->client_addr);
+	free(l);
+}
+
+static struct login *
+login_find(struct auth *auth, const struct channel *ch, uint64_t id)
+{
+	struct login *l;
+
+	TAILQ_FOREACH(l, &auth->logins, entry)
+		if (l->channel == ch && l->id == id)
+			return l;
+	return NULL;
+}
+
+/* Drops a login; one that the thread has goes when it comes back. */
+static void
+login_drop(struct login *l)
+{
+	l->channel = NULL;
+	if (!l->hashing)
+		login_free(l);
+}
+
+static void
+send_reply(struct channel *ch, uint64_t id, enum sasl_status status,
+    const struct sasl *sasl)
+{
+	struct msg_sasl_reply r = { .id = id, .status = (uint8_t)status };
+	const uint8_t *octets;
+	size_t len;
+
+	if (sasl != NULL) {
+		r.user = sasl_user(sasl);
+		if (status == SASL_CONTINUE || status == SASL_OK) {
+			octets = sasl_challenge(sasl, &len);
+			r.challenge = ipc_blob(octets, len);
+		}
+	}
+	if (ipc_send(ch, sasl_reply, &r) == -1)
+		log_warn("an answer to a login could not be sent");
+}
+
+static void
+login_end(struct login *l, enum sasl_status status)
+{
+	if (l->channel != NULL)
+		send_reply(l->channel, l->id, status, l->sasl);
+	login_free(l);
+}
+
+/* The entry whose kind of hash one who does not exist is held against. */
+static const char *
+table_model(const struct auth *auth, const char *table)
+{
+	const char *value = NULL;
+
+	if (tables_entry(auth->now.tables, table, 0, NULL, &value) !=
+	    LOOKUP_FOUND)
+		return NULL;
+	return value;
+}
+
+static void login_go_on(struct login *, enum sasl_state);
+
+static void
+on_verdict(void *arg, int fits)
+{
+	struct login *l = arg;
+
+	l->hashing = 0;
+	if (l->channel == NULL)
+		login_free(l);
+	else
+		login_go_on(l, sasl_verdict(l->sasl, fits));
+}
+
+/* Finds what is stored. 0 when the answer will come later. */
+static int
+login_look_up(struct login *l, enum sasl_state *state)
+{
+	struct auth *auth = l->auth;
+	const char *name = sasl_user(l->sasl), *stored = NULL;
+	struct msg_user_query q = { .name = name, .want_hash = 1 };
+
+	if (history_wait(auth->history, l->client_addr, name,
+		auth_now(auth)) > 0) {
+		log_event(0, "login-locked", "user", name, "address",
+		    l->client_addr, NULL);
+		*state = SASL_FAULT;
+		return 1;
+	}
+	if (*l->table != '\0') {
+		switch (tables_lookup(auth->now.tables, l->table,
+		    CONF_SERVICE_CREDENTIALS, name, &stored)) {
+		case LOOKUP_FOUND:
+		case LOOKUP_NONE:
+			*state = sasl_stored(l->sasl,
+			    stored != NULL && *stored != '\0' ? stored : NULL,
+			    table_model(auth, l->table));
+			return 1;
+		default:
+			*state = SASL_FAULT;
+			return 1;
+		}
+	}
+	q.id = l->question = ++auth->last_id | LOGIN_QUESTION;
+	if (ipc_send(worker_master(auth->worker), user_query, &q) == 0)
+		return 0;
+	/* no account has a name that fits no question */
+	l->question = 0;
+	*state = sasl_stored(l->sasl, NULL, NULL);
+	return 1;
+}
+
+static void
+login_count(struct login *l, enum sasl_state state)
+{
+	struct auth *auth = l->auth;
+	const char *name = sasl_user(l->sasl);
+
+	if (state == SASL_ACCEPTED)
+		history_success(auth->history, l->client_addr, name,
+		    auth_now(auth));
+	else if (*name != '\0')
+		history_failure(auth->history, l->client_addr, name,
+		    auth_now(auth));
+}
+
+static void
+login_go_on(struct login *l, enum sasl_state state)
+{
+	const char *stored, *password;
+
+	if (state == SASL_WANT_STORED && !login_look_up(l, &state))
+		return;
+	if (state == SASL_WANT_VERDICT) {
+		sasl_question(l->sasl, &stored, &password);
+		if (hasher_verify(l->auth->hasher, stored, password,
+			on_verdict, l) == 0) {
+			l->hashing = 1;
+			return;
+		}
+		state = SASL_FAULT;
+	}
+	switch (state) {
+	case SASL_WANT_RESPONSE:
+		send_reply(l->channel, l->id, SASL_CONTINUE, l->sasl);
+		break;
+	case SASL_ACCEPTED:
+		login_count(l, state);
+		login_end(l, SASL_OK);
+		break;
+	case SASL_REFUSED:
+		login_count(l, state);
+		login_end(l, SASL_DENIED);
+		break;
+	case SASL_BROKEN:
+		login_count(l, state);
+		login_end(l, SASL_MALFORMED);
+		break;
+	default:
+		login_end(l, SASL_TEMPFAIL);
+		break;
+	}
+}
+
+void
+on_sasl_begin(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
+{
+	const struct msg_sasl_begin *m = &msg->sasl_begin;
+	struct auth *auth = arg;
+	struct login *l;
+
+	/* an id that is in use ends what it stood for */
+	if ((l = login_find(auth, ch, m->id)) != NULL)
+		login_drop(l);
+	if (auth->nlogins >= LOGINS_MAX ||
+	    (l = calloc(1, sizeof(*l))) == NULL) {
+		send_reply(ch, m->id, SASL_TEMPFAIL, NULL);
+		return;
+	}
+	l->auth = auth;
+	l->channel = ch;
+	l->id = m->id;
+	l->table = strdup(m->table);
+	l->client_addr = strdup(m->client_addr);
+	l->sasl = sasl_new(m->mechanism, m->channel_binding.data,
+	    m->channel_binding.len, auth->secret);
+	TAILQ_INSERT_TAIL(&auth->logins, l, entry);
+	auth->nlogins++;
+	if (l->table == NULL || l->client_addr == NULL)
+		login_end(l, SASL_TEMPFAIL);
+	else if (l->sasl == NULL)
+		login_end(l, SASL_UNSUPPORTED);
+	else
+		login_go_on(l,
+		    sasl_begin(l->sasl,
+			m->has_initial ? m->initial.len > 0
+				? m->initial.data
+				: (const uint8_t *)""
+				       : NULL,
+			m->initial.len));
+}
+
+void
+on_sasl_step(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
+{
+	const struct msg_sasl_step *m = &msg->sasl_step;
+	struct login *l = login_find(arg, ch, m->id);
+
+	if (l == NULL)
+		send_reply(ch, m->id, SASL_TEMPFAIL, NULL);
+	else if (l->hashing || l->question != 0)
+		/* an answer before the challenge */
+		login_drop(l);
+	else
+		login_go_on(l,
+		    sasl_respond(l->sasl,
+			m->response.len > 0 ? m->response.data
+					    : (const uint8_t *)"",
+			m->response.len));
+}
+
+void
+on_sasl_abort(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
+{
+	struct login *l = login_find(arg, ch, msg->sasl_abort.id);
+
+	if (l != NULL)
+		login_drop(l);
+}
+
+int
+logins_account(struct auth *auth, const struct msg_user_answer *m)
+{
+	struct login *l;
+
+	if ((m->id & LOGIN_QUESTION) == 0)
+		return 0;
+	TAILQ_FOREACH(l, &auth->logins, entry)
+		if (l->question == m->id)
+			break;
+	if (l == NULL)
+		return 1;
+	l->question = 0;
+	if (m->status == LOOKUP_TEMPFAIL)
+		login_end(l, SASL_TEMPFAIL);
+	else
+		login_go_on(l,
+		    sasl_stored(l->sasl,
+			m->status == LOOKUP_FOUND && *m->hash != '\0'
+			    ? m->hash
+			    : NULL,
+			NULL));
+	return 1;
+}
+
+/* ---- towards smarthosts ----------------------------------------------- */
+
+static void
+client_login_free(struct auth *auth, struct client_login *l)
+{
+	TAILQ_REMOVE(&auth->client_logins, l, entry);
+	auth->nlogins--;
+	sasl_client_free(l->sasl);
+	free(l);
+}
+
+static struct client_login *
+client_login_find(struct auth *auth, const struct channel *ch, uint64_t id)
+{
+	struct client_login *l;
+
+	TAILQ_FOREACH(l, &auth->client_logins, entry)
+		if (l->channel == ch && l->id == id)
+			return l;
+	return NULL;
+}
+
+/* The secret that the action has for a label of its relay URLs; LOOKUP_NONE
+ * when the configuration names none. */
+static enum lookup_status
+find_credentials(const struct auth *auth, const char *action_name,
+    const char *label, const char **credentials)
+{
+	const struct conf_action *action =
+	    conf_find_action(auth->now.conf, action_name);
+
+	if (action == NULL || action->kind != CONF_ACTION_RELAY ||
+	    action->relay.auth == NULL || *label == '\0')
+		return LOOKUP_NONE;
+	return tables_lookup(auth->now.tables, action->relay.auth,
+	    CONF_SERVICE_RELAY_AUTH, label, credentials);
+}
+
+static void
+client_reply(struct channel *ch, uint64_t id, enum sasl_status status,
+    const char *mechanism, const uint8_t *response, size_t len)
+{
+	struct msg_client_sasl_reply r = { .id = id,
+		.status = (uint8_t)status, .mechanism = mechanism,
+		.response = ipc_blob(response, len) };
+
+	if (ipc_send(ch, client_sasl_reply, &r) == -1)
+		log_warn("a response to a smarthost could not be sent");
+}
+
+static void
+client_login_step(struct auth *auth, struct client_login *l,
+    const uint8_t *challenge, size_t challenge_len)
+{
+	const uint8_t *response;
+	size_t len;
+	enum sasl_status status = sasl_client_step(l->sasl, challenge,
+	    challenge_len, &response, &len);
+
+	client_reply(l->channel, l->id, status,
+	    sasl_client_mechanism(l->sasl), response, len);
+	if (status != SASL_CONTINUE)
+		client_login_free(auth, l);
+}
+
+void
+on_client_sasl_begin(
+    void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
+{
+	const struct msg_client_sasl_begin *m = &msg->client_sasl_begin;
+	enum sasl_status status = SASL_TEMPFAIL;
+	const char *credentials = NULL;
+	struct client_login *l = NULL;
+	struct auth *auth = arg;
+
+	if ((l = client_login_find(auth, ch, m->id)) != NULL)
+		client_login_free(auth, l);
+	if (find_credentials(auth, m->action, m->label, &credentials) !=
+		LOOKUP_FOUND ||
+	    auth->nlogins >= LOGINS_MAX ||
+	    (l = calloc(1, sizeof(*l))) == NULL) {
+		client_reply(ch, m->id, status, "", NULL, 0);
+		return;
+	}
+	l->sasl = sasl_client_new(m->mechanisms, m->channel_binding.data,
+	    m->channel_binding.len, credentials, &status);
+	if (l->sasl == NULL) {
+		free(l);
+		client_reply(ch, m->id, status, "", NULL, 0);
+		return;
+	}
+	l->channel = ch;
+	l->id = m->id;
+	TAILQ_INSERT_TAIL(&auth->client_logins, l, entry);
+	auth->nlogins++;
+	client_login_step(auth, l, NULL, 0);
+}
+
+void
+on_client_sasl_step(
+    void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
+{
+	const struct msg_client_sasl_step *m = &msg->client_sasl_step;
+	struct client_login *l = client_login_find(arg, ch, m->id);
+
+	if (l != NULL)
+		client_login_step(arg, l, m->challenge.data,
+		    m->challenge.len);
+	else
+		client_reply(ch, m->id, SASL_TEMPFAIL, "", NULL, 0);
+}
+
+void
+on_client_sasl_abort(
+    void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
+{
+	struct client_login *l =
+	    client_login_find(arg, ch, msg->client_sasl_abort.id);
+
+	if (l != NULL)
+		client_login_free(arg, l);
+}
+
+void
+logins_peer_down(struct auth *auth, const struct channel *ch)
+{
+	struct client_login *c, *next_c;
+	struct login *l, *next_l;
+
+	for (l = TAILQ_FIRST(&auth->logins); l != NULL; l = next_l) {
+		next_l = TAILQ_NEXT(l, entry);
+		if (l->channel == ch)
+			login_drop(l);
+	}
+	for (c = TAILQ_FIRST(&auth->client_logins); c != NULL; c = next_c) {
+		next_c = TAILQ_NEXT(c, entry);
+		if (c->channel == ch)
+			client_login_free(auth, c);
+	}
+}

@@ -1,0 +1,487 @@
+/*
+ * Answers what depends on rules, tables and accounts. A question that has to
+ * wait, for an account or for a primary, is kept as the message that it was
+ * and asked again from the start. Called by the worker's channels; trusts the
+ * form of messages and nothing in them.
+ */
+#include "config.h"
+
+#include <sys/types.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/auth.h"
+#include "auth/expand.h"
+#include "auth/recipient.h"
+#include "net/loop.h"
+#include "os/log.h"
+#include "smtp/address.h"
+
+enum { JOBS_MAX = 20000 };
+
+struct job {
+	TAILQ_ENTRY(job) entry;
+	struct channel *channel;
+	enum msg_type type;
+	struct ipc_buf payload;
+	unsigned int outstanding; /* accounts that it waits for */
+	uint64_t callahead; /* the id of a question to a primary, or 0 */
+	struct channel *asked; /* the deliver that has it */
+};
+
+static void
+job_free(struct auth *auth, struct job *job)
+{
+	TAILQ_REMOVE(&auth->jobs, job, entry);
+	auth->njobs--;
+	if (job->outstanding > 0)
+		accounts_forget(auth->accounts, job);
+	ipc_buf_free(&job->payload);
+	free(job);
+}
+
+/* Keeps a message as a job; NULL when there are too many. */
+static struct job *
+job_new(struct auth *auth, struct channel *ch, enum msg_type type,
+    const void *msg)
+{
+	struct job *job;
+
+	if ((job = calloc(1, sizeof(*job))) == NULL)
+		return NULL;
+	job->channel = ch;
+	job->type = type;
+	if (msg_encode(type, msg, &job->payload) == -1) {
+		ipc_buf_free(&job->payload);
+		free(job);
+		return NULL;
+	}
+	TAILQ_INSERT_TAIL(&auth->jobs, job, entry);
+	auth->njobs++;
+	return job;
+}
+
+static enum policy_answer
+lookup(void *arg, const char *table, enum conf_service service,
+    const char *key, const char **value)
+{
+	struct auth *auth = arg;
+
+	switch (tables_lookup(auth->now.tables, table, service, key, value)) {
+	case LOOKUP_FOUND:
+		return POLICY_YES;
+	case LOOKUP_NONE:
+		return POLICY_NO;
+	default:
+		return POLICY_ERROR;
+	}
+}
+
+static enum policy_answer
+user(void *arg, const char *name)
+{
+	struct auth *auth = arg;
+	struct msg_user_query q = { .name = name };
+	enum policy_answer a;
+
+	a = accounts_ask(auth->accounts, name, auth->running, auth_now(auth),
+	    &q.id);
+	if (a == POLICY_PENDING)
+		auth->running->outstanding++;
+	if (q.id != 0 &&
+	    ipc_send(worker_master(auth->worker), user_query, &q) == -1)
+		log_warn("a question about an account could not be sent");
+	return a;
+}
+
+void
+rules_swap(struct auth *auth)
+{
+	auth->host.conf = auth->now.conf;
+	auth->host.addresses = (const char *const *)auth->addresses;
+	auth->host.naddresses = auth->naddresses;
+	auth->host.lookup = lookup;
+	auth->host.user = user;
+	auth->host.arg = auth;
+}
+
+/* ---- rcpt_check ------------------------------------------------------- */
+
+static void
+send_verdict(struct channel *ch, uint64_t id,
+    const struct recipient_reply *reply, const char *action, uint32_t rule)
+{
+	struct msg_rcpt_verdict v = { .id = id, .code = reply->code,
+		.enhanced = reply->enhanced, .text = reply->text,
+		.action = action, .rule = rule };
+
+	if (ipc_send(ch, rcpt_verdict, &v) == -1)
+		log_warn("a verdict could not be sent");
+}
+
+static struct policy_verdict
+decide(const struct auth *auth, const struct msg_rcpt_check *m)
+{
+	struct policy_facts facts = { .tag = m->tag,
+		.client_addr = m->client_addr, .client_name = m->client_name,
+		.helo = m->helo, .auth_user = m->auth_user,
+		.sender = m->sender, .recipient = m->recipient,
+		.flags = m->flags };
+
+	return policy_decide(&auth->host, &facts);
+}
+
+/* Sends the primary a question through the deliver worker of the domain. */
+static int
+ask_primary(struct auth *auth, struct job *job,
+    const struct msg_rcpt_check *m, const char *action)
+{
+	uint16_t count = worker_peer_count(auth->worker, PROC_DELIVER);
+	struct msg_callahead q = { .action = action,
+		.recipient = m->recipient };
+	uint32_t h = 0;
+
+	for (const char *d = address_domain(m->recipient); *d != '\0'; d++)
+		h = h * 31 + (unsigned char)*d;
+	if (count == 0 ||
+	    (job->asked = worker_peer(auth->worker, PROC_DELIVER,
+		 (uint16_t)(h % count))) == NULL)
+		return -1;
+	q.id = job->callahead = ++auth->last_id;
+	if (ipc_send(job->asked, callahead, &q) == 0)
+		return 0;
+	job->callahead = 0;
+	return -1;
+}
+
+static void
+reply_to_advice(enum callahead_advice advice, struct recipient_reply *reply)
+{
+	switch (advice) {
+	case CALLAHEAD_ACCEPT:
+		recipient_set_reply(reply, 250, "2.1.5", "");
+		break;
+	case CALLAHEAD_REFUSE:
+		recipient_set_reply(reply, 550, "5.1.1", "No such recipient");
+		break;
+	case CALLAHEAD_TEMPFAIL:
+		recipient_set_reply(reply, 450, "4.4.0",
+		    "The recipient cannot be verified now");
+		break;
+	case CALLAHEAD_ASK:
+		reply->code = 0;
+		break;
+	}
+}
+
+/* A backup takes those who are listed; others only on the primary's word. */
+static void
+check_backup(struct auth *auth, struct job *job,
+    const struct msg_rcpt_check *m, const struct conf_action *action,
+    struct recipient_reply *reply)
+{
+	const struct conf_relay *relay = &action->relay;
+	int64_t now = loop_time(worker_loop(auth->worker));
+	enum callahead_advice advice;
+	enum policy_answer listed = POLICY_NO;
+
+	if (relay->recipients != NULL)
+		listed = lookup(auth, relay->recipients,
+		    CONF_SERVICE_RECIPIENTS, m->recipient, NULL);
+	if (listed == POLICY_YES || recipient_is_postmaster(m->recipient) ||
+	    (relay->recipients == NULL && !relay->call_ahead)) {
+		recipient_set_reply(reply, 250, "2.1.5", "");
+		return;
+	}
+	if (listed == POLICY_ERROR) {
+		recipient_set_reply(reply, 451, "4.3.0",
+		    "Recipients cannot be looked up now");
+		return;
+	}
+	if (!relay->call_ahead) {
+		reply_to_advice(CALLAHEAD_REFUSE, reply);
+		return;
+	}
+	advice = callahead_look(auth->callahead, action->name, m->recipient,
+	    now);
+	if (advice == CALLAHEAD_ASK &&
+	    ask_primary(auth, job, m, action->name) == -1)
+		advice = callahead_answer(auth->callahead, action->name,
+		    m->recipient, CALLAHEAD_NONE, relay->unknown, now);
+	reply_to_advice(advice, reply);
+}
+
+/* Whether an answer was sent. */
+static int
+run_rcpt_check(struct auth *auth, struct job *job,
+    const struct msg_rcpt_check *m)
+{
+	struct recipient_reply reply = { 0 };
+	struct policy_verdict v = decide(auth, m);
+
+	switch (v.kind) {
+	case POLICY_ACTION:
+		if (v.action->kind != CONF_ACTION_RELAY)
+			recipient_check(&auth->host, v.action, m->recipient,
+			    &reply);
+		else if (v.action->relay.backup)
+			check_backup(auth, job, m, v.action, &reply);
+		else
+			recipient_set_reply(&reply, 250, "2.1.5", "");
+		break;
+	case POLICY_REJECT:
+		recipient_set_reply(&reply, 550, "5.7.1",
+		    "Refused by a rule of this site");
+		break;
+	case POLICY_NO_RULE:
+		recipient_set_reply(&reply, 550, "5.7.1",
+		    "We do not relay for you, nor take mail for this address");
+		break;
+	case POLICY_TEMPFAIL:
+		recipient_set_reply(&reply, 451, "4.3.0",
+		    "A table cannot be looked up now");
+		break;
+	case POLICY_WAIT:
+		break;
+	}
+	if (reply.code == 0)
+		return 0;
+	log_trace(TRACE_RULES, "%s to %s: rule %u, %u", m->sender,
+	    m->recipient, v.rule + 1, reply.code);
+	send_verdict(job->channel, m->id, &reply,
+	    reply.code == 250 ? v.action->name : "", v.rule);
+	return 1;
+}
+
+/* ---- expand ----------------------------------------------------------- */
+
+/* How many destinations one answer holds at most in octets: well below the
+ * limit of a message. */
+enum { EXPANDED_OCTETS_MAX = 12 << 20 };
+
+static int
+list_dests(const struct expand_result *r, struct ipc_buf *list)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		const struct expand_entry *e = &r->dests[i];
+		struct msg_expand_dest d = { .kind = (uint8_t)e->kind,
+			.address = e->address, .action = e->action,
+			.user = e->user, .alias = e->alias,
+			.entry = e->entry, .code = e->reply.code,
+			.enhanced = e->reply.enhanced,
+			.text = e->reply.text };
+
+		ipc_add_expand_dest(list, &d);
+	}
+	return list->failed || list->len > EXPANDED_OCTETS_MAX ? -1 : 0;
+}
+
+static int
+run_expand(struct auth *auth, struct job *job, const struct msg_expand *m)
+{
+	struct expand_request q = { .sender = m->sender,
+		.recipient = m->recipient, .action = m->action,
+		.user = m->user, .depth = m->depth,
+		.forwarded = m->forwarded };
+	struct msg_expanded a = { .id = m->id };
+	struct ipc_buf list = { 0 };
+	struct expand_result r;
+	int done;
+
+	expand_run(&auth->host, &q, &r);
+	done = r.reply.code != 0;
+	if (r.reply.code == 250 && list_dests(&r, &list) == -1)
+		recipient_set_reply(&r.reply, 451, "4.3.0",
+		    "The list is too long for now");
+	if (r.reply.code == 250) {
+		a.owner = r.owner;
+		a.dests = ipc_buf_list(&list);
+	}
+	a.code = r.reply.code;
+	a.enhanced = r.reply.enhanced;
+	a.text = r.reply.text;
+	log_trace(TRACE_EXPAND, "%s by %s: %u, %zu destinations",
+	    m->recipient, m->action, r.reply.code, r.count);
+	if (done && ipc_send(job->channel, expanded, &a) == -1) {
+		a = (struct msg_expanded){ .id = m->id, .code = 451,
+			.enhanced = "4.3.0", .text = "Out of memory" };
+		ipc_send(job->channel, expanded, &a);
+	}
+	ipc_buf_free(&list);
+	expand_free(&r);
+	return done;
+}
+
+/* ---- questions that wait ---------------------------------------------- */
+
+/* Runs a job, which is gone afterwards unless it waits. */
+static void
+job_run(struct auth *auth, struct job *job)
+{
+	union ipc_msg m;
+	int done = 1;
+
+	/* made by msg_encode, so it can be decoded */
+	if (msg_decode(job->type, job->payload.data, job->payload.len, &m) ==
+	    0) {
+		auth->running = job;
+		if (job->type == MSG_rcpt_check)
+			done = run_rcpt_check(auth, job, &m.rcpt_check);
+		else
+			done = run_expand(auth, job, &m.expand);
+		auth->running = NULL;
+	}
+	if (done)
+		job_free(auth, job);
+}
+
+void
+on_rcpt_check(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct recipient_reply busy;
+	struct auth *auth = arg;
+	struct job *job = NULL;
+
+	if (auth->njobs < JOBS_MAX)
+		job = job_new(auth, ch, MSG_rcpt_check, &m->rcpt_check);
+	if (job != NULL) {
+		job_run(auth, job);
+		return;
+	}
+	recipient_set_reply(&busy, 451, "4.3.2", "Too busy to check this");
+	send_verdict(ch, m->rcpt_check.id, &busy, "", 0);
+}
+
+void
+on_expand(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct msg_expanded busy = { .id = m->expand.id, .code = 451,
+		.enhanced = "4.3.2", .text = "Too busy to expand this" };
+	struct auth *auth = arg;
+	struct job *job = NULL;
+
+	if (auth->njobs < JOBS_MAX)
+		job = job_new(auth, ch, MSG_expand, &m->expand);
+	if (job != NULL)
+		job_run(auth, job);
+	else
+		ipc_send(ch, expanded, &busy);
+}
+
+static void
+job_ready(void *arg, void *waiter)
+{
+	struct job *job = waiter;
+
+	if (job->outstanding > 0 && --job->outstanding == 0)
+		job_run(arg, job);
+}
+
+void
+rules_account(struct auth *auth, const struct msg_user_answer *m)
+{
+	accounts_answer(auth->accounts, m->id, m->status, auth_now(auth),
+	    job_ready, auth);
+}
+
+/* The primary's word, or none, on the recipient of a job. */
+static void
+callahead_finish(struct auth *auth, struct job *job,
+    enum callahead_status status)
+{
+	const struct conf_action *action;
+	struct recipient_reply reply;
+	struct policy_verdict v;
+	union ipc_msg m;
+
+	if (msg_decode(MSG_rcpt_check, job->payload.data, job->payload.len,
+		&m) == 0) {
+		const struct msg_rcpt_check *q = &m.rcpt_check;
+
+		/* the configuration may be another one by now */
+		v = decide(auth, q);
+		action = v.kind == POLICY_ACTION ? v.action : NULL;
+		if (action != NULL && action->kind == CONF_ACTION_RELAY)
+			reply_to_advice(callahead_answer(auth->callahead,
+					    action->name, q->recipient,
+					    status, action->relay.unknown,
+					    loop_time(worker_loop(
+						auth->worker))),
+			    &reply);
+		else
+			recipient_set_reply(&reply, 451, "4.3.0",
+			    "The rules have changed, try again");
+		send_verdict(job->channel, q->id, &reply,
+		    reply.code == 250 ? action->name : "", v.rule);
+	}
+	job_free(auth, job);
+}
+
+void
+on_callahead_done(
+    void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	const struct msg_callahead_done *done = &m->callahead_done;
+	struct auth *auth = arg;
+	struct job *job;
+
+	TAILQ_FOREACH(job, &auth->jobs, entry)
+		if (job->callahead == done->id && job->asked == ch)
+			break;
+	if (job == NULL || done->id == 0)
+		return;
+	callahead_finish(auth, job,
+	    done->status < CALLAHEAD_STATUS_MAX ? done->status
+						: CALLAHEAD_NONE);
+}
+
+void
+rules_peer_down(struct auth *auth, const struct channel *ch)
+{
+	struct job *job, *next;
+
+	for (job = TAILQ_FIRST(&auth->jobs); job != NULL; job = next) {
+		next = TAILQ_NEXT(job, entry);
+		if (job->channel == ch)
+			job_free(auth, job);
+		else if (job->callahead != 0 && job->asked == ch)
+			callahead_finish(auth, job, CALLAHEAD_NONE);
+	}
+}
+
+/* ---- table_query ------------------------------------------------------ */
+
+/* Secrets leave in no answer. */
+static int
+may_be_told(const struct auth *auth, const struct msg_table_query *m)
+{
+	const struct conf_table *t = conf_find_table(auth->now.conf, m->table);
+	const uint32_t secret = 1U << CONF_SERVICE_CREDENTIALS |
+	    1U << CONF_SERVICE_RELAY_AUTH;
+
+	return m->service < CONF_NSERVICES &&
+	    (secret & (1U << m->service)) == 0 &&
+	    (t == NULL || (t->uses & secret) == 0);
+}
+
+void
+on_table_query(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	const struct msg_table_query *q = &m->table_query;
+	struct msg_table_answer a = { .id = q->id,
+		.status = LOOKUP_TEMPFAIL };
+	struct auth *auth = arg;
+	const char *value = "";
+
+	if (may_be_told(auth, q))
+		a.status = (uint8_t)tables_lookup(auth->now.tables, q->table,
+		    q->service, q->key, &value);
+	a.value = value;
+	if (ipc_send(ch, table_answer, &a) == -1) {
+		/* longer than any answer */
+		a.status = LOOKUP_TEMPFAIL;
+		a.value = "";
+		ipc_send(ch, table_answer, &a);
+	}
+}
