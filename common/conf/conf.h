@@ -449,6 +449,7 @@ struct conf_scheduler {
 };
 
 struct conf_queue {
+	struct conf_where where;	/* of compression or encryption */
 	uint32_t ttl;
 	bool compression;
 	bool encryption;

@@ -302,7 +302,7 @@ static const struct field paths_fields[] = {
 	STR(user_prefix, NAME_LIMIT, N),
 	STR(admin_group, NAME_LIMIT, N),
 };
-static SHAPE(paths, NULL);
+SHAPE(paths, NULL);
 #undef OF
 
 #define OF struct conf_workers
@@ -350,7 +350,7 @@ static const struct field mta_limit_fields[] = {
 	NUM(task_lowat, D),
 	NUM(task_release, D),
 };
-static SHAPE(mta_limit, NULL);
+SHAPE(mta_limit, NULL);
 #undef OF
 
 #define OF struct conf_mta
@@ -371,7 +371,7 @@ static const struct field mda_fields[] = {
 	NUM(task_lowat, Q),
 	NUM(task_release, Q),
 };
-static SHAPE(mda, NULL);
+SHAPE(mda, NULL);
 #undef OF
 
 #define OF struct conf_scheduler
@@ -381,11 +381,12 @@ static const struct field scheduler_fields[] = {
 	NUM(max_msg_batch_size, Q),
 	NUM(max_schedule, Q),
 };
-static SHAPE(scheduler, NULL);
+SHAPE(scheduler, NULL);
 #undef OF
 
 #define OF struct conf_queue
 static const struct field queue_fields[] = {
+	WHERE,
 	NUM(ttl, Q),
 	FLAG(compression, Q),
 	FLAG(encryption, Q),
@@ -461,6 +462,28 @@ static const struct field conf_fields[] = {
 };
 SHAPE(conf, NULL);
 #undef OF
+
+static bool
+word_is(const char *word, const char *name)
+{
+	for (; *word != '\0'; word++, name++)
+		if (*name != (*word == '-' ? '_' : *word))
+			return false;
+	return *name == '\0';
+}
+
+const struct field *
+field_by_word(const struct shape *shape, enum field_type type,
+    const char *word)
+{
+	size_t i;
+
+	for (i = 0; i < shape->nfields; i++)
+		if (shape->fields[i].type == type &&
+		    word_is(word, shape->fields[i].name))
+			return &shape->fields[i];
+	return NULL;
+}
 
 /* The place of the nearest enclosing element that has one. */
 static const struct conf_where *

@@ -48,8 +48,17 @@ struct shape {
 	bool (*wanted)(const void *element, enum process_kind);
 };
 
-/* The tree itself. */
+/* The tree itself, and the sections whose rows carry the words of the
+ * grammar: max_conn_per_host is `max-conn-per-host`. */
 extern const struct shape shape_conf;
+extern const struct shape shape_paths;
+extern const struct shape shape_mta_limit;
+extern const struct shape shape_mda;
+extern const struct shape shape_scheduler;
+
+/* The row of a word, NULL if there is none of that type. */
+const struct field *field_by_word(const struct shape *, enum field_type,
+    const char *word);
 
 /* Octets of the types that are numbers, in memory and on the wire. */
 static const unsigned int field_width[] = {
