@@ -1,4 +1,26 @@
-# What master/ builds: relaisd.
+# What master/ builds: relaisd, and the configuration parser as a library of
+# its own for the tests.
+noinst_LIBRARIES += master/libparse.a
+BUILT_SOURCES += master/parse.h
+CLEANFILES += master/parse.c master/parse.h
+master_libparse_a_SOURCES = \
+	master/advice.c \
+	master/build_action.c \
+	master/build.c \
+	master/build_listener.c \
+	master/build_rule.c \
+	master/build_setting.c \
+	master/build_table.c \
+	master/check.c \
+	master/check_rules.c \
+	master/lex.c \
+	master/old_grammar.c \
+	master/parse.y master/parser.h \
+	master/readfile.c master/readfile.h
+
 sbin_PROGRAMS += relaisd
-relaisd_SOURCES = master/main.c
-relaisd_LDADD = libcommon.a $(BSD_LIBS)
+relaisd_SOURCES = \
+	master/files.c master/files.h \
+	master/main.c \
+	master/options.c master/options.h
+relaisd_LDADD = master/libparse.a libcommon.a $(BSD_LIBS)

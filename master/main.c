@@ -4,12 +4,22 @@
  */
 #include <stdlib.h>
 
+#include "master/options.h"
 #include "os/log.h"
 
 int
-main(void)
+main(int argc, char **argv)
 {
+	struct master_options options;
+	int status = EXIT_SUCCESS;
+	bool check;
+
 	log_init("relaisd", LOG_TO_STDERR);
-	log_info("starting");
-	return EXIT_SUCCESS;
+	options_parse(&options, &check, argc, argv);
+	if (check)
+		status = options_check(&options);
+	else
+		log_info("starting");
+	options_free(&options);
+	return status;
 }

@@ -4,6 +4,10 @@ libcommon_a_SOURCES += \
 	common/conf/codec.c common/conf/codec.h \
 	common/conf/conf.c common/conf/conf.h \
 	common/conf/fields.c common/conf/fields.h \
+	common/conf/print.c common/conf/print.h \
+	common/conf/print_private.h \
+	common/conf/print_settings.c \
 	common/conf/service.c \
 	common/conf/tablefile.c common/conf/tablefile.h \
+	common/conf/unbuilt.c \
 	common/conf/url.c common/conf/url.h

@@ -321,7 +321,7 @@ static const struct field smtp_fields[] = {
 	STR(ciphers, TEXT_LIMIT, S),
 	STR(sub_addr_delim, 1, S | Q | A),
 };
-static SHAPE(smtp, NULL);
+SHAPE(smtp, NULL);
 #undef OF
 
 #define OF struct conf_mta_limit
@@ -496,7 +496,7 @@ shape_where(const struct shape *shape, const void *element,
 }
 
 static int
-walk_tables(const struct shape *shape, void *element,
+walk_strings(const struct shape *shape, void *element,
     const struct conf_where *where, field_visit *visit, void *arg)
 {
 	const struct field *field, *end = shape->fields + shape->nfields;
@@ -506,12 +506,13 @@ walk_tables(const struct shape *shape, void *element,
 
 	where = shape_where(shape, element, where);
 	for (field = shape->fields; field < end; field++) {
-		if (field->type == FIELD_TABLE &&
+		if ((field->type == FIELD_TABLE ||
+		    field->type == FIELD_STRING) &&
 		    *field_string(field, element) != NULL &&
 		    (rc = visit(arg, field, element, where)) != 0)
 			return rc;
 		for (n = field_children(field, element, &child); n > 0; n--) {
-			if ((rc = walk_tables(field->shape, child, where,
+			if ((rc = walk_strings(field->shape, child, where,
 			    visit, arg)) != 0)
 				return rc;
 			child += field->shape->size;
@@ -521,9 +522,9 @@ walk_tables(const struct shape *shape, void *element,
 }
 
 int
-field_walk_tables(struct conf *conf, field_visit *visit, void *arg)
+field_walk_strings(struct conf *conf, field_visit *visit, void *arg)
 {
 	static const struct conf_where nowhere;
 
-	return walk_tables(&shape_conf, conf, &nowhere, visit, arg);
+	return walk_strings(&shape_conf, conf, &nowhere, visit, arg);
 }

@@ -55,6 +55,7 @@ extern const struct shape shape_paths;
 extern const struct shape shape_mta_limit;
 extern const struct shape shape_mda;
 extern const struct shape shape_scheduler;
+extern const struct shape shape_smtp;
 
 /* The row of a word, NULL if there is none of that type. */
 const struct field *field_by_word(const struct shape *, enum field_type,
@@ -117,10 +118,11 @@ field_children(const struct field *field, const void *element, char **first)
 	return *field_count(field, element);
 }
 
-/* Calls visit for every table name of the tree that is not NULL, in canonical
- * order, with the element that holds it. visit may replace the string. */
+/* Calls visit for every string of the tree that is not NULL (types STRING and
+ * TABLE), in canonical order, with the element that holds it. visit may
+ * replace the string; what it returns other than 0 ends the walk. */
 typedef int field_visit(void *arg, const struct field *, void *element,
     const struct conf_where *);
-int field_walk_tables(struct conf *, field_visit *, void *arg);
+int field_walk_strings(struct conf *, field_visit *, void *arg);
 
 #endif

@@ -170,8 +170,6 @@ conf_print_listener(const struct conf *conf,
 	print_listener_tls(listener, out);
 	if (listener->auth != CONF_AUTH_NONE) {
 		print_flag(out, auths[listener->auth], true);
-		if (listener->auth_table != NULL)
-			putc(' ', out);
 		print_table_use(conf, out, "", listener->auth_table);
 	}
 	print_table_use(conf, out, "senders", listener->senders);
@@ -322,14 +320,13 @@ conf_print_match(const struct conf *conf, const struct conf_match *match,
 		fprintf(out, " %s%s%s", condition->negated ? "! " : "",
 		    condition_words[condition->kind],
 		    condition->regex ? " regex" : "");
-		if (condition->table != NULL)
-			putc(' ', out);
 		print_table_use(conf, out, "", condition->table);
 	}
 	if (match->reject)
 		fputs(" reject", out);
 	else
 		print_option(out, "action", match->action);
+	print_flag(out, "open-relay", match->open_relay);
 	putc('\n', out);
 }
 
@@ -376,8 +373,6 @@ print_phase(const struct conf *conf, const struct conf_filter *filter,
 	fprintf(out, " phase %s match %s%s%s", phases[filter->phase],
 	    filter->negated ? "! " : "", tests[filter->test],
 	    filter->regex ? " regex" : "");
-	if (filter->table != NULL)
-		putc(' ', out);
 	print_table_use(conf, out, "", filter->table);
 	fprintf(out, " %s", decisions[filter->decision]);
 	if (filter->text != NULL) {

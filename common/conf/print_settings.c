@@ -232,6 +232,10 @@ print_set(const struct conf *conf, const struct conf *base, FILE *out)
 		print_duration(out, conf->retry.max);
 		putc('\n', out);
 	}
+	if (conf->mta.port != base->mta.port)
+		fprintf(out, "set mx-port %u\n", conf->mta.port);
+	if (conf->mta.allow_loopback)
+		fputs("set mx-loopback yes\n", out);
 	print_resolver(conf, out);
 }
 

@@ -1,0 +1,328 @@
+/*
+ * How errors are worded: where, what is wrong, and what to write instead. The
+ * grammar only knows which word it did not expect and which it would have;
+ * the tables here know what people usually mean.
+ */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "master/parser.h"
+
+static void
+report(struct parser *p, const struct conf_where *where, const char *kind,
+    const char *format, va_list ap)
+{
+	char at[512];
+
+	conf_where_text(p->conf, where, at, sizeof(at));
+	fprintf(p->errors, "%s: %s", at, kind);
+	vfprintf(p->errors, format, ap);
+	putc('\n', p->errors);
+}
+
+void
+parse_error(struct parser *p, const struct conf_where *where,
+    const char *format, ...)
+{
+	va_list ap;
+
+	if (++p->nerrors > PARSER_ERRORS_MAX)
+		return;
+	va_start(ap, format);
+	report(p, where, "", format, ap);
+	va_end(ap);
+}
+
+void
+parse_warning(struct parser *p, const struct conf_where *where,
+    const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	report(p, where, "warning: ", format, ap);
+	va_end(ap);
+}
+
+void
+parse_out_of_memory(struct parser *p)
+{
+	p->nerrors++;
+	fputs("out of memory while reading the configuration\n", p->errors);
+}
+
+/* ---- the nearest name ------------------------------------------------- */
+
+#define NEAR_MAX	32	/* octets of a name that are compared */
+
+/* How many octets must be changed, added or taken away, or swapped. */
+static size_t
+distance(const char *a, const char *b)
+{
+	size_t la = strnlen(a, NEAR_MAX), lb = strnlen(b, NEAR_MAX);
+	size_t rows[NEAR_MAX + 1][NEAR_MAX + 1];
+	size_t i, j, best;
+
+	for (i = 0; i <= la; i++)
+		rows[i][0] = i;
+	for (j = 0; j <= lb; j++)
+		rows[0][j] = j;
+	for (i = 1; i <= la; i++)
+		for (j = 1; j <= lb; j++) {
+			best = rows[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+			if (rows[i - 1][j] + 1 < best)
+				best = rows[i - 1][j] + 1;
+			if (rows[i][j - 1] + 1 < best)
+				best = rows[i][j - 1] + 1;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
+			    a[i - 2] == b[j - 1] &&
+			    rows[i - 2][j - 2] + 1 < best)
+				best = rows[i - 2][j - 2] + 1;
+			rows[i][j] = best;
+		}
+	return rows[la][lb];
+}
+
+const char *
+advice_nearest(const char *word, const char *const *names, size_t nnames)
+{
+	size_t i, d, best, len = strlen(word);
+	const char *nearest = NULL;
+
+	/* A third of the word may be wrong, but at most two octets. */
+	best = len < 3 ? 1 : len < 6 ? 2 : 3;
+	for (i = 0; i < nnames; i++) {
+		if (names[i] == NULL || *names[i] == '<')
+			continue;
+		d = distance(word, names[i]);
+		if (d < best && d > 0) {
+			best = d;
+			nearest = names[i];
+		}
+	}
+	return nearest;
+}
+
+/* ---- syntax errors ---------------------------------------------------- */
+
+/* What people write, by the statement that it stands in ("" for any) and the
+ * word that was not expected ("" for any). The first row that fits is used. */
+static const struct advice {
+	const char *directive;
+	const char *word;
+	const char *text;
+} advices[] = {
+	{ "action", "verify", "`tls` alone demands TLS and verifies the "
+	    "certificate; write `tls`, or `tls no-verify` to skip that" },
+	{ "action", "via", "write `host` instead of `via`" },
+	{ "action", "as", "write `mail-from` instead of `as`" },
+	{ "action", "hostname", "write `helo` instead of `hostname`" },
+	{ "action", "source", "write `src` instead of `source`" },
+	{ "action", "certificate", "write `pki NAME`, and above it `pki NAME "
+	    "cert \"/path\"`" },
+	{ "action", "tls-require", "in an action it is `tls`" },
+	{ "action", "smtps", "write `relay host smtps://NAME`" },
+	{ "action", "deliver", "write the method alone: `action \"NAME\" "
+	    "mbox`" },
+	{ "action", "expire", "write `ttl` instead of `expire`" },
+	{ "match", "deliver", "write `action \"NAME\"`, and above it `action "
+	    "\"NAME\" mbox`" },
+	{ "match", "relay", "write `action \"NAME\"`, and above it `action "
+	    "\"NAME\" relay`" },
+	{ "match", "mbox", "write `action \"NAME\"`, and above it `action "
+	    "\"NAME\" mbox`" },
+	{ "match", "maildir", "write `action \"NAME\"`, and above it `action "
+	    "\"NAME\" maildir`" },
+	{ "match", "sender", "write `mail-from` instead of `sender`" },
+	{ "match", "recipient", "write `rcpt-to` instead of `recipient`" },
+	{ "match", "source", "write `from src` instead of `source`" },
+	{ "match", "tagged", "write `tag` instead of `tagged`" },
+	{ "match", "authenticated", "write `auth` instead of "
+	    "`authenticated`" },
+	{ "match", "secure", "write `tls` instead of `secure`" },
+	{ "match", "domain", "write `for domain`" },
+	{ "match", "alias", "`alias` is an option of the action" },
+	{ "match", "virtual", "`virtual` is an option of the action" },
+	{ "match", "from", "the options of a rule stand before `action`" },
+	{ "match", "for", "the options of a rule stand before `action`" },
+	{ "match", "tag", "the options of a rule stand before `action`" },
+	{ "match", "auth", "the options of a rule stand before `action`" },
+	{ "match", "end of line", "a rule ends with `action \"NAME\"` or "
+	    "`reject`" },
+	{ "match", "accept", "a rule ends with `action \"NAME\"` or "
+	    "`reject`" },
+	{ "listen", "secure", "`secure` became two lines: one with `tls`, and "
+	    "one with `smtps` for port 465" },
+	{ "listen", "certificate", "write `pki NAME`, and above it `pki NAME "
+	    "cert \"/path\"`" },
+	{ "listen", "no-verify", "a listener verifies no client unless it "
+	    "says `verify`; leave `no-verify` out" },
+	{ "listen", "starttls", "write `tls` instead of `starttls`" },
+	{ "listen", "verify", "only `tls-require verify` and `smtps verify` "
+	    "look at a client's certificate" },
+	{ "listen", "auth-require", "write `auth` instead of `auth-require`" },
+	{ "pki", "certificate", "write `cert` instead of `certificate`" },
+	{ "ca", "certificate", "write `cert` instead of `certificate`" },
+	{ "filter", "builtin", "write `phase` instead of `builtin`" },
+	{ "filter", "smtp-in", "write `phase` instead of `smtp-in`" },
+	{ "table", "db", "write `table NAME db:/path`" },
+	{ "queue", "expire", "write `queue ttl`" },
+	{ "expire", "", "write `queue ttl` instead of `expire`" },
+	{ "max-message-size", "", "write `smtp max-message-size`" },
+	{ "bounce-warn", "", "write `bounce warn-interval`" },
+	{ "limit", "", "write `mta limit` or `smtp limit`" },
+	{ "subaddressing-delimiter", "", "write `smtp sub-addr-delim`" },
+	{ "deliver", "", "write `action \"NAME\" mbox`, and `match ... action "
+	    "\"NAME\"`" },
+	{ "relay", "", "write `action \"NAME\" relay`" },
+	{ "from", "", "a rule begins with `match`; write `match from ...`" },
+	{ "for", "", "a rule begins with `match`; write `match for ...`" },
+	{ "mbox", "", "write `action \"NAME\" mbox`" },
+	{ "maildir", "", "write `action \"NAME\" maildir`" },
+	{ "port", "", "write `listen on INTERFACE port ...`; a line goes on "
+	    "only after a backslash" },
+	{ "tls", "", "a line goes on only after a backslash at the end of the "
+	    "line above" },
+	{ "auth", "", "a line goes on only after a backslash at the end of "
+	    "the line above" },
+};
+
+static const char *
+advice_find(const struct parser *p, const char *word)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(advices) / sizeof(advices[0]); i++)
+		if (strcmp(advices[i].directive, p->directive) == 0 &&
+		    (*advices[i].word == '\0' ||
+		    strcmp(advices[i].word, word) == 0))
+			return advices[i].text;
+	return NULL;
+}
+
+static bool
+is_listed(const char *name, const char *const *names, int n)
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+static int
+name_compare(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* "a, b or c" of what may stand here; words first. */
+static void
+expected_text(char *buf, size_t size, const char *const *expected, int n)
+{
+	const char *names[256];
+	size_t len = 0;
+	int i, count = 0;
+
+	buf[0] = '\0';
+	for (i = 0; i < n && count < 256; i++)
+		if (strcmp(expected[i], "invalid token") != 0)
+			names[count++] = expected[i];
+	qsort(names, (size_t)count, sizeof(names[0]), name_compare);
+	for (i = 0; i < count && len < size; i++)
+		len += (size_t)snprintf(buf + len, size - len, "%s%s",
+		    i == 0 ? "" : i == count - 1 ? " or " : ", ", names[i]);
+}
+
+/* A line that begins with a word which begins no statement could only be a
+ * macro, so `=` is all that the grammar would have. */
+static bool
+no_statement(struct parser *p, const char *const *expected, int nexpected)
+{
+	static const char *const statements[] = { "accept", "action", "admd",
+		"bounce", "ca", "filter", "include", "listen", "match", "mda",
+		"mta", "pki", "proc", "queue", "scheduler", "set", "smtp",
+		"srs", "table" };
+	const char *nearest, *advice;
+
+	if (nexpected != 1 || strcmp(expected[0], "'='") != 0)
+		return false;
+	if ((advice = advice_find(p, "")) != NULL) {
+		parse_error(p, &p->directive_where, "`%s` begins no "
+		    "statement; %s", p->directive, advice);
+		return true;
+	}
+	nearest = advice_nearest(p->directive, statements,
+	    sizeof(statements) / sizeof(statements[0]));
+	if (nearest != NULL)
+		parse_error(p, &p->directive_where, "`%s` begins no "
+		    "statement; did you mean `%s`?", p->directive, nearest);
+	else
+		parse_error(p, &p->directive_where, "`%s` begins no "
+		    "statement; relais.conf(5) lists them, and a macro is "
+		    "`%s = \"value\"`", p->directive, p->directive);
+	return true;
+}
+
+void
+advice_syntax(struct parser *p, const struct conf_where *where,
+    const char *found, const char *const *expected, int nexpected)
+{
+	bool is_keyword = strcmp(found, "a word") != 0 &&
+	    strcmp(found, p->token_text) == 0 && strlen(found) > 3;
+	const char *word = p->token_text, *advice, *nearest;
+	char what[96], list[1024];
+
+	p->nsyntax++;
+	if (p->depth > 0) {
+		/* A statement inside braces: they were never closed. */
+		p->skipping = !(is_keyword &&
+		    where->line == p->directive_where.line &&
+		    where->column == p->directive_where.column);
+		p->depth = p->skipping ? p->depth : 0;
+		if (is_keyword || strcmp(found, "end of file") == 0) {
+			parse_error(p, where, "`%s` cannot stand inside "
+			    "braces; is the `{` in line %u not closed, or "
+			    "the word not quoted?", word, p->brace.line);
+			return;
+		}
+	}
+	/* The lexer has told what is wrong with this word. */
+	if (strcmp(found, "error") == 0 || strcmp(found, "invalid token") == 0)
+		return;
+	if (old_grammar_report(p, where, word) ||
+	    no_statement(p, expected, nexpected))
+		return;
+	if (strcmp(found, "end of line") == 0 ||
+	    strcmp(found, "end of file") == 0)
+		snprintf(what, sizeof(what), "the line ends too early");
+	else
+		snprintf(what, sizeof(what), "`%s` cannot stand here", word);
+	if ((advice = advice_find(p, word)) != NULL)
+		parse_error(p, where, "%s; %s", what, advice);
+	else if (is_keyword && is_listed("a word", expected, nexpected) &&
+	    !is_listed("end of line", expected, nexpected))
+		parse_error(p, where, "%s: it is a reserved word; write "
+		    "\"%s\" to use it as a name", what, word);
+	else if ((nearest = advice_nearest(word, expected,
+	    (size_t)nexpected)) != NULL)
+		parse_error(p, where, "%s; did you mean `%s`?", what,
+		    nearest);
+	else {
+		if (nexpected == 1 && is_listed("end of line", expected, 1))
+			snprintf(list, sizeof(list), "double quotes around "
+			    "a value that has spaces, or end the line here");
+		else
+			expected_text(list, sizeof(list), expected,
+			    nexpected);
+		parse_error(p, where, "%s; write %s", what,
+		    *list != '\0' ? list : "the words that relais.conf(5) "
+		    "lists");
+	}
+	if (p->quote.line != 0)
+		parse_error(p, &p->quote, "the quote that opens here ends in "
+		    "another line; is one missing?");
+	p->quote.line = 0;
+}

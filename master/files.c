@@ -1,0 +1,137 @@
+/*
+ * Looks at every file that a configuration names. A secret must not be
+ * readable by others: a key or a table of passwords with loose modes is an
+ * error, as it was in OpenSMTPD.
+ */
+#include <sys/stat.h>
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/tablefile.h"
+#include "master/files.h"
+#include "master/readfile.h"
+
+struct files {
+	const struct conf *conf;
+	FILE *errors;
+	unsigned int wrong;
+	const char *path;	/* of the table that is being parsed */
+};
+
+static void __attribute__((format(printf, 3, 4)))
+wrong(struct files *files, const struct conf_where *where,
+    const char *format, ...)
+{
+	char at[512];
+	va_list ap;
+
+	files->wrong++;
+	conf_where_text(files->conf, where, at, sizeof(at));
+	fprintf(files->errors, "%s: ", at);
+	va_start(ap, format);
+	vfprintf(files->errors, format, ap);
+	va_end(ap);
+	putc('\n', files->errors);
+}
+
+/* Group may read, nobody else anything; root or we ourselves own it. */
+static void
+check_secret(struct files *files, const struct conf_where *where,
+    const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == -1)
+		return;
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		wrong(files, where, "`%s` belongs to uid %u; write `chown root "
+		    "%s`", path, (unsigned int)st.st_uid, path);
+	if ((st.st_mode & (S_IWGRP | S_IXGRP | S_IRWXO)) != 0)
+		wrong(files, where, "`%s` is a secret that others can reach "
+		    "(mode %04o); write `chmod 600 %s`", path,
+		    (unsigned int)st.st_mode & 07777, path);
+}
+
+/* A PEM file; what is in it OpenSSL judges when it is loaded. */
+static void
+check_pem(struct files *files, const struct conf_where *where,
+    const char *path, const char *what)
+{
+	char error[256], *text;
+	size_t len;
+
+	text = readfile(path, READFILE_PEM_MAX, &len, error, sizeof(error));
+	if (text == NULL) {
+		wrong(files, where, "cannot read the %s `%s`: %s", what, path,
+		    error);
+		return;
+	}
+	if (strstr(text, "-----BEGIN ") == NULL)
+		wrong(files, where, "`%s` holds no %s in PEM form", path,
+		    what);
+	explicit_bzero(text, len);
+	free(text);
+}
+
+static void
+report_table(void *arg, bool is_error, uint32_t line, uint32_t column,
+    const char *text)
+{
+	struct files *files = arg;
+
+	files->wrong += is_error;
+	fprintf(files->errors, "%s:%u:%u: %s%s\n", files->path, line, column,
+	    is_error ? "" : "warning: ", text);
+}
+
+static void
+check_table(struct files *files, const struct conf_table *table)
+{
+	const uint32_t secret = 1U << CONF_SERVICE_CREDENTIALS |
+	    1U << CONF_SERVICE_RELAY_AUTH;
+	struct table_data *data;
+	char error[256], *text;
+	size_t len;
+
+	text = readfile(table->config, READFILE_TABLE_MAX, &len, error,
+	    sizeof(error));
+	if (text == NULL) {
+		wrong(files, &table->where, "cannot read the table `%s`: %s",
+		    table->config, error);
+		return;
+	}
+	files->path = table->config;
+	data = table_parse(text, len, table->uses, report_table, files);
+	if (data != NULL)
+		table_data_check(data, table->uses, report_table, files);
+	table_data_free(data);
+	explicit_bzero(text, len);
+	free(text);
+	if ((table->uses & secret) != 0)
+		check_secret(files, &table->where, table->config);
+}
+
+unsigned int
+files_check(const struct conf *conf, FILE *errors)
+{
+	struct files files = { .conf = conf, .errors = errors };
+	const struct conf_pki *pki;
+	uint32_t i;
+
+	for (i = 0; i < conf->npkis; i++) {
+		pki = &conf->pkis[i];
+		check_pem(&files, &pki->where, pki->cert_path, "certificate");
+		check_pem(&files, &pki->where, pki->key_path, "key");
+		check_secret(&files, &pki->where, pki->key_path);
+	}
+	for (i = 0; i < conf->ncas; i++)
+		check_pem(&files, &conf->cas[i].where, conf->cas[i].path,
+		    "certificate");
+	for (i = 0; i < conf->ntables; i++)
+		if (conf->tables[i].kind == CONF_TABLE_FILE)
+			check_table(&files, &conf->tables[i]);
+	return files.wrong;
+}

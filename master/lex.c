@@ -1,0 +1,646 @@
+/*
+ * The lexer of relais.conf. It reads frames: files, and the values of macros
+ * pushed on top of them. Words are as smtpd.conf(5) has them: bare, or in
+ * double or single quotes; a backslash ends no line; `#` begins a comment
+ * that a backslash carries on too; inside braces an end of line counts for
+ * nothing. Called by the parser of bison; reads files only for `include`.
+ */
+#include "config.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "master/parse.h"
+#include "master/parser.h"
+#include "master/readfile.h"
+
+#define LEX_EOF	(-1)
+
+int yylex(YYSTYPE *, struct conf_where *, struct parser *);
+
+/* ---- frames ----------------------------------------------------------- */
+
+static void
+frame_pop(struct parser *p)
+{
+	struct frame *frame = p->frame;
+
+	p->frame = frame->outer;
+	free(frame->path);
+	free(frame->owned);
+	free(frame);
+}
+
+void
+lex_end(struct parser *p)
+{
+	while (p->frame != NULL)
+		frame_pop(p);
+}
+
+static struct frame *
+frame_push(struct parser *p, const char *text, size_t len)
+{
+	struct frame *frame;
+
+	if ((frame = calloc(1, sizeof(*frame))) == NULL) {
+		parse_out_of_memory(p);
+		return NULL;
+	}
+	frame->outer = p->frame;
+	frame->text = text;
+	frame->len = len;
+	p->frame = frame;
+	return frame;
+}
+
+void
+lex_push_text(struct parser *p, const char *name, const char *text, size_t len,
+    char *owned)
+{
+	struct conf *conf = p->conf;
+	struct conf_string *file;
+	struct frame *frame;
+
+	file = conf_append(&conf->files, &conf->nfiles, sizeof(*file));
+	if (file == NULL || (frame = frame_push(p, text, len)) == NULL) {
+		parse_out_of_memory(p);
+		free(owned);
+		return;
+	}
+	file->text = parse_strdup(p, name);
+	frame->owned = owned;
+	frame->path = parse_strdup(p, name);
+	frame->where.file = conf->nfiles - 1;
+	frame->where.line = frame->where.column = 1;
+	p->line_start = true;
+}
+
+static struct frame *
+frame_file(struct parser *p)
+{
+	struct frame *frame = p->frame;
+
+	while (frame != NULL && frame->is_macro)
+		frame = frame->outer;
+	return frame;
+}
+
+/* A relative name is one beside the file that includes it. */
+static char *
+include_path(struct parser *p, const char *path)
+{
+	const struct frame *file = frame_file(p);
+	const char *slash;
+	char *joined;
+
+	if (*path == '/' || file == NULL || file->path == NULL ||
+	    (slash = strrchr(file->path, '/')) == NULL)
+		return parse_strdup(p, path);
+	if (asprintf(&joined, "%.*s/%s", (int)(slash - file->path),
+	    file->path, path) == -1) {
+		parse_out_of_memory(p);
+		return NULL;
+	}
+	return joined;
+}
+
+static bool
+include_loops(struct parser *p, const struct conf_where *where,
+    const char *path)
+{
+	const struct frame *frame;
+	unsigned int depth = 0;
+
+	for (frame = p->frame; frame != NULL; frame = frame->outer) {
+		if (frame->path != NULL && strcmp(frame->path, path) == 0) {
+			parse_error(p, where, "`%s` includes itself", path);
+			return true;
+		}
+		depth++;
+	}
+	if (depth < PARSER_INCLUDE_DEPTH)
+		return false;
+	parse_error(p, where, "files include each other more than %d deep",
+	    PARSER_INCLUDE_DEPTH);
+	return true;
+}
+
+void
+lex_include(struct parser *p, const struct conf_where *where, const char *path)
+{
+	char error[256], *full, *text;
+	size_t len;
+
+	if (!p->may_include) {
+		parse_error(p, where, "nothing can be included here");
+		return;
+	}
+	if ((full = include_path(p, path)) == NULL)
+		return;
+	if (!include_loops(p, where, full)) {
+		text = readfile(full, READFILE_CONFIG_MAX, &len, error,
+		    sizeof(error));
+		if (text == NULL)
+			parse_error(p, where, "cannot read `%s`: %s", full,
+			    error);
+		else
+			lex_push_text(p, full, text, len, text);
+	}
+	free(full);
+}
+
+const char *
+lex_line_text(const struct parser *p, const struct conf_where *where,
+    size_t *len)
+{
+	const struct frame *frame = p->frame;
+	const char *line, *end;
+	uint32_t i;
+
+	while (frame != NULL &&
+	    (frame->is_macro || frame->where.file != where->file))
+		frame = frame->outer;
+	if (frame == NULL || where->line == 0)
+		return NULL;
+	line = frame->text;
+	for (i = 1; i < where->line; i++) {
+		line = memchr(line, '\n',
+		    frame->len - (size_t)(line - frame->text));
+		if (line++ == NULL)
+			return NULL;
+	}
+	*len = frame->len - (size_t)(line - frame->text);
+	if ((end = memchr(line, '\n', *len)) != NULL)
+		*len = (size_t)(end - line);
+	return line;
+}
+
+/* ---- octets ----------------------------------------------------------- */
+
+/* The next octet as it stands. The last line of a file always has an end. */
+static int
+raw_get(struct parser *p)
+{
+	struct frame *frame;
+	int c;
+
+	while ((frame = p->frame) != NULL) {
+		p->before = frame->where;
+		p->ungot_end = false;
+		if (frame->at < frame->len) {
+			c = (unsigned char)frame->text[frame->at++];
+			if (frame->is_macro)
+				return c;
+			frame->where.column++;
+			if (c == '\n') {
+				frame->where.line++;
+				frame->where.column = 1;
+			}
+			return c;
+		}
+		if (!frame->is_macro && !frame->ended) {
+			frame->ended = true;
+			p->ungot_end = true;
+			return '\n';
+		}
+		if (frame->outer == NULL)
+			return LEX_EOF;
+		frame_pop(p);
+	}
+	return LEX_EOF;
+}
+
+/* Takes back what raw_get() returned last. */
+static void
+raw_unget(struct parser *p, int c)
+{
+	if (c == LEX_EOF)
+		return;
+	if (p->ungot_end) {
+		p->frame->ended = false;
+		return;
+	}
+	p->frame->at--;
+	p->frame->where = p->before;
+}
+
+/* Whether only blanks stand between here and the end of the line; then the
+ * frame moves to that end. */
+static bool
+blanks_to_end(struct frame *frame)
+{
+	size_t at = frame->at;
+
+	while (at < frame->len && (frame->text[at] == ' ' ||
+	    frame->text[at] == '\t' || frame->text[at] == '\r'))
+		at++;
+	if (at < frame->len && frame->text[at] != '\n')
+		return false;
+	frame->where.column += (uint32_t)(at - frame->at);
+	frame->at = at;
+	return true;
+}
+
+/* The next octet outside quotes: a backslash at the end of a line joins it
+ * with the next; before any other octet it says nothing. */
+static int
+lex_get(struct parser *p, bool in_comment)
+{
+	struct conf_where where;
+	int c, next;
+
+	while ((c = raw_get(p)) == '\\') {
+		where = p->before;
+		next = raw_get(p);
+		if (next == '\r' && !p->frame->is_macro &&
+		    blanks_to_end(p->frame))
+			next = raw_get(p);
+		else if ((next == ' ' || next == '\t') && !in_comment &&
+		    !p->frame->is_macro && blanks_to_end(p->frame)) {
+			parse_error(p, &where, "a space follows the backslash, "
+			    "which then does not continue the line; remove "
+			    "the space");
+			next = raw_get(p);
+		}
+		if (next != '\n')
+			return next;
+	}
+	return c;
+}
+
+/* ---- words ------------------------------------------------------------ */
+
+static const char *
+word_keep(struct parser *p, const char *word)
+{
+	char *copy, **slot;
+
+	if ((copy = parse_strdup(p, word)) == NULL)
+		return "";
+	if ((slot = conf_append(&p->words, &p->nwords, sizeof(*slot))) ==
+	    NULL) {
+		free(copy);
+		parse_out_of_memory(p);
+		return "";
+	}
+	*slot = copy;
+	return copy;
+}
+
+static struct macro *
+macro_find(struct parser *p, const char *name)
+{
+	uint32_t i;
+
+	for (i = 0; i < p->nmacros; i++)
+		if (strcmp(p->macros[i].name, name) == 0)
+			return &p->macros[i];
+	return NULL;
+}
+
+void
+lex_macro_set(struct parser *p, const struct conf_where *where,
+    const char *name, const char *value, bool fixed)
+{
+	struct macro *macro;
+	const char *c;
+
+	for (c = name; *c != '\0'; c++)
+		if (!isalnum((unsigned char)*c) && *c != '_') {
+			parse_error(p, where, "a macro's name has letters, "
+			    "digits and underscores only, not `%s`", name);
+			return;
+		}
+	if ((macro = macro_find(p, name)) == NULL) {
+		macro = conf_append(&p->macros, &p->nmacros, sizeof(*macro));
+		if (macro == NULL) {
+			parse_out_of_memory(p);
+			return;
+		}
+		macro->name = parse_strdup(p, name);
+	} else if (macro->fixed)
+		return;
+	free(macro->value);
+	macro->value = parse_strdup(p, value);
+	macro->fixed = fixed;
+	macro->where = *where;
+	if (macro->name == NULL || macro->value == NULL)
+		p->nmacros--;
+}
+
+/* Reads the name behind `$` and pushes the macro's value. */
+static bool
+macro_expand(struct parser *p, const struct conf_where *where)
+{
+	char name[CONF_NAME_MAX + 1];
+	struct frame *frame;
+	struct macro *macro;
+	size_t len = 0;
+	int c;
+
+	while ((isalnum(c = raw_get(p)) || c == '_') &&
+	    len < sizeof(name) - 1)
+		name[len++] = (char)c;
+	raw_unget(p, c);
+	name[len] = '\0';
+	if (p->frame->is_macro) {
+		parse_error(p, where, "the value of a macro cannot use "
+		    "another one, `$%s`", name);
+		return false;
+	}
+	if ((macro = macro_find(p, name)) == NULL) {
+		parse_error(p, where, "the macro `$%s` is not defined; write "
+		    "`%s = \"value\"` above, or quote a word that begins "
+		    "with $", name, len > 0 ? name : "name");
+		return false;
+	}
+	macro->used = true;
+	frame = frame_push(p, macro->value, strlen(macro->value));
+	if (frame == NULL)
+		return false;
+	frame->is_macro = true;
+	frame->where = *where;
+	return true;
+}
+
+static bool
+word_begins(int c)
+{
+	return c >= 0x80 || isalnum(c) ||
+	    (c > 0 && strchr(":_/.@~*%+-[^?&|", c) != NULL);
+}
+
+static bool
+word_goes_on(int c)
+{
+	return c >= 0x80 || isalnum(c) ||
+	    (ispunct(c) && strchr("(){}<>!=#,", c) == NULL);
+}
+
+/* Both readers of a word: 0, or -1 after an error was reported. */
+static int
+word_put(struct parser *p, const struct conf_where *where, char *buf,
+    size_t *len, int c)
+{
+	if (*len + 1 >= PARSER_WORD_MAX) {
+		parse_error(p, where, "a word is longer than %d octets",
+		    PARSER_WORD_MAX - 1);
+		return -1;
+	}
+	buf[(*len)++] = (char)c;
+	buf[*len] = '\0';
+	return 0;
+}
+
+static int
+word_quoted(struct parser *p, const struct conf_where *where, int quote,
+    char *buf)
+{
+	size_t len = 0;
+	int c, next;
+
+	buf[0] = '\0';
+	while ((c = raw_get(p)) != quote) {
+		if (c == LEX_EOF || p->ungot_end) {
+			parse_error(p, where, "the quote is not closed");
+			raw_unget(p, c);
+			return -1;
+		}
+		if (c == '\n') {
+			p->quote = *where;
+			continue;
+		}
+		if (c == '\0') {
+			parse_error(p, where, "a NUL octet inside quotes");
+			return -1;
+		}
+		if (c == '\\') {
+			next = raw_get(p);
+			if (next == '\n' && !p->ungot_end)
+				continue;
+			if (next == quote || next == ' ' || next == '\t')
+				c = next;
+			else
+				raw_unget(p, next);
+		}
+		if (word_put(p, where, buf, &len, c) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+word_bare(struct parser *p, const struct conf_where *where, int c, char *buf)
+{
+	size_t len = 0;
+
+	do {
+		if (word_put(p, where, buf, &len, c) == -1)
+			return -1;
+		c = lex_get(p, false);
+	} while (c != LEX_EOF && word_goes_on(c));
+	raw_unget(p, c);
+	return 0;
+}
+
+/* ---- tokens ----------------------------------------------------------- */
+
+/* Skips blanks, comments, and ends of lines inside braces; expands macros. */
+static int
+token_begin(struct parser *p, struct conf_where *where)
+{
+	int c;
+
+	for (;;) {
+		c = lex_get(p, false);
+		*where = p->before;
+		if (c == ' ' || c == '\t' || c == '\r')
+			continue;
+		if (c == '#') {
+			while (c != '\n' && c != LEX_EOF)
+				c = lex_get(p, true);
+			*where = p->before;
+		}
+		if (c == '\n' && p->depth > 0 && !p->skipping)
+			p->line_start = true;
+		else if (c == '$') {
+			if (!macro_expand(p, where))
+				return '\0';
+		} else
+			return c;
+	}
+}
+
+/* After an error the rest of the line is of no use. */
+static int
+token_error(struct parser *p)
+{
+	int c;
+
+	while ((c = raw_get(p)) != '\n' && c != LEX_EOF)
+		;
+	raw_unget(p, c);
+	p->nsyntax++;
+	return YYerror;
+}
+
+/* `set` begins a setting unless it is the name of a macro. */
+static bool
+equals_follows(struct parser *p)
+{
+	const struct frame *frame = p->frame;
+	size_t at = frame->at;
+
+	while (at < frame->len &&
+	    (frame->text[at] == ' ' || frame->text[at] == '\t'))
+		at++;
+	return at < frame->len && frame->text[at] == '=';
+}
+
+static int
+token_word(struct parser *p, YYSTYPE *value, const char *word, bool quoted)
+{
+	bool first = p->line_start;
+	int token = 0;
+
+	p->line_start = false;
+	snprintf(p->token_text, sizeof(p->token_text), "%s", word);
+	if (!quoted && !p->plain && !p->after_less)
+		token = parse_keyword(word);
+	if (token == SET && (!first || equals_follows(p)))
+		token = 0;
+	p->after_less = false;
+	if (first && p->depth == 0) {
+		snprintf(p->directive, sizeof(p->directive), "%s", word);
+		p->plain = token == SET;
+	}
+	if (token != 0)
+		return token;
+	value->string = word_keep(p, word);
+	return STRING;
+}
+
+static int
+token_mark(struct parser *p, const struct conf_where *where, int c)
+{
+	int next;
+
+	snprintf(p->token_text, sizeof(p->token_text), "%c",
+	    isprint(c) ? c : '?');
+	p->line_start = false;
+	p->after_less = c == '<';
+	if (c == '{' && p->depth++ == 0)
+		p->brace = *where;
+	else if (c == '}' && p->depth > 0)
+		p->depth--;
+	if (c != '=')
+		return c;
+	if ((next = lex_get(p, false)) == '>')
+		return ARROW;
+	raw_unget(p, next);
+	return '=';
+}
+
+static int
+token_read(struct parser *p, YYSTYPE *value, struct conf_where *where)
+{
+	char buf[PARSER_WORD_MAX];
+	int c = token_begin(p, where);
+
+	if (p->line_start && c != '\n')
+		p->directive_where = *where;
+	if (c == LEX_EOF) {
+		if (p->depth > 0)
+			parse_error(p, &p->brace, "the brace is not closed");
+		p->depth = 0;
+		return 0;
+	}
+	if (c == '\n') {
+		p->line_start = true;
+		p->plain = p->after_less = false;
+		snprintf(p->token_text, sizeof(p->token_text), "end of line");
+		return EOL;
+	}
+	if (c == '"' || c == '\'') {
+		if (word_quoted(p, where, c, buf) == -1)
+			return token_error(p);
+		return token_word(p, value, word_keep(p, buf), true);
+	}
+	if (word_begins(c)) {
+		if (word_bare(p, where, c, buf) == -1)
+			return token_error(p);
+		return token_word(p, value, buf, false);
+	}
+	if (c == '\0')
+		return token_error(p);
+	return token_mark(p, where, c);
+}
+
+/* Words that begin a statement and nothing else. */
+static bool
+begins_statement(int token)
+{
+	switch (token) {
+	case ACTION:
+	case BOUNCE:
+	case INCLUDE:
+	case LISTEN:
+	case MATCH:
+	case QUEUE:
+	case SCHEDULER:
+	case TABLE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* After an error inside braces: up to the line that closes them, or to the
+ * next statement when they are never closed. */
+static int
+token_skip(struct parser *p, YYSTYPE *value, struct conf_where *where)
+{
+	bool closed = false, first;
+	int token;
+
+	for (;;) {
+		first = p->line_start;
+		token = token_read(p, value, where);
+		if (token == 0 || (token == EOL && closed))
+			break;
+		if (token == '}')
+			closed = true;
+		else if (first && begins_statement(token)) {
+			p->held_token = token;
+			p->held_where = *where;
+			token = EOL;
+			break;
+		}
+	}
+	p->skipping = false;
+	p->depth = 0;
+	return token;
+}
+
+int
+yylex(YYSTYPE *value, struct conf_where *where, struct parser *p)
+{
+	int token;
+
+	if (p->held_token != 0) {
+		token = p->held_token;
+		p->held_token = 0;
+		*where = p->held_where;
+		p->directive_where = *where;
+		return token;
+	}
+	if (p->nerrors >= PARSER_ERRORS_MAX) {
+		*where = p->before;
+		return 0;
+	}
+	if (p->skipping)
+		return token_skip(p, value, where);
+	return token_read(p, value, where);
+}

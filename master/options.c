@@ -1,0 +1,141 @@
+/*
+ * The command line of relaisd: getopt(3) letters as smtpd(8) of OpenSMTPD has
+ * them. Run by root or by whoever starts the daemon; it trusts that person.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/closed.h"
+#include "conf/print.h"
+#include "master/files.h"
+#include "master/options.h"
+#include "master/parse.h"
+#include "os/log.h"
+
+#define DEFAULT_PATH	RELAIS_SYSCONFDIR "/relais.conf"
+
+static void __attribute__((noreturn))
+usage(FILE *out, int status)
+{
+	fprintf(out, "usage: relaisd [-dhnv] [-D macro=value] [-f file] "
+	    "[-T trace]\n");
+	exit(status);
+}
+
+static uint32_t
+trace_parse(const char *name)
+{
+	static const struct {
+		const char *name;
+		uint32_t mask;
+	} traces[] = {
+		{ "smtp", TRACE_SMTP }, { "ipc", TRACE_IPC },
+		{ "rules", TRACE_RULES }, { "queue", TRACE_QUEUE },
+		{ "mta", TRACE_MTA }, { "dns", TRACE_DNS },
+		{ "expand", TRACE_EXPAND }, { "all", TRACE_ALL },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(traces) / sizeof(traces[0]); i++)
+		if (strcmp(traces[i].name, name) == 0)
+			return traces[i].mask;
+	fprintf(stderr, "relaisd: -T %s is unknown; write", name);
+	for (i = 0; i < sizeof(traces) / sizeof(traces[0]); i++)
+		fprintf(stderr, " %s", traces[i].name);
+	putc('\n', stderr);
+	exit(EXIT_FAILURE);
+}
+
+void
+options_parse(struct master_options *options, bool *check, int argc,
+    char **argv)
+{
+	const char **macros;
+	size_t nmacros = 0;
+	int letter;
+
+	memset(options, 0, sizeof(*options));
+	options->path = DEFAULT_PATH;
+	*check = false;
+	/* There are never more macros than arguments. */
+	if ((macros = calloc((size_t)argc + 1, sizeof(*macros))) == NULL)
+		log_fatal("out of memory");
+	options->macros = macros;
+	while ((letter = getopt(argc, argv, "dD:f:hnT:v")) != -1) {
+		switch (letter) {
+		case 'd':
+			options->foreground = 1;
+			break;
+		case 'D':
+			macros[nmacros++] = optarg;
+			break;
+		case 'f':
+			options->path = optarg;
+			break;
+		case 'h':
+			usage(stdout, EXIT_SUCCESS);
+		case 'n':
+			*check = true;
+			break;
+		case 'T':
+			options->trace |= trace_parse(optarg);
+			break;
+		case 'v':
+			options->verbose++;
+			break;
+		default:
+			usage(stderr, EXIT_FAILURE);
+		}
+	}
+	if (optind != argc)
+		usage(stderr, EXIT_FAILURE);
+}
+
+void
+options_free(struct master_options *options)
+{
+	free(options->macros);
+	options->macros = NULL;
+}
+
+static void
+report_unbuilt(void *arg, const struct conf_where *where, const char *what)
+{
+	char at[512];
+
+	conf_where_text(arg, where, at, sizeof(at));
+	fprintf(stderr, "%s: %s is not built yet\n", at, what);
+}
+
+static void
+report_open(void *arg, const struct conf_where *where, const char *what)
+{
+	char at[512];
+
+	conf_where_text(arg, where, at, sizeof(at));
+	fprintf(stderr, "%s: %s\n", at, what);
+}
+
+int
+options_check(const struct master_options *options)
+{
+	unsigned int wrong, unbuilt;
+	struct conf *conf;
+
+	if ((conf = conf_parse(options->path, options->macros, stderr)) ==
+	    NULL)
+		return EXIT_FAILURE;
+	wrong = files_check(conf, stderr);
+	wrong += conf_check_closed(conf, report_open, conf);
+	unbuilt = conf_unbuilt(conf, report_unbuilt, conf);
+	if (options->verbose > 0 && conf_print(conf, stdout) == -1)
+		wrong++;
+	if (wrong == 0)
+		fputs(unbuilt == 0 ? "configuration OK\n" : "configuration "
+		    "valid, but it asks for what this release does not do\n",
+		    stderr);
+	conf_free(conf);
+	return wrong == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
