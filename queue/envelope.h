@@ -66,7 +66,6 @@ struct envelope_rcpt {
 	uint32_t parent;	/* index it came from, or ENVELOPE_NO_PARENT */
 	uint32_t attempts;	/* that failed */
 	uint32_t entry;		/* with alias, see expand_dest */
-	uint32_t rule;		/* reserved for the rule that took it, 0 */
 	int64_t next;		/* next attempt, 0: at once */
 	int64_t last;		/* last attempt, 0: none */
 	const char *address;
