@@ -162,6 +162,8 @@ void store_stats(struct store *, struct store_stats *);
 
 /* ---- care --------------------------------------------------------------- */
 
+/* Once a second or so: panics when the checkpoint thread has failed. */
+void store_check(struct store *);
 enum store_status store_checkpoint(struct store *);
 /* Reads everything. Returns how many messages are damaged, or -1; reports
  * each in the log. *checked gets the number of messages. */

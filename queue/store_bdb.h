@@ -1,0 +1,116 @@
+/*
+ * What the files of the Berkeley DB store share; nobody else includes this.
+ *
+ * Keys are two integers of 32 bits in network order: message id and record
+ * number in the database of envelopes, message id and chunk number in that of
+ * bodies. Thus a message's records lie together and new messages at the end.
+ *
+ * There is no lock table: one thread makes all calls, so nothing can conflict
+ * and nothing can deadlock. Only the checkpoint thread runs beside it, and it
+ * takes no locks of records.
+ */
+#ifndef QUEUE_STORE_BDB_H
+#define QUEUE_STORE_BDB_H
+
+#include <sys/types.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include <db.h>
+
+#include "queue/store.h"
+
+enum { STORE_CHUNK = 65536, STORE_KEY = 8, STORE_BODY_FOLDERS = 256 };
+
+/* Message ids that wait for something. */
+struct store_ids {
+	uint32_t *id;
+	size_t count;
+	size_t size;
+};
+
+/* The thread that checkpoints, and what it may touch. */
+struct store_ticker {
+	DB_ENV *env;
+	pthread_t thread;
+	int running;
+	pthread_mutex_t lock;		/* of stop and wanted */
+	pthread_cond_t wake;
+	int stop;
+	int wanted;
+	uint32_t interval_ms;
+	/* Held while pages are written by a checkpoint, or copied by a
+	 * backup: never both. */
+	pthread_mutex_t writing;
+	atomic_int failed;		/* the error of a checkpoint */
+	atomic_ullong checkpoints;
+};
+
+struct store {
+	DB_ENV *env;
+	DB *envelopes;
+	DB *bodies;
+	DB *meta;
+	DB_TXN *txn;			/* the open batch */
+	int root_fd;
+	int db_fd;
+	int bodies_fd;
+	int incoming_fd;
+	int body_folder[STORE_BODY_FOLDERS];	/* -1: not open yet */
+	uint8_t folder_dirty[STORE_BODY_FOLDERS];
+	int folders_dirty;
+	uint64_t spool_number;
+	uint64_t next_id;		/* counts on past 2^32 */
+	uint64_t id_limit;		/* reserved up to, exclusive */
+	struct store_ids moved;		/* body files of the open batch */
+	struct store_ids doomed;	/* body files to unlink after it */
+	int backup_running;		/* doomed files wait for its end */
+	uint64_t batch_bytes;		/* of log, about, in the open batch */
+	uint64_t since_checkpoint;
+	struct store_options options;
+	struct store_ticker ticker;
+	struct store_stats stats;
+	struct envelope *scratch;
+	struct envelope_buf record;
+	char last_error[256];		/* what Berkeley DB said last */
+	pthread_mutex_t error_lock;
+};
+
+/* store_bdb.c */
+void store_key(uint8_t key[STORE_KEY], uint32_t msgid, uint32_t n);
+int store_key_parse(const DBT *, uint32_t *msgid, uint32_t *n);
+/* Logs that `what` failed with a code of Berkeley DB, panics if the database
+ * must be recovered, and returns STORE_FAILED. */
+enum store_status store_fail(struct store *, const char *what, int code);
+enum store_status store_meta_get(
+    struct store *, const char *name, uint64_t *value);
+/* In the open batch, or in a transaction of its own. */
+enum store_status store_meta_put(
+    struct store *, const char *name, uint64_t value);
+
+/* store_ticker.c */
+int store_ticker_start(struct store_ticker *, DB_ENV *, uint32_t interval_ms);
+void store_ticker_stop(struct store_ticker *);
+void store_ticker_wake(struct store_ticker *);
+
+/* store_files.c */
+int store_ids_add(struct store_ids *, uint32_t msgid);
+int store_files_open(struct store *, const char *path, char *, size_t);
+void store_files_close(struct store *);
+/* Syncs the spool file and gives it its final name. */
+enum store_status store_files_adopt(
+    struct store *, uint32_t msgid, struct store_spool *);
+/* Before a commit: the names given must be on disk. */
+enum store_status store_files_sync(struct store *);
+void store_files_unlink(struct store *, uint32_t msgid);
+/* A body's file for reading, -1 and errno. */
+int store_files_read(struct store *, uint32_t msgid);
+enum store_status store_files_sweep(struct store *);
+
+/* store_bdb_read.c */
+/* One record into store->record: 0 or Berkeley DB's code. */
+int store_get_record(struct store *, DB *, uint32_t msgid, uint32_t n);
+
+#endif

@@ -1,0 +1,385 @@
+/*
+ * The files beside the database: bodies that are too large for it, and
+ * bodies on their way in. All is opened relative to descriptors of the
+ * store's folders, and no link is ever followed.
+ *
+ * A body's file is synced, then named, then its folder synced, and only then
+ * does its envelope commit; it is unlinked only after the envelope's removal
+ * committed. So a crash leaves at worst a file without an envelope, which the
+ * sweep at the next start removes.
+ */
+#include <sys/stat.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "os/log.h"
+#include "queue/store_bdb.h"
+
+enum { NAME_OCTETS = 32 };
+
+int
+store_ids_add(struct store_ids *ids, uint32_t msgid)
+{
+	size_t size;
+	uint32_t *id;
+
+	if (ids->count == ids->size) {
+		size = ids->size ? ids->size * 2 : 64;
+		if ((id = reallocarray(ids->id, size, sizeof(*id))) == NULL)
+			return -1;
+		ids->id = id;
+		ids->size = size;
+	}
+	ids->id[ids->count++] = msgid;
+	return 0;
+}
+
+/* Neighbours share a folder, so that a batch has few folders to sync. */
+static unsigned
+folder_of(uint32_t msgid)
+{
+	return msgid >> 8 & 0xff;
+}
+
+static void
+body_name(char name[NAME_OCTETS], uint32_t msgid)
+{
+	snprintf(name, NAME_OCTETS, "%08x", msgid);
+}
+
+static void
+spool_name(char name[NAME_OCTETS], uint64_t number)
+{
+	snprintf(name, NAME_OCTETS, "%016" PRIx64, number);
+}
+
+/* Opens a folder that belongs to us and to nobody else's writing, made if
+ * need be. */
+static int
+open_folder(int at, const char *name)
+{
+	struct stat st;
+	int fd;
+
+	if (mkdirat(at, name, 0700) == -1 && errno != EEXIST)
+		return -1;
+	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1)
+		return -1;
+	if (fstat(fd, &st) == -1 || st.st_uid != geteuid() ||
+	    (st.st_mode & 022) != 0) {
+		close(fd);
+		errno = EPERM;
+		return -1;
+	}
+	return fd;
+}
+
+/* The folder of a message's body, opened on first use. */
+static int
+body_folder(struct store *st, uint32_t msgid)
+{
+	unsigned n = folder_of(msgid);
+	char name[NAME_OCTETS];
+
+	if (st->body_folder[n] == -1) {
+		snprintf(name, sizeof(name), "%02x", n);
+		st->body_folder[n] = open_folder(st->bodies_fd, name);
+		if (st->body_folder[n] != -1 && fsync(st->bodies_fd) == -1)
+			store_panic("bodies: fsync: %s", strerror(errno));
+	}
+	return st->body_folder[n];
+}
+
+/* The spool itself is made by whoever set up the machine. */
+static int
+open_root(const char *path, char *error, size_t size)
+{
+	struct stat st;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1 || fstat(fd, &st) == -1) {
+		snprintf(error, size, "%s: %s", path, strerror(errno));
+	} else if (st.st_uid != geteuid()) {
+		snprintf(error, size, "%s: belongs to uid %u, not to uid %u",
+		    path, (unsigned)st.st_uid, (unsigned)geteuid());
+	} else if ((st.st_mode & 022) != 0) {
+		snprintf(error, size, "%s: others may write to it (mode %04o)",
+		    path, (unsigned)st.st_mode & 07777);
+	} else
+		return fd;
+	if (fd != -1)
+		close(fd);
+	return -1;
+}
+
+int
+store_files_open(struct store *st, const char *path, char *error, size_t size)
+{
+	struct {
+		const char *name;
+		int *fd;
+	} folders[] = {
+		{ "db", &st->db_fd },
+		{ "bodies", &st->bodies_fd },
+		{ "incoming", &st->incoming_fd },
+	};
+	struct stat sb;
+
+	st->db_fd = st->bodies_fd = st->incoming_fd = -1;
+	for (int i = 0; i < STORE_BODY_FOLDERS; i++)
+		st->body_folder[i] = -1;
+	if ((st->root_fd = open_root(path, error, size)) == -1)
+		return -1;
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		*folders[i].fd = open_folder(st->root_fd, folders[i].name);
+		if (*folders[i].fd == -1) {
+			snprintf(error, size, "%s/%s: %s", path,
+			    folders[i].name, strerror(errno));
+			return -1;
+		}
+	}
+	if (fsync(st->root_fd) == -1) {
+		snprintf(error, size, "%s: fsync: %s", path, strerror(errno));
+		return -1;
+	}
+	/* whoever can write that file would set the database's options */
+	if (fstatat(st->db_fd, "DB_CONFIG", &sb, AT_SYMLINK_NOFOLLOW) == 0) {
+		snprintf(error, size,
+		    "%s/db/DB_CONFIG: must not exist, remove it", path);
+		return -1;
+	}
+	return 0;
+}
+
+static void
+close_fd(int *fd)
+{
+	if (*fd != -1)
+		close(*fd);
+	*fd = -1;
+}
+
+void
+store_files_close(struct store *st)
+{
+	for (int i = 0; i < STORE_BODY_FOLDERS; i++)
+		close_fd(&st->body_folder[i]);
+	close_fd(&st->incoming_fd);
+	close_fd(&st->bodies_fd);
+	close_fd(&st->db_fd);
+	close_fd(&st->root_fd);
+	free(st->moved.id);
+	free(st->doomed.id);
+}
+
+/* ---- on the way in ------------------------------------------------------ */
+
+enum store_status
+store_spool_open(struct store *st, struct store_spool *sp)
+{
+	char name[NAME_OCTETS];
+
+	sp->number = st->spool_number++;
+	spool_name(name, sp->number);
+	sp->fd = openat(st->incoming_fd, name,
+	    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (sp->fd == -1) {
+		log_error("incoming/%s: %s", name, strerror(errno));
+		return STORE_FAILED;
+	}
+	return STORE_OK;
+}
+
+void
+store_spool_close(struct store *st, struct store_spool *sp)
+{
+	char name[NAME_OCTETS];
+
+	if (sp->fd == -1)
+		return;
+	close(sp->fd);
+	sp->fd = -1;
+	spool_name(name, sp->number);
+	if (unlinkat(st->incoming_fd, name, 0) == -1)
+		log_warn("incoming/%s: unlink: %s", name, strerror(errno));
+}
+
+enum store_status
+store_files_adopt(struct store *st, uint32_t msgid, struct store_spool *sp)
+{
+	char from[NAME_OCTETS], to[NAME_OCTETS];
+	int folder;
+
+	if ((folder = body_folder(st, msgid)) == -1 ||
+	    store_ids_add(&st->moved, msgid) == -1) {
+		log_error("bodies of %08x: %s", msgid, strerror(errno));
+		return STORE_FAILED;
+	}
+	spool_name(from, sp->number);
+	body_name(to, msgid);
+	/* after a failed sync the kernel may have dropped the octets: the
+	 * file is given up, never synced again */
+	if (fsync(sp->fd) == -1 ||
+	    renameat(st->incoming_fd, from, folder, to) == -1) {
+		log_error("body %08x: %s", msgid, strerror(errno));
+		st->moved.count--;
+		return STORE_FAILED;
+	}
+	close(sp->fd);
+	sp->fd = -1;
+	st->folder_dirty[folder_of(msgid)] = 1;
+	st->folders_dirty = 1;
+	return STORE_OK;
+}
+
+enum store_status
+store_files_sync(struct store *st)
+{
+	if (!st->folders_dirty)
+		return STORE_OK;
+	for (int i = 0; i < STORE_BODY_FOLDERS; i++) {
+		if (!st->folder_dirty[i])
+			continue;
+		if (fsync(st->body_folder[i]) == -1) {
+			log_error("bodies/%02x: fsync: %s", i,
+			    strerror(errno));
+			return STORE_FAILED;
+		}
+		st->folder_dirty[i] = 0;
+	}
+	st->folders_dirty = 0;
+	return STORE_OK;
+}
+
+void
+store_files_unlink(struct store *st, uint32_t msgid)
+{
+	char name[NAME_OCTETS];
+	int folder;
+
+	body_name(name, msgid);
+	if ((folder = body_folder(st, msgid)) == -1 ||
+	    (unlinkat(folder, name, 0) == -1 && errno != ENOENT))
+		log_warn("body %s: unlink: %s", name, strerror(errno));
+}
+
+int
+store_files_read(struct store *st, uint32_t msgid)
+{
+	char name[NAME_OCTETS];
+	struct stat sb;
+	int folder, fd;
+
+	body_name(name, msgid);
+	if ((folder = body_folder(st, msgid)) == -1)
+		return -1;
+	fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd != -1 && (fstat(fd, &sb) == -1 || !S_ISREG(sb.st_mode))) {
+		close(fd);
+		errno = EINVAL;
+		return -1;
+	}
+	return fd;
+}
+
+/* ---- the sweep at start ------------------------------------------------- */
+
+static DIR *
+open_listing(int at, const char *name)
+{
+	DIR *dir;
+	int fd;
+
+	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1)
+		return NULL;
+	if ((dir = fdopendir(fd)) == NULL)
+		close(fd);
+	return dir;
+}
+
+static void
+sweep_file(struct store *st, int folder, const char *where, const char *name)
+{
+	if (unlinkat(folder, name, 0) == -1)
+		log_warn("%s/%s: unlink: %s", where, name, strerror(errno));
+	else
+		st->stats.swept++;
+}
+
+static int
+is_dot(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+/* Whether an envelope claims the file; one that cannot be read does. */
+static int
+is_claimed(struct store *st, uint32_t msgid)
+{
+	switch (store_read_envelope(st, msgid, st->scratch)) {
+	case STORE_OK:
+		return st->scratch->body == ENVELOPE_BODY_FILE;
+	case STORE_NOTFOUND:
+		return 0;
+	default:
+		return 1;
+	}
+}
+
+static int
+sweep_bodies_in(struct store *st, unsigned n)
+{
+	char where[NAME_OCTETS], expect[NAME_OCTETS];
+	struct dirent *entry;
+	uint32_t msgid;
+	DIR *dir;
+
+	snprintf(where, sizeof(where), "%02x", n);
+	if ((dir = open_listing(st->bodies_fd, where)) == NULL)
+		return errno == ENOENT ? 0 : -1;
+	while ((entry = readdir(dir)) != NULL) {
+		if (is_dot(entry->d_name))
+			continue;
+		msgid = (uint32_t)strtoul(entry->d_name, NULL, 16);
+		body_name(expect, msgid);
+		if (strcmp(expect, entry->d_name) != 0 ||
+		    folder_of(msgid) != n)
+			log_warn("bodies/%s: a file that is not ours", where);
+		else if (!is_claimed(st, msgid))
+			sweep_file(st, dirfd(dir), where, entry->d_name);
+	}
+	closedir(dir);
+	return 0;
+}
+
+enum store_status
+store_files_sweep(struct store *st)
+{
+	struct dirent *entry;
+	DIR *dir;
+
+	if ((dir = open_listing(st->root_fd, "incoming")) == NULL) {
+		log_error("incoming: %s", strerror(errno));
+		return STORE_FAILED;
+	}
+	while ((entry = readdir(dir)) != NULL)
+		if (!is_dot(entry->d_name))
+			sweep_file(st, dirfd(dir), "incoming", entry->d_name);
+	closedir(dir);
+	for (unsigned n = 0; n < STORE_BODY_FOLDERS; n++)
+		if (sweep_bodies_in(st, n) == -1) {
+			log_error("bodies/%02x: %s", n, strerror(errno));
+			return STORE_FAILED;
+		}
+	return STORE_OK;
+}
