@@ -82,6 +82,21 @@ open_folder(int at, const char *name)
 	return fd;
 }
 
+/* All made at start, so that none needs a sync of its parent later. */
+static int
+make_body_folders(struct store *st)
+{
+	char name[NAME_OCTETS];
+
+	for (unsigned n = 0; n < STORE_BODY_FOLDERS; n++) {
+		snprintf(name, sizeof(name), "%02x", n);
+		if (mkdirat(st->bodies_fd, name, 0700) == -1 &&
+		    errno != EEXIST)
+			return -1;
+	}
+	return fsync(st->bodies_fd);
+}
+
 /* The folder of a message's body, opened on first use. */
 static int
 body_folder(struct store *st, uint32_t msgid)
@@ -92,8 +107,6 @@ body_folder(struct store *st, uint32_t msgid)
 	if (st->body_folder[n] == -1) {
 		snprintf(name, sizeof(name), "%02x", n);
 		st->body_folder[n] = open_folder(st->bodies_fd, name);
-		if (st->body_folder[n] != -1 && fsync(st->bodies_fd) == -1)
-			store_panic("bodies: fsync: %s", strerror(errno));
 	}
 	return st->body_folder[n];
 }
@@ -147,8 +160,8 @@ store_files_open(struct store *st, const char *path, char *error, size_t size)
 			return -1;
 		}
 	}
-	if (fsync(st->root_fd) == -1) {
-		snprintf(error, size, "%s: fsync: %s", path, strerror(errno));
+	if (make_body_folders(st) == -1 || fsync(st->root_fd) == -1) {
+		snprintf(error, size, "%s: %s", path, strerror(errno));
 		return -1;
 	}
 	/* whoever can write that file would set the database's options */

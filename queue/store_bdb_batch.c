@@ -1,0 +1,282 @@
+/*
+ * Batches of the Berkeley DB store: one transaction from begin to commit. A
+ * commit that fails leaves it unknown what is on the disk, so it ends the
+ * process; any failure before it is undone by abort.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <zlib.h>
+
+#include "os/log.h"
+#include "queue/store_bdb.h"
+
+/* What a record costs in the log beyond its octets, about. */
+enum { LOG_OVERHEAD = 128 };
+
+enum store_status
+store_batch_begin(struct store *st)
+{
+	int rc;
+
+	if (st->txn != NULL)
+		return STORE_FAILED;
+	if ((rc = st->env->txn_begin(st->env, NULL, &st->txn, 0)) != 0) {
+		st->txn = NULL;
+		return store_fail(st, "begin", rc);
+	}
+	st->moved.count = 0;
+	st->batch_bytes = 0;
+	return STORE_OK;
+}
+
+static int
+put_record(struct store *st, DB *db, uint32_t msgid, uint32_t n,
+    const void *octets, size_t len, uint32_t flags)
+{
+	uint8_t name[STORE_KEY];
+	DBT key = { 0 }, data = { 0 };
+
+	store_key(name, msgid, n);
+	key.data = name;
+	key.size = sizeof(name);
+	data.data = (void *)(uintptr_t)octets;
+	data.size = (uint32_t)len;
+	st->batch_bytes += len + LOG_OVERHEAD;
+	return db->put(db, st->txn, &key, &data, flags);
+}
+
+/* Writes the records that changed; those of a new message must be new. */
+static enum store_status
+put_envelope(struct store *st, struct envelope *env, int is_new)
+{
+	uint32_t flags, total = envelope_records(env);
+	int rc;
+
+	for (uint32_t n = 0; n < total; n++) {
+		if (!envelope_changed(env, n))
+			continue;
+		st->record.len = 0;
+		if (envelope_encode(env, n, &st->record) == -1) {
+			log_error("store: %08x: out of memory", env->msgid);
+			return STORE_FAILED;
+		}
+		flags = is_new && n == 0 ? DB_NOOVERWRITE : 0;
+		rc = put_record(st, st->envelopes, env->msgid, n,
+		    st->record.data, st->record.len, flags);
+		if (rc == DB_KEYEXIST)
+			return STORE_EXISTS;
+		if (rc != 0)
+			return store_fail(st, "put envelope", rc);
+	}
+	return STORE_OK;
+}
+
+static enum store_status
+put_chunks(struct store *st, uint32_t msgid, const struct store_content *body)
+{
+	uint64_t at = 0;
+	uint32_t n = 0;
+	size_t len;
+	int rc;
+
+	for (; at < body->size; at += len, n++) {
+		len = body->size - at < STORE_CHUNK ? body->size - at
+						    : STORE_CHUNK;
+		rc = put_record(st, st->bodies, msgid, n, body->data + at,
+		    len, 0);
+		if (rc != 0)
+			return store_fail(st, "put body", rc);
+	}
+	return STORE_OK;
+}
+
+static int
+write_all(int fd, const uint8_t *data, uint64_t size)
+{
+	ssize_t n;
+
+	for (; size > 0; data += n, size -= (uint64_t)n) {
+		n = write(fd, data, size < (1 << 30) ? size : 1 << 30);
+		if (n == -1 && errno == EINTR)
+			n = 0;
+		else if (n <= 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Data too large for the database that came in memory. */
+static enum store_status
+put_data_file(struct store *st, uint32_t msgid, const struct store_content *b)
+{
+	struct store_spool spool;
+	enum store_status status;
+
+	if ((status = store_spool_open(st, &spool)) != STORE_OK)
+		return status;
+	if (write_all(spool.fd, b->data, b->size) == -1) {
+		log_error("store: body %08x: %s", msgid, strerror(errno));
+		status = STORE_FAILED;
+	} else
+		status = store_files_adopt(st, msgid, &spool);
+	store_spool_close(st, &spool);
+	return status;
+}
+
+enum store_status
+store_put_message(
+    struct store *st, struct envelope *env, struct store_content *body)
+{
+	enum store_status status;
+	int inline_body;
+
+	if (st->txn == NULL || env->msgid == 0)
+		return STORE_FAILED;
+	inline_body = body->data != NULL && body->size <= STORE_INLINE;
+	env->body = inline_body ? ENVELOPE_BODY_CHUNKS : ENVELOPE_BODY_FILE;
+	env->body_size = body->size;
+	env->body_crc = body->crc;
+	envelope_touch(env);
+	/* the envelope first: it tells whether the id is free. What counts is
+	 * the order on the disk, and the commit comes last. */
+	if ((status = put_envelope(st, env, 1)) != STORE_OK)
+		return status;
+	if (inline_body)
+		status = put_chunks(st, env->msgid, body);
+	else if (body->data != NULL)
+		status = put_data_file(st, env->msgid, body);
+	else
+		status = store_files_adopt(st, env->msgid, body->spool);
+	if (status != STORE_OK)
+		return status;
+	envelope_clean(env);
+	st->stats.puts++;
+	return STORE_OK;
+}
+
+enum store_status
+store_put_envelope(struct store *st, struct envelope *env)
+{
+	enum store_status status;
+
+	if (st->txn == NULL)
+		return STORE_FAILED;
+	if ((status = put_envelope(st, env, 0)) != STORE_OK)
+		return status;
+	envelope_clean(env);
+	st->stats.updates++;
+	return STORE_OK;
+}
+
+/* Deletes all records of a message in one database: 0 or an error. */
+static int
+delete_all(struct store *st, DB *db, uint32_t msgid)
+{
+	uint8_t octets[STORE_KEY];
+	DBT key = { 0 }, none = { 0 };
+	uint32_t at, n, move = DB_SET_RANGE;
+	DBC *cursor;
+	int rc;
+
+	store_key(octets, msgid, 0);
+	key.data = octets;
+	key.size = key.ulen = sizeof(octets);
+	key.flags = DB_DBT_USERMEM;
+	none.flags = DB_DBT_USERMEM | DB_DBT_PARTIAL;
+	if ((rc = db->cursor(db, st->txn, &cursor, 0)) != 0)
+		return rc;
+	while ((rc = cursor->get(cursor, &key, &none, move)) == 0) {
+		if (store_key_parse(&key, &at, &n) == -1 || at != msgid)
+			break;
+		if ((rc = cursor->del(cursor, 0)) != 0)
+			break;
+		st->batch_bytes += LOG_OVERHEAD;
+		move = DB_NEXT;
+	}
+	cursor->close(cursor);
+	return rc == DB_NOTFOUND ? 0 : rc;
+}
+
+enum store_status
+store_remove(struct store *st, uint32_t msgid)
+{
+	enum store_status status;
+	int rc, chunks = 1, file = 1;
+
+	if (st->txn == NULL)
+		return STORE_FAILED;
+	status = store_read_envelope(st, msgid, st->scratch);
+	if (status == STORE_NOTFOUND || status == STORE_FAILED)
+		return status;
+	/* a damaged envelope may have either kind of body */
+	if (status == STORE_OK) {
+		file = st->scratch->body == ENVELOPE_BODY_FILE;
+		chunks = !file;
+		st->batch_bytes += st->scratch->body_size * (unsigned)chunks;
+	}
+	if (file && store_ids_add(&st->doomed, msgid) == -1)
+		return STORE_FAILED;
+	if ((rc = delete_all(st, st->envelopes, msgid)) != 0 ||
+	    (chunks && (rc = delete_all(st, st->bodies, msgid)) != 0))
+		return store_fail(st, "remove", rc);
+	st->stats.removes++;
+	return STORE_OK;
+}
+
+/* A backup still wants the bodies that its copy of the log knows. */
+static void
+unlink_doomed(struct store *st)
+{
+	if (st->backup_running)
+		return;
+	for (size_t i = 0; i < st->doomed.count; i++)
+		store_files_unlink(st, st->doomed.id[i]);
+	st->doomed.count = 0;
+}
+
+enum store_status
+store_batch_commit(struct store *st)
+{
+	int rc;
+
+	if (st->txn == NULL)
+		return STORE_FAILED;
+	store_check(st);
+	if (store_files_sync(st) != STORE_OK)
+		store_panic("a folder of bodies did not sync");
+	rc = st->txn->commit(st->txn, DB_TXN_SYNC);
+	st->txn = NULL;
+	if (rc != 0)
+		store_panic("commit: %s (%s)", db_strerror(rc),
+		    st->last_error);
+	unlink_doomed(st);
+	st->stats.batches++;
+	st->stats.log_bytes += st->batch_bytes;
+	st->since_checkpoint += st->batch_bytes;
+	if (st->since_checkpoint >= st->options.checkpoint_bytes) {
+		st->since_checkpoint = 0;
+		store_ticker_wake(&st->ticker);
+	}
+	return STORE_OK;
+}
+
+void
+store_batch_abort(struct store *st)
+{
+	int rc;
+
+	if (st->txn == NULL)
+		return;
+	rc = st->txn->abort(st->txn);
+	st->txn = NULL;
+	if (rc != 0)
+		store_panic("abort: %s", db_strerror(rc));
+	for (size_t i = 0; i < st->moved.count; i++)
+		store_files_unlink(st, st->moved.id[i]);
+	st->moved.count = 0;
+	if (!st->backup_running)
+		st->doomed.count = 0;
+}
