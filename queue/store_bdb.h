@@ -66,6 +66,7 @@ struct store {
 	uint64_t id_limit;		/* reserved up to, exclusive */
 	struct store_ids moved;		/* body files of the open batch */
 	struct store_ids doomed;	/* body files to unlink after it */
+	size_t doomed_before;		/* the open batch */
 	int backup_running;		/* doomed files wait for its end */
 	uint64_t batch_bytes;		/* of log, about, in the open batch */
 	uint64_t since_checkpoint;
@@ -108,6 +109,9 @@ void store_files_unlink(struct store *, uint32_t msgid);
 /* A body's file for reading, -1 and errno. */
 int store_files_read(struct store *, uint32_t msgid);
 enum store_status store_files_sweep(struct store *);
+
+/* store_bdb_batch.c */
+void store_unlink_doomed(struct store *);
 
 /* store_bdb_read.c */
 /* One record into store->record: 0 or Berkeley DB's code. */

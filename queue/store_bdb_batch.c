@@ -28,6 +28,7 @@ store_batch_begin(struct store *st)
 		return store_fail(st, "begin", rc);
 	}
 	st->moved.count = 0;
+	st->doomed_before = st->doomed.count;
 	st->batch_bytes = 0;
 	return STORE_OK;
 }
@@ -227,8 +228,8 @@ store_remove(struct store *st, uint32_t msgid)
 }
 
 /* A backup still wants the bodies that its copy of the log knows. */
-static void
-unlink_doomed(struct store *st)
+void
+store_unlink_doomed(struct store *st)
 {
 	if (st->backup_running)
 		return;
@@ -252,7 +253,7 @@ store_batch_commit(struct store *st)
 	if (rc != 0)
 		store_panic("commit: %s (%s)", db_strerror(rc),
 		    st->last_error);
-	unlink_doomed(st);
+	store_unlink_doomed(st);
 	st->stats.batches++;
 	st->stats.log_bytes += st->batch_bytes;
 	st->since_checkpoint += st->batch_bytes;
@@ -277,6 +278,5 @@ store_batch_abort(struct store *st)
 	for (size_t i = 0; i < st->moved.count; i++)
 		store_files_unlink(st, st->moved.id[i]);
 	st->moved.count = 0;
-	if (!st->backup_running)
-		st->doomed.count = 0;
+	st->doomed.count = st->doomed_before;
 }
