@@ -1,0 +1,171 @@
+/*
+ * See guard.h. Called by the queue's main file; owns the file `ballast` in
+ * the spool, whose octets are written and not merely promised, so that they
+ * are really there to be freed.
+ */
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "os/log.h"
+#include "queue/guard.h"
+
+enum {
+	LOG_FILES = 6,
+	FLIGHT_FACTOR = 3,
+	INODES_LEFT = 1024,
+	SLICE = 1 << 20
+};
+
+struct guard {
+	int root_fd;
+	int ballast_fd;		/* -1: cannot be kept */
+	uint64_t ballast;	/* octets it should have */
+	uint64_t filled;	/* octets it has */
+	enum guard_verdict verdict;
+	struct guard_facts facts;
+};
+
+uint64_t
+guard_needed(const struct guard_facts *f)
+{
+	return f->cache + LOG_FILES * f->log_file +
+	    FLIGHT_FACTOR * f->in_flight;
+}
+
+enum guard_verdict
+guard_decide(const struct guard_facts *f, enum guard_verdict before)
+{
+	uint64_t octets = guard_needed(f), inodes = INODES_LEFT;
+
+	if (before == GUARD_NO_SPACE)
+		octets += octets / 8;
+	if (before == GUARD_NO_INODES)
+		inodes += inodes / 8;
+	if (f->free_octets < octets)
+		return GUARD_NO_SPACE;
+	return f->free_inodes < inodes ? GUARD_NO_INODES : GUARD_OK;
+}
+
+static int
+look(struct guard *g)
+{
+	struct statvfs v;
+
+	if (fstatvfs(g->root_fd, &v) == -1)
+		return -1;
+	g->facts.free_octets = (uint64_t)v.f_bavail * v.f_frsize;
+	/* a file system that makes inodes as it needs them says 0 of 0 */
+	g->facts.free_inodes = v.f_files == 0 ? UINT64_MAX : v.f_favail;
+	return 0;
+}
+
+/* Opens the ballast and frees it when recovery could not do without. */
+static int
+prepare_ballast(struct guard *g)
+{
+	struct stat st;
+
+	g->ballast_fd = openat(g->root_fd, "ballast",
+	    O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (g->ballast_fd == -1 || fstat(g->ballast_fd, &st) == -1)
+		return -1;
+	g->filled = (uint64_t)st.st_size;
+	if (g->filled == 0 || g->facts.free_octets >= guard_needed(&g->facts))
+		return 0;
+	log_warn("the spool's disk is nearly full: the ballast is freed for "
+	    "the recovery of the queue");
+	g->filled = 0;
+	return ftruncate(g->ballast_fd, 0) == -1 ? -1 : fsync(g->ballast_fd);
+}
+
+struct guard *
+guard_open(const char *path, uint64_t cache, uint64_t log_file, char *error,
+    size_t size)
+{
+	struct guard *g;
+
+	if ((g = calloc(1, sizeof(*g))) == NULL) {
+		snprintf(error, size, "out of memory");
+		return NULL;
+	}
+	g->facts.cache = cache;
+	g->facts.log_file = log_file;
+	g->ballast = cache + 2 * log_file;
+	g->ballast_fd = -1;
+	g->root_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (g->root_fd == -1 || look(g) == -1) {
+		snprintf(error, size, "%s: %s", path, strerror(errno));
+		guard_close(g);
+		return NULL;
+	}
+	/* on a disk that has no room for even an empty file the guard still
+	 * works; it only has nothing to free */
+	if (prepare_ballast(g) == -1)
+		log_warn("%s/ballast: %s", path, strerror(errno));
+	return g;
+}
+
+void
+guard_close(struct guard *g)
+{
+	if (g == NULL)
+		return;
+	if (g->ballast_fd != -1)
+		close(g->ballast_fd);
+	if (g->root_fd != -1)
+		close(g->root_fd);
+	free(g);
+}
+
+/* One slice of ballast, if the disk can spare all that is missing. */
+static void
+fill_ballast(struct guard *g)
+{
+	static const uint8_t zeros[SLICE];
+	uint64_t missing;
+	ssize_t n;
+
+	if (g->ballast_fd == -1 || g->filled >= g->ballast)
+		return;
+	missing = g->ballast - g->filled;
+	if (g->facts.free_octets < 2 * guard_needed(&g->facts) + missing)
+		return;
+	n = pwrite(g->ballast_fd, zeros, missing < SLICE ? missing : SLICE,
+	    (off_t)g->filled);
+	if (n > 0)
+		g->filled += (uint64_t)n;
+}
+
+enum guard_verdict
+guard_check(struct guard *g, uint64_t in_flight)
+{
+	enum guard_verdict before = g->verdict;
+
+	g->facts.in_flight = in_flight;
+	if (look(g) == -1) {
+		/* unknown is not free */
+		g->facts.free_octets = 0;
+		log_error("statvfs of the spool: %s", strerror(errno));
+	}
+	g->verdict = guard_decide(&g->facts, before);
+	if (g->verdict == GUARD_OK)
+		fill_ballast(g);
+	if (g->verdict != before)
+		log_warn("%s", g->verdict == GUARD_OK
+			? "the spool has room again: mail is taken"
+			: "the spool has too little room: mail is refused");
+	return g->verdict;
+}
+
+const struct guard_facts *
+guard_facts(const struct guard *g)
+{
+	return &g->facts;
+}

@@ -1,0 +1,50 @@
+/*
+ * The disk guard: mail is refused for now (452) long before the disk is full,
+ * since the database must never meet a full disk. What it needs free: its
+ * cache, which may all have to be written, six files of its log, and three
+ * times the octets of the bodies under way.
+ *
+ * A ballast file keeps some space back that only recovery may use: when the
+ * queue starts on a disk too full to recover, the ballast goes first.
+ */
+#ifndef QUEUE_GUARD_H
+#define QUEUE_GUARD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What the decision rests on. Pure. */
+struct guard_facts {
+	uint64_t free_octets;	/* for us: without what root alone may use */
+	uint64_t free_inodes;	/* UINT64_MAX when the file system has none */
+	uint64_t cache;
+	uint64_t log_file;
+	uint64_t in_flight;
+};
+enum guard_verdict {
+	GUARD_OK,
+	GUARD_NO_SPACE,
+	GUARD_NO_INODES
+};
+uint64_t guard_needed(const struct guard_facts *);
+/* To be taken again after a refusal there must be an eighth more. */
+enum guard_verdict guard_decide(
+    const struct guard_facts *, enum guard_verdict before);
+
+struct guard;
+
+/*
+ * Before store_open: looks at the spool at `path`, and frees the ballast if
+ * the database has no room to recover.
+ * NULL with the reason in error.
+ */
+struct guard *guard_open(const char *path, uint64_t cache, uint64_t log_file,
+    char *error, size_t size);
+void guard_close(struct guard *);
+/* Now and then, once a second: looks again. in_flight in octets. Also fills
+ * the ballast again, a slice a call, when there is room for it. */
+enum guard_verdict guard_check(struct guard *, uint64_t in_flight);
+/* What the last check found. */
+const struct guard_facts *guard_facts(const struct guard *);
+
+#endif
