@@ -21,9 +21,9 @@ struct body {
 	uint64_t id;
 	uint64_t size;
 	uint32_t crc;
-	int last;		/* all of it is here */
-	int failed;		/* it could not be kept */
-	uint8_t *data;		/* while it is small */
+	int last; /* all of it is here */
+	int failed; /* it could not be kept */
+	uint8_t *data; /* while it is small */
 	size_t data_size;
 	struct store_spool spool;
 };
@@ -37,7 +37,8 @@ body_compare(const struct body *a, const struct body *b)
 }
 
 RB_HEAD(body_tree, body);
-RB_GENERATE_STATIC(body_tree, body, entry, body_compare)
+RB_GENERATE_INTERNAL(body_tree, body, entry, body_compare,
+    static __attribute__((unused)))
 
 struct bodies {
 	struct store *st;
@@ -109,7 +110,7 @@ count_bodies(struct bodies *b, uint32_t sender)
 	size_t n = 0;
 
 	for (; body != NULL && body->sender == sender;
-	    body = RB_NEXT(body_tree, &b->tree, body))
+	     body = RB_NEXT(body_tree, &b->tree, body))
 		n++;
 	return n;
 }
@@ -165,16 +166,16 @@ write_all(int fd, const uint8_t *data, size_t len)
 }
 
 static int
-keep_in_file(struct bodies *b, struct body *body, const uint8_t *data,
-    size_t len)
+keep_in_file(
+    struct bodies *b, struct body *body, const uint8_t *data, size_t len)
 {
 	if (body->spool.fd == -1) {
 		if (store_spool_open(b->st, &body->spool) != STORE_OK) {
 			body->spool.fd = -1;
 			return -1;
 		}
-		if (write_all(body->spool.fd, body->data,
-			(size_t)body->size) == -1)
+		if (write_all(body->spool.fd, body->data, (size_t)body->size) ==
+		    -1)
 			return -1;
 		free(body->data);
 		body->data = NULL;
@@ -197,8 +198,8 @@ give_up(struct bodies *b, struct body *body)
 }
 
 enum body_status
-bodies_data(struct bodies *b, uint32_t sender, uint64_t id,
-    const uint8_t *data, size_t len, int last)
+bodies_data(struct bodies *b, uint32_t sender, uint64_t id, const uint8_t *data,
+    size_t len, int last)
 {
 	struct body *body = find_body(b, sender, id);
 	int rc;

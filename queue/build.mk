@@ -13,3 +13,20 @@ queue_libqueue_a_SOURCES += \
 	queue/schedule_lane.c queue/schedule_local.h \
 	queue/scheduler.c queue/scheduler.h \
 	queue/slab.c queue/slab.h
+
+# The store: Berkeley DB behind queue/store.h, and what goes in and out of it.
+queue_libqueue_a_SOURCES += \
+	queue/body.c queue/body.h \
+	queue/envelope.c queue/envelope.h \
+	queue/envelope_codec.c queue/envelope_priv.h \
+	queue/guard.c queue/guard.h \
+	queue/store.h \
+	queue/store_backup.c \
+	queue/store_bdb.c queue/store_bdb.h \
+	queue/store_bdb_batch.c \
+	queue/store_bdb_read.c \
+	queue/store_files.c \
+	queue/store_port.c \
+	queue/store_ticker.c
+queue_libs = queue/libqueue.a libcommon.a $(DB_LIBS) $(ZLIB_LIBS) \
+	$(BSD_LIBS) -lpthread

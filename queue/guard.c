@@ -16,18 +16,13 @@
 #include "os/log.h"
 #include "queue/guard.h"
 
-enum {
-	LOG_FILES = 6,
-	FLIGHT_FACTOR = 3,
-	INODES_LEFT = 1024,
-	SLICE = 1 << 20
-};
+enum { LOG_FILES = 6, FLIGHT_FACTOR = 3, INODES_LEFT = 1024, SLICE = 1 << 20 };
 
 struct guard {
 	int root_fd;
-	int ballast_fd;		/* -1: cannot be kept */
-	uint64_t ballast;	/* octets it should have */
-	uint64_t filled;	/* octets it has */
+	int ballast_fd; /* -1: cannot be kept */
+	uint64_t ballast; /* octets it should have */
+	uint64_t filled; /* octets it has */
 	enum guard_verdict verdict;
 	struct guard_facts facts;
 };
@@ -80,7 +75,7 @@ prepare_ballast(struct guard *g)
 	if (g->filled == 0 || g->facts.free_octets >= guard_needed(&g->facts))
 		return 0;
 	log_warn("the spool's disk is nearly full: the ballast is freed for "
-	    "the recovery of the queue");
+		 "the recovery of the queue");
 	g->filled = 0;
 	return ftruncate(g->ballast_fd, 0) == -1 ? -1 : fsync(g->ballast_fd);
 }
@@ -158,7 +153,8 @@ guard_check(struct guard *g, uint64_t in_flight)
 	if (g->verdict == GUARD_OK)
 		fill_ballast(g);
 	if (g->verdict != before)
-		log_warn("%s", g->verdict == GUARD_OK
+		log_warn("%s",
+		    g->verdict == GUARD_OK
 			? "the spool has room again: mail is taken"
 			: "the spool has too little room: mail is refused");
 	return g->verdict;

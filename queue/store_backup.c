@@ -30,18 +30,17 @@ struct store_backup {
 	int to_root;
 	int to_db;
 	int to_bodies;
-	char **names;		/* of this stage's files, from Berkeley DB */
-	size_t next;		/* name, or folder of bodies */
-	DIR *listing;		/* of the folder under way */
+	char **names; /* of this stage's files, from Berkeley DB */
+	size_t next; /* name, or folder of bodies */
+	DIR *listing; /* of the folder under way */
 	int to_folder;
-	int from_fd;		/* the file under way, -1: none */
+	int from_fd; /* the file under way, -1: none */
 	int to_fd;
 	uint8_t buf[COPY_OCTETS];
 };
 
-static const char *const databases[] = {
-	"meta.db", "envelopes.db", "bodies.db", NULL
-};
+static const char *const databases[] = { "meta.db", "envelopes.db", "bodies.db",
+	NULL };
 
 static int
 fail(const char *what)
@@ -55,8 +54,8 @@ make_folder(int at, const char *name)
 {
 	if (mkdirat(at, name, 0700) == -1)
 		return fail(name);
-	return openat(at, name,
-	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return openat(
+	    at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
 /* Says that the log must be replayed from its start. */
@@ -65,8 +64,8 @@ leave_mark(int to_db)
 {
 	int fd;
 
-	fd = openat(to_db, "BACKUP", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-	    0600);
+	fd = openat(
+	    to_db, "BACKUP", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd == -1)
 		return fail("BACKUP");
 	close(fd);
@@ -229,8 +228,9 @@ next_stage(struct store_backup *b)
 	b->next = 0;
 	if (b->stage == STAGE_LOGS)
 		return list_logs(b);
-	if (b->stage == STAGE_DONE && (fsync(b->to_bodies) == -1 ||
-	    fsync(b->to_db) == -1 || fsync(b->to_root) == -1))
+	if (b->stage == STAGE_DONE &&
+	    (fsync(b->to_bodies) == -1 || fsync(b->to_db) == -1 ||
+		fsync(b->to_root) == -1))
 		return fail("fsync");
 	return 0;
 }
@@ -277,8 +277,7 @@ store_backup_end(struct store_backup *b)
 	if (b->listing != NULL)
 		closedir(b->listing);
 	for (size_t i = 0; i < 4; i++) {
-		int fd[] = { b->to_folder, b->to_bodies, b->to_db,
-			b->to_root };
+		int fd[] = { b->to_folder, b->to_bodies, b->to_db, b->to_root };
 		if (fd[i] != -1)
 			close(fd[i]);
 	}
@@ -287,8 +286,7 @@ store_backup_end(struct store_backup *b)
 	st->backup_running = 0;
 	if (st->txn == NULL)
 		store_unlink_doomed(st);
-	if ((rc = st->env->log_set_config(st->env, DB_LOG_AUTO_REMOVE, 1)) !=
-	    0)
+	if ((rc = st->env->log_set_config(st->env, DB_LOG_AUTO_REMOVE, 1)) != 0)
 		store_fail(st, "log_set_config", rc);
 }
 

@@ -17,8 +17,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <bsd/string.h>
-
 #include "os/log.h"
 #include "queue/store_bdb.h"
 
@@ -177,10 +175,11 @@ check_schema(struct store *st, char *error, size_t size)
 		return -1;
 	}
 	if (schema != STORE_SCHEMA) {
-		snprintf(error, size, "the spool has schema %llu, this release "
+		snprintf(error, size,
+		    "the spool has schema %llu, this release "
 		    "uses %d: export it with the release that wrote it and "
-		    "import it with this one", (unsigned long long)schema,
-		    STORE_SCHEMA);
+		    "import it with this one",
+		    (unsigned long long)schema, STORE_SCHEMA);
 		return -1;
 	}
 	switch (store_meta_get(st, "next-id", &st->next_id)) {
@@ -217,8 +216,8 @@ open_environment(struct store *st, const char *home, char *error, size_t size)
 	env->app_private = st;
 	env->set_errcall(env, note_error);
 	step = "options";
-	if ((rc = env->set_cachesize(env, 0, (uint32_t)st->options.cache,
-		 1)) != 0 ||
+	if ((rc = env->set_cachesize(env, 0, (uint32_t)st->options.cache, 1)) !=
+		0 ||
 	    (rc = env->set_lg_max(env, (uint32_t)st->options.log_file)) != 0 ||
 	    (rc = env->set_lg_bsize(env, LOG_BUFFER)) != 0 ||
 	    (rc = env->set_mp_max_write(
@@ -237,8 +236,8 @@ fail:
 }
 
 static int
-open_database(struct store *st, DB **db, const char *name, char *error,
-    size_t size)
+open_database(
+    struct store *st, DB **db, const char *name, char *error, size_t size)
 {
 	int rc;
 
@@ -249,8 +248,8 @@ open_database(struct store *st, DB **db, const char *name, char *error,
 	    (rc = (*db)->open(*db, NULL, name, NULL, DB_BTREE,
 		 DB_CREATE | DB_AUTO_COMMIT | DB_THREAD, 0600)) == 0)
 		return 0;
-	snprintf(error, size, "%s: %s (%s)", name, db_strerror(rc),
-	    st->last_error);
+	snprintf(
+	    error, size, "%s: %s (%s)", name, db_strerror(rc), st->last_error);
 	return -1;
 }
 
@@ -343,8 +342,8 @@ open_parts(struct store *st, const char *path, char *error, size_t size)
 	if (store_files_open(st, path, error, size) == -1 ||
 	    open_environment(st, home, error, size) == -1 ||
 	    open_database(st, &st->meta, "meta.db", error, size) == -1 ||
-	    open_database(st, &st->envelopes, "envelopes.db", error,
-		size) == -1 ||
+	    open_database(st, &st->envelopes, "envelopes.db", error, size) ==
+		-1 ||
 	    open_database(st, &st->bodies, "bodies.db", error, size) == -1 ||
 	    check_schema(st, error, size) == -1 ||
 	    finish_recovery(st, error, size) == -1)
@@ -353,8 +352,8 @@ open_parts(struct store *st, const char *path, char *error, size_t size)
 		snprintf(error, size, "the sweep of orphans failed");
 		return -1;
 	}
-	if (store_ticker_start(&st->ticker, st->env,
-		st->options.checkpoint_ms) == -1) {
+	if (store_ticker_start(
+		&st->ticker, st->env, st->options.checkpoint_ms) == -1) {
 		snprintf(error, size, "the checkpoint thread does not start");
 		return -1;
 	}
@@ -449,7 +448,7 @@ find_ids(struct store *st, uint32_t count, uint64_t *first)
 			at = (at & ~(uint64_t)UINT32_MAX) + (1ULL << 32) + 1;
 		*first = at;
 		if (at <= UINT32_MAX)
-			return STORE_OK;	/* never used before */
+			return STORE_OK; /* never used before */
 		status = first_from(st, (uint32_t)at, &taken);
 		if (status != STORE_OK || taken == 0 ||
 		    taken >= (uint32_t)at + count)
@@ -499,8 +498,8 @@ store_check(struct store *st)
 	int rc = atomic_load(&st->ticker.failed);
 
 	if (rc != 0)
-		store_panic("checkpoint: %s (%s)", db_strerror(rc),
-		    st->last_error);
+		store_panic(
+		    "checkpoint: %s (%s)", db_strerror(rc), st->last_error);
 }
 
 enum store_status

@@ -86,8 +86,8 @@ put_chunks(struct store *st, uint32_t msgid, const struct store_content *body)
 	for (; at < body->size; at += len, n++) {
 		len = body->size - at < STORE_CHUNK ? body->size - at
 						    : STORE_CHUNK;
-		rc = put_record(st, st->bodies, msgid, n, body->data + at,
-		    len, 0);
+		rc = put_record(
+		    st, st->bodies, msgid, n, body->data + at, len, 0);
 		if (rc != 0)
 			return store_fail(st, "put body", rc);
 	}
@@ -251,8 +251,7 @@ store_batch_commit(struct store *st)
 	rc = st->txn->commit(st->txn, DB_TXN_SYNC);
 	st->txn = NULL;
 	if (rc != 0)
-		store_panic("commit: %s (%s)", db_strerror(rc),
-		    st->last_error);
+		store_panic("commit: %s (%s)", db_strerror(rc), st->last_error);
 	store_unlink_doomed(st);
 	st->stats.batches++;
 	st->stats.log_bytes += st->batch_bytes;

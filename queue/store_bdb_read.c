@@ -3,6 +3,8 @@
  * and bodies. Reads belong to the open batch if there is one, for without
  * a lock table nothing else may see pages that it has changed.
  */
+#include "config.h"
+
 #include <sys/mman.h>
 
 #include <errno.h>
@@ -19,7 +21,7 @@
 enum {
 	RECORD_FIRST = 4096,
 	BULK_OCTETS = 1 << 20,
-	BULK_PAGE_OCTETS = 1 << 16,	/* for a caller who wants few */
+	BULK_PAGE_OCTETS = 1 << 16, /* for a caller who wants few */
 	BULK_FEW = 100,
 	BULK_UNIT = 4096
 };
@@ -55,8 +57,8 @@ store_get_record(struct store *st, DB *db, uint32_t msgid, uint32_t n)
 		data.data = st->record.data;
 		data.ulen = (uint32_t)st->record.size;
 		rc = db->get(db, st->txn, &key, &data, 0);
-	} while (rc == DB_BUFFER_SMALL &&
-	    (rc = reserve_record(st, data.size)) == 0);
+	} while (
+	    rc == DB_BUFFER_SMALL && (rc = reserve_record(st, data.size)) == 0);
 	st->record.len = rc == 0 ? data.size : 0;
 	return rc;
 }
@@ -101,12 +103,12 @@ struct walk {
 	struct store *st;
 	store_visit *fn;
 	void *arg;
-	size_t limit;		/* envelopes still to visit, 0: all */
+	size_t limit; /* envelopes still to visit, 0: all */
 	struct envelope *env;
-	int begun;		/* env holds records of a message */
-	int bad;		/* one of them did not check */
+	int begun; /* env holds records of a message */
+	int bad; /* one of them did not check */
 	uint32_t next_record;
-	uint32_t stop_at;	/* where the walk ended early, 0 if not */
+	uint32_t stop_at; /* where the walk ended early, 0 if not */
 };
 
 /* The message whose records came is over. */
@@ -241,11 +243,11 @@ store_iterate(struct store *st, uint32_t from, size_t limit, store_visit *fn,
 	bulk.flags = DB_DBT_USERMEM;
 	if ((w.env = envelope_new(0)) == NULL)
 		return STORE_FAILED;
-	rc = grow_bulk(&bulk, limit > 0 && limit <= BULK_FEW
-		? BULK_PAGE_OCTETS - 1 : BULK_OCTETS - 1);
+	rc = grow_bulk(&bulk,
+	    limit > 0 && limit <= BULK_FEW ? BULK_PAGE_OCTETS - 1
+					   : BULK_OCTETS - 1);
 	if (rc == 0)
-		rc = st->envelopes->cursor(
-		    st->envelopes, st->txn, &cursor, 0);
+		rc = st->envelopes->cursor(st->envelopes, st->txn, &cursor, 0);
 	if (rc == 0)
 		rc = walk_cursor(&w, cursor, from, &bulk);
 	if (cursor != NULL)
@@ -262,11 +264,11 @@ struct store_body {
 	struct store *st;
 	uint32_t msgid;
 	int is_file;
-	int fd;			/* of a file, once it is read; else -1 */
+	int fd; /* of a file, once it is read; else -1 */
 	uint64_t size;
-	uint64_t done;		/* octets handed out */
-	uint32_t crc;		/* expected */
-	uLong sum;		/* of what was handed out */
+	uint64_t done; /* octets handed out */
+	uint32_t crc; /* expected */
+	uLong sum; /* of what was handed out */
 	uint32_t next_chunk;
 	uint8_t *chunk;
 	size_t chunk_len;

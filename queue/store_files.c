@@ -90,8 +90,7 @@ make_body_folders(struct store *st)
 
 	for (unsigned n = 0; n < STORE_BODY_FOLDERS; n++) {
 		snprintf(name, sizeof(name), "%02x", n);
-		if (mkdirat(st->bodies_fd, name, 0700) == -1 &&
-		    errno != EEXIST)
+		if (mkdirat(st->bodies_fd, name, 0700) == -1 && errno != EEXIST)
 			return -1;
 	}
 	return fsync(st->bodies_fd);
@@ -263,8 +262,7 @@ store_files_sync(struct store *st)
 		if (!st->folder_dirty[i])
 			continue;
 		if (fsync(st->body_folder[i]) == -1) {
-			log_error("bodies/%02x: fsync: %s", i,
-			    strerror(errno));
+			log_error("bodies/%02x: fsync: %s", i, strerror(errno));
 			return STORE_FAILED;
 		}
 		st->folder_dirty[i] = 0;
@@ -365,8 +363,7 @@ sweep_bodies_in(struct store *st, unsigned n)
 			continue;
 		msgid = (uint32_t)strtoul(entry->d_name, NULL, 16);
 		body_name(expect, msgid);
-		if (strcmp(expect, entry->d_name) != 0 ||
-		    folder_of(msgid) != n)
+		if (strcmp(expect, entry->d_name) != 0 || folder_of(msgid) != n)
 			log_warn("bodies/%s: a file that is not ours", where);
 		else if (!is_claimed(st, msgid))
 			sweep_file(st, dirfd(dir), where, entry->d_name);

@@ -127,8 +127,9 @@ store_export(struct store *st, int fd, char *error, size_t size)
 		e.failed = 1;
 	envelope_buf_free(&e.record);
 	if (e.failed || status != STORE_OK) {
-		snprintf(error, size, "export: %s", status != STORE_OK
-			? store_strstatus(status) : strerror(errno));
+		snprintf(error, size, "export: %s",
+		    status != STORE_OK ? store_strstatus(status)
+				       : strerror(errno));
 		return -1;
 	}
 	return (int64_t)e.count;
@@ -142,9 +143,9 @@ struct importer {
 	char *error;
 	size_t size;
 	struct envelope *env;
-	int begun;		/* a message */
-	int decoded;		/* records of it */
-	uint8_t *small;		/* its body while it fits the database */
+	int begun; /* a message */
+	int decoded; /* records of it */
+	uint8_t *small; /* its body while it fits the database */
 	size_t small_len;
 	struct store_spool spool;
 	uint64_t body_size;
@@ -218,8 +219,8 @@ take_envelope(struct importer *im, uint32_t len)
 
 	if (!im->begun || im->body_size > 0)
 		return refuse(im, "an envelope out of place");
-	if (envelope_decode(im->env, (uint32_t)im->decoded, im->part, len,
-		why, sizeof(why)) == -1)
+	if (envelope_decode(im->env, (uint32_t)im->decoded, im->part, len, why,
+		sizeof(why)) == -1)
 		return refuse(im, why);
 	im->decoded++;
 	return 0;
@@ -260,7 +261,8 @@ take_body(struct importer *im, uint32_t len)
 static int
 commit_some(struct importer *im, int all)
 {
-	if (im->in_batch == 0 || (!all && im->in_batch < IMPORT_BATCH &&
+	if (im->in_batch == 0 ||
+	    (!all && im->in_batch < IMPORT_BATCH &&
 		im->batch_octets < IMPORT_BATCH_OCTETS))
 		return 0;
 	im->in_batch = 0;
@@ -358,11 +360,12 @@ import_all(struct importer *im)
 }
 
 int64_t
-store_import(struct store *st, int fd, uint64_t *skipped, char *error,
-    size_t size)
+store_import(
+    struct store *st, int fd, uint64_t *skipped, char *error, size_t size)
 {
-	struct importer im = { .st = st, .error = error, .size = size,
-		.spool = { .fd = -1 } };
+	struct importer im = {
+		.st = st, .error = error, .size = size, .spool = { .fd = -1 }
+	};
 	int copy, rc = -1;
 
 	copy = dup(fd);

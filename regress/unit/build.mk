@@ -23,3 +23,4 @@ include $(srcdir)/regress/unit/dns.mk
 include $(srcdir)/regress/unit/smtp.mk
 include $(srcdir)/regress/unit/net.mk
 include $(srcdir)/regress/unit/session.mk
+include $(srcdir)/regress/unit/store.mk

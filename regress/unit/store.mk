@@ -1,0 +1,22 @@
+# The envelope, the store and what feeds it.
+store_libs = $(queue_libs) $(CMOCKA_LIBS)
+
+check_PROGRAMS += regress/unit/test_envelope
+TESTS += regress/unit/test_envelope
+regress_unit_test_envelope_SOURCES = regress/unit/test_envelope.c
+regress_unit_test_envelope_CFLAGS = $(unit_cflags)
+regress_unit_test_envelope_LDADD = $(store_libs)
+
+check_PROGRAMS += regress/unit/test_store
+TESTS += regress/unit/test_store
+regress_unit_test_store_SOURCES = regress/unit/test_store.c \
+	regress/unit/store_fixture.c regress/unit/store_fixture.h
+regress_unit_test_store_CFLAGS = $(unit_cflags)
+regress_unit_test_store_LDADD = $(store_libs)
+
+check_PROGRAMS += regress/unit/test_guard
+TESTS += regress/unit/test_guard
+regress_unit_test_guard_SOURCES = regress/unit/test_guard.c \
+	regress/unit/store_fixture.c regress/unit/store_fixture.h
+regress_unit_test_guard_CFLAGS = $(unit_cflags)
+regress_unit_test_guard_LDADD = $(store_libs)

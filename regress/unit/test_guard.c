@@ -1,0 +1,178 @@
+/*
+ * The disk guard's rule, its ballast, and bodies on their way in.
+ */
+#include <sys/stat.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <zlib.h>
+
+#include "queue/body.h"
+#include "queue/guard.h"
+#include "store_fixture.h"
+
+#define MIB ((uint64_t)1 << 20)
+
+static void
+test_rule(void **state)
+{
+	/* 32 MiB cache, 10 MiB log files: 92 MiB and three times the rest */
+	static const struct {
+		uint64_t free, inodes, in_flight;
+		enum guard_verdict before, verdict;
+	} rows[] = {
+		{ 92 * MIB, 99999, 0, GUARD_OK, GUARD_OK },
+		{ 92 * MIB - 1, 99999, 0, GUARD_OK, GUARD_NO_SPACE },
+		{ 101 * MIB, 99999, 3 * MIB, GUARD_OK, GUARD_OK },
+		{ 101 * MIB, 99999, 3 * MIB + 1, GUARD_OK, GUARD_NO_SPACE },
+		{ 103 * MIB, 99999, 0, GUARD_NO_SPACE, GUARD_NO_SPACE },
+		{ 104 * MIB, 99999, 0, GUARD_NO_SPACE, GUARD_OK },
+		{ 0, 0, 0, GUARD_OK, GUARD_NO_SPACE },
+		{ 200 * MIB, 1023, 0, GUARD_OK, GUARD_NO_INODES },
+		{ 200 * MIB, 1024, 0, GUARD_OK, GUARD_OK },
+		{ 200 * MIB, 1024, 0, GUARD_NO_INODES, GUARD_NO_INODES },
+		{ 200 * MIB, UINT64_MAX, 0, GUARD_NO_INODES, GUARD_OK },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct guard_facts f = { rows[i].free, rows[i].inodes, 32 * MIB,
+			10 * MIB, rows[i].in_flight };
+
+		if (guard_decide(&f, rows[i].before) != rows[i].verdict)
+			fail_msg("row %zu", i);
+	}
+}
+
+static void
+test_ballast(void **state)
+{
+	char *path = fixture_folder(), name[512], error[256];
+	struct guard *g;
+	struct stat st;
+
+	g = guard_open(path, MIB, MIB, error, sizeof(error));
+	assert_non_null(g);
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(guard_check(g, 0), GUARD_OK);
+	snprintf(name, sizeof(name), "%s/ballast", path);
+	assert_int_equal(stat(name, &st), 0);
+	assert_int_equal(st.st_size, 3 * MIB);
+	assert_true((uint64_t)st.st_blocks * 512 >= 3 * MIB);
+	/* no disk has room for this many octets under way */
+	assert_int_equal(guard_check(g, (uint64_t)1 << 60), GUARD_NO_SPACE);
+	guard_close(g);
+	/* an environment that could not recover beside it frees it */
+	g = guard_open(path, (uint64_t)1 << 60, MIB, error, sizeof(error));
+	assert_non_null(g);
+	assert_int_equal(stat(name, &st), 0);
+	assert_int_equal(st.st_size, 0);
+	guard_close(g);
+	assert_null(guard_open("/nonexistent", 1, 1, error, sizeof(error)));
+	fixture_remove(path);
+}
+
+static void
+test_bodies(void **state)
+{
+	static const struct {
+		size_t len, piece;
+		int file;
+	} rows[] = {
+		{ 0, 1, 0 },
+		{ 1, 1, 0 },
+		{ 5000, 999, 0 },
+		{ STORE_INLINE, STORE_INLINE, 0 },
+		{ STORE_INLINE, 1000, 0 },
+		{ STORE_INLINE + 1, STORE_INLINE, 1 },
+		{ 300000, 65536, 1 },
+	};
+	char *path = fixture_folder();
+	struct store *st = fixture_open(path);
+	struct bodies *b = bodies_new(st, 10);
+	uint8_t *data = malloc(300000), *got = malloc(300000);
+	struct store_content content;
+	struct body *body;
+
+	fixture_body(1, data, 300000);
+	for (uint64_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		size_t len = rows[i].len, at = 0, n;
+
+		do {
+			assert_null(bodies_take(b, 3, i));
+			n = len - at < rows[i].piece ? len - at : rows[i].piece;
+			assert_int_equal(
+			    bodies_data(b, 3, i, data + at, n, at + n == len),
+			    BODY_OK);
+			at += n;
+		} while (at < len);
+		assert_int_equal(bodies_octets(b), len);
+		assert_null(bodies_take(b, 4, i));
+		assert_non_null(body = bodies_take(b, 3, i));
+		assert_null(bodies_take(b, 3, i));
+		assert_int_equal(body_content(body, &content), 0);
+		assert_int_equal(content.size, len);
+		assert_int_equal(content.crc, crc32_z(0, data, len));
+		assert_int_equal(content.data == NULL, rows[i].file);
+		if (rows[i].file) {
+			assert_int_equal(
+			    pread(content.spool->fd, got, 300000, 0), len);
+			assert_memory_equal(got, data, len);
+		} else
+			assert_memory_equal(content.data, data, len);
+		body_free(b, body);
+		assert_int_equal(bodies_octets(b), 0);
+	}
+	bodies_free(b);
+	free(data);
+	free(got);
+	store_close(st);
+	fixture_remove(path);
+}
+
+static void
+test_bodies_rules(void **state)
+{
+	char *path = fixture_folder();
+	struct store *st = fixture_open(path);
+	struct bodies *b = bodies_new(st, 2);
+	const uint8_t x[] = "x";
+
+	assert_int_equal(bodies_data(b, 1, 1, x, 1, 1), BODY_OK);
+	/* after its end, empty, one too many */
+	assert_int_equal(bodies_data(b, 1, 1, x, 1, 1), BODY_FORBIDDEN);
+	assert_int_equal(bodies_data(b, 1, 2, x, 1, 0), BODY_OK);
+	assert_int_equal(bodies_data(b, 1, 2, x, 0, 0), BODY_FORBIDDEN);
+	assert_int_equal(bodies_data(b, 1, 3, x, 1, 0), BODY_FORBIDDEN);
+	/* another sender's are its own */
+	assert_int_equal(bodies_data(b, 2, 1, x, 1, 0), BODY_OK);
+	bodies_abort(b, 2, 7);
+	bodies_abort(b, 1, 2);
+	assert_int_equal(bodies_octets(b), 2);
+	bodies_drop(b, 1);
+	assert_null(bodies_take(b, 1, 1));
+	assert_int_equal(bodies_octets(b), 1);
+	bodies_free(b);
+	store_close(st);
+	fixture_remove(path);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rule),
+		cmocka_unit_test(test_ballast),
+		cmocka_unit_test(test_bodies),
+		cmocka_unit_test(test_bodies_rules),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,636 @@
+/*
+ * The store, on a real disk: what is committed is there, also after closing,
+ * backup and transport; what is not is gone without a trace.
+ */
+#include "config.h"
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "store_fixture.h"
+
+struct fixture {
+	char *path;
+	struct store *st;
+};
+
+static int
+setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	f->path = fixture_folder();
+	f->st = fixture_open(f->path);
+	*state = f;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	store_close(f->st);
+	fixture_remove(f->path);
+	free(f);
+	return 0;
+}
+
+static void
+reopen(struct fixture *f)
+{
+	store_close(f->st);
+	f->st = fixture_open(f->path);
+}
+
+static void
+put(struct store *st, uint32_t msgid, uint32_t rcpts, size_t len, int spooled)
+{
+	assert_int_equal(store_batch_begin(st), STORE_OK);
+	assert_int_equal(fixture_put(st, msgid, rcpts, len, spooled), STORE_OK);
+	assert_int_equal(store_batch_commit(st), STORE_OK);
+}
+
+static void
+assert_message(struct store *st, uint32_t msgid, uint32_t rcpts, size_t len)
+{
+	const char *wrong = fixture_check(st, msgid, rcpts, len);
+
+	if (wrong != NULL)
+		fail_msg("%08x: %s", msgid, wrong);
+}
+
+static int
+has_file(struct fixture *f, uint32_t msgid)
+{
+	char name[512];
+
+	snprintf(name, sizeof(name), "%s/bodies/%02x/%08x", f->path,
+	    msgid >> 8 & 0xff, msgid);
+	return access(name, F_OK) == 0;
+}
+
+static void
+test_sizes(void **state)
+{
+	static const struct {
+		size_t len;
+		int spooled;
+		int file;
+	} rows[] = {
+		{ 0, 0, 0 },
+		{ 1, 0, 0 },
+		{ 4096, 0, 0 },
+		{ STORE_INLINE - 1, 0, 0 },
+		{ STORE_INLINE, 0, 0 },
+		{ STORE_INLINE + 1, 0, 1 },
+		{ STORE_INLINE + 1, 1, 1 },
+		{ 3000000, 1, 1 },
+	};
+	size_t n = sizeof(rows) / sizeof(rows[0]);
+	struct fixture *f = *state;
+
+	for (int again = 0; again < 2; again++) {
+		for (uint32_t i = 0; i < n; i++) {
+			if (again == 0)
+				put(f->st, i + 1, i, rows[i].len,
+				    rows[i].spooled);
+			assert_message(f->st, i + 1, i, rows[i].len);
+			assert_int_equal(has_file(f, i + 1), rows[i].file);
+		}
+		reopen(f);
+	}
+}
+
+static void
+test_remove(void **state)
+{
+	struct envelope *env = envelope_new(0);
+	struct fixture *f = *state;
+
+	put(f->st, 1, 100, 100, 0);
+	put(f->st, 2, 1, 100, 0);
+	put(f->st, 3, 1, 100000, 1);
+	assert_int_equal(store_batch_begin(f->st), STORE_OK);
+	assert_int_equal(store_remove(f->st, 1), STORE_OK);
+	assert_int_equal(store_remove(f->st, 3), STORE_OK);
+	assert_int_equal(store_remove(f->st, 4), STORE_NOTFOUND);
+	/* the batch sees itself, and the file stays until it is durable */
+	assert_int_equal(store_read_envelope(f->st, 1, env), STORE_NOTFOUND);
+	assert_true(has_file(f, 3));
+	assert_int_equal(store_batch_commit(f->st), STORE_OK);
+	assert_false(has_file(f, 3));
+	reopen(f);
+	assert_int_equal(store_read_envelope(f->st, 1, env), STORE_NOTFOUND);
+	assert_int_equal(store_read_envelope(f->st, 3, env), STORE_NOTFOUND);
+	assert_message(f->st, 2, 1, 100);
+	envelope_free(env);
+}
+
+static void
+test_abort(void **state)
+{
+	struct envelope *env = envelope_new(0);
+	struct fixture *f = *state;
+
+	put(f->st, 1, 1, 100000, 1);
+	assert_int_equal(store_batch_begin(f->st), STORE_OK);
+	assert_int_equal(fixture_put(f->st, 2, 1, 100000, 1), STORE_OK);
+	assert_int_equal(fixture_put(f->st, 3, 1, 10, 0), STORE_OK);
+	assert_int_equal(store_remove(f->st, 1), STORE_OK);
+	store_batch_abort(f->st);
+	assert_false(has_file(f, 2));
+	assert_int_equal(store_read_envelope(f->st, 2, env), STORE_NOTFOUND);
+	assert_int_equal(store_read_envelope(f->st, 3, env), STORE_NOTFOUND);
+	/* the removal was undone, and the next commit must not redo it */
+	put(f->st, 4, 1, 10, 0);
+	assert_message(f->st, 1, 1, 100000);
+	envelope_free(env);
+}
+
+/* A sender that may lie about ids can overwrite nothing. */
+static void
+test_taken(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f->st, 1, 1, 100000, 1);
+	put(f->st, 2, 1, 10, 0);
+	assert_int_equal(store_batch_begin(f->st), STORE_OK);
+	assert_int_equal(fixture_put(f->st, 1, 5, 50, 0), STORE_EXISTS);
+	assert_int_equal(fixture_put(f->st, 1, 5, 200000, 1), STORE_EXISTS);
+	assert_int_equal(fixture_put(f->st, 2, 5, 50, 0), STORE_EXISTS);
+	assert_int_equal(fixture_put(f->st, 0, 5, 50, 0), STORE_FAILED);
+	assert_int_equal(fixture_put(f->st, 3, 5, 50, 0), STORE_OK);
+	assert_int_equal(store_batch_commit(f->st), STORE_OK);
+	assert_message(f->st, 1, 1, 100000);
+	assert_message(f->st, 2, 1, 10);
+	assert_message(f->st, 3, 5, 50);
+}
+
+static void
+test_update(void **state)
+{
+	struct envelope *env = envelope_new(0);
+	struct envelope_rcpt r, *edit;
+	struct fixture *f = *state;
+
+	put(f->st, 9, 100, 10, 0);
+	assert_int_equal(store_read_envelope(f->st, 9, env), STORE_OK);
+	edit = envelope_edit(env, 99);
+	edit->state = ENVELOPE_WAITING;
+	edit->next = 1795540000;
+	envelope_set(env, &edit->text, "451 greylisted");
+	envelope_rcpt_init(&r);
+	r.address = "child@example.net";
+	r.parent = 0;
+	assert_int_equal(envelope_add(env, &r), 100);
+	assert_int_equal(store_batch_begin(f->st), STORE_OK);
+	assert_int_equal(store_put_envelope(f->st, env), STORE_OK);
+	assert_false(envelope_changed(env, 3));
+	assert_int_equal(store_batch_commit(f->st), STORE_OK);
+	reopen(f);
+	assert_int_equal(store_read_envelope(f->st, 9, env), STORE_OK);
+	assert_int_equal(env->rcpt_count, 101);
+	assert_int_equal(env->rcpts[99].state, ENVELOPE_WAITING);
+	assert_int_equal(env->rcpts[99].next, 1795540000);
+	assert_string_equal(env->rcpts[99].text, "451 greylisted");
+	assert_string_equal(env->rcpts[100].address, "child@example.net");
+	assert_string_equal(env->rcpts[98].text, "");
+	envelope_free(env);
+}
+
+struct seen {
+	uint32_t ids[2000];
+	size_t count;
+	size_t stop_after;
+};
+
+static int
+see(void *arg, const struct envelope *env)
+{
+	struct seen *seen = arg;
+
+	assert_true(seen->count < 2000);
+	seen->ids[seen->count++] = env->msgid;
+	return seen->count == seen->stop_after;
+}
+
+static void
+test_iterate(void **state)
+{
+	static struct seen all, pages;
+	struct fixture *f = *state;
+	uint32_t next = 0;
+	int rounds = 0;
+
+	assert_int_equal(
+	    store_iterate(f->st, 0, 0, see, &all, &next), STORE_OK);
+	assert_int_equal(all.count, 0);
+	assert_int_equal(next, 0);
+	assert_int_equal(store_batch_begin(f->st), STORE_OK);
+	/* some envelopes of several records, and ids that are not dense */
+	for (uint32_t i = 0; i < 500; i++)
+		assert_int_equal(fixture_put(f->st, 0xfff00000 + i * 7,
+				     i % 50 == 3 ? 200 : 1, 10, 0),
+		    STORE_OK);
+	assert_int_equal(store_batch_commit(f->st), STORE_OK);
+	assert_int_equal(
+	    store_iterate(f->st, 0, 0, see, &all, &next), STORE_OK);
+	assert_int_equal(next, 0);
+	assert_int_equal(all.count, 500);
+	for (uint32_t i = 0; i < 500; i++)
+		assert_int_equal(all.ids[i], 0xfff00000 + i * 7);
+	do {
+		assert_int_equal(
+		    store_iterate(f->st, next, 7, see, &pages, &next),
+		    STORE_OK);
+		rounds++;
+	} while (next != 0);
+	assert_int_equal(rounds, 72);
+	assert_int_equal(pages.count, 500);
+	assert_memory_equal(pages.ids, all.ids, sizeof(all.ids));
+	pages.count = 0;
+	pages.stop_after = 3;
+	assert_int_equal(
+	    store_iterate(f->st, 0xfff00001, 0, see, &pages, &next), STORE_OK);
+	assert_int_equal(pages.ids[0], 0xfff00007);
+	assert_int_equal(next, 0xfff00000 + 4 * 7);
+}
+
+/* An envelope that outgrows the buffer of a walk. */
+static void
+test_iterate_large(void **state)
+{
+	struct envelope *env = fixture_envelope(5, 0);
+	struct store_content content = { .data = (const uint8_t *)"" };
+	static struct seen seen;
+	struct fixture *f = *state;
+	struct envelope_rcpt r;
+	char *text = malloc(4001);
+	uint32_t next;
+
+	memset(text, 'x', 4000);
+	text[4000] = '\0';
+	envelope_rcpt_init(&r);
+	r.text = r.user = r.alias = r.owner = r.remote = text;
+	for (int i = 0; i < 100; i++)
+		envelope_add(env, &r);
+	assert_int_equal(store_batch_begin(f->st), STORE_OK);
+	assert_int_equal(store_put_message(f->st, env, &content), STORE_OK);
+	assert_int_equal(fixture_put(f->st, 6, 1, 1, 0), STORE_OK);
+	assert_int_equal(store_batch_commit(f->st), STORE_OK);
+	assert_int_equal(
+	    store_iterate(f->st, 0, 10, see, &seen, &next), STORE_OK);
+	assert_int_equal(seen.count, 2);
+	assert_int_equal(store_read_envelope(f->st, 5, env), STORE_OK);
+	assert_int_equal(env->rcpt_count, 100);
+	assert_string_equal(env->rcpts[99].remote, text);
+	envelope_free(env);
+	free(text);
+}
+
+static void
+touch(struct fixture *f, const char *name)
+{
+	char path[512];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", f->path, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+	assert_true(fd != -1);
+	assert_int_equal(write(fd, "x", 1), 1);
+	close(fd);
+}
+
+static int
+exists(struct fixture *f, const char *name)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", f->path, name);
+	return access(path, F_OK) == 0;
+}
+
+static void
+test_sweep(void **state)
+{
+	struct fixture *f = *state;
+	struct store_stats stats;
+
+	put(f->st, 0x100, 1, 100000, 1);
+	put(f->st, 0x101, 1, 10, 0);
+	touch(f, "bodies/01/00000102"); /* no envelope at all */
+	touch(f, "bodies/01/00000101"); /* an envelope with its own body */
+	touch(f, "bodies/01/readme"); /* not ours: left alone */
+	touch(f, "incoming/0000000000000007");
+	reopen(f);
+	store_stats(f->st, &stats);
+	assert_int_equal(stats.swept, 3);
+	assert_false(exists(f, "bodies/01/00000102"));
+	assert_false(exists(f, "bodies/01/00000101"));
+	assert_true(exists(f, "bodies/01/readme"));
+	assert_false(exists(f, "incoming/0000000000000007"));
+	assert_message(f->st, 0x100, 1, 100000);
+	assert_message(f->st, 0x101, 1, 10);
+}
+
+static void
+test_ids(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t first, last = 0;
+
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(store_id_block(f->st, 100, &first), STORE_OK);
+		assert_true(first > last);
+		last = first + 99;
+		if (i % 10 == 0)
+			reopen(f);
+	}
+	assert_int_equal(store_id_floor(f->st, 5000000), STORE_OK);
+	assert_int_equal(store_id_floor(f->st, 3), STORE_OK);
+	assert_int_equal(store_id_block(f->st, 1, &first), STORE_OK);
+	assert_int_equal(first, 5000001);
+	reopen(f);
+	assert_int_equal(store_id_block(f->st, 1, &first), STORE_OK);
+	assert_true(first > 5000001);
+	assert_int_equal(store_id_block(f->st, 0, &first), STORE_FAILED);
+	assert_int_equal(store_id_block(f->st, 65537, &first), STORE_FAILED);
+}
+
+/* The ids come round again: past 0, and past what is still queued. */
+static void
+test_ids_wrap(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t first;
+
+	put(f->st, 5, 1, 10, 0);
+	put(f->st, 130, 1, 10, 0);
+	assert_int_equal(store_id_floor(f->st, 0xffffff00), STORE_OK);
+	assert_int_equal(store_id_block(f->st, 100, &first), STORE_OK);
+	assert_int_equal(first, 0xffffff01);
+	assert_int_equal(store_id_block(f->st, 200, &first), STORE_OK);
+	assert_int_equal(first, 131);
+	reopen(f);
+	assert_int_equal(store_id_block(f->st, 200, &first), STORE_OK);
+	assert_true(first > 330 && first < 100000);
+}
+
+static void
+test_port(void **state)
+{
+	struct fixture *f = *state, to;
+	char error[256] = "";
+	uint64_t skipped, checked;
+	uint32_t first;
+	FILE *stream = tmpfile();
+
+	for (uint32_t i = 1; i <= 100; i++)
+		put(f->st, i, i % 40 + 1, i * 1000, i > 70);
+	assert_int_equal(
+	    store_export(f->st, fileno(stream), error, sizeof(error)), 100);
+	rewind(stream);
+	to.path = fixture_folder();
+	to.st = fixture_open(to.path);
+	put(to.st, 17, 1, 5, 0);
+	if (store_import(
+		to.st, fileno(stream), &skipped, error, sizeof(error)) != 99)
+		fail_msg("%s", error);
+	assert_int_equal(skipped, 1);
+	for (uint32_t i = 1; i <= 100; i++)
+		if (i != 17)
+			assert_message(to.st, i, i % 40 + 1, i * 1000);
+	assert_message(to.st, 17, 1, 5);
+	assert_int_equal(store_verify(to.st, &checked), 0);
+	assert_int_equal(checked, 100);
+	assert_int_equal(store_id_block(to.st, 1, &first), STORE_OK);
+	assert_true(first > 100);
+	store_close(to.st);
+	fixture_remove(to.path);
+	fclose(stream);
+}
+
+/* A stream that is cut anywhere, or that has a wrong octet anywhere, is
+ * refused. */
+static void
+test_port_damage(void **state)
+{
+	struct fixture *f = *state;
+	char error[256];
+	uint64_t skipped;
+	uint8_t octets[4096];
+	ssize_t len;
+	int fd = memfd_create("stream", 0);
+
+	put(f->st, 1, 2, 300, 0);
+	assert_int_equal(store_export(f->st, fd, error, sizeof(error)), 1);
+	len = pread(fd, octets, sizeof(octets), 0);
+	assert_true(len > 0 && len < (ssize_t)sizeof(octets));
+	for (ssize_t i = 0; i < len; i += 3) {
+		assert_int_equal(ftruncate(fd, i), 0);
+		lseek(fd, 0, SEEK_SET);
+		assert_int_equal(
+		    store_import(f->st, fd, &skipped, error, sizeof(error)),
+		    -1);
+		assert_int_equal(pwrite(fd, octets, (size_t)len, 0), len);
+		octets[i] ^= 0x10;
+		assert_int_equal(pwrite(fd, octets, (size_t)len, 0), len);
+		lseek(fd, 0, SEEK_SET);
+		assert_int_equal(
+		    store_import(f->st, fd, &skipped, error, sizeof(error)),
+		    -1);
+		octets[i] ^= 0x10;
+	}
+	close(fd);
+	assert_message(f->st, 1, 2, 300);
+}
+
+static void
+test_backup(void **state)
+{
+	struct fixture *f = *state, to;
+	struct store_backup *b;
+	uint32_t msgid = 301;
+	uint64_t checked;
+	int fd, rc;
+
+	for (uint32_t i = 1; i <= 300; i++)
+		put(f->st, i, 2, i % 10 == 0 ? 100000 : 8000, i % 10 == 0);
+	to.path = fixture_folder();
+	fd = open(to.path, O_RDONLY | O_DIRECTORY);
+	assert_non_null(b = store_backup_begin(f->st, fd));
+	assert_null(store_backup_begin(f->st, fd));
+	/* mail flows and leaves meanwhile */
+	while ((rc = store_backup_step(b, 100000)) == 1) {
+		put(f->st, msgid++, 2, 100000, 1);
+		assert_int_equal(store_batch_begin(f->st), STORE_OK);
+		assert_int_equal(store_remove(f->st, msgid - 300), STORE_OK);
+		assert_int_equal(store_batch_commit(f->st), STORE_OK);
+	}
+	assert_int_equal(rc, 0);
+	store_backup_end(b);
+	close(fd);
+	assert_true(msgid > 310);
+	to.st = fixture_open(to.path);
+	/* all that nobody removed, and every message is whole */
+	for (uint32_t i = msgid - 299; i <= 300; i++)
+		assert_message(to.st, i, 2, i % 10 == 0 ? 100000 : 8000);
+	assert_int_equal(store_verify(to.st, &checked), 0);
+	assert_true(checked >= 300);
+	store_close(to.st);
+	to.st = fixture_open(to.path);
+	assert_int_equal(store_verify(to.st, &checked), 0);
+	store_close(to.st);
+	fixture_remove(to.path);
+	assert_int_equal(store_verify(f->st, &checked), 0);
+	assert_int_equal(checked, 300);
+}
+
+static void
+test_body_fd(void **state)
+{
+	static const size_t sizes[] = { 0, 5000, 100000 };
+	struct envelope *env = envelope_new(0);
+	struct fixture *f = *state;
+	struct store_body *body;
+	uint8_t *want = malloc(100000), *got = malloc(100001);
+	int fd;
+
+	for (uint32_t i = 0; i < 3; i++) {
+		put(f->st, i + 1, 1, sizes[i], sizes[i] > STORE_INLINE);
+		assert_int_equal(
+		    store_read_envelope(f->st, i + 1, env), STORE_OK);
+		assert_int_equal(store_body_open(f->st, env, &body), STORE_OK);
+		assert_int_equal(store_body_size(body), sizes[i]);
+		if (sizes[i] <= STORE_INLINE)
+			assert_int_equal(store_body_fd(body, 0), -1);
+		fd = store_body_fd(body, 1);
+		assert_true(fd != -1);
+		fixture_body(i + 1, want, sizes[i]);
+		assert_int_equal(read(fd, got, 100001), sizes[i]);
+		assert_memory_equal(got, want, sizes[i]);
+		/* whoever gets it cannot change it */
+		assert_int_equal(pwrite(fd, "x", 1, 0), -1);
+		close(fd);
+		store_body_close(body);
+	}
+	envelope_free(env);
+	free(want);
+	free(got);
+}
+
+static void
+test_damaged_body(void **state)
+{
+	struct envelope *env = envelope_new(0);
+	struct fixture *f = *state;
+	struct store_body *body;
+	struct store_stats stats;
+	uint8_t data[8192];
+	uint64_t checked;
+	char path[512];
+	ssize_t n;
+	int fd;
+
+	put(f->st, 1, 1, 100000, 1);
+	put(f->st, 2, 1, 100000, 1);
+	snprintf(path, sizeof(path), "%s/bodies/00/00000001", f->path);
+	fd = open(path, O_WRONLY);
+	assert_int_equal(pwrite(fd, "!", 1, 50000), 1);
+	close(fd);
+	assert_int_equal(store_read_envelope(f->st, 1, env), STORE_OK);
+	assert_int_equal(store_body_open(f->st, env, &body), STORE_OK);
+	while ((n = store_body_read(body, data, sizeof(data))) > 0)
+		;
+	assert_int_equal(n, -1);
+	store_body_close(body);
+	assert_int_equal(store_verify(f->st, &checked), 1);
+	assert_int_equal(checked, 2);
+	unlink(path);
+	assert_int_equal(store_body_open(f->st, env, &body), STORE_DAMAGED);
+	store_stats(f->st, &stats);
+	assert_int_equal(stats.damaged, 3);
+	envelope_free(env);
+}
+
+static void
+test_refused(void **state)
+{
+	struct fixture *f = *state;
+	char error[512];
+
+	store_close(f->st);
+	touch(f, "db/DB_CONFIG");
+	assert_null(f->st = store_open(f->path, NULL, error, sizeof(error)));
+	assert_non_null(strstr(error, "DB_CONFIG"));
+	snprintf(error, sizeof(error), "%s/db/DB_CONFIG", f->path);
+	unlink(error);
+	chmod(f->path, 0777);
+	assert_null(store_open(f->path, NULL, error, sizeof(error)));
+	assert_non_null(strstr(error, "others may write"));
+	chmod(f->path, 0700);
+	assert_null(store_open("/nonexistent", NULL, error, sizeof(error)));
+	assert_non_null(strstr(error, "/nonexistent"));
+	f->st = fixture_open(f->path);
+}
+
+/* Changes outside a batch are refused, not lost. */
+static void
+test_no_batch(void **state)
+{
+	struct fixture *f = *state;
+	struct envelope *env = fixture_envelope(1, 1);
+	struct store_content content = { .data = (const uint8_t *)"" };
+	uint32_t first;
+
+	assert_int_equal(store_put_message(f->st, env, &content), STORE_FAILED);
+	assert_int_equal(store_put_envelope(f->st, env), STORE_FAILED);
+	assert_int_equal(store_remove(f->st, 1), STORE_FAILED);
+	assert_int_equal(store_batch_commit(f->st), STORE_FAILED);
+	assert_int_equal(store_batch_begin(f->st), STORE_OK);
+	assert_int_equal(store_batch_begin(f->st), STORE_FAILED);
+	assert_int_equal(store_id_block(f->st, 1, &first), STORE_FAILED);
+	store_batch_abort(f->st);
+	envelope_free(env);
+}
+
+int
+main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_sizes),
+		TEST(test_remove),
+		TEST(test_abort),
+		TEST(test_taken),
+		TEST(test_update),
+		TEST(test_iterate),
+		TEST(test_iterate_large),
+		TEST(test_sweep),
+		TEST(test_ids),
+		TEST(test_ids_wrap),
+		TEST(test_port),
+		TEST(test_port_damage),
+		TEST(test_backup),
+		TEST(test_body_fd),
+		TEST(test_damaged_body),
+		TEST(test_refused),
+		TEST(test_no_batch),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
