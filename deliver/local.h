@@ -1,0 +1,77 @@
+/*
+ * What the files of the `local` program share. It runs as one recipient, with
+ * one message, and does one delivery; it may be slow and simple. Its arguments
+ * come from master and are trusted; the message and its envelope are not.
+ */
+#ifndef DELIVER_LOCAL_H
+#define DELIVER_LOCAL_H
+
+#include <sys/types.h>
+
+#include <stdint.h>
+
+#include "ipc/messages.h"
+
+struct local_job {
+	/* from the arguments */
+	const char *method;
+	const char *parameter;
+	const char *home;
+	const char *delimiter; /* of sub-addresses, "" for none */
+	int use_forward;
+	/* from master's message; copies that live as long as the process */
+	char *user;
+	char *recipient; /* as it was accepted */
+	char *address; /* as it was expanded */
+	char *sender; /* "" is the null sender */
+	uint32_t msgid;
+	int body; /* positioned reads only */
+	uint64_t size;
+};
+
+struct local_outcome {
+	enum delivery_status status;
+	int code;
+	const char *enhanced;
+	char text[512];
+	struct ipc_buf forward; /* list of forward_dest */
+};
+
+/* Each delivers and fills in the outcome; 0 if that is success. */
+int local_mbox(const struct local_job *, struct local_outcome *);
+int local_append(
+    const struct local_job *, const char *path, struct local_outcome *);
+int local_maildir(const struct local_job *, struct local_outcome *);
+int local_command(
+    const struct local_job *, const char *command, struct local_outcome *);
+/* A list of destinations, from ~/.forward or an :include: file. Commands and
+ * files are done at once, addresses go to outcome->forward. *keep is set when
+ * the user's own mailbox is among them. */
+int local_list(const struct local_job *, const char *path, int depth,
+    int *keep, struct local_outcome *);
+/* Whether the user has a usable ~/.forward: 1, 0, or -1 with an outcome. */
+int local_has_forward(const struct local_job *, char *path, size_t size,
+    struct local_outcome *);
+
+/* How the copy of a message is to look. */
+enum copy_style {
+	COPY_MBOX = 1 << 0, /* From line, quoted From lines, an empty line */
+	COPY_MAIL_ONLY = 0
+};
+/* Writes Return-Path, Delivered-To and the message with LF line ends. 0, or
+ * -1 with errno. */
+int local_copy(const struct local_job *, int fd, unsigned style);
+/* 1 if the message passed through this address already. */
+int local_is_loop(const struct local_job *);
+
+/* Sets an outcome and returns 0 for success, else -1. */
+int local_done(struct local_outcome *, enum delivery_status, int code,
+    const char *enhanced, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+/* The outcome of a failed system call on a mailbox. */
+int local_error(struct local_outcome *, const char *what, int error);
+
+/* Gives up all but files below `folder`, for a method that runs no program. */
+int local_confine(const char *folder, struct local_outcome *);
+
+#endif

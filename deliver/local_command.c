@@ -1,0 +1,223 @@
+/*
+ * Delivery through a program: an `mda` of the configuration, or a command of
+ * an alias or a .forward. It runs under the recipient's shell-less /bin/sh
+ * with the message on standard input, a small environment, and nothing open
+ * but 0, 1 and 2. Its exit status is read as sysexits.h has it.
+ */
+#include "config.h"
+
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "deliver/format.h"
+#include "deliver/local.h"
+
+enum {
+	COMMAND_MAX = 8192,
+	OUTPUT_MAX = 400,
+	DEADLINE_SECONDS = 25 * 60 /* master's own is a little later */
+};
+
+static void
+set_variable(const char *name, const char *value, size_t len)
+{
+	char text[1100];
+
+	if (len >= sizeof(text))
+		len = sizeof(text) - 1;
+	memcpy(text, value, len);
+	text[len] = '\0';
+	/* a line end would make two lines of one in a careless script */
+	for (char *s = text; *s != '\0'; s++)
+		if ((unsigned char)*s < ' ' || *s == 0x7f)
+			*s = '?';
+	setenv(name, text, 1);
+}
+
+static void
+set_variables(const struct local_job *job)
+{
+	const char *at = strrchr(job->address, '@'), *tag;
+	size_t len = at ? (size_t)(at - job->address) : strlen(job->address);
+
+	set_variable("SENDER", job->sender, strlen(job->sender));
+	set_variable("RECIPIENT", job->address, strlen(job->address));
+	set_variable("ORIGINAL_RECIPIENT", job->recipient,
+	    strlen(job->recipient));
+	set_variable("LOCAL", job->address, len);
+	set_variable("DOMAIN", at ? at + 1 : "", at ? strlen(at + 1) : 0);
+	tag = job->delimiter[0]
+	    ? memchr(job->address, job->delimiter[0], len)
+	    : NULL;
+	if (tag != NULL)
+		set_variable("EXTENSION", tag + 1,
+		    (size_t)(job->address + len - tag - 1));
+}
+
+static void
+run_child(const struct local_job *job, const char *command, int in, int out)
+{
+	char *argv[] = { (char *)"sh", (char *)"-c", (char *)command, NULL };
+	extern char **environ;
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	if (dup2(in, 0) == -1 || dup2(out, 1) == -1 || dup2(out, 2) == -1)
+		_exit(EX_TEMPFAIL);
+	closefrom(3);
+	set_variables(job);
+	execve("/bin/sh", argv, environ);
+	_exit(EX_TEMPFAIL);
+}
+
+/* The first line of what the program printed, for the bounce; the rest is
+ * read and dropped so that it never blocks. 1 when it closed its output, 0
+ * at the deadline. */
+static int
+read_output(int fd, char *text, size_t size, time_t deadline)
+{
+	struct pollfd pfd = { fd, POLLIN, 0 };
+	char block[1024];
+	size_t n = 0;
+	ssize_t got;
+	int left;
+
+	for (;;) {
+		left = (int)(deadline - time(NULL));
+		if (left <= 0)
+			return 0;
+		if (poll(&pfd, 1, left * 1000) <= 0)
+			continue;
+		got = read(fd, block, sizeof(block));
+		if (got == -1 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			break;
+		for (ssize_t i = 0; i < got && n + 1 < size; i++)
+			text[n++] = block[i];
+	}
+	text[n] = '\0';
+	text[strcspn(text, "\r\n")] = '\0';
+	return 1;
+}
+
+static int
+judge(int status, const char *text, struct local_outcome *out)
+{
+	static const struct {
+		int status;
+		int code;
+		const char *enhanced;
+		const char *text;
+	} rows[] = {
+		{ EX_NOUSER, 550, "5.1.1", "no such user" },
+		{ EX_NOHOST, 550, "5.1.2", "no such host" },
+		{ EX_UNAVAILABLE, 550, "5.3.0", "refused by the program" },
+		{ EX_NOPERM, 550, "5.7.0", "not permitted" },
+		{ EX_CANTCREAT, 550, "5.2.0", "cannot create the output" },
+		{ EX_DATAERR, 550, "5.6.0", "the message is malformed" },
+		{ EX_TEMPFAIL, 451, "4.3.0", "the program failed for now" },
+		{ EX_OSERR, 451, "4.3.0", "a system error" },
+		{ EX_IOERR, 451, "4.3.0", "an input or output error" },
+		/* the shell's own: the command is missing or cannot run */
+		{ 126, 451, "4.3.5", "the command cannot be run" },
+		{ 127, 451, "4.3.5", "there is no such command" },
+	};
+
+	if (WIFSIGNALED(status))
+		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.0",
+		    "the program was killed by signal %d", WTERMSIG(status));
+	if (WEXITSTATUS(status) == 0)
+		return local_done(out, DELIVERY_OK, 250, "2.0.0",
+		    "delivered to a command");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].status == WEXITSTATUS(status))
+			return local_done(out,
+			    rows[i].code < 500 ? DELIVERY_TEMPFAIL
+					       : DELIVERY_PERMFAIL,
+			    rows[i].code, rows[i].enhanced, "%s%s%s",
+			    rows[i].text, text[0] ? ": " : "", text);
+	return local_done(out, DELIVERY_PERMFAIL, 554, "5.3.0",
+	    "the program ended with status %d%s%s", WEXITSTATUS(status),
+	    text[0] ? ": " : "", text);
+}
+
+/* A process of its own feeds the program, so that neither waits for the
+ * other for ever. Exits 0 also when the program did not want it all. */
+static pid_t
+start_feeder(const struct local_job *job, int fd, int other)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		close(other);
+		_exit(local_copy(job, fd, COPY_MAIL_ONLY) == 0 ||
+			    errno == EPIPE
+			? 0
+			: 1);
+	}
+	return pid;
+}
+
+static int
+run(const struct local_job *job, const char *command,
+    struct local_outcome *out)
+{
+	int in[2] = { -1, -1 }, output[2] = { -1, -1 }, status, fed = 1;
+	char text[OUTPUT_MAX] = "";
+	pid_t pid, feeder = -1;
+
+	if (pipe2(in, O_CLOEXEC) == -1 || pipe2(output, O_CLOEXEC) == -1)
+		return local_error(out, "pipe", errno);
+	if ((pid = fork()) == 0)
+		run_child(job, command, in[0], output[1]);
+	close(in[0]);
+	close(output[1]);
+	if (pid != -1)
+		feeder = start_feeder(job, in[1], output[0]);
+	close(in[1]);
+	if (pid == -1 || feeder == -1) {
+		close(output[0]);
+		return local_error(out, "fork", errno);
+	}
+	if (!read_output(output[0], text, sizeof(text),
+		time(NULL) + DEADLINE_SECONDS))
+		kill(pid, SIGKILL);
+	close(output[0]);
+	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
+		continue;
+	while (waitpid(feeder, &fed, 0) == -1 && errno == EINTR)
+		continue;
+	if (fed != 0)
+		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.0",
+		    "the message could not be read to its end");
+	return judge(status, text, out);
+}
+
+int
+local_command(
+    const struct local_job *job, const char *command, struct local_outcome *out)
+{
+	const struct format_values values = { job->sender, job->recipient,
+		job->address, job->user, job->home, job->msgid,
+		job->delimiter };
+	char expanded[COMMAND_MAX], error[128];
+
+	if (format_expand(command, &values, expanded, sizeof(expanded), error,
+		sizeof(error)) == -1)
+		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
+		    "mda command: %s", error);
+	return run(job, expanded, out);
+}

@@ -1,0 +1,163 @@
+/*
+ * A list of destinations that the recipient keeps: ~/.forward, or a file that
+ * an alias names with :include:. Read as the recipient, so it can name
+ * nothing that he could not reach himself.
+ */
+#include "config.h"
+
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "conf/alias.h"
+#include "deliver/local.h"
+
+enum { LIST_MAX = 1024 * 1024, DEPTH_MAX = 10, FORWARD_MAX = 1000 };
+
+/* The text of the list, NUL-terminated; NULL with an outcome. */
+static char *
+read_list(const char *path, struct local_outcome *out)
+{
+	struct stat st;
+	char *text = NULL;
+	ssize_t n;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd == -1 || fstat(fd, &st) == -1) {
+		local_error(out, path, errno);
+		goto out;
+	}
+	if (!S_ISREG(st.st_mode) || st.st_size > LIST_MAX) {
+		local_done(out, DELIVERY_PERMFAIL, 550, "5.2.4",
+		    "%s is not a regular file of at most 1 MiB", path);
+		goto out;
+	}
+	if ((text = malloc((size_t)st.st_size + 1)) == NULL ||
+	    (n = read(fd, text, (size_t)st.st_size)) == -1) {
+		local_error(out, path, errno);
+		free(text);
+		text = NULL;
+		goto out;
+	}
+	text[n] = '\0';
+out:
+	if (fd != -1)
+		close(fd);
+	return text;
+}
+
+/* `\user`, or the recipient's own name or address: the mailbox itself. */
+static int
+is_own(const struct local_job *job, const char *text)
+{
+	if (text[0] == '\\')
+		text++;
+	return strcasecmp(text, job->user) == 0 ||
+	    strcasecmp(text, job->address) == 0;
+}
+
+static int
+add_address(const char *text, struct local_outcome *out)
+{
+	struct msg_forward_dest dest = { .address = text };
+
+	if (out->forward.count >= FORWARD_MAX)
+		return local_done(out, DELIVERY_PERMFAIL, 550, "5.2.4",
+		    "the list has more than %d addresses", FORWARD_MAX);
+	if (strlen(text) > 1000)
+		return local_done(out, DELIVERY_PERMFAIL, 550, "5.2.4",
+		    "the list holds an address that is too long");
+	ipc_add_forward_dest(&out->forward, &dest);
+	return out->forward.failed ? local_error(out, "memory", ENOMEM) : 0;
+}
+
+static int
+deliver_item(const struct local_job *job, const struct alias_item *item,
+    int depth, int *keep, struct local_outcome *out)
+{
+	switch (item->kind) {
+	case ALIAS_ADDRESS:
+		if (is_own(job, item->text)) {
+			*keep = 1;
+			return 0;
+		}
+		return add_address(item->text, out);
+	case ALIAS_COMMAND:
+		return local_command(job, item->text, out);
+	case ALIAS_FILE:
+		if (strcmp(item->text, "/dev/null") == 0)
+			return 0;
+		return local_append(job, item->text, out);
+	case ALIAS_INCLUDE:
+		return local_list(job, item->text, depth + 1, keep, out);
+	case ALIAS_ERROR:
+		break;
+	}
+	return local_done(
+	    out, DELIVERY_PERMFAIL, 550, "5.7.1", "%.400s", item->text);
+}
+
+int
+local_list(const struct local_job *job, const char *path, int depth,
+    int *keep, struct local_outcome *out)
+{
+	struct alias alias;
+	char *text, *line, *rest, error[128];
+	size_t at;
+	int rc = 0, number = 0;
+
+	if (depth > DEPTH_MAX)
+		return local_done(out, DELIVERY_PERMFAIL, 550, "5.4.6",
+		    "lists include each other too deep");
+	if ((text = read_list(path, out)) == NULL)
+		return -1;
+	rest = text;
+	while (rc == 0 && (line = strsep(&rest, "\n")) != NULL) {
+		number++;
+		line[strcspn(line, "\r")] = '\0';
+		line += strspn(line, " \t");
+		if (*line == '\0' || *line == '#')
+			continue;
+		if (alias_parse(line, strlen(line), &alias, error,
+			sizeof(error), &at) == -1) {
+			rc = local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
+			    "%s:%d:%zu: %s", path, number, at + 1, error);
+			break;
+		}
+		for (uint32_t i = 0; i < alias.nitems && rc == 0; i++)
+			rc = deliver_item(
+			    job, &alias.items[i], depth, keep, out);
+		alias_free(&alias);
+	}
+	free(text);
+	return rc;
+}
+
+/* A .forward that somebody else could have written is not obeyed: the mail
+ * waits, and the log says what to mend. */
+int
+local_has_forward(const struct local_job *job, char *path, size_t size,
+    struct local_outcome *out)
+{
+	struct stat st;
+
+	snprintf(path, size, "%s/.forward", job->home);
+	if (lstat(path, &st) == -1)
+		return errno == ENOENT || errno == ENOTDIR || errno == EACCES
+		    ? 0
+		    : local_error(out, path, errno);
+	if (!S_ISREG(st.st_mode) ||
+	    (st.st_uid != geteuid() && st.st_uid != 0) ||
+	    (st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
+		    "%s must be a regular file that only its owner may write",
+		    path);
+	return st.st_size > 0;
+}
