@@ -10,3 +10,17 @@ deliver_libdeliver_a_SOURCES = \
 	deliver/client_result.c \
 	deliver/mx.c deliver/mx.h \
 	deliver/route.c deliver/route.h
+	deliver/mx.c deliver/mx.h
+
+# The program that is a recipient for one delivery.
+pkglibexec_PROGRAMS += deliver/local
+deliver_local_SOURCES = \
+	deliver/format.c deliver/format.h \
+	deliver/local.h \
+	deliver/local_command.c \
+	deliver/local_copy.c \
+	deliver/local_list.c \
+	deliver/local_maildir.c \
+	deliver/local_main.c \
+	deliver/local_mbox.c
+deliver_local_LDADD = libcommon.a $(worker_libs)

@@ -24,3 +24,4 @@ include $(srcdir)/regress/unit/smtp.mk
 include $(srcdir)/regress/unit/net.mk
 include $(srcdir)/regress/unit/session.mk
 include $(srcdir)/regress/unit/store.mk
+include $(srcdir)/regress/unit/local.mk
