@@ -21,6 +21,16 @@ master_libparse_a_SOURCES = \
 sbin_PROGRAMS += relaisd
 relaisd_SOURCES = \
 	master/files.c master/files.h \
-	master/main.c \
-	master/options.c master/options.h
-relaisd_LDADD = master/libparse.a libcommon.a $(BSD_LIBS)
+	master/hand_off.c \
+	master/interfaces.c \
+	master/load.c master/load.h \
+	master/main.c master/master.h \
+	master/options.c master/options.h \
+	master/recipient.c master/recipient.h \
+	master/requests.c \
+	master/sockets.c \
+	master/spawn.c \
+	master/spool.c \
+	master/supervise.c \
+	master/tickets.c
+relaisd_LDADD = master/libparse.a libcommon.a $(EVENT_LIBS) $(BSD_LIBS)

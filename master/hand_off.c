@@ -98,15 +98,17 @@ exec_local(const struct master *m, const struct recipient *r, int fd)
 {
 	char path[4096], home[RECIPIENT_PATH + 8], user[80], logname[80];
 	char method[32], parameter[RECIPIENT_PATH], delimiter[8];
-	char *argv[] = { path, "-m", method, "-p", parameter, "-h",
-		home + 5, "-s", delimiter, r->system_user ? "-f" : NULL,
-		m->options.foreground ? "-d" : NULL, NULL };
-	char *env[] = { home, user, logname, "SHELL=/bin/sh",
+	const char *argv[12] = { path, "-m", method, "-p", parameter, "-h",
+		r->home, "-s", delimiter };
+	const char *env[] = { home, user, logname, "SHELL=/bin/sh",
 		"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8", NULL };
 	sigset_t none;
+	size_t n = 9;
 
-	if (argv[9] == NULL)
-		argv[9] = argv[10], argv[10] = NULL;
+	if (r->system_user)
+		argv[n++] = "-f";
+	if (m->options.foreground)
+		argv[n++] = "-d";
 	snprintf(path, sizeof(path), "%s/local", m->conf->paths.libexec);
 	snprintf(home, sizeof(home), "HOME=%s", r->home);
 	snprintf(user, sizeof(user), "USER=%s", r->name);
@@ -129,7 +131,7 @@ exec_local(const struct master *m, const struct recipient *r, int fd)
 	}
 	if (chdir(r->home) == -1 && chdir("/") == -1)
 		_exit(127);
-	execve(path, argv, env);
+	execve(path, (char *const *)argv, (char *const *)env);
 	log_error("%s: %s: is `set libexec` right?", path, strerror(errno));
 	_exit(127);
 }

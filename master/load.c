@@ -6,8 +6,6 @@
  */
 #include "config.h"
 
-#include <sys/stat.h>
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,93 +15,44 @@
 #include <unistd.h>
 
 #include "conf/closed.h"
+#include "master/files.h"
 #include "master/load.h"
 #include "master/master.h"
 #include "master/parse.h"
+#include "master/readfile.h"
 #include "os/log.h"
-
-enum { FILE_MAX = 4 << 20, TABLE_MAX = 256 << 20 };
 
 static const char system_ca[] = "/etc/ssl/certs/ca-certificates.crt";
 static const char root_anchor[] = "/usr/share/dns/root.key";
 
+/* The text of a PEM file, NULL after logging; files_check has judged its
+ * mode. */
 static char *
-read_open_file(int fd, size_t size)
+read_pem(const char *path)
 {
-	size_t len = 0;
-	char *text;
-	ssize_t n;
+	char error[256], *text;
+	size_t len;
 
-	if ((text = malloc(size + 1)) == NULL)
-		return NULL;
-	while (len < size && (n = read(fd, text + len, size - len)) != 0) {
-		if (n == -1) {
-			explicit_bzero(text, len);
-			free(text);
-			return NULL;
-		}
-		len += (size_t)n;
-	}
-	text[len] = '\0';
-	return text;
-}
-
-/* The text of a file, NULL after logging. A secret one must be closed to
- * group (but for reading) and others. */
-static char *
-read_file(const char *where, const char *path, int secret)
-{
-	struct stat st;
-	char *text = NULL;
-	int fd;
-
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1 ||
-	    fstat(fd, &st) == -1) {
-		log_error("%s: %s: %s", where, path, strerror(errno));
-		goto out;
-	}
-	if (!S_ISREG(st.st_mode) || st.st_size > FILE_MAX) {
-		log_error("%s: %s: not a regular file of at most 4 MiB", where,
-		    path);
-		goto out;
-	}
-	if (secret && (st.st_mode & 037) != 0) {
-		log_error("%s: %s is a secret that others may read: "
-			  "chmod 600 %s",
-		    where, path, path);
-		goto out;
-	}
-	if ((text = read_open_file(fd, (size_t)st.st_size)) == NULL)
-		log_error("%s: %s: %s", where, path, strerror(errno));
-out:
-	if (fd != -1)
-		close(fd);
+	text = readfile(path, READFILE_PEM_MAX, &len, error, sizeof(error));
+	if (text == NULL)
+		log_error("%s: %s", path, error);
 	return text;
 }
 
 static int
 load_certificates(struct conf *conf)
 {
-	char where[512];
-
 	for (uint32_t i = 0; i < conf->npkis; i++) {
 		struct conf_pki *p = &conf->pkis[i];
 
-		conf_where_text(conf, &p->where, where, sizeof(where));
-		if (p->cert_path != NULL &&
-		    (p->cert_pem = read_file(where, p->cert_path, 0)) == NULL)
-			return -1;
-		if (p->key_path != NULL &&
-		    (p->key_pem = read_file(where, p->key_path, 1)) == NULL)
+		if ((p->cert_pem = read_pem(p->cert_path)) == NULL ||
+		    (p->key_pem = read_pem(p->key_path)) == NULL)
 			return -1;
 	}
-	for (uint32_t i = 0; i < conf->ncas; i++) {
-		struct conf_ca *ca = &conf->cas[i];
-
-		conf_where_text(conf, &ca->where, where, sizeof(where));
-		if ((ca->ca_pem = read_file(where, ca->path, 0)) == NULL)
+	for (uint32_t i = 0; i < conf->ncas; i++)
+		if ((conf->cas[i].ca_pem = read_pem(conf->cas[i].path)) ==
+		    NULL)
 			return -1;
-	}
 	return 0;
 }
 
@@ -120,7 +69,7 @@ load_system_ca(struct conf *conf)
 	    (ca->name = strdup(CONF_SYSTEM_CA)) == NULL ||
 	    (ca->path = strdup(system_ca)) == NULL)
 		return -1;
-	ca->ca_pem = read_file("default", system_ca, 0);
+	ca->ca_pem = read_pem(system_ca);
 	return ca->ca_pem != NULL ? 0 : -1;
 }
 
@@ -177,7 +126,7 @@ load_resolvers(struct conf *conf)
 		anchor = root_anchor;
 	if (anchor != NULL &&
 	    (conf->resolver.trust_anchor =
-		    read_file("trust-anchor", anchor, 0)) == NULL)
+		    read_pem(anchor)) == NULL)
 		return -1;
 	if (conf->resolver.nservers > 0 || conf->resolver.recursive ||
 	    (fp = fopen("/etc/resolv.conf", "re")) == NULL)
@@ -227,7 +176,8 @@ load_configuration(const struct master_options *options)
 	conf = conf_parse(options->path, options->macros, stderr);
 	if (conf == NULL)
 		return NULL;
-	if (conf_unbuilt(conf, report_unbuilt, conf) > 0 ||
+	if (files_check(conf, stderr) > 0 ||
+	    conf_unbuilt(conf, report_unbuilt, conf) > 0 ||
 	    conf_check_closed(conf, report_refusal, conf) > 0 ||
 	    complete(conf) == -1) {
 		conf_free(conf);
@@ -245,16 +195,4 @@ load_open_table(const struct conf_table *t)
 		log_error("table %s: %s: %s", t->name, t->config,
 		    strerror(errno));
 	return fd;
-}
-
-char *
-load_read_table(int fd, size_t *len)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) ||
-	    st.st_size > TABLE_MAX)
-		return NULL;
-	*len = (size_t)st.st_size;
-	return read_open_file(fd, *len);
 }

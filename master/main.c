@@ -2,24 +2,93 @@
  * relaisd, the master process: reads the configuration, starts the workers
  * and watches them. Runs as root, so it reads no mail and no network octet.
  */
-#include <stdlib.h>
+#include "config.h"
 
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "master/master.h"
 #include "master/options.h"
+#include "net/loop.h"
 #include "os/log.h"
+
+static void
+write_pid(const struct conf *conf)
+{
+	FILE *fp;
+
+	if (conf->paths.pid_file == NULL)
+		return;
+	if ((fp = fopen(conf->paths.pid_file, "we")) == NULL) {
+		log_warn("%s: %s", conf->paths.pid_file, strerror(errno));
+		return;
+	}
+	fprintf(fp, "%d\n", (int)getpid());
+	fclose(fp);
+}
+
+/* What a start needs of the machine, then the workers until the end. */
+static int
+run(struct master *m)
+{
+	int status;
+
+	if (spool_prepare(m) == -1 ||
+	    (m->sockets = sockets_open(m->conf, NULL)) == NULL ||
+	    (m->control_fd = sockets_open_control(m->conf)) == -1)
+		return EXIT_FAILURE;
+	if (!m->options.foreground && daemon(0, 0) == -1) {
+		log_error("daemon: %s", strerror(errno));
+		return EXIT_FAILURE;
+	}
+	/* epoll does not survive the fork of daemon(3) */
+	if ((m->loop = loop_new()) == NULL ||
+	    (m->tickets = tickets_new(m)) == NULL ||
+	    (m->hand_off = hand_off_new(m)) == NULL)
+		log_fatal("out of memory");
+	write_pid(m->conf);
+	if (!m->privileged)
+		log_info("started by an ordinary user: no chroot, no other "
+			 "uids, local delivery to that user only");
+	status = supervise_run(m);
+	if (m->conf->paths.pid_file != NULL)
+		unlink(m->conf->paths.pid_file);
+	unlink(m->conf->paths.control_socket);
+	return status;
+}
 
 int
 main(int argc, char **argv)
 {
-	struct master_options options;
-	int status = EXIT_SUCCESS;
+	struct master m = { .control_fd = -1 };
+	int status = EXIT_FAILURE;
 	bool check;
 
 	log_init("relaisd", LOG_TO_STDERR);
-	options_parse(&options, &check, argc, argv);
-	if (check)
-		status = options_check(&options);
-	else
-		log_info("starting");
-	options_free(&options);
+	options_parse(&m.options, &check, argc, argv);
+	if (check) {
+		status = options_check(&m.options);
+		options_free(&m.options);
+		return status;
+	}
+	umask(077);
+	m.privileged = geteuid() == 0;
+	if ((m.conf = load_configuration(&m.options)) != NULL) {
+		if (!m.options.foreground)
+			log_init("relaisd", LOG_TO_SYSLOG);
+		log_set_level(m.options.verbose, m.options.trace);
+		status = run(&m);
+	}
+	hand_off_free(m.hand_off);
+	tickets_free(m.tickets);
+	sockets_free(m.sockets);
+	conf_free(m.conf);
+	loop_free(m.loop);
+	options_free(&m.options);
 	return status;
 }

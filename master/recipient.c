@@ -13,7 +13,7 @@
 
 #include "conf/alias.h"
 #include "conf/tablefile.h"
-#include "master/load.h"
+#include "master/readfile.h"
 #include "master/recipient.h"
 #include "os/log.h"
 
@@ -40,24 +40,34 @@ refuse(char *error, size_t size, int code, const char *text)
 
 /* ---- tables ----------------------------------------------------------- */
 
+/* Errors were reported when the configuration was loaded. */
+static void
+ignore(void *arg, bool is_error, uint32_t line, uint32_t column,
+    const char *text)
+{
+}
+
 static struct table_data *
 table_content(const struct conf *conf, const char *name)
 {
 	const struct conf_table *t = conf_find_table(conf, name);
 	struct table_data *data = NULL;
+	char error[256], *text;
 	size_t len;
-	char *text;
-	int fd;
 
 	if (t == NULL)
 		return NULL;
 	if (t->kind == CONF_TABLE_STATIC)
 		return table_from_conf(t);
-	if (t->kind != CONF_TABLE_FILE || (fd = load_open_table(t)) == -1)
+	if (t->kind != CONF_TABLE_FILE)
 		return NULL;
-	if ((text = load_read_table(fd, &len)) != NULL)
-		data = table_parse(text, len, t->uses, NULL, NULL);
-	close(fd);
+	text = readfile(
+	    t->config, READFILE_TABLE_MAX, &len, error, sizeof(error));
+	if (text == NULL) {
+		log_error("table %s: %s", t->name, error);
+		return NULL;
+	}
+	data = table_parse(text, len, t->uses, ignore, NULL);
 	free(text);
 	return data;
 }

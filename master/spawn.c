@@ -62,7 +62,7 @@ exec_worker(const struct master *m, enum process_kind kind, uint16_t instance,
     int fd)
 {
 	char path[4096], user[64], folder[4096], number[8], trace[16];
-	char *argv[ARGS_MAX];
+	const char *argv[ARGS_MAX];
 	size_t n = 0;
 
 	snprintf(path, sizeof(path), "%s/%s", m->conf->paths.libexec,
@@ -74,24 +74,24 @@ exec_worker(const struct master *m, enum process_kind kind, uint16_t instance,
 	snprintf(trace, sizeof(trace), "%#x", m->options.trace);
 
 	argv[n++] = path;
-	argv[n++] = (char *)"-i";
+	argv[n++] = "-i";
 	argv[n++] = number;
-	argv[n++] = (char *)"-T";
+	argv[n++] = "-T";
 	argv[n++] = trace;
 	if (m->options.foreground)
-		argv[n++] = (char *)"-d";
+		argv[n++] = "-d";
 	for (int i = 0; i < m->options.verbose && i < 2; i++)
-		argv[n++] = (char *)"-v";
+		argv[n++] = "-v";
 	if (m->privileged) {
-		argv[n++] = (char *)"-u";
+		argv[n++] = "-u";
 		argv[n++] = user;
-		argv[n++] = (char *)"-c";
+		argv[n++] = "-c";
 		argv[n++] = kind == PROC_QUEUE ? folder
 					       : m->conf->paths.chroot;
 	}
 	if (kind == PROC_QUEUE) {
-		argv[n++] = (char *)"-w";
-		argv[n++] = m->privileged ? (char *)"/" : folder;
+		argv[n++] = "-w";
+		argv[n++] = m->privileged ? "/" : folder;
 	}
 	argv[n] = NULL;
 
@@ -101,7 +101,7 @@ exec_worker(const struct master *m, enum process_kind kind, uint16_t instance,
 	else if (dup2(fd, CHANNEL_FD) == -1)
 		_exit(127);
 	closefrom(CHANNEL_FD + 1);
-	execve(path, argv, worker_environment());
+	execve(path, (char *const *)argv, worker_environment());
 	log_error("%s: %s: is `set libexec` right?", path, strerror(errno));
 	_exit(127);
 }

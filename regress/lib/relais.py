@@ -166,6 +166,7 @@ class Instance:
 PATHS = '''set spool "{dir}/spool"
 set control-socket "{dir}/control"
 set chroot "{dir}/empty"
+set pid-file "{dir}/pid"
 set server-name "mx.test"
 '''
 
