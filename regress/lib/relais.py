@@ -44,19 +44,21 @@ class Instance:
     paths; {port} in it is a free port, {dir} the folder."""
 
     def __init__(self, conf, root=ROOT, env=None, user=None, files=None,
-                 start=True, **names):
+                 start=True, port=None, **names):
         self.dir = tempfile.mkdtemp(prefix='relais-test-')
         os.chmod(self.dir, 0o755)
         self.root = os.path.abspath(root)
-        self.port = free_port()
+        self.port = port or free_port()
         self.user = user
         self.env = env or {}
         self.process = None
         for name, text in (files or {}).items():
             self.write(name, text)
         names = dict(port=self.port, dir=self.dir, **names)
-        self.conf_path = self.write('relais.conf', PATHS.format(**names) +
-                                    conf.format(**names))
+        text = PATHS.format(**names) + conf.format(**names)
+        if 'set server-name' not in text:
+            text = 'set server-name "mx.test"\n' + text
+        self.conf_path = self.write('relais.conf', text)
         self.log_path = os.path.join(self.dir, 'log')
         if user:
             subprocess.run(['chown', '-R', user, self.dir], check=True)
@@ -167,7 +169,6 @@ PATHS = '''set spool "{dir}/spool"
 set control-socket "{dir}/control"
 set chroot "{dir}/empty"
 set pid-file "{dir}/pid"
-set server-name "mx.test"
 '''
 
 
