@@ -328,7 +328,7 @@ static int
 import_all(struct importer *im)
 {
 	char head[sizeof(magic)];
-	uint32_t len;
+	uint32_t len = 0;
 	int rc = 0;
 
 	if (fread(head, sizeof(head), 1, im->in) != 1 ||
