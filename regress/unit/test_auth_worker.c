@@ -1,0 +1,657 @@
+/*
+ * The auth worker as a process, in its sandbox, with a master, an smtpd, a
+ * queue and a deliver made of channels: the questions of each, the answers,
+ * and what happens when one asks nonsense or goes away.
+ */
+#include "config.h"
+
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <crypt.h>
+
+#include "conf/codec.h"
+#include "ipc/channel.h"
+#include "net/loop.h"
+#include "os/log.h"
+
+#define S(text) (char[]){ text }
+#define COND(...) (struct conf_condition[]){ __VA_ARGS__ }
+
+enum { MASTER_CHANNEL = 3 };
+
+struct world {
+	struct loop *loop;
+	pid_t pid;
+	struct channel *master;
+	struct channel *smtpd;
+	struct channel *queue;
+	struct channel *deliver;
+	enum msg_type wanted;
+	char hash[128];
+	unsigned int queries; /* user_query */
+	unsigned int callaheads;
+	uint8_t primary; /* what it says to recipients */
+	int deliver_dies; /* instead of an answer */
+	/* of the last answer */
+	uint16_t code;
+	char text[512]; /* action, value, mechanism, owner or error */
+	uint8_t status;
+	uint32_t count;
+	uint8_t octets[1024];
+	size_t len;
+};
+
+static struct conf_entry ours[] = { { S("example.org") } };
+static struct conf_entry backed[] = { { S("backup.example") } };
+static struct conf_entry relays[] = { { S("smtp+tls://hub@hub.example") } };
+
+static struct conf_table tables[] = {
+	{ .name = S("ours"), .kind = CONF_TABLE_STATIC, .entries = ours,
+	    .nentries = 1, .uses = 1 << CONF_SERVICE_DOMAIN },
+	{ .name = S("backed"), .kind = CONF_TABLE_STATIC, .entries = backed,
+	    .nentries = 1, .uses = 1 << CONF_SERVICE_DOMAIN },
+	{ .name = S("relays"), .kind = CONF_TABLE_STATIC, .entries = relays,
+	    .nentries = 1, .uses = 1 << CONF_SERVICE_RELAYHOST },
+	{ .name = S("aliases"), .kind = CONF_TABLE_FILE, .backend = S("file"),
+	    .config = S("aliases"), .uses = 1 << CONF_SERVICE_ALIAS },
+	{ .name = S("creds"), .kind = CONF_TABLE_FILE, .backend = S("file"),
+	    .config = S("creds"), .uses = 1 << CONF_SERVICE_CREDENTIALS },
+	{ .name = S("secrets"), .kind = CONF_TABLE_FILE,
+	    .backend = S("file"), .config = S("secrets"),
+	    .uses = 1 << CONF_SERVICE_RELAY_AUTH },
+	{ .name = S("senders"), .kind = CONF_TABLE_FILE,
+	    .backend = S("file"), .config = S("senders"),
+	    .uses = 1 << CONF_SERVICE_SENDERS },
+};
+static const char *const contents[] = { NULL, NULL, NULL,
+	"list: joe, ann, x@far.example\nowner-list: joe\n",
+	"joe: {PLAIN}pencil\n", "hub: me:secret\n",
+	"joe: joe@example.org, @corp.example\n" };
+
+static struct conf_action actions[] = {
+	{ .name = S("local"), .kind = CONF_ACTION_MBOX,
+	    .local = { .alias = S("aliases") } },
+	{ .name = S("out"), .kind = CONF_ACTION_RELAY,
+	    .relay = { .host = S("relays"), .auth = S("secrets") } },
+	{ .name = S("backup"), .kind = CONF_ACTION_RELAY,
+	    .relay = { .backup = true, .call_ahead = true,
+		.unknown = CONF_UNKNOWN_TEMPFAIL } },
+};
+static struct conf_match matches[] = {
+	{ .conditions = COND({ .kind = CONF_FROM_ANY },
+	      { .kind = CONF_FOR_DOMAIN, .table = S("ours") }),
+	    .nconditions = 2, .action = S("local") },
+	{ .conditions = COND({ .kind = CONF_FROM_ANY },
+	      { .kind = CONF_FOR_DOMAIN, .table = S("backed") }),
+	    .nconditions = 2, .action = S("backup") },
+	{ .conditions = COND({ .kind = CONF_FROM_LOCAL },
+	      { .kind = CONF_FOR_ANY }),
+	    .nconditions = 2, .action = S("out") },
+};
+
+static struct conf conf = { .server_name = S("example.org"),
+	.smtp = { .sub_addr_delim = S("+") }, .tables = tables,
+	.ntables = sizeof(tables) / sizeof(tables[0]), .actions = actions,
+	.nactions = sizeof(actions) / sizeof(actions[0]), .matches = matches,
+	.nmatches = sizeof(matches) / sizeof(matches[0]) };
+
+static struct world world;
+
+static void
+got(struct world *w, enum msg_type type)
+{
+	if (w->wanted == type)
+		loop_stop(w->loop);
+}
+
+/* ---- what the worker says to each ---- */
+
+static void
+on_user_query(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct world *w = arg;
+	const struct msg_user_query *q = &m->user_query;
+	int known = strcmp(q->name, "joe") == 0 || strcmp(q->name, "ann") == 0;
+	struct msg_user_answer a = { .id = q->id,
+		.status = known ? LOOKUP_FOUND : LOOKUP_NONE,
+		.name = known ? q->name : "",
+		.hash = known && q->want_hash ? w->hash : "" };
+
+	w->queries++;
+	ipc_send(ch, user_answer, &a);
+}
+
+static void
+on_config_ready(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	snprintf(world.text, sizeof(world.text), "%s",
+	    m->config_ready.error);
+	got(arg, MSG_config_ready);
+}
+
+static void
+on_worker_ready(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	got(arg, MSG_worker_ready);
+}
+
+static void
+on_log_line(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+}
+
+static void
+on_rcpt_verdict(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct world *w = arg;
+
+	w->code = m->rcpt_verdict.code;
+	snprintf(w->text, sizeof(w->text), "%s", m->rcpt_verdict.action);
+	got(w, MSG_rcpt_verdict);
+}
+
+static void
+on_expanded(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct world *w = arg;
+
+	w->code = m->expanded.code;
+	w->count = m->expanded.dests.count;
+	snprintf(w->text, sizeof(w->text), "%s", m->expanded.owner);
+	got(w, MSG_expanded);
+}
+
+static void
+on_table_answer(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct world *w = arg;
+
+	w->status = m->table_answer.status;
+	snprintf(w->text, sizeof(w->text), "%s", m->table_answer.value);
+	got(w, MSG_table_answer);
+}
+
+static void
+keep_octets(struct world *w, const struct ipc_blob *b)
+{
+	w->len = b->len < sizeof(w->octets) ? b->len : sizeof(w->octets);
+	memcpy(w->octets, b->data, w->len);
+}
+
+static void
+on_sasl_reply(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct world *w = arg;
+
+	w->status = m->sasl_reply.status;
+	snprintf(w->text, sizeof(w->text), "%s", m->sasl_reply.user);
+	keep_octets(w, &m->sasl_reply.challenge);
+	got(w, MSG_sasl_reply);
+}
+
+static void
+on_client_sasl_reply(
+    void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct world *w = arg;
+
+	w->status = m->client_sasl_reply.status;
+	snprintf(w->text, sizeof(w->text), "%s",
+	    m->client_sasl_reply.mechanism);
+	keep_octets(w, &m->client_sasl_reply.response);
+	got(w, MSG_client_sasl_reply);
+}
+
+static void
+on_callahead(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct world *w = arg;
+	struct msg_callahead_done a = { .id = m->callahead.id,
+		.status = w->primary };
+
+	w->callaheads++;
+	if (w->deliver_dies) {
+		w->deliver = NULL;
+		channel_free(ch);
+	} else
+		ipc_send(ch, callahead_done, &a);
+}
+
+static void
+on_closed(void *arg, struct channel *ch, const char *reason)
+{
+	struct world *w = arg;
+
+	if (ch == w->master)
+		w->master = NULL;
+	else if (ch == w->smtpd)
+		w->smtpd = NULL;
+	channel_free(ch);
+	got(w, MSG_NONE);
+}
+
+static channel_handler *const handlers[MSG_MAX] = {
+	[MSG_user_query] = on_user_query,
+	[MSG_config_ready] = on_config_ready,
+	[MSG_worker_ready] = on_worker_ready,
+	[MSG_log_line] = on_log_line,
+	[MSG_rcpt_verdict] = on_rcpt_verdict,
+	[MSG_expanded] = on_expanded,
+	[MSG_table_answer] = on_table_answer,
+	[MSG_sasl_reply] = on_sasl_reply,
+	[MSG_client_sasl_reply] = on_client_sasl_reply,
+	[MSG_callahead] = on_callahead,
+};
+static const struct channel_ops ops = { handlers, on_closed, NULL };
+
+/* ---- the stage ---- */
+
+static void
+await(enum msg_type type)
+{
+	world.wanted = type;
+	alarm(20);
+	assert_int_equal(loop_run(world.loop), 0);
+	alarm(0);
+}
+
+static int
+content_fd(const char *text)
+{
+	int fd = memfd_create("table", MFD_CLOEXEC);
+
+	if (fd == -1 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) ||
+	    lseek(fd, 0, SEEK_SET) == -1)
+		fail_msg("no content");
+	return fd;
+}
+
+static void
+send_configuration(uint32_t generation)
+{
+	struct msg_config_begin begin = { .generation = generation };
+	struct msg_config_end end = { .generation = generation };
+	struct msg_config_chunk chunk;
+	uint8_t *slice;
+	size_t len;
+
+	assert_int_equal(conf_slice(&conf, PROC_AUTH, &slice, &len), 0);
+	begin.total = (uint32_t)len;
+	chunk.data = ipc_blob(slice, len);
+	ipc_send(world.master, config_begin, &begin);
+	ipc_send(world.master, config_chunk, &chunk);
+	for (size_t i = 0; i < conf.ntables; i++) {
+		struct msg_config_file file = { .kind = "table",
+			.name = tables[i].name };
+
+		if (contents[i] != NULL)
+			ipc_send_fd(world.master, config_file, &file,
+			    content_fd(contents[i]));
+	}
+	ipc_send(world.master, config_end, &end);
+	free(slice);
+}
+
+static struct channel *
+add_peer(enum process_kind kind)
+{
+	struct msg_peer peer = { .kind = (uint8_t)kind };
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	ipc_send_fd(world.master, peer, &peer, fds[1]);
+	return channel_new(world.loop, fds[0], kind, PROC_AUTH, 0, &ops,
+	    &world);
+}
+
+static int
+setup(void **state)
+{
+	struct msg_config_swap swap = { .generation = 1 };
+	struct crypt_data *data = calloc(1, sizeof(*data));
+	int fds[2];
+
+	log_init("test", LOG_TO_STDERR);
+	if (data == NULL || socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == -1)
+		return -1;
+	snprintf(world.hash, sizeof(world.hash), "%s",
+	    crypt_r("pencil", "$6$rounds=1000$saltsalt$", data));
+	free(data);
+	if ((world.pid = fork()) == 0) {
+		dup2(fds[1], MASTER_CHANNEL);
+		if (fds[0] != MASTER_CHANNEL)
+			close(fds[0]);
+		/* the sandbox does not let the leak checker trace */
+		setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
+		execl("auth/auth", "auth", "-d", (char *)NULL);
+		_exit(127);
+	}
+	close(fds[1]);
+	world.loop = loop_new();
+	world.master = channel_new(world.loop, fds[0], PROC_MASTER,
+	    PROC_AUTH, 0, &ops, &world);
+	send_configuration(1);
+	await(MSG_config_ready);
+	if (world.text[0] != '\0') {
+		print_error("%s\n", world.text);
+		return -1;
+	}
+	world.smtpd = add_peer(PROC_SMTPD);
+	world.queue = add_peer(PROC_QUEUE);
+	world.deliver = add_peer(PROC_DELIVER);
+	ipc_send(world.master, config_swap, &swap);
+	await(MSG_worker_ready);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct msg_worker_stop stop = { 0 };
+	int status;
+
+	ipc_send(world.master, worker_stop, &stop);
+	await(MSG_NONE);
+	waitpid(world.pid, &status, 0);
+	if (world.smtpd != NULL)
+		channel_free(world.smtpd);
+	loop_free(world.loop);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+}
+
+/* ---- questions ---- */
+
+static uint64_t last_id;
+
+static unsigned int
+check_rcpt(const char *addr, const char *recipient, uint32_t flags)
+{
+	struct msg_rcpt_check m = { .id = ++last_id, .client_addr = addr,
+		.sender = "s@far.example", .recipient = recipient,
+		.flags = flags };
+
+	ipc_send(world.smtpd, rcpt_check, &m);
+	await(MSG_rcpt_verdict);
+	return world.code;
+}
+
+static void
+test_rcpt(void **state)
+{
+	assert_int_equal(check_rcpt("192.0.2.9", "joe@example.org", 0), 250);
+	assert_string_equal(world.text, "local");
+	assert_int_equal(check_rcpt("192.0.2.9", "list@example.org", 0), 250);
+	assert_int_equal(check_rcpt("192.0.2.9", "no@example.org", 0), 550);
+	assert_string_equal(world.text, "");
+	assert_int_equal(check_rcpt("192.0.2.9", "x@far.example", 0), 550);
+	assert_int_equal(check_rcpt("127.0.0.1", "x@far.example", 0), 250);
+	assert_string_equal(world.text, "out");
+	assert_int_equal(check_rcpt("", "x@far.example", SESSION_LOCAL), 250);
+	assert_int_equal(check_rcpt("192.0.2.9", "|id@example.org", 0), 550);
+	/* known for a while: joe was asked for once */
+	world.queries = 0;
+	check_rcpt("192.0.2.9", "joe@example.org", 0);
+	assert_int_equal(world.queries, 0);
+}
+
+static void
+expand(const char *recipient, const char *action)
+{
+	struct msg_expand m = { .id = ++last_id, .sender = "s@far.example",
+		.recipient = recipient, .action = action };
+
+	ipc_send(world.queue, expand, &m);
+	await(MSG_expanded);
+}
+
+static void
+test_expand(void **state)
+{
+	expand("list@example.org", "local");
+	assert_int_equal(world.code, 250);
+	assert_int_equal(world.count, 3);
+	assert_string_equal(world.text, "owner-list@example.org");
+	expand("ghost@example.org", "local");
+	assert_int_equal(world.code, 550);
+	expand("joe@example.org", "gone");
+	assert_int_equal(world.code, 250);
+	assert_int_equal(world.count, 1);
+}
+
+static enum sasl_status
+plain(const char *table, const char *addr, const char *octets, size_t len)
+{
+	struct msg_sasl_begin m = { .id = ++last_id, .mechanism = "PLAIN",
+		.table = table, .client_addr = addr,
+		.initial = ipc_blob(octets, len), .has_initial = 1 };
+
+	ipc_send(world.smtpd, sasl_begin, &m);
+	await(MSG_sasl_reply);
+	return world.status;
+}
+
+#define OCTETS(text) text, sizeof(text) - 1
+
+static void
+test_logins(void **state)
+{
+	struct msg_sasl_step step = { .id = 0 };
+
+	assert_int_equal(plain("creds", "192.0.2.1", OCTETS("\0joe\0pencil")),
+	    SASL_OK);
+	assert_string_equal(world.text, "joe");
+	assert_int_equal(plain("creds", "192.0.2.1", OCTETS("\0joe\0x")),
+	    SASL_DENIED);
+	assert_int_equal(plain("", "192.0.2.1", OCTETS("\0joe\0pencil")),
+	    SASL_OK);
+	assert_int_equal(plain("", "192.0.2.1", OCTETS("\0joe\0x")),
+	    SASL_DENIED);
+	assert_int_equal(plain("", "192.0.2.1", OCTETS("\0eve\0x")),
+	    SASL_DENIED);
+	assert_int_equal(plain("nowhere", "192.0.2.1", OCTETS("\0j\0x")),
+	    SASL_TEMPFAIL);
+	assert_int_equal(plain("creds", "192.0.2.1", OCTETS("\0joe")),
+	    SASL_MALFORMED);
+	/* a step of no exchange */
+	step.id = 424242;
+	ipc_send(world.smtpd, sasl_step, &step);
+	await(MSG_sasl_reply);
+	assert_int_equal(world.status, SASL_TEMPFAIL);
+}
+
+static void
+test_lock(void **state)
+{
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(plain("creds", "198.51.100.1",
+		    OCTETS("\0joe\0guess")), SASL_DENIED);
+	assert_int_equal(plain("creds", "198.51.100.1",
+	    OCTETS("\0joe\0pencil")), SASL_TEMPFAIL);
+	/* the owner elsewhere is not shut out */
+	assert_int_equal(plain("creds", "203.0.113.5",
+	    OCTETS("\0joe\0pencil")), SASL_OK);
+}
+
+static void
+test_login_steps(void **state)
+{
+	struct msg_sasl_begin m = { .id = ++last_id, .mechanism = "LOGIN",
+		.table = "creds", .client_addr = "192.0.2.3" };
+	struct msg_sasl_step step = { .id = last_id };
+	struct msg_sasl_abort abandon = { .id = last_id };
+
+	ipc_send(world.smtpd, sasl_begin, &m);
+	await(MSG_sasl_reply);
+	assert_int_equal(world.status, SASL_CONTINUE);
+	assert_memory_equal(world.octets, "Username:", 9);
+	step.response = ipc_blob("joe", 3);
+	ipc_send(world.smtpd, sasl_step, &step);
+	await(MSG_sasl_reply);
+	assert_memory_equal(world.octets, "Password:", 9);
+	step.response = ipc_blob("pencil", 6);
+	ipc_send(world.smtpd, sasl_step, &step);
+	await(MSG_sasl_reply);
+	assert_int_equal(world.status, SASL_OK);
+	/* begun and abandoned 200 times (ATTACKS 26) */
+	for (int i = 0; i < 200; i++) {
+		m.id = ++last_id;
+		ipc_send(world.smtpd, sasl_begin, &m);
+		abandon.id = last_id;
+		ipc_send(world.smtpd, sasl_abort, &abandon);
+	}
+	m.id = ++last_id;
+	m.mechanism = "CRAM-MD5";
+	ipc_send(world.smtpd, sasl_begin, &m);
+	do
+		await(MSG_sasl_reply);
+	while (world.status == SASL_CONTINUE);
+	assert_int_equal(world.status, SASL_UNSUPPORTED);
+}
+
+static void
+test_smarthost(void **state)
+{
+	struct msg_client_sasl_begin m = { .id = ++last_id, .action = "out",
+		.label = "hub", .mechanisms = "LOGIN PLAIN" };
+
+	ipc_send(world.deliver, client_sasl_begin, &m);
+	await(MSG_client_sasl_reply);
+	assert_int_equal(world.status, SASL_OK);
+	assert_string_equal(world.text, "PLAIN");
+	assert_int_equal(world.len, 10);
+	assert_memory_equal(world.octets, "\0me\0secret", 10);
+	m.label = "other";
+	ipc_send(world.deliver, client_sasl_begin, &m);
+	await(MSG_client_sasl_reply);
+	assert_int_equal(world.status, SASL_TEMPFAIL);
+	assert_int_equal(world.len, 0);
+	m.label = "hub";
+	m.action = "backup";
+	ipc_send(world.deliver, client_sasl_begin, &m);
+	await(MSG_client_sasl_reply);
+	assert_int_equal(world.status, SASL_TEMPFAIL);
+}
+
+static void
+query(const char *table, uint8_t service, const char *key)
+{
+	struct msg_table_query m = { .id = ++last_id, .table = table,
+		.service = service, .key = key };
+
+	ipc_send(world.smtpd, table_query, &m);
+	await(MSG_table_answer);
+}
+
+static void
+test_tables(void **state)
+{
+	query("senders", CONF_SERVICE_SENDERS, "joe");
+	assert_int_equal(world.status, LOOKUP_FOUND);
+	assert_string_equal(world.text, "joe@example.org, @corp.example");
+	query("senders", CONF_SERVICE_SENDERS, "eve");
+	assert_int_equal(world.status, LOOKUP_NONE);
+	/* no secret leaves, whatever the question is called */
+	query("creds", CONF_SERVICE_CREDENTIALS, "joe");
+	assert_int_equal(world.status, LOOKUP_TEMPFAIL);
+	assert_string_equal(world.text, "");
+	query("creds", CONF_SERVICE_STRING, "joe");
+	assert_string_equal(world.text, "");
+	query("secrets", CONF_SERVICE_ALIAS, "hub");
+	assert_string_equal(world.text, "");
+	query("senders", 200, "joe");
+	assert_int_equal(world.status, LOOKUP_TEMPFAIL);
+}
+
+static void
+test_backup(void **state)
+{
+	world.primary = CALLAHEAD_GOOD;
+	assert_int_equal(check_rcpt("192.0.2.9", "a@backup.example", 0), 250);
+	assert_string_equal(world.text, "backup");
+	world.primary = CALLAHEAD_BAD;
+	assert_int_equal(check_rcpt("192.0.2.9", "b@backup.example", 0), 550);
+	assert_int_equal(world.callaheads, 2);
+	/* both are remembered */
+	assert_int_equal(check_rcpt("192.0.2.9", "a@backup.example", 0), 250);
+	assert_int_equal(check_rcpt("192.0.2.9", "b@backup.example", 0), 550);
+	assert_int_equal(world.callaheads, 2);
+	/* the primary is down */
+	world.primary = CALLAHEAD_NONE;
+	assert_int_equal(check_rcpt("192.0.2.9", "c@backup.example", 0), 450);
+	/* and so is who was to ask it */
+	world.deliver_dies = 1;
+	assert_int_equal(check_rcpt("192.0.2.9", "d@backup.example", 0), 450);
+	assert_int_equal(check_rcpt("192.0.2.9", "e@backup.example", 0), 450);
+	assert_int_equal(check_rcpt("192.0.2.9", "a@backup.example", 0), 250);
+}
+
+/* A configuration that cannot be is refused, and the old one holds. */
+static void
+test_reload(void **state)
+{
+	struct msg_config_swap swap = { .generation = 3 };
+
+	tables[0].uses = 1 << CONF_SERVICE_NETADDR;
+	send_configuration(2);
+	await(MSG_config_ready);
+	assert_non_null(strstr(world.text, "ours"));
+	tables[0].uses = 1 << CONF_SERVICE_DOMAIN;
+	assert_int_equal(check_rcpt("192.0.2.9", "joe@example.org", 0), 250);
+	matches[0].reject = true;
+	send_configuration(3);
+	await(MSG_config_ready);
+	assert_string_equal(world.text, "");
+	ipc_send(world.master, config_swap, &swap);
+	assert_int_equal(check_rcpt("192.0.2.9", "x@example.org", 0), 550);
+	assert_int_equal(check_rcpt("127.0.0.1", "joe@example.org", 0), 550);
+}
+
+/* An smtpd that goes away in the middle of a login leaves nothing behind. */
+static void
+test_peer_gone(void **state)
+{
+	struct msg_sasl_begin m = { .id = ++last_id, .mechanism = "PLAIN",
+		.table = "", .client_addr = "192.0.2.77",
+		.initial = ipc_blob(OCTETS("\0joe\0pencil")),
+		.has_initial = 1 };
+
+	ipc_send(world.smtpd, sasl_begin, &m);
+	channel_flush(world.smtpd);
+	channel_free(world.smtpd);
+	world.smtpd = add_peer(PROC_SMTPD);
+	assert_int_equal(plain("", "192.0.2.77", OCTETS("\0joe\0pencil")),
+	    SASL_OK);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests_list[] = {
+		cmocka_unit_test(test_rcpt),
+		cmocka_unit_test(test_expand),
+		cmocka_unit_test(test_logins),
+		cmocka_unit_test(test_lock),
+		cmocka_unit_test(test_login_steps),
+		cmocka_unit_test(test_smarthost),
+		cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_backup),
+		cmocka_unit_test(test_peer_gone),
+		cmocka_unit_test(test_reload),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests_list, setup, teardown);
+}
