@@ -37,7 +37,7 @@ static const int syscalls[] = {
 	SCMP_SYS(clone3),
 	SCMP_SYS(set_robust_list),
 	SCMP_SYS(rseq),
-	SCMP_SYS(set_tid_address),
+	SCMP_SYS(rt_sigaction),
 };
 
 int64_t

@@ -22,3 +22,5 @@ regress_fuzz_fuzz_mx_CFLAGS = $(AM_CFLAGS)
 regress_fuzz_fuzz_mx_LDFLAGS = $(fuzz_ldflags)
 regress_fuzz_fuzz_mx_LDADD = deliver/libdeliver.a libcommon.a \
 	$(IDN2_LIBS) $(BSD_LIBS)
+
+include $(srcdir)/regress/fuzz/auth.mk

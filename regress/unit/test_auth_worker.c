@@ -235,12 +235,13 @@ on_closed(void *arg, struct channel *ch, const char *reason)
 {
 	struct world *w = arg;
 
-	if (ch == w->master)
+	if (ch == w->master) {
+		/* it is gone: nothing else will come */
 		w->master = NULL;
-	else if (ch == w->smtpd)
+		loop_stop(w->loop);
+	} else if (ch == w->smtpd)
 		w->smtpd = NULL;
 	channel_free(ch);
-	got(w, MSG_NONE);
 }
 
 static channel_handler *const handlers[MSG_MAX] = {
@@ -266,6 +267,8 @@ await(enum msg_type type)
 	alarm(20);
 	assert_int_equal(loop_run(world.loop), 0);
 	alarm(0);
+	if (world.master == NULL && type != MSG_NONE)
+		fail_msg("the worker has died");
 }
 
 static int
