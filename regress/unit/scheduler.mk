@@ -7,6 +7,12 @@ regress_unit_test_scheduler_SOURCES = regress/unit/test_scheduler.c
 regress_unit_test_scheduler_CFLAGS = $(unit_cflags)
 regress_unit_test_scheduler_LDADD = $(scheduler_libs)
 
+check_PROGRAMS += regress/unit/test_schedule_model
+TESTS += regress/unit/test_schedule_model
+regress_unit_test_schedule_model_SOURCES = regress/unit/test_schedule_model.c
+regress_unit_test_schedule_model_CFLAGS = $(unit_cflags)
+regress_unit_test_schedule_model_LDADD = $(scheduler_libs)
+
 check_PROGRAMS += regress/unit/test_bounce
 TESTS += regress/unit/test_bounce
 regress_unit_test_bounce_SOURCES = regress/unit/test_bounce.c
