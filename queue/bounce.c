@@ -32,8 +32,8 @@ bounce_decide(const struct bounce_message *m, const struct bounce_rcpt *r)
 		return BOUNCE_QUIET;
 	if (kind == DSN_KIND_SUCCESS && m->no_dsn)
 		return BOUNCE_QUIET;
-	return dsn_wanted(r->action, r->notify, m->sender) ? by_kind[kind] :
-	    BOUNCE_QUIET;
+	return dsn_wanted(r->action, r->notify, m->sender) ? by_kind[kind]
+							   : BOUNCE_QUIET;
 }
 
 void

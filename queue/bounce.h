@@ -21,35 +21,35 @@ enum bounce_refused {
 };
 
 struct bounce_message {
-	const char *sender;		/* "" is the null sender */
-	unsigned verified : 1;		/* authenticated, local, or proven */
-	unsigned no_dsn : 1;		/* the listener says: no success DSN */
-	enum bounce_refused refused;	/* applies when not verified */
+	const char *sender; /* "" is the null sender */
+	unsigned verified : 1; /* authenticated, local, or proven */
+	unsigned no_dsn : 1; /* the listener says: no success DSN */
+	enum bounce_refused refused; /* applies when not verified */
 };
 
 /* One recipient to whom something happened. */
 struct bounce_rcpt {
 	enum dsn_action action;
-	unsigned notify;		/* enum smtp_notify */
+	unsigned notify; /* enum smtp_notify */
 };
 
 enum bounce_verdict {
-	BOUNCE_FAILURE,		/* in the report of that kind, then done */
+	BOUNCE_FAILURE, /* in the report of that kind, then done */
 	BOUNCE_DELAY,
 	BOUNCE_SUCCESS,
-	BOUNCE_QUIET,		/* nobody is told */
-	BOUNCE_HOLD,		/* kept for the operator; nobody is told */
-	BOUNCE_DROP,		/* finished and logged; nobody is told */
+	BOUNCE_QUIET, /* nobody is told */
+	BOUNCE_HOLD, /* kept for the operator; nobody is told */
+	BOUNCE_DROP, /* finished and logged; nobody is told */
 	BOUNCE_VERDICTS
 };
 
-enum bounce_verdict bounce_decide(const struct bounce_message *,
-    const struct bounce_rcpt *);
+enum bounce_verdict bounce_decide(
+    const struct bounce_message *, const struct bounce_rcpt *);
 
 /* The recipients of a message in groups, one a verdict. */
 struct bounce_plan {
 	size_t count[BOUNCE_VERDICTS];
-	size_t first[BOUNCE_VERDICTS];	/* where the group begins in order */
+	size_t first[BOUNCE_VERDICTS]; /* where the group begins in order */
 };
 /* order gets the n indices of rcpts, grouped, each group in their order. */
 void bounce_plan(const struct bounce_message *, const struct bounce_rcpt *,

@@ -17,16 +17,6 @@
 #include "queue/schedule_local.h"
 
 static uint32_t
-string_hash(const struct sched *s, const char *p, uint32_t hash)
-{
-	uint64_t h = s->params.seed ^ hash;
-
-	for (; *p != '\0'; p++)
-		h = (h ^ (uint8_t)*p) * 0x9e3779b97f4a7c15u ^ h >> 29;
-	return sched_mix(s, (uint32_t)h, h >> 32, 1);
-}
-
-static uint32_t
 dest_hash(void *arg, uint32_t d)
 {
 	return dest_at(arg, d)->hash;
@@ -47,8 +37,7 @@ dest_where(void *arg, uint32_t d)
 int
 dest_init(struct sched *s)
 {
-	slab_init(&s->dests, sizeof(struct dest),
-	    offsetof(struct dest, link));
+	slab_init(&s->dests, sizeof(struct dest), offsetof(struct dest, link));
 	heap_init(&s->probes, dest_where, s);
 	return hindex_init(&s->by_dest, dest_hash, dest_hash_next, s);
 }
@@ -60,8 +49,8 @@ class_of(const struct sched *s, const struct dest *d)
 }
 
 static int
-dest_fill(struct sched *s, struct dest *d, const char *action,
-    const char *domain)
+dest_fill(
+    struct sched *s, struct dest *d, const char *action, const char *domain)
 {
 	size_t alen = strlen(action) + 1, dlen = strlen(domain) + 1;
 	int i;
@@ -87,9 +76,9 @@ dest_get(struct sched *s, enum sched_kind kind, uint8_t class,
 	struct dest *dest;
 	uint32_t d, hash;
 
-	hash = string_hash(s, domain, string_hash(s, action, kind));
+	hash = sched_mix_string(s, domain, sched_mix_string(s, action, kind));
 	for (d = hindex_chain(&s->by_dest, hash); d != NIL;
-	    d = dest->hash_next) {
+	     d = dest->hash_next) {
 		dest = dest_at(s, d);
 		if (dest->hash == hash && dest->kind == kind &&
 		    strcmp(dest->action, action) == 0 &&
@@ -216,12 +205,11 @@ dest_failed(struct sched *s, uint32_t d, int probe, int slow, int64_t now)
 	struct dest *dest = dest_at(s, d);
 	uint32_t window = dest->window / 2;
 
-	if (slow && dest->inflight > 0 &&
-	    window > dest->inflight * WINDOW_ONE)
+	if (slow && dest->inflight > 0 && window > dest->inflight * WINDOW_ONE)
 		window = dest->inflight * WINDOW_ONE;
 	dest->window = window > WINDOW_ONE ? window : WINDOW_ONE;
-	if (probe || (dest->state == DEST_OPEN &&
-	    !(slow && dest->inflight > 0)))
+	if (probe ||
+	    (dest->state == DEST_OPEN && !(slow && dest->inflight > 0)))
 		block(s, d, now);
 }
 
@@ -258,8 +246,8 @@ dest_succeeded(struct sched *s, uint32_t d, int probe, int64_t now)
 }
 
 void
-dest_finish(struct sched *s, uint32_t d, uint32_t batch,
-    enum sched_route route, int blameless, int64_t now)
+dest_finish(struct sched *s, uint32_t d, uint32_t batch, enum sched_route route,
+    int blameless, int64_t now)
 {
 	struct dest *dest = dest_at(s, d);
 	int probe = dest->state == DEST_PROBING && dest->probe == batch;

@@ -121,8 +121,8 @@ flush(struct sched *s, uint32_t d, int64_t now)
 }
 
 uint32_t
-sched_flush_domain(struct sched *s, const char *domain, int subdomains,
-    int64_t now)
+sched_flush_domain(
+    struct sched *s, const char *domain, int subdomains, int64_t now)
 {
 	uint32_t d, n = 0;
 
@@ -157,8 +157,8 @@ sched_kind_paused(const struct sched *s, enum sched_kind kind)
 }
 
 uint32_t
-sched_pause_domain(struct sched *s, const char *action, const char *domain,
-    int paused)
+sched_pause_domain(
+    struct sched *s, const char *action, const char *domain, int paused)
 {
 	struct dest *dest;
 	uint32_t d, n = 0;
@@ -281,8 +281,7 @@ sched_list(const struct sched *s, const struct sched_filter *f,
 }
 
 int
-sched_dest_info(const struct sched *s, uint32_t d,
-    struct sched_dest_info *info)
+sched_dest_info(const struct sched *s, uint32_t d, struct sched_dest_info *info)
 {
 	const struct dest *dest;
 
@@ -308,8 +307,8 @@ sched_dest_info(const struct sched *s, uint32_t d,
 }
 
 int
-sched_list_dests(const struct sched *s, uint64_t *cursor,
-    struct sched_dest_info *info)
+sched_list_dests(
+    const struct sched *s, uint64_t *cursor, struct sched_dest_info *info)
 {
 	while (*cursor < s->dests.used)
 		if (sched_dest_info(s, (*cursor)++, info))
@@ -327,5 +326,5 @@ sched_stats(const struct sched *s, struct sched_stats *out)
 	    (size_t)s->timers.room * sizeof(uint64_t) +
 	    (size_t)s->probes.room * sizeof(uint64_t) +
 	    ((size_t)s->by_msgid.room + s->by_lane.room + s->by_dest.room) *
-	    sizeof(uint32_t);
+		sizeof(uint32_t);
 }

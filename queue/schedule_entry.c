@@ -95,16 +95,17 @@ message_make_room(struct sched *s, struct message *message, uint32_t rcpt)
 		room = rcpt;
 	if (message->room != 0 && rcpt < message->room)
 		return 0;
-	room = room + 1 < message->room + message->room / 2 ?
-	    message->room + message->room / 2 : room + 1;
+	room = room + 1 < message->room + message->room / 2
+	    ? message->room + message->room / 2
+	    : room + 1;
 	if (room < ROOM_MIN)
 		room = ROOM_MIN;
-	many = reallocarray(message->room == 0 ? NULL : message->many, room,
-	    sizeof(*many));
+	many = reallocarray(
+	    message->room == 0 ? NULL : message->many, room, sizeof(*many));
 	if (many == NULL)
 		return -1;
-	memset(many + message->room, 0xff,
-	    (room - message->room) * sizeof(*many));
+	memset(
+	    many + message->room, 0xff, (room - message->room) * sizeof(*many));
 	if (message->room == 0)
 		many[entry_at(s, message->one)->rcpt] = message->one;
 	s->stats.memory += (room - message->room) * sizeof(*many);
@@ -181,8 +182,8 @@ entry_leave(struct sched *s, uint32_t e)
 		d->nwaiting--;
 		break;
 	case SCHED_INFLIGHT:
-		ring_remove(&s->entries, &batch_at(s, entry->where)->entries,
-		    e);
+		ring_remove(
+		    &s->entries, &batch_at(s, entry->where)->entries, e);
 		entry->where = 0;
 		break;
 	}
@@ -276,8 +277,8 @@ message_each(struct sched *s, uint32_t msgid, uint32_t rcpt,
 		return 0;
 	message = message_at(s, m);
 	if (rcpt != SCHED_ALL || message->room == 0) {
-		e = rcpt == SCHED_ALL ? message->one :
-		    message_entry(s, m, rcpt);
+		e = rcpt == SCHED_ALL ? message->one
+				      : message_entry(s, m, rcpt);
 		return e == NIL ? 0 : on(s, e, now);
 	}
 	/* `on` may remove an entry, and with the last one the message. */

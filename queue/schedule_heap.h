@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 struct heap {
-	uint64_t *slots;	/* time << 32 | item */
+	uint64_t *slots; /* time << 32 | item */
 	uint32_t count;
 	uint32_t room;
 	/* Where item keeps its position: 0 is not in the heap. */
@@ -18,8 +18,7 @@ struct heap {
 	void *arg;
 };
 
-void heap_init(struct heap *, uint32_t *(*where)(void *, uint32_t),
-    void *arg);
+void heap_init(struct heap *, uint32_t *(*where)(void *, uint32_t), void *arg);
 void heap_clear(struct heap *);
 /* Makes room, so that heap_set cannot fail while no more than count items
  * are in. -1 when out of memory. */

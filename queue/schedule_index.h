@@ -10,9 +10,9 @@
 
 struct hindex {
 	uint32_t *buckets;
-	uint32_t count;		/* buckets in use */
+	uint32_t count; /* buckets in use */
 	uint32_t room;
-	uint32_t level;		/* power of two, level <= count < 2 level */
+	uint32_t level; /* power of two, level <= count < 2 level */
 	uint32_t items;
 	/* What the index must know of an item. */
 	uint32_t (*hash)(void *arg, uint32_t item);

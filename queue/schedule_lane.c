@@ -8,8 +8,8 @@
 #include "queue/schedule_local.h"
 
 static uint32_t
-lane_key(const struct sched *s, uint32_t dest, uint32_t sender,
-    uint32_t priority)
+lane_key(
+    const struct sched *s, uint32_t dest, uint32_t sender, uint32_t priority)
 {
 	return sched_mix(s, dest, sender, priority);
 }
@@ -31,14 +31,13 @@ lane_next(void *arg, uint32_t l)
 int
 lane_init(struct sched *s)
 {
-	slab_init(&s->lanes, sizeof(struct lane),
-	    offsetof(struct lane, link));
+	slab_init(&s->lanes, sizeof(struct lane), offsetof(struct lane, link));
 	return hindex_init(&s->by_lane, lane_hash, lane_next, s);
 }
 
 static uint32_t
-lane_find(const struct sched *s, uint32_t dest, uint32_t sender,
-    uint32_t priority)
+lane_find(
+    const struct sched *s, uint32_t dest, uint32_t sender, uint32_t priority)
 {
 	const struct lane *lane;
 	uint32_t l;
@@ -91,8 +90,8 @@ lane_remove(struct sched *s, uint32_t e)
 	ring_remove(&s->entries, &lane->head, e);
 	if (lane->head != NIL)
 		return;
-	ring_remove(&s->lanes,
-	    &dest_at(s, entry->dest)->lanes[entry->priority], l);
+	ring_remove(
+	    &s->lanes, &dest_at(s, entry->dest)->lanes[entry->priority], l);
 	hindex_remove(&s->by_lane, l);
 	slab_free(&s->lanes, l);
 }

@@ -22,10 +22,10 @@
 
 /* The state that a free item of the slab has. */
 #define ENTRY_FREE SCHED_STATES
-#define WINDOW_ONE 256		/* windows count in 256ths */
+#define WINDOW_ONE 256 /* windows count in 256ths */
 
 enum entry_flag {
-	ENTRY_HOLD = 1 << 0,	/* when it comes back from a transaction */
+	ENTRY_HOLD = 1 << 0, /* when it comes back from a transaction */
 	ENTRY_REMOVE = 1 << 1
 };
 
@@ -40,10 +40,10 @@ struct entry {
 	uint32_t expiry;
 	uint32_t warn;
 	struct ring_link link;
-	uint32_t where;		/* in the heap; INFLIGHT: the batch */
+	uint32_t where; /* in the heap; INFLIGHT: the batch */
 	uint16_t attempts;
 	uint8_t state;
-	uint8_t flags : 4;	/* enum entry_flag */
+	uint8_t flags : 4; /* enum entry_flag */
 	uint8_t priority : 4;
 };
 
@@ -51,13 +51,13 @@ struct entry {
 struct message {
 	uint32_t msgid;
 	uint32_t sender;
-	uint32_t size;		/* octets, UINT32_MAX: that or more */
+	uint32_t size; /* octets, UINT32_MAX: that or more */
 	uint32_t hash_next;
 	uint32_t entries;
-	uint32_t room;		/* 0: `one` holds the only entry */
+	uint32_t room; /* 0: `one` holds the only entry */
 	union {
 		uint32_t one;
-		uint32_t *many;	/* by rcpt, NIL where there is none */
+		uint32_t *many; /* by rcpt, NIL where there is none */
 	};
 };
 
@@ -65,38 +65,38 @@ struct lane {
 	struct ring_link link;
 	uint32_t dest;
 	uint32_t sender;
-	uint32_t head;		/* ring of entries */
+	uint32_t head; /* ring of entries */
 	uint32_t hash_next;
 	uint8_t priority;
 };
 
 enum dest_state {
 	DEST_OPEN,
-	DEST_BLOCKED,		/* until probe_at */
-	DEST_PROBE,		/* one may start */
-	DEST_PROBING		/* and is under way */
+	DEST_BLOCKED, /* until probe_at */
+	DEST_PROBE, /* one may start */
+	DEST_PROBING /* and is under way */
 };
 
 struct dest {
-	struct ring_link link;	/* among those whose turn comes */
-	char *action;		/* NULL: free item */
-	char *domain;		/* behind it in the same block */
+	struct ring_link link; /* among those whose turn comes */
+	char *action; /* NULL: free item */
+	char *domain; /* behind it in the same block */
 	uint32_t hash;
 	uint32_t hash_next;
-	uint32_t where;		/* in the heap of probes */
+	uint32_t where; /* in the heap of probes */
 	uint32_t lanes[SCHED_PRIORITIES];
-	uint32_t waiting;	/* ring of entries */
+	uint32_t waiting; /* ring of entries */
 	uint32_t nwaiting;
 	uint32_t entries;
 	uint32_t ready;
 	uint32_t inflight;
-	uint32_t window;	/* in WINDOW_ONE */
+	uint32_t window; /* in WINDOW_ONE */
 	uint32_t failures;
 	uint32_t last_success;
-	uint32_t credit;	/* successes that may yet widen the window */
+	uint32_t credit; /* successes that may yet widen the window */
 	uint32_t probe_at;
 	uint32_t turns;
-	uint32_t probe;		/* PROBING: the batch */
+	uint32_t probe; /* PROBING: the batch */
 	uint8_t kind;
 	uint8_t class;
 	uint8_t state;
@@ -105,11 +105,11 @@ struct dest {
 };
 
 struct batch {
-	uint32_t dest;		/* a free item's first octets are not its own */
-	uint32_t seq;		/* 0: free item */
-	uint32_t entries;	/* ring of those without result */
-	uint8_t progress;	/* some recipient got a result */
-	struct ring_link link;	/* unused, slabs want one */
+	uint32_t dest; /* a free item's first octets are not its own */
+	uint32_t seq; /* 0: free item */
+	uint32_t entries; /* ring of those without result */
+	uint8_t progress; /* some recipient got a result */
+	struct ring_link link; /* unused, slabs want one */
 };
 
 struct sched {
@@ -123,9 +123,9 @@ struct sched {
 	struct hindex by_msgid;
 	struct hindex by_lane;
 	struct hindex by_dest;
-	struct heap timers;	/* entries */
-	struct heap probes;	/* destinations */
-	uint32_t turn[SCHED_KINDS];	/* ring of destinations */
+	struct heap timers; /* entries */
+	struct heap probes; /* destinations */
+	uint32_t turn[SCHED_KINDS]; /* ring of destinations */
 	uint32_t next_kind;
 	uint32_t next_seq;
 	uint8_t paused[SCHED_KINDS];
@@ -172,18 +172,20 @@ time_in(int64_t t)
 /* A hash of up to three numbers under the scheduler's seed. */
 uint32_t sched_mix(const struct sched *, uint32_t, uint32_t, uint32_t);
 
+/* The same of a string and a number. */
+uint32_t sched_mix_string(const struct sched *, const char *, uint32_t);
+
 /* schedule_entry.c */
 uint32_t message_find(const struct sched *, uint32_t msgid);
 /* NIL if there is none. */
-uint32_t message_entry(const struct sched *, uint32_t message,
-    uint32_t rcpt);
+uint32_t message_entry(const struct sched *, uint32_t message, uint32_t rcpt);
 uint32_t entry_find(const struct sched *, uint32_t msgid, uint32_t rcpt);
 /* Finds or makes; NIL when out of memory. */
 uint32_t message_get(struct sched *, const struct sched_add *);
 void message_drop_if_empty(struct sched *, uint32_t message);
 /* A fresh INCOMING entry, or NIL when out of memory. */
-uint32_t entry_new(struct sched *, uint32_t message, uint32_t dest,
-    uint32_t rcpt);
+uint32_t entry_new(
+    struct sched *, uint32_t message, uint32_t dest, uint32_t rcpt);
 void entry_remove(struct sched *, uint32_t e);
 /* INCOMING no more: to where its flags and its time put it. */
 void entry_admit(struct sched *, uint32_t e, int64_t now);

@@ -35,13 +35,19 @@ sched_mix(const struct sched *s, uint32_t a, uint32_t b, uint32_t c)
 }
 
 uint32_t
+sched_mix_string(const struct sched *s, const char *p, uint32_t n)
+{
+	uint64_t h = s->params.seed ^ n;
+
+	for (; *p != '\0'; p++)
+		h = (h ^ (uint8_t)*p) * 0x9e3779b97f4a7c15u ^ h >> 29;
+	return sched_mix(s, (uint32_t)h, h >> 32, 1);
+}
+
+uint32_t
 sched_sender_key(const struct sched *s, const char *sender)
 {
-	uint64_t h = s->params.seed;
-
-	for (; *sender != '\0'; sender++)
-		h = (h ^ (uint8_t)*sender) * 0x9e3779b97f4a7c15u ^ h >> 29;
-	return sched_mix(s, (uint32_t)h, h >> 32, 3);
+	return sched_mix_string(s, sender, SCHED_KINDS);
 }
 
 static uint32_t
@@ -76,11 +82,11 @@ sched_new(const struct sched_params *params)
 		s->classes[i] = class_default;
 	for (i = 0; i < SCHED_KINDS; i++)
 		s->turn[i] = NIL;
-	slab_init(&s->entries, sizeof(struct entry),
-	    offsetof(struct entry, link));
+	slab_init(
+	    &s->entries, sizeof(struct entry), offsetof(struct entry, link));
 	slab_init(&s->messages, sizeof(struct message), 0);
-	slab_init(&s->batches, sizeof(struct batch),
-	    offsetof(struct batch, link));
+	slab_init(
+	    &s->batches, sizeof(struct batch), offsetof(struct batch, link));
 	heap_init(&s->timers, entry_where, s);
 	if (lane_init(s) == -1 || dest_init(s) == -1 ||
 	    hindex_init(&s->by_msgid, msgid_hash, msgid_next, s) == -1) {
@@ -122,8 +128,9 @@ sched_set_params(struct sched *s, const struct sched_params *params)
 
 	/* The seed stays: hashes are made with it. */
 	for (i = 0; i < SCHED_KINDS; i++)
-		s->params.max_inflight[i] = params->max_inflight[i] != 0 ?
-		    params->max_inflight[i] : 1000;
+		s->params.max_inflight[i] = params->max_inflight[i] != 0
+		    ? params->max_inflight[i]
+		    : 1000;
 }
 
 static uint32_t
@@ -156,8 +163,8 @@ sched_set_class(struct sched *s, uint8_t number, const struct sched_class *c)
 }
 
 static int
-add_entry(struct sched *s, const struct sched_add *add, uint32_t m,
-    uint32_t d, int64_t now)
+add_entry(struct sched *s, const struct sched_add *add, uint32_t m, uint32_t d,
+    int64_t now)
 {
 	struct entry *entry;
 	uint32_t e;
@@ -170,8 +177,8 @@ add_entry(struct sched *s, const struct sched_add *add, uint32_t m,
 	entry->expiry = time_in(add->expiry);
 	entry->warn = time_in(add->warn);
 	entry->next = time_in(add->next);
-	entry->attempts = add->attempts < UINT16_MAX ? add->attempts :
-	    UINT16_MAX;
+	entry->attempts =
+	    add->attempts < UINT16_MAX ? add->attempts : UINT16_MAX;
 	if (add->flags & SCHED_ADD_HELD)
 		entry->flags |= ENTRY_HOLD;
 	if (!(add->flags & SCHED_ADD_INCOMING))
@@ -223,8 +230,7 @@ sched_commit(struct sched *s, uint32_t msgid, int64_t now)
 }
 
 static void
-fill_job(const struct sched *s, struct sched_job *job, uint32_t m,
-    uint32_t d)
+fill_job(const struct sched *s, struct sched_job *job, uint32_t m, uint32_t d)
 {
 	const struct dest *dest = dest_at(s, d);
 
@@ -310,8 +316,7 @@ start(struct sched *s, uint32_t d, struct sched_job *job)
 		job->rcpts[job->nrcpts++] = entry_at(s, e)->rcpt;
 		entry_start(s, e, b);
 		e = next;
-	} while (!last && job->nrcpts < max &&
-	    entry_at(s, e)->message == m);
+	} while (!last && job->nrcpts < max && entry_at(s, e)->message == m);
 	job->probe = dest_start(s, d, b);
 	s->stats.inflight[job->kind]++;
 	s->stats.started++;
@@ -416,8 +421,8 @@ come_back(struct sched *s, uint32_t e, enum sched_state state, int64_t now,
 }
 
 static void
-wait_for_retry(struct sched *s, uint32_t e, int64_t now,
-    struct sched_verdict *verdict)
+wait_for_retry(
+    struct sched *s, uint32_t e, int64_t now, struct sched_verdict *verdict)
 {
 	struct entry *entry = entry_at(s, e);
 
@@ -495,8 +500,8 @@ leave_unfinished(struct sched *s, uint32_t e, enum sched_route route,
 }
 
 int
-sched_finish(struct sched *s, uint64_t id, enum sched_route route,
-    int64_t now, struct sched_verdict *verdicts, uint32_t *rcpts)
+sched_finish(struct sched *s, uint64_t id, enum sched_route route, int64_t now,
+    struct sched_verdict *verdicts, uint32_t *rcpts)
 {
 	struct sched_verdict verdict;
 	uint32_t b = (uint32_t)id, d, e, rcpt;
@@ -510,8 +515,8 @@ sched_finish(struct sched *s, uint64_t id, enum sched_route route,
 	}
 	batch = batch_at(s, b);
 	d = batch->dest;
-	blameless = batch->entries != NIL &&
-	    is_culprit(s, entry_at(s, batch->entries));
+	blameless =
+	    batch->entries != NIL && is_culprit(s, entry_at(s, batch->entries));
 	while ((e = batch->entries) != NIL) {
 		rcpt = entry_at(s, e)->rcpt;
 		leave_unfinished(s, e, route, batch->progress, now, &verdict);

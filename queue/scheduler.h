@@ -33,51 +33,41 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SCHED_BATCH_MAX 1000	/* recipients of one transaction */
+#define SCHED_BATCH_MAX 1000 /* recipients of one transaction */
 #define SCHED_RCPT_MAX (1 << 20) /* bound of a recipient's index */
 #define SCHED_CLASSES 256
-#define SCHED_ALL UINT32_MAX	/* as rcpt: all recipients of the message */
+#define SCHED_ALL UINT32_MAX /* as rcpt: all recipients of the message */
 
 struct sched;
 
-enum sched_kind {
-	SCHED_RELAY,
-	SCHED_LOCAL,
-	SCHED_EXPAND,
-	SCHED_KINDS
-};
+enum sched_kind { SCHED_RELAY, SCHED_LOCAL, SCHED_EXPAND, SCHED_KINDS };
 
 enum sched_state {
-	SCHED_INCOMING,		/* not durable yet */
-	SCHED_READY,		/* may start when its destination lets it */
+	SCHED_INCOMING, /* not durable yet */
+	SCHED_READY, /* may start when its destination lets it */
 	SCHED_INFLIGHT,
-	SCHED_WAITING,		/* for its own next attempt */
+	SCHED_WAITING, /* for its own next attempt */
 	SCHED_HELD,
-	SCHED_DONE,		/* decided, until sched_remove */
+	SCHED_DONE, /* decided, until sched_remove */
 	SCHED_STATES
 };
 
-enum sched_priority {
-	SCHED_HIGH,
-	SCHED_NORMAL,
-	SCHED_LOW,
-	SCHED_PRIORITIES
-};
+enum sched_priority { SCHED_HIGH, SCHED_NORMAL, SCHED_LOW, SCHED_PRIORITIES };
 
 /* How a class of destinations is treated; seconds. 0 takes the default. */
 struct sched_class {
-	uint32_t retry_floor;	/* first retry of a recipient: 400 */
-	uint32_t retry_ceiling;	/* 4 h */
-	uint32_t probe_floor;	/* first probe of a blocked route: 60 */
-	uint32_t probe_ceiling;	/* 1800; backup: both 5 */
-	uint32_t window_start;	/* transactions at once at first: 5 */
-	uint32_t window_max;	/* 100 */
-	uint32_t batch_max;	/* recipients of a transaction: 100 */
+	uint32_t retry_floor; /* first retry of a recipient: 400 */
+	uint32_t retry_ceiling; /* 4 h */
+	uint32_t probe_floor; /* first probe of a blocked route: 60 */
+	uint32_t probe_ceiling; /* 1800; backup: both 5 */
+	uint32_t window_start; /* transactions at once at first: 5 */
+	uint32_t window_max; /* 100 */
+	uint32_t batch_max; /* recipients of a transaction: 100 */
 };
 
 struct sched_params {
-	uint64_t seed;			/* of jitter and hashes */
-	uint32_t max_inflight[SCHED_KINDS];	/* transactions; 0: 1000 */
+	uint64_t seed; /* of jitter and hashes */
+	uint32_t max_inflight[SCHED_KINDS]; /* transactions; 0: 1000 */
 };
 
 /* NULL when out of memory. Copies params. */
@@ -86,32 +76,31 @@ void sched_free(struct sched *);
 /* Limits may change at any time (reload). */
 void sched_set_params(struct sched *, const struct sched_params *);
 /* Class 0 exists from the start, with the defaults. */
-void sched_set_class(struct sched *, uint8_t class,
-    const struct sched_class *);
+void sched_set_class(struct sched *, uint8_t class, const struct sched_class *);
 
 /* Fairness between senders needs no address, only this. */
 uint32_t sched_sender_key(const struct sched *, const char *sender);
 
 enum sched_add_flag {
-	SCHED_ADD_INCOMING = 1 << 0,	/* sched_commit will follow */
+	SCHED_ADD_INCOMING = 1 << 0, /* sched_commit will follow */
 	SCHED_ADD_HELD = 1 << 1
 };
 
 struct sched_add {
 	uint32_t msgid;
-	uint32_t rcpt;			/* under SCHED_RCPT_MAX */
+	uint32_t rcpt; /* under SCHED_RCPT_MAX */
 	enum sched_kind kind;
 	enum sched_priority priority;
-	const char *action;		/* copied once a destination */
-	const char *domain;		/* or user, or "" */
+	const char *action; /* copied once a destination */
+	const char *domain; /* or user, or "" */
 	uint8_t class;
-	unsigned flags;			/* enum sched_add_flag */
-	uint32_t sender_key;		/* of the message: the first add counts */
-	uint64_t size;			/* likewise */
-	uint32_t attempts;		/* those that failed so far */
-	int64_t next;			/* next attempt, 0 or past: now */
-	int64_t expiry;			/* 0: never */
-	int64_t warn;			/* delay warning due, 0: none */
+	unsigned flags; /* enum sched_add_flag */
+	uint32_t sender_key; /* of the message: the first add counts */
+	uint64_t size; /* likewise */
+	uint32_t attempts; /* those that failed so far */
+	int64_t next; /* next attempt, 0 or past: now */
+	int64_t expiry; /* 0: never */
+	int64_t warn; /* delay warning due, 0: none */
 };
 /* 0, or -1 and errno: EEXIST, EINVAL, ENOMEM; then nothing has changed. */
 int sched_add(struct sched *, const struct sched_add *, int64_t now);
@@ -119,20 +108,20 @@ int sched_add(struct sched *, const struct sched_add *, int64_t now);
 void sched_commit(struct sched *, uint32_t msgid, int64_t now);
 
 enum sched_what {
-	SCHED_NOTHING,		/* until sched_deadline or another call */
-	SCHED_START,		/* deliver job->rcpts of job->msgid */
-	SCHED_EXPIRED,		/* rcpts[0] has run out of time: now DONE */
-	SCHED_WARN		/* rcpts[0] is late; asked once */
+	SCHED_NOTHING, /* until sched_deadline or another call */
+	SCHED_START, /* deliver job->rcpts of job->msgid */
+	SCHED_EXPIRED, /* rcpts[0] has run out of time: now DONE */
+	SCHED_WARN /* rcpts[0] is late; asked once */
 };
 
 struct sched_job {
-	uint64_t id;		/* SCHED_START: names the transaction */
+	uint64_t id; /* SCHED_START: names the transaction */
 	uint32_t msgid;
 	enum sched_kind kind;
 	uint8_t class;
-	uint8_t probe;		/* of a blocked destination */
-	uint32_t dest;		/* see sched_dest_info */
-	const char *action;	/* valid while the job runs */
+	uint8_t probe; /* of a blocked destination */
+	uint32_t dest; /* see sched_dest_info */
+	const char *action; /* valid while the job runs */
 	const char *domain;
 	uint32_t nrcpts;
 	uint32_t rcpts[SCHED_BATCH_MAX];
@@ -142,24 +131,24 @@ enum sched_what sched_next(struct sched *, int64_t now, struct sched_job *);
 
 /* What came of one recipient. */
 enum sched_outcome {
-	SCHED_DELIVERED,	/* or expanded */
-	SCHED_REFUSED,		/* permanent failure */
-	SCHED_TEMPFAIL,		/* of the recipient or the message */
-	SCHED_NOT_TRIED		/* the route failed before it was its turn */
+	SCHED_DELIVERED, /* or expanded */
+	SCHED_REFUSED, /* permanent failure */
+	SCHED_TEMPFAIL, /* of the recipient or the message */
+	SCHED_NOT_TRIED /* the route failed before it was its turn */
 };
 /* What the transaction taught about the route. */
 enum sched_route {
-	SCHED_ROUTE_OK,		/* it worked, whatever it said to the mail */
-	SCHED_ROUTE_SLOW,	/* alive but wants less: 421, 4xx greeting */
-	SCHED_ROUTE_FAILED,	/* no connection, no DNS, broken off */
-	SCHED_ROUTE_UNKNOWN	/* nothing: our own worker went away */
+	SCHED_ROUTE_OK, /* it worked, whatever it said to the mail */
+	SCHED_ROUTE_SLOW, /* alive but wants less: 421, 4xx greeting */
+	SCHED_ROUTE_FAILED, /* no connection, no DNS, broken off */
+	SCHED_ROUTE_UNKNOWN /* nothing: our own worker went away */
 };
 
 struct sched_verdict {
-	enum sched_state state;	/* SCHED_DONE: finish it, then sched_remove */
-	uint8_t expired;	/* DONE because its time was over */
-	uint8_t removed;	/* DONE because sched_remove had been asked */
-	uint32_t attempts;	/* to record, with next */
+	enum sched_state state; /* SCHED_DONE: finish it, then sched_remove */
+	uint8_t expired; /* DONE because its time was over */
+	uint8_t removed; /* DONE because sched_remove had been asked */
+	uint32_t attempts; /* to record, with next */
 	int64_t next;
 };
 /*
@@ -185,22 +174,22 @@ int sched_finish(struct sched *, uint64_t id, enum sched_route, int64_t now,
  * having delivered it; sched_remove does not count it.
  */
 uint32_t sched_hold(struct sched *, uint32_t msgid, uint32_t rcpt);
-uint32_t sched_release(struct sched *, uint32_t msgid, uint32_t rcpt,
-    int64_t now);
+uint32_t sched_release(
+    struct sched *, uint32_t msgid, uint32_t rcpt, int64_t now);
 uint32_t sched_remove(struct sched *, uint32_t msgid, uint32_t rcpt);
 /* Ready now; the destination is probed now if it is blocked. */
-uint32_t sched_schedule(struct sched *, uint32_t msgid, uint32_t rcpt,
-    int64_t now);
+uint32_t sched_schedule(
+    struct sched *, uint32_t msgid, uint32_t rcpt, int64_t now);
 /* The same for all that goes to a domain, and with subdomains to those under
  * it; for everything. Both walk. */
-uint32_t sched_flush_domain(struct sched *, const char *domain,
-    int subdomains, int64_t now);
+uint32_t sched_flush_domain(
+    struct sched *, const char *domain, int subdomains, int64_t now);
 uint32_t sched_flush_all(struct sched *, int64_t now);
 void sched_pause_kind(struct sched *, enum sched_kind, int paused);
 int sched_kind_paused(const struct sched *, enum sched_kind);
 /* action NULL is any. Walks the destinations; returns how many matched. */
-uint32_t sched_pause_domain(struct sched *, const char *action,
-    const char *domain, int paused);
+uint32_t sched_pause_domain(
+    struct sched *, const char *action, const char *domain, int paused);
 
 /* When sched_next has something again if nothing else happens: seconds, now
  * at the earliest, -1 for never. */
@@ -213,25 +202,25 @@ struct sched_info {
 	enum sched_kind kind;
 	enum sched_state state;
 	enum sched_priority priority;
-	uint8_t blocked;	/* READY, but its destination is not reached */
-	uint8_t paused;		/* READY, but kind or destination is paused */
+	uint8_t blocked; /* READY, but its destination is not reached */
+	uint8_t paused; /* READY, but kind or destination is paused */
 	uint32_t attempts;
 	uint32_t dest;
 	uint64_t size;
-	int64_t next;		/* WAITING: own; blocked: the next probe */
+	int64_t next; /* WAITING: own; blocked: the next probe */
 	int64_t expiry;
-	const char *action;	/* valid until the next call that changes */
+	const char *action; /* valid until the next call that changes */
 	const char *domain;
 };
-int sched_lookup(const struct sched *, uint32_t msgid, uint32_t rcpt,
-    struct sched_info *);
+int sched_lookup(
+    const struct sched *, uint32_t msgid, uint32_t rcpt, struct sched_info *);
 
 struct sched_filter {
-	const char *domain;	/* NULL: any */
+	const char *domain; /* NULL: any */
 	const char *action;
-	uint32_t states;	/* bits 1 << enum sched_state, 0: any */
-	uint32_t kinds;		/* likewise */
-	uint32_t msgid;		/* 0: any */
+	uint32_t states; /* bits 1 << enum sched_state, 0: any */
+	uint32_t kinds; /* likewise */
+	uint32_t msgid; /* 0: any */
 };
 /*
  * Pages through the entries that match: *cursor is 0 at first, fills up to n
@@ -251,32 +240,32 @@ struct sched_dest_info {
 	uint8_t paused;
 	uint32_t entries;
 	uint32_t ready;
-	uint32_t inflight;	/* transactions */
+	uint32_t inflight; /* transactions */
 	uint32_t window;
-	uint32_t failures;	/* of the route in a row */
-	int64_t probe_at;	/* when blocked */
+	uint32_t failures; /* of the route in a row */
+	int64_t probe_at; /* when blocked */
 };
-int sched_dest_info(const struct sched *, uint32_t dest,
-    struct sched_dest_info *);
+int sched_dest_info(
+    const struct sched *, uint32_t dest, struct sched_dest_info *);
 /* Pages like sched_list, one destination a call: 1, or 0 at the end. */
-int sched_list_dests(const struct sched *, uint64_t *cursor,
-    struct sched_dest_info *);
+int sched_list_dests(
+    const struct sched *, uint64_t *cursor, struct sched_dest_info *);
 
 struct sched_stats {
 	uint32_t messages;
 	uint32_t entries;
 	uint32_t states[SCHED_STATES];
 	uint32_t kinds[SCHED_KINDS];
-	uint32_t inflight[SCHED_KINDS];	/* transactions */
+	uint32_t inflight[SCHED_KINDS]; /* transactions */
 	uint32_t dests;
 	uint32_t dests_blocked;
-	uint64_t started;		/* transactions since the start */
-	uint64_t delivered;		/* entries */
+	uint64_t started; /* transactions since the start */
+	uint64_t delivered; /* entries */
 	uint64_t refused;
 	uint64_t tempfail;
 	uint64_t expired;
 	uint64_t route_failures;
-	size_t memory;			/* octets held */
+	size_t memory; /* octets held */
 };
 void sched_stats(const struct sched *, struct sched_stats *);
 

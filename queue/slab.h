@@ -15,11 +15,11 @@
 
 struct slab {
 	uint8_t **chunks;
-	size_t item;		/* size of an item, at least 4 */
-	size_t link;		/* where in an item its ring_link is */
+	size_t item; /* size of an item, at least 4 */
+	size_t link; /* where in an item its ring_link is */
 	uint32_t nchunks;
-	uint32_t used;		/* handles under this have been given out */
-	uint32_t free;		/* first of those given back, chained */
+	uint32_t used; /* handles under this have been given out */
+	uint32_t free; /* first of those given back, chained */
 	uint32_t count;
 };
 

@@ -68,17 +68,10 @@ dsn_wanted(enum dsn_action action, unsigned notify, const char *sender)
 	return (notify & asked[dsn_kind(action)]) != 0;
 }
 
-static int
-is_set(const char *s)
-{
-	return s != NULL && *s != '\0';
-}
-
 static void
 put(struct writer *w, const void *data, size_t len)
 {
-	if (!w->failed && len > 0 &&
-	    w->io->write(w->io->arg, data, len) == -1)
+	if (!w->failed && len > 0 && w->io->write(w->io->arg, data, len) == -1)
 		w->failed = 1;
 }
 
@@ -106,12 +99,12 @@ put_field(struct writer *w, const char *name, const char *value)
 
 /* "Name: type; value" with a value of a stranger; nothing when it is "". */
 static void
-put_typed(struct writer *w, const char *name, const char *type,
-    const char *value)
+put_typed(
+    struct writer *w, const char *name, const char *type, const char *value)
 {
 	char safe[SAFE_SIZE], buf[SAFE_SIZE + 80];
 
-	if (!is_set(value))
+	if (!text_is_set(value))
 		return;
 	text_safe(safe, sizeof(safe), value, TEXT_PLAIN, w->report->utf8);
 	snprintf(buf, sizeof(buf), "%s; %s", type, safe);
@@ -135,8 +128,8 @@ put_part(struct writer *w, const char *type, const char *encoding,
 	char buf[512];
 	size_t len;
 
-	len = mime_part(buf, sizeof(buf), w->boundary, type, encoding,
-	    description);
+	len = mime_part(
+	    buf, sizeof(buf), w->boundary, type, encoding, description);
 	put(w, buf, len);
 }
 
@@ -155,8 +148,8 @@ put_header(struct writer *w)
 	trace_date(buf, sizeof(buf), &r->now);
 	put_string(w, buf);
 	text_safe(safe, 256, r->host, TEXT_TOKEN, 0);
-	snprintf(buf, sizeof(buf), "Mail Delivery System <MAILER-DAEMON@%s>",
-	    safe);
+	snprintf(
+	    buf, sizeof(buf), "Mail Delivery System <MAILER-DAEMON@%s>", safe);
 	put_field(w, "From", buf);
 	text_safe(safe, TEXT_WORD_MAX, r->sender, TEXT_PLAIN, r->utf8);
 	snprintf(buf, sizeof(buf), "To: <%s>\r\n", safe);
@@ -164,7 +157,8 @@ put_header(struct writer *w)
 	put_field(w, "Subject", dsn_text_subject(r));
 	trace_message_id(buf, sizeof(buf), r->unique, r->host);
 	put_string(w, buf);
-	put_string(w, "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
+	put_string(w,
+	    "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
 	    "Content-Type: multipart/report; report-type=delivery-status;\r\n"
 	    "\tboundary=\"");
 	put_string(w, w->boundary);
@@ -205,11 +199,10 @@ static void
 put_human_rcpt(struct writer *w, const struct dsn_rcpt *rcpt)
 {
 	char safe[SAFE_SIZE], buf[SAFE_SIZE + 128], date[TRACE_DATE_MAX];
-	struct trace_time until = { rcpt->retry_until,
-		w->report->now.offset };
+	struct trace_time until = { rcpt->retry_until, w->report->now.offset };
 
-	text_safe(safe, TEXT_WORD_MAX, rcpt->address, TEXT_PLAIN,
-	    w->report->utf8);
+	text_safe(
+	    safe, TEXT_WORD_MAX, rcpt->address, TEXT_PLAIN, w->report->utf8);
 	put_string(w, "<");
 	put_string(w, safe);
 	put_string(w, ">:\r\n");
@@ -219,7 +212,7 @@ put_human_rcpt(struct writer *w, const struct dsn_rcpt *rcpt)
 		    trace_date_text(date, &until));
 		put_paragraph(w, "    ", buf);
 	}
-	if (is_set(rcpt->text)) {
+	if (text_is_set(rcpt->text)) {
 		text_safe(safe, sizeof(safe), rcpt->text, TEXT_PLAIN,
 		    w->report->utf8);
 		if (rcpt->code != 0)
@@ -239,9 +232,10 @@ put_human(struct writer *w)
 	char buf[512], host[256];
 	size_t i;
 
-	put_part(w, r->utf8 ? "text/plain; charset=utf-8" :
-	    "text/plain; charset=us-ascii", r->utf8 ? "8bit" : NULL,
-	    "Notification");
+	put_part(w,
+	    r->utf8 ? "text/plain; charset=utf-8"
+		    : "text/plain; charset=us-ascii",
+	    r->utf8 ? "8bit" : NULL, "Notification");
 	text_safe(host, sizeof(host), r->host, TEXT_TOKEN, 0);
 	snprintf(buf, sizeof(buf), "This is the mail system at %s.", host);
 	put_paragraph(w, "", buf);
@@ -250,10 +244,12 @@ put_human(struct writer *w)
 	put_string(w, "\r\n");
 	for (i = 0; i < r->nrcpts; i++)
 		put_human_rcpt(w, &r->rcpts[i]);
-	if (is_set(r->id)) {
+	if (text_is_set(r->id)) {
 		text_safe(host, 65, r->id, TEXT_TOKEN, 0);
-		snprintf(buf, sizeof(buf), "If you ask the operator about "
-		    "this message, give the number %s.", host);
+		snprintf(buf, sizeof(buf),
+		    "If you ask the operator about "
+		    "this message, give the number %s.",
+		    host);
 		put_paragraph(w, "", buf);
 	}
 }
@@ -276,8 +272,8 @@ put_original_rcpt(struct writer *w, const char *orcpt)
 	text_safe(type, sizeof(type), safe, TEXT_TOKEN, 0);
 	address++;
 	if (!w->report->utf8 && strcmp(type, "utf-8") == 0) {
-		if (xtext_encode_utf8(address, strlen(address), safe,
-		    sizeof(safe)) <= 0)
+		if (xtext_encode_utf8(
+			address, strlen(address), safe, sizeof(safe)) <= 0)
 			return;
 		address = safe;
 	}
@@ -299,7 +295,7 @@ put_final_rcpt(struct writer *w, const char *address)
 		put_typed(w, "Final-Recipient", "utf-8", address);
 	} else {
 		if (xtext_encode_utf8(address, strlen(address), encoded,
-		    sizeof(encoded)) <= 0)
+			sizeof(encoded)) <= 0)
 			encoded[0] = '\0';
 		put_typed(w, "Final-Recipient", "utf-8",
 		    encoded[0] == '\0' ? "unknown" : encoded);
@@ -342,11 +338,12 @@ put_machine_rcpt(struct writer *w, const struct dsn_rcpt *rcpt)
 	put_final_rcpt(w, rcpt->address);
 	put_field(w, "Action", action_names[rcpt->action]);
 	put_field(w, "Status", rcpt_status(rcpt, status));
-	put_typed(w, "Remote-MTA", "dns", is_set(rcpt->remote_name) ?
-	    rcpt->remote_name : rcpt->remote_addr);
+	put_typed(w, "Remote-MTA", "dns",
+	    text_is_set(rcpt->remote_name) ? rcpt->remote_name
+					   : rcpt->remote_addr);
 	if (rcpt->code != 0) {
 		snprintf(buf, sizeof(buf), "%03u %s", rcpt->code,
-		    is_set(rcpt->text) ? rcpt->text : "");
+		    text_is_set(rcpt->text) ? rcpt->text : "");
 		put_typed(w, "Diagnostic-Code", "smtp", buf);
 	} else {
 		put_typed(w, "Diagnostic-Code", "x-relais", rcpt->text);
@@ -367,10 +364,9 @@ put_machine(struct writer *w)
 		put_part(w, "message/global-delivery-status", "8bit",
 		    "Delivery report");
 	else
-		put_part(w, "message/delivery-status", NULL,
-		    "Delivery report");
+		put_part(w, "message/delivery-status", NULL, "Delivery report");
 	put_typed(w, "Reporting-MTA", "dns", r->host);
-	if (is_set(r->envid)) {
+	if (text_is_set(r->envid)) {
 		text_safe(safe, sizeof(safe), r->envid, TEXT_PLAIN, 0);
 		put_field(w, "Original-Envelope-Id", safe);
 	}
@@ -419,8 +415,8 @@ line_in_header(struct header_scan *scan, const char *line, size_t len)
 /* Writes the whole lines of buf that belong to the header; 1 if it goes on.
  * *len is then what is left: the beginning of a line, moved to the front. */
 static int
-put_header_lines(struct writer *w, struct header_scan *scan, char *buf,
-    size_t *len)
+put_header_lines(
+    struct writer *w, struct header_scan *scan, char *buf, size_t *len)
 {
 	char *line = buf, *lf;
 	size_t left = *len, n;
@@ -442,10 +438,9 @@ put_header_lines(struct writer *w, struct header_scan *scan, char *buf,
 static void
 put_original_header(struct writer *w)
 {
-	struct header_limits limits = {
-		.octets = w->report->header_max != 0 ?
-		    w->report->header_max : HEADER_MAX_DEFAULT
-	};
+	struct header_limits limits = { .octets = w->report->header_max != 0
+		    ? w->report->header_max
+		    : HEADER_MAX_DEFAULT };
 	struct header_scan scan;
 	char buf[CHUNK];
 	size_t len = 0;
@@ -482,8 +477,9 @@ put_original(struct writer *w)
 		    encoding, "Undelivered message");
 		put_message(w);
 	} else {
-		put_part(w, r->utf8 ? "message/global-headers" :
-		    "text/rfc822-headers", encoding, "Message header");
+		put_part(w,
+		    r->utf8 ? "message/global-headers" : "text/rfc822-headers",
+		    encoding, "Message header");
 		put_original_header(w);
 	}
 }

@@ -22,18 +22,13 @@ enum dsn_action {
 	DSN_FAILED,
 	DSN_DELAYED,
 	DSN_DELIVERED,
-	DSN_RELAYED,		/* to a server that does not speak DSN */
-	DSN_EXPANDED,		/* to several, who are not told of */
+	DSN_RELAYED, /* to a server that does not speak DSN */
+	DSN_EXPANDED, /* to several, who are not told of */
 	DSN_ACTIONS
 };
 
 /* Recipients of one report share its kind. */
-enum dsn_kind {
-	DSN_KIND_FAILURE,
-	DSN_KIND_DELAY,
-	DSN_KIND_SUCCESS,
-	DSN_KINDS
-};
+enum dsn_kind { DSN_KIND_FAILURE, DSN_KIND_DELAY, DSN_KIND_SUCCESS, DSN_KINDS };
 
 enum dsn_kind dsn_kind(enum dsn_action);
 /* 1 if this event of a recipient with this NOTIFY (enum smtp_notify) is to be
@@ -42,34 +37,34 @@ int dsn_wanted(enum dsn_action, unsigned notify, const char *sender);
 
 /* "" or NULL is "not known", and leaves the field out where it may. */
 struct dsn_rcpt {
-	const char *address;	/* Final-Recipient */
-	const char *orcpt;	/* "rfc822;a@b", xtext decoded */
+	const char *address; /* Final-Recipient */
+	const char *orcpt; /* "rfc822;a@b", xtext decoded */
 	enum dsn_action action;
-	const char *status;	/* "5.1.1"; by the action when not known */
-	uint16_t code;		/* SMTP reply, 0 when there was none */
-	const char *text;	/* its text, or our own explanation */
+	const char *status; /* "5.1.1"; by the action when not known */
+	uint16_t code; /* SMTP reply, 0 when there was none */
+	const char *text; /* its text, or our own explanation */
 	const char *remote_name;
 	const char *remote_addr;
-	int64_t last_attempt;	/* seconds, 0 not known */
+	int64_t last_attempt; /* seconds, 0 not known */
 	int64_t retry_until;
 };
 
 struct dsn_report {
 	enum dsn_kind kind;
-	const char *host;		/* Reporting-MTA, and the From address */
-	const char *sender;		/* who is told; never "" */
-	const char *envid;		/* xtext decoded */
-	const char *id;			/* our id of the original */
-	const char *unique;		/* of the report's Message-ID */
-	const uint8_t *random;		/* 16 octets for the boundary */
+	const char *host; /* Reporting-MTA, and the From address */
+	const char *sender; /* who is told; never "" */
+	const char *envid; /* xtext decoded */
+	const char *id; /* our id of the original */
+	const char *unique; /* of the report's Message-ID */
+	const uint8_t *random; /* 16 octets for the boundary */
 	struct trace_time now;
-	int64_t arrival;		/* seconds */
+	int64_t arrival; /* seconds */
 	enum smtp_ret ret;
-	uint64_t size;			/* of the original */
-	uint64_t full_max;		/* a larger one goes back as header */
-	uint64_t header_max;		/* of the returned header section */
-	unsigned utf8 : 1;		/* the sender takes SMTPUTF8 */
-	unsigned eight_bit : 1;		/* the original has octets over 127 */
+	uint64_t size; /* of the original */
+	uint64_t full_max; /* a larger one goes back as header */
+	uint64_t header_max; /* of the returned header section */
+	unsigned utf8 : 1; /* the sender takes SMTPUTF8 */
+	unsigned eight_bit : 1; /* the original has octets over 127 */
 	const struct dsn_rcpt *rcpts;
 	size_t nrcpts;
 };

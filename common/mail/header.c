@@ -9,10 +9,10 @@
 #include "mail/header.h"
 
 enum scan_state {
-	SCAN_LINE,		/* at the first octet of a line */
-	SCAN_LINE_CR,		/* that octet was a CR */
+	SCAN_LINE, /* at the first octet of a line */
+	SCAN_LINE_CR, /* that octet was a CR */
 	SCAN_NAME,
-	SCAN_NAME_SPACE,	/* white space between name and colon */
+	SCAN_NAME_SPACE, /* white space between name and colon */
 	SCAN_BODY,
 	SCAN_OVER,
 	SCAN_TOO_LONG
@@ -85,7 +85,7 @@ header_init(struct header_scan *h, const struct header_limits *limits)
 	if (limits != NULL)
 		h->limits = *limits;
 	h->state = SCAN_LINE;
-	h->field.end = UINT64_MAX;	/* no field is open */
+	h->field.end = UINT64_MAX; /* no field is open */
 }
 
 static int
@@ -123,7 +123,7 @@ past_limits(const struct header_scan *h)
 	    (l->fields != 0 && h->fields > l->fields) ||
 	    (l->lines != 0 && h->lines > l->lines) ||
 	    (l->field_octets != 0 && field_open(h) &&
-	    h->offset - h->field.start > l->field_octets);
+		h->offset - h->field.start > l->field_octets);
 }
 
 /* The colon was seen: what follows is the body of a field. */
@@ -282,8 +282,9 @@ header_scan(struct header_scan *h, const void *data, size_t len, size_t *used,
 			i++;
 		} else {
 			n = len - i;
-			room = h->limits.octets == 0 ? n :
-			    h->limits.octets + 1 - h->offset;
+			room = h->limits.octets == 0
+			    ? n
+			    : h->limits.octets + 1 - h->offset;
 			i += scan_body(h, p + i, n < room ? n : room);
 		}
 		*used = i;
@@ -318,8 +319,8 @@ header_finish(struct header_scan *h, struct header_field *field)
 }
 
 int
-header_next(const void *section, size_t len, size_t *pos,
-    struct header_field *field)
+header_next(
+    const void *section, size_t len, size_t *pos, struct header_field *field)
 {
 	struct header_scan h;
 	enum header_status status;
@@ -328,8 +329,8 @@ header_next(const void *section, size_t len, size_t *pos,
 	if (*pos >= len)
 		return 0;
 	header_init(&h, NULL);
-	status = header_scan(&h, (const char *)section + *pos, len - *pos,
-	    &used, field);
+	status = header_scan(
+	    &h, (const char *)section + *pos, len - *pos, &used, field);
 	if (status == HEADER_MORE)
 		status = header_finish(&h, field);
 	if (status != HEADER_FIELD) {

@@ -51,23 +51,23 @@ enum header_id {
 /* One field; offsets count from the first octet of the message. */
 struct header_field {
 	enum header_id id;
-	uint64_t start;		/* of the name */
+	uint64_t start; /* of the name */
 	uint32_t name_len;
-	uint64_t body;		/* first octet after the colon */
-	uint64_t end;		/* one past the line end of the last line */
+	uint64_t body; /* first octet after the colon */
+	uint64_t end; /* one past the line end of the last line */
 };
 
 enum header_status {
-	HEADER_MORE,		/* all octets used, the section goes on */
-	HEADER_FIELD,		/* a field is complete; call again */
-	HEADER_END,		/* the section is over, see header_scan.end */
-	HEADER_TOO_LONG		/* a limit was passed; the scan is over */
+	HEADER_MORE, /* all octets used, the section goes on */
+	HEADER_FIELD, /* a field is complete; call again */
+	HEADER_END, /* the section is over, see header_scan.end */
+	HEADER_TOO_LONG /* a limit was passed; the scan is over */
 };
 
 /* 0 is no limit. */
 struct header_limits {
-	uint64_t octets;	/* of the whole section */
-	uint64_t field_octets;	/* of one field */
+	uint64_t octets; /* of the whole section */
+	uint64_t field_octets; /* of one field */
 	uint32_t fields;
 	uint32_t lines;
 };
@@ -77,13 +77,13 @@ struct header_scan {
 	uint32_t count[HEADER_IDS];
 	uint32_t fields;
 	uint32_t lines;
-	uint64_t offset;	/* octets used so far */
-	uint64_t end;		/* where the section ends: at the empty line */
-	uint64_t body;		/* where the body begins: after it */
-	uint64_t long_line;	/* octets of the longest line, without its end */
-	uint8_t malformed;	/* ended by a line that is no field */
-	uint8_t eight_bit;	/* holds an octet over 127 */
-	uint8_t bare;		/* holds a NUL or a CR without LF */
+	uint64_t offset; /* octets used so far */
+	uint64_t end; /* where the section ends: at the empty line */
+	uint64_t body; /* where the body begins: after it */
+	uint64_t long_line; /* octets of the longest line, without its end */
+	uint8_t malformed; /* ended by a line that is no field */
+	uint8_t eight_bit; /* holds an octet over 127 */
+	uint8_t bare; /* holds a NUL or a CR without LF */
 	/* Private. */
 	uint8_t state;
 	uint8_t last_cr;
@@ -109,8 +109,8 @@ enum header_status header_scan(struct header_scan *, const void *data,
 
 /* The message has no more octets: HEADER_FIELD once for the last field if it
  * was not reported, then HEADER_END. */
-enum header_status header_finish(struct header_scan *,
-    struct header_field *field);
+enum header_status header_finish(
+    struct header_scan *, struct header_field *field);
 
 /* HEADER_OTHER for a name that nobody asks about; case is ignored. */
 enum header_id header_id(const char *name, size_t len);
@@ -119,20 +119,19 @@ enum header_id header_id(const char *name, size_t len);
  * One field after the other of a section held in memory. *pos is 0 at first;
  * returns 1 with a field, 0 at the end.
  */
-int header_next(const void *section, size_t len, size_t *pos,
-    struct header_field *field);
+int header_next(
+    const void *section, size_t len, size_t *pos, struct header_field *field);
 
 /*
  * Copies a field's body to out (size octets, always terminated), unfolded,
  * without the white space at its ends, NUL and other controls as a space.
  * Returns the length it wanted, as snprintf does.
  */
-size_t header_body(const void *section, const struct header_field *,
-    char *out, size_t size);
+size_t header_body(
+    const void *section, const struct header_field *, char *out, size_t size);
 
 /* 1 if a Delivered-To field of the section holds this address. Case of ASCII
  * letters is ignored: a loop is worse than a mailbox called A beside a. */
-int header_delivered_to(const void *section, size_t len,
-    const char *address);
+int header_delivered_to(const void *section, size_t len, const char *address);
 
 #endif

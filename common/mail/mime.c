@@ -8,8 +8,7 @@
 #include "mail/text.h"
 
 const char *
-mime_boundary(char out[MIME_BOUNDARY_MAX],
-    const uint8_t random[MIME_RANDOM])
+mime_boundary(char out[MIME_BOUNDARY_MAX], const uint8_t random[MIME_RANDOM])
 {
 	size_t i;
 	char *p = out;

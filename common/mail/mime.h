@@ -13,12 +13,12 @@
 
 /* A boundary of MIME_RANDOM random octets; nobody who has not seen them can
  * write it. Returns out. */
-const char *mime_boundary(char out[MIME_BOUNDARY_MAX],
-    const uint8_t random[MIME_RANDOM]);
+const char *mime_boundary(
+    char out[MIME_BOUNDARY_MAX], const uint8_t random[MIME_RANDOM]);
 
 /* The delimiter and header of a part, with the empty line behind. description
  * and encoding may be NULL. Length, 0 when it did not fit. */
-size_t mime_part(char *out, size_t size, const char *boundary,
-    const char *type, const char *encoding, const char *description);
+size_t mime_part(char *out, size_t size, const char *boundary, const char *type,
+    const char *encoding, const char *description);
 
 #endif

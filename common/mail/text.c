@@ -11,8 +11,9 @@
 static size_t
 put_ascii(char *out, uint8_t c, enum text_set set)
 {
-	if (c < 32 || c == 127 || (set == TEXT_TOKEN &&
-	    (c == ' ' || strchr("()<>,;\\\"", c) != NULL))) {
+	if (c < 32 || c == 127 ||
+	    (set == TEXT_TOKEN &&
+		(c == ' ' || strchr("()<>,;\\\"", c) != NULL))) {
 		out[0] = '?';
 		return 1;
 	}

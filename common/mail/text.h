@@ -13,9 +13,9 @@
 #define TEXT_WORD_MAX 900
 
 enum text_set {
-	TEXT_PLAIN,	/* printable characters and space */
-	TEXT_COMMENT,	/* the same, parentheses and backslash escaped */
-	TEXT_TOKEN	/* no space, no specials that end a token */
+	TEXT_PLAIN, /* printable characters and space */
+	TEXT_COMMENT, /* the same, parentheses and backslash escaped */
+	TEXT_TOKEN /* no space, no specials that end a token */
 };
 
 /*
@@ -24,8 +24,15 @@ enum text_set {
  * `?`, so does UTF-8 unless utf8 is set, and what is no safe UTF-8. Returns
  * the length.
  */
-size_t text_safe(char *out, size_t size, const char *in, enum text_set,
-    int utf8);
+size_t text_safe(
+    char *out, size_t size, const char *in, enum text_set, int utf8);
+
+/* Not NULL and not "". */
+static inline int
+text_is_set(const char *s)
+{
+	return s != NULL && *s != '\0';
+}
 
 /* A field under construction. */
 struct text {
@@ -33,7 +40,7 @@ struct text {
 	size_t size;
 	size_t len;
 	size_t column;
-	int full;		/* something did not fit */
+	int full; /* something did not fit */
 };
 
 void text_init(struct text *, char *buf, size_t size);

@@ -15,12 +15,6 @@
  * longest that the grammar of common/smtp takes is shorter. */
 #define ADDRESS_MAX TEXT_WORD_MAX
 
-static int
-is_set(const char *s)
-{
-	return s != NULL && *s != '\0';
-}
-
 const char *
 trace_with(unsigned flags)
 {
@@ -52,8 +46,8 @@ civil_date(int64_t days, int *year, int *month, int *day)
 {
 	int64_t era, doe, yoe, doy, mp;
 
-	days += 719468;			/* since 0000-03-01 */
-	era = days / 146097;		/* days of 400 years */
+	days += 719468; /* since 0000-03-01 */
+	era = days / 146097; /* days of 400 years */
 	doe = days % 146097;
 	yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
 	doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
@@ -68,8 +62,8 @@ trace_date_text(char *out, const struct trace_time *when)
 {
 	static const char *const weekdays[] = { "Thu", "Fri", "Sat", "Sun",
 		"Mon", "Tue", "Wed" };
-	static const char *const months[] = { "Jan", "Feb", "Mar", "Apr",
-		"May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+	static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May",
+		"Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
 	int64_t utc = when->seconds, t;
 	int offset = when->offset, year, month, day, s;
 
@@ -85,10 +79,9 @@ trace_date_text(char *out, const struct trace_time *when)
 	civil_date(t / DAY, &year, &month, &day);
 	s = t % DAY;
 	snprintf(out, TRACE_DATE_MAX,
-	    "%s, %d %s %04d %02d:%02d:%02d %c%02d%02d",
-	    weekdays[(t / DAY) % 7], day, months[month - 1], year, s / 3600,
-	    s / 60 % 60, s % 60, offset < 0 ? '-' : '+',
-	    (offset < 0 ? -offset : offset) / 60,
+	    "%s, %d %s %04d %02d:%02d:%02d %c%02d%02d", weekdays[(t / DAY) % 7],
+	    day, months[month - 1], year, s / 3600, s / 60 % 60, s % 60,
+	    offset < 0 ? '-' : '+', (offset < 0 ? -offset : offset) / 60,
 	    (offset < 0 ? -offset : offset) % 60);
 	return out;
 }
@@ -99,12 +92,12 @@ add_client(struct text *t, const struct trace_received *r)
 {
 	char name[256], addr[64], word[264];
 
-	if (!is_set(r->client_addr))
+	if (!text_is_set(r->client_addr))
 		return;
 	text_safe(addr, sizeof(addr), r->client_addr, TEXT_TOKEN, 0);
 	text_safe(name, sizeof(name),
-	    is_set(r->client_name) ? r->client_name : "unknown", TEXT_TOKEN,
-	    0);
+	    text_is_set(r->client_name) ? r->client_name : "unknown",
+	    TEXT_TOKEN, 0);
 	snprintf(word, sizeof(word), "(%s", name);
 	text_word(t, word);
 	snprintf(word, sizeof(word), "[%s%s])",
@@ -118,7 +111,7 @@ add_comment(struct text *t, const char *label, const char *value, int utf8)
 {
 	char safe[512], comment[600];
 
-	if (!is_set(value))
+	if (!text_is_set(value))
 		return;
 	text_safe(safe, sizeof(safe), value, TEXT_COMMENT, utf8);
 	snprintf(comment, sizeof(comment), "(%s%s)", label, safe);
@@ -133,7 +126,7 @@ add_token(struct text *t, const char *label, const char *value)
 {
 	char safe[256];
 
-	if (!is_set(value))
+	if (!text_is_set(value))
 		return;
 	text_safe(safe, sizeof(safe), value, TEXT_TOKEN, 0);
 	text_word(t, label);
@@ -150,22 +143,23 @@ trace_received(char *out, size_t size, const struct trace_received *r)
 
 	text_init(&t, out, size);
 	text_add(&t, "Received:");
-	if (is_set(r->helo) || is_set(r->client_addr)) {
-		add_token(&t, "from", is_set(r->helo) ? r->helo : "unknown");
+	if (text_is_set(r->helo) || text_is_set(r->client_addr)) {
+		add_token(
+		    &t, "from", text_is_set(r->helo) ? r->helo : "unknown");
 		add_client(&t, r);
 		add_comment(&t, "Authenticated sender: ", r->auth_user, utf8);
 		text_break(&t);
 	}
 	add_token(&t, "by", r->by);
 	add_comment(&t, "Relais, from user ", r->local_user, utf8);
-	if (!is_set(r->local_user))
+	if (!text_is_set(r->local_user))
 		text_word(&t, "(Relais)");
 	add_token(&t, "with", trace_with(r->flags));
 	add_comment(&t, "", r->tls, 0);
 	add_token(&t, "id", r->id);
-	if (is_set(r->recipient) && strlen(r->recipient) <= ADDRESS_MAX) {
-		n = text_safe(safe + 1, ADDRESS_MAX + 1, r->recipient, TEXT_PLAIN,
-		    utf8);
+	if (text_is_set(r->recipient) && strlen(r->recipient) <= ADDRESS_MAX) {
+		n = text_safe(
+		    safe + 1, ADDRESS_MAX + 1, r->recipient, TEXT_PLAIN, utf8);
 		safe[0] = '<';
 		safe[n + 1] = '>';
 		safe[n + 2] = '\0';

@@ -22,17 +22,17 @@
 
 struct trace_time {
 	int64_t seconds;
-	int32_t offset;		/* minutes east of UTC */
+	int32_t offset; /* minutes east of UTC */
 };
 
 /* How the message came: the `with` keyword of RFC 3848 and RFC 6531. */
 enum trace_flag {
-	TRACE_EXTENDED = 1 << 0,	/* EHLO */
+	TRACE_EXTENDED = 1 << 0, /* EHLO */
 	TRACE_TLS_USED = 1 << 1,
 	TRACE_AUTHENTICATED = 1 << 2,
-	TRACE_UTF8 = 1 << 3,		/* MAIL had SMTPUTF8 */
-	TRACE_LMTP = 1 << 4,		/* LHLO */
-	TRACE_LOCAL = 1 << 5		/* handed in on this machine */
+	TRACE_UTF8 = 1 << 3, /* MAIL had SMTPUTF8 */
+	TRACE_LMTP = 1 << 4, /* LHLO */
+	TRACE_LOCAL = 1 << 5 /* handed in on this machine */
 };
 
 /* "ESMTPSA"; "local" where no protocol was spoken. */
@@ -40,16 +40,16 @@ const char *trace_with(unsigned flags);
 
 /* A NULL or empty member is left out; `by` must be there. */
 struct trace_received {
-	const char *helo;		/* as the client gave it */
-	const char *client_name;	/* the verified name of its address */
-	const char *client_addr;	/* "192.0.2.1", "2001:db8::1" */
-	const char *auth_user;		/* only where it is to be shown */
-	const char *local_user;		/* TRACE_LOCAL: who handed it in */
+	const char *helo; /* as the client gave it */
+	const char *client_name; /* the verified name of its address */
+	const char *client_addr; /* "192.0.2.1", "2001:db8::1" */
+	const char *auth_user; /* only where it is to be shown */
+	const char *local_user; /* TRACE_LOCAL: who handed it in */
 	const char *by;
-	const char *tls;		/* "TLSv1.3:TLS_AES_256_GCM_SHA384:256" */
+	const char *tls; /* "TLSv1.3:TLS_AES_256_GCM_SHA384:256" */
 	const char *id;
-	const char *recipient;		/* where there is only one */
-	unsigned flags;			/* enum trace_flag */
+	const char *recipient; /* where there is only one */
+	unsigned flags; /* enum trace_flag */
 	struct trace_time when;
 };
 size_t trace_received(char *out, size_t size, const struct trace_received *);
@@ -59,8 +59,8 @@ size_t trace_return_path(char *out, size_t size, const char *sender);
 size_t trace_delivered_to(char *out, size_t size, const char *address);
 size_t trace_date(char *out, size_t size, const struct trace_time *);
 /* unique is made of letters, digits, `.` and `-`; others are left out. */
-size_t trace_message_id(char *out, size_t size, const char *unique,
-    const char *host);
+size_t trace_message_id(
+    char *out, size_t size, const char *unique, const char *host);
 
 /* The date alone, as RFC 5322 writes it; out has TRACE_DATE_MAX octets. */
 const char *trace_date_text(char *out, const struct trace_time *);

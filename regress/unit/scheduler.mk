@@ -3,7 +3,8 @@ scheduler_libs = queue/libqueue.a libcommon.a $(CMOCKA_LIBS) $(BSD_LIBS)
 
 check_PROGRAMS += regress/unit/test_scheduler
 TESTS += regress/unit/test_scheduler
-regress_unit_test_scheduler_SOURCES = regress/unit/test_scheduler.c
+regress_unit_test_scheduler_SOURCES = regress/unit/test_scheduler.c \
+	regress/unit/schedule_scene.c regress/unit/schedule_scene.h
 regress_unit_test_scheduler_CFLAGS = $(unit_cflags)
 regress_unit_test_scheduler_LDADD = $(scheduler_libs)
 
@@ -18,3 +19,11 @@ TESTS += regress/unit/test_bounce
 regress_unit_test_bounce_SOURCES = regress/unit/test_bounce.c
 regress_unit_test_bounce_CFLAGS = $(unit_cflags)
 regress_unit_test_bounce_LDADD = $(scheduler_libs)
+
+check_PROGRAMS += regress/unit/test_schedule_control
+TESTS += regress/unit/test_schedule_control
+regress_unit_test_schedule_control_SOURCES = \
+	regress/unit/test_schedule_control.c \
+	regress/unit/schedule_scene.c regress/unit/schedule_scene.h
+regress_unit_test_schedule_control_CFLAGS = $(unit_cflags)
+regress_unit_test_schedule_control_LDADD = $(scheduler_libs)

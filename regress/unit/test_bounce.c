@@ -33,18 +33,18 @@ wanted(void **state)
 	int a;
 
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		assert_int_equal(dsn_wanted(DSN_FAILED, table[i].notify,
-		    "a@b"), table[i].failed);
-		assert_int_equal(dsn_wanted(DSN_DELAYED, table[i].notify,
-		    "a@b"), table[i].delayed);
+		assert_int_equal(dsn_wanted(DSN_FAILED, table[i].notify, "a@b"),
+		    table[i].failed);
+		assert_int_equal(
+		    dsn_wanted(DSN_DELAYED, table[i].notify, "a@b"),
+		    table[i].delayed);
 		for (a = DSN_DELIVERED; a < DSN_ACTIONS; a++)
-			assert_int_equal(dsn_wanted(a, table[i].notify,
-			    "a@b"), table[i].delivered);
+			assert_int_equal(dsn_wanted(a, table[i].notify, "a@b"),
+			    table[i].delivered);
 		for (a = 0; a < DSN_ACTIONS; a++) {
-			assert_int_equal(dsn_wanted(a, table[i].notify, ""),
-			    0);
-			assert_int_equal(dsn_wanted(a, table[i].notify,
-			    NULL), 0);
+			assert_int_equal(dsn_wanted(a, table[i].notify, ""), 0);
+			assert_int_equal(
+			    dsn_wanted(a, table[i].notify, NULL), 0);
 		}
 	}
 }
@@ -72,10 +72,8 @@ decisions(void **state)
 		    BOUNCE_FAILURE },
 		{ "a@b", 1, 0, BOUNCE_REFUSED_DROP, DSN_FAILED, 0,
 		    BOUNCE_FAILURE },
-		{ "", 1, 0, BOUNCE_REFUSED_BOUNCE, DSN_FAILED, 0,
-		    BOUNCE_DROP },
-		{ "", 0, 0, BOUNCE_REFUSED_HOLD, DSN_FAILED, 0,
-		    BOUNCE_DROP },
+		{ "", 1, 0, BOUNCE_REFUSED_BOUNCE, DSN_FAILED, 0, BOUNCE_DROP },
+		{ "", 0, 0, BOUNCE_REFUSED_HOLD, DSN_FAILED, 0, BOUNCE_DROP },
 		{ "", 0, 0, BOUNCE_REFUSED_BOUNCE, DSN_DELAYED, 0,
 		    BOUNCE_QUIET },
 		{ "a@b", 0, 0, BOUNCE_REFUSED_HOLD, DSN_DELAYED, 0,
@@ -88,8 +86,8 @@ decisions(void **state)
 		    NOTIFY_SUCCESS, BOUNCE_SUCCESS },
 		{ "a@b", 1, 1, BOUNCE_REFUSED_BOUNCE, DSN_RELAYED,
 		    NOTIFY_SUCCESS, BOUNCE_QUIET },
-		{ "a@b", 1, 0, BOUNCE_REFUSED_BOUNCE, DSN_FAILED,
-		    NOTIFY_NEVER, BOUNCE_QUIET },
+		{ "a@b", 1, 0, BOUNCE_REFUSED_BOUNCE, DSN_FAILED, NOTIFY_NEVER,
+		    BOUNCE_QUIET },
 		{ "a@b", 0, 0, BOUNCE_REFUSED_HOLD, DSN_FAILED, NOTIFY_NEVER,
 		    BOUNCE_HOLD },
 	};

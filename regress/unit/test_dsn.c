@@ -21,13 +21,14 @@
 static const uint8_t random_octets[16] = { 0xde, 0xad, 0xbe, 0xef };
 #define BOUNDARY "=_deadbeef000000000000000000000000"
 
-static const char original[] = "Received: from x by y; now\r\n"
+static const char original[] =
+    "Received: from x by y; now\r\n"
     "From: a@example.com\r\nTo: b@example.org\r\nSubject: hello\r\n"
     "\tworld\r\n\r\nThe body.\r\n--" BOUNDARY "-no\r\nend";
 
 struct memory {
 	const char *in;
-	size_t in_len, at, step;	/* step: octets a read, 0: all */
+	size_t in_len, at, step; /* step: octets a read, 0: all */
 	char *out;
 	size_t out_len;
 	int read_fails, write_fails;
@@ -103,8 +104,9 @@ report(enum dsn_kind kind, const struct dsn_rcpt *rcpts, size_t n)
 static char *
 build_from(const struct dsn_report *r, const char *in, size_t len, size_t step)
 {
-	struct memory m = { .in = in, .in_len = len, .step = step,
-		.out = malloc(REPORT_MAX) };
+	struct memory m = {
+		.in = in, .in_len = len, .step = step, .out = malloc(REPORT_MAX)
+	};
 	struct dsn_io io = { memory_read, memory_write, &m };
 
 	assert_non_null(m.out);
@@ -221,7 +223,8 @@ failure(void **state)
 	assert_field(text, "Message-ID", "<1.2.3@mx.example.net>");
 	assert_field(text, "Auto-Submitted", "auto-replied");
 	assert_field(text, "MIME-Version", "1.0");
-	assert_field(text, "Content-Type", "multipart/report; "
+	assert_field(text, "Content-Type",
+	    "multipart/report; "
 	    "report-type=delivery-status; boundary=\"" BOUNDARY "\"");
 	assert_field(text, "Content-Transfer-Encoding", NULL);
 
@@ -245,18 +248,16 @@ failure(void **state)
 	assert_field(g, "Action", "failed");
 	assert_field(g, "Status", "5.1.1");
 	assert_field(g, "Remote-MTA", "dns; mx.example.org");
-	assert_field(g, "Diagnostic-Code",
-	    "smtp; 550 5.1.1 no such user here");
-	assert_field(g, "Last-Attempt-Date",
-	    "Tue, 24 Nov 2026 16:04:00 +0100");
+	assert_field(g, "Diagnostic-Code", "smtp; 550 5.1.1 no such user here");
+	assert_field(g, "Last-Attempt-Date", "Tue, 24 Nov 2026 16:04:00 +0100");
 	assert_field(g, "Will-Retry-Until", NULL);
 	g = group(p, 3);
 	assert_field(g, "Original-Recipient", NULL);
 	assert_field(g, "Final-Recipient", "rfc822; c@example.org");
 	assert_field(g, "Status", "5.4.1");
 	assert_field(g, "Remote-MTA", NULL);
-	assert_field(g, "Diagnostic-Code",
-	    "x-relais; no host of the domain answered");
+	assert_field(
+	    g, "Diagnostic-Code", "x-relais; no host of the domain answered");
 	free(p);
 
 	p = part(text, 2);
@@ -298,14 +299,15 @@ returned(void **state)
 			r = report(table[i].kind, two_failed, 1);
 			r.ret = table[i].ret;
 			r.size = table[i].size;
-			text = build_from(&r, original, sizeof(original) - 1,
-			    step);
+			text = build_from(
+			    &r, original, sizeof(original) - 1, step);
 			p = part(text, 2);
-			assert_field(p, "Content-Type", table[i].full ?
-			    "message/rfc822" : "text/rfc822-headers");
+			assert_field(p, "Content-Type",
+			    table[i].full ? "message/rfc822"
+					  : "text/rfc822-headers");
 			assert_non_null(strstr(p, "Subject: hello\r\n\tworld"));
-			assert_int_equal(strstr(p, "The body.") != NULL,
-			    table[i].full);
+			assert_int_equal(
+			    strstr(p, "The body.") != NULL, table[i].full);
 			free(p);
 			free(text);
 		}
@@ -332,8 +334,8 @@ odd_originals(void **state)
 	r.ret = RET_HDRS;
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		for (step = 0; step < 12; step++) {
-			text = build_from(&r, table[i].in,
-			    strlen(table[i].in), step);
+			text = build_from(
+			    &r, table[i].in, strlen(table[i].in), step);
 			p = part(text, 2);
 			assert_string_equal(group(p, 1), table[i].header);
 			free(p);
@@ -393,8 +395,8 @@ delay(void **state)
 	p = part(text, 1);
 	assert_field(group(p, 2), "Action", "delayed");
 	assert_field(group(p, 2), "Status", "4.4.1");
-	assert_field(group(p, 2), "Will-Retry-Until",
-	    "Tue, 24 Nov 2026 16:04:05 +0100");
+	assert_field(
+	    group(p, 2), "Will-Retry-Until", "Tue, 24 Nov 2026 16:04:05 +0100");
 	free(p);
 	free(text);
 }
@@ -432,8 +434,8 @@ success(void **state)
 static void
 international(void **state)
 {
-	static const struct dsn_rcpt rcpt = {
-		.address = "j\xc3\xb6@example.org",
+	static const struct dsn_rcpt rcpt = { .address =
+						  "j\xc3\xb6@example.org",
 		.orcpt = "utf-8;j\xc3\xb6@example.org",
 		.action = DSN_FAILED,
 		.status = "5.6.7",
@@ -448,10 +450,10 @@ international(void **state)
 	assert_field(text, "Content-Transfer-Encoding", "8bit");
 	p = part(text, 1);
 	assert_field(p, "Content-Type", "message/global-delivery-status");
-	assert_field(group(p, 2), "Final-Recipient",
-	    "utf-8; j\xc3\xb6@example.org");
-	assert_field(group(p, 2), "Original-Recipient",
-	    "utf-8; j\xc3\xb6@example.org");
+	assert_field(
+	    group(p, 2), "Final-Recipient", "utf-8; j\xc3\xb6@example.org");
+	assert_field(
+	    group(p, 2), "Original-Recipient", "utf-8; j\xc3\xb6@example.org");
 	assert_field(group(p, 2), "Diagnostic-Code",
 	    "x-relais; kein Postfach f\xc3\xbcr ? j");
 	free(p);
@@ -466,10 +468,10 @@ international(void **state)
 	for (p = text; *p != '\0'; p++)
 		assert_true((unsigned char)*p < 128);
 	p = part(text, 1);
-	assert_field(group(p, 2), "Final-Recipient",
-	    "utf-8; j\\x{F6}@example.org");
-	assert_field(group(p, 2), "Original-Recipient",
-	    "utf-8; j\\x{F6}@example.org");
+	assert_field(
+	    group(p, 2), "Final-Recipient", "utf-8; j\\x{F6}@example.org");
+	assert_field(
+	    group(p, 2), "Original-Recipient", "utf-8; j\\x{F6}@example.org");
 	free(p);
 	free(text);
 }
@@ -484,7 +486,8 @@ hostile(void **state)
 		"\r\n--" BOUNDARY "--\r\n",
 		"\x1b]0;x\x07",
 		"\xff\xfe\xc0\xaf",
-		"x\xe2\x80\xa8" "X-Injected: yes",
+		"x\xe2\x80\xa8"
+		"X-Injected: yes",
 		"",
 		" ",
 		";",
@@ -529,8 +532,8 @@ hostile(void **state)
 		assert_field(group(p, 2), "Action", "failed");
 		free(p);
 		p = part(text, 2);
-		assert_memory_equal(group(p, 1), original,
-		    sizeof(original) - 1);
+		assert_memory_equal(
+		    group(p, 1), original, sizeof(original) - 1);
 		free(p);
 		free(text);
 	}
@@ -540,8 +543,10 @@ static void
 io_failures(void **state)
 {
 	struct dsn_report r = report(DSN_KIND_FAILURE, two_failed, 2);
-	struct memory m = { .in = original, .in_len = sizeof(original) - 1,
-		.out = malloc(REPORT_MAX), .read_fails = 1 };
+	struct memory m = { .in = original,
+		.in_len = sizeof(original) - 1,
+		.out = malloc(REPORT_MAX),
+		.read_fails = 1 };
 	struct dsn_io io = { memory_read, memory_write, &m };
 
 	assert_non_null(m.out);

@@ -16,9 +16,9 @@
 
 struct expectation {
 	const char *text;
-	const char *fields;	/* "id:name_len:body" of each, by | */
+	const char *fields; /* "id:name_len:body" of each, by | */
 	unsigned lines;
-	unsigned body;		/* where it begins */
+	unsigned body; /* where it begins */
 	unsigned malformed, eight_bit, bare, long_line;
 };
 
@@ -77,8 +77,7 @@ scan(struct header_scan *h, const char *text, size_t len, size_t first,
 			break;
 		if (status == HEADER_FIELD)
 			n += snprintf(out + n, size - n, "%d:%u:%.*s|", f.id,
-			    f.name_len, (int)(f.end - f.body),
-			    text + f.body);
+			    f.name_len, (int)(f.end - f.body), text + f.body);
 	}
 }
 
@@ -116,8 +115,8 @@ counts(void **state)
 	struct header_scan h;
 	char out[512];
 
-	scan(&h, cases[20].text, strlen(cases[20].text), 7, 7, out,
-	    sizeof(out));
+	scan(
+	    &h, cases[20].text, strlen(cases[20].text), 7, 7, out, sizeof(out));
 	assert_int_equal(h.count[HEADER_RECEIVED], 2);
 	assert_int_equal(h.count[HEADER_MESSAGE_ID], 1);
 	assert_int_equal(h.count[HEADER_DATE], 0);
@@ -174,9 +173,10 @@ limits(void **state)
 
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		for (piece = 1; piece < 20; piece++)
-			assert_int_equal(scan_limited(
-			    "To: a\r\nCc: b\r\n\r\nbody", table[i].limits,
-			    piece), table[i].status);
+			assert_int_equal(
+			    scan_limited("To: a\r\nCc: b\r\n\r\nbody",
+				table[i].limits, piece),
+			    table[i].status);
 }
 
 static void
@@ -191,7 +191,8 @@ names(void **state)
 static void
 delivered_to(void **state)
 {
-	static const char section[] = "Received: x\r\n"
+	static const char section[] =
+	    "Received: x\r\n"
 	    "Delivered-To: first@example.org\r\n"
 	    "To: third@example.org\r\n"
 	    "delivered-to:\r\n <second@example.org>  \r\n"
@@ -215,14 +216,14 @@ unfolded(void **state)
 	char out[32];
 	size_t pos = 0;
 
-	assert_int_equal(header_next(section, sizeof(section) - 1, &pos, &f),
-	    1);
+	assert_int_equal(
+	    header_next(section, sizeof(section) - 1, &pos, &f), 1);
 	assert_int_equal(header_body(section, &f, out, sizeof(out)), 6);
 	assert_string_equal(out, "a b  c");
 	assert_int_equal(header_body(section, &f, out, 4), 6);
 	assert_string_equal(out, "a b");
-	assert_int_equal(header_next(section, sizeof(section) - 1, &pos, &f),
-	    0);
+	assert_int_equal(
+	    header_next(section, sizeof(section) - 1, &pos, &f), 0);
 }
 
 int

@@ -37,7 +37,7 @@ struct model_entry {
 	int64_t not_before;
 	int64_t expiry;
 	int64_t warn;
-	int hold;		/* asked while in flight */
+	int hold; /* asked while in flight */
 	int removed;
 };
 
@@ -126,8 +126,7 @@ check_all(struct model *m)
 
 	for (i = 0; i < ENTRIES; i++) {
 		struct model_entry *e = &m->entries[i];
-		int there = sched_lookup(m->s, i / RCPTS + 1, i % RCPTS,
-		    &info);
+		int there = sched_lookup(m->s, i / RCPTS + 1, i % RCPTS, &info);
 
 		assert_int_equal(there, e->state != GONE);
 		if (!there)
@@ -288,8 +287,8 @@ apply_verdict(struct model *m, uint32_t msgid, uint32_t rcpt,
 	struct model_entry *e = entry_of(m, msgid, rcpt);
 
 	assert_int_equal(e->state, INFLIGHT);
-	assert_true(v->attempts == e->attempts ||
-	    v->attempts == e->attempts + 1);
+	assert_true(
+	    v->attempts == e->attempts || v->attempts == e->attempts + 1);
 	if (counted != -1)
 		assert_int_equal(v->attempts, e->attempts + counted);
 	e->attempts = v->attempts;
@@ -319,14 +318,14 @@ apply_verdict(struct model *m, uint32_t msgid, uint32_t rcpt,
 }
 
 static void
-one_result(struct model *m, uint32_t msgid, uint32_t rcpt,
-    enum sched_outcome outcome)
+one_result(
+    struct model *m, uint32_t msgid, uint32_t rcpt, enum sched_outcome outcome)
 {
 	struct model_entry *e = entry_of(m, msgid, rcpt);
 	struct sched_verdict v;
 
-	assert_int_equal(sched_result(m->s, msgid, rcpt, outcome, m->now, &v),
-	    0);
+	assert_int_equal(
+	    sched_result(m->s, msgid, rcpt, outcome, m->now, &v), 0);
 	if (outcome == SCHED_NOT_TRIED) {
 		assert_int_equal(v.state, SCHED_INFLIGHT);
 	} else if (outcome == SCHED_TEMPFAIL) {
@@ -365,8 +364,9 @@ end_job(struct model *m, uint32_t j, enum sched_route route)
 	assert_true(n >= 0);
 	for (i = 0; i < n; i++)
 		apply_verdict(m, job.msgid, rcpts[i], &verdicts[i],
-		    route == SCHED_ROUTE_OK || route == SCHED_ROUTE_UNKNOWN ?
-		    0 : -1);
+		    route == SCHED_ROUTE_OK || route == SCHED_ROUTE_UNKNOWN
+			? 0
+			: -1);
 	if (route == SCHED_ROUTE_OK && blocked)
 		forget_times(m, d);
 }
@@ -383,8 +383,7 @@ op_end_job(struct model *m)
 	j = roll(m, m->njobs);
 	job = &m->jobs[j];
 	if (m->ill[dest_number(job)])
-		route = roll(m, 4) == 0 ? SCHED_ROUTE_SLOW :
-		    SCHED_ROUTE_FAILED;
+		route = roll(m, 4) == 0 ? SCHED_ROUTE_SLOW : SCHED_ROUTE_FAILED;
 	else if (roll(m, 20) == 0)
 		route = roll(m, SCHED_ROUTE_UNKNOWN + 1);
 	for (i = 0; i < job->nrcpts; i++) {
@@ -423,9 +422,10 @@ op_control(struct model *m)
 		break;
 	case 1:
 		n = sched_release(m->s, msgid, rcpt, m->now);
-		assert_int_equal(n, e->state == HELD ||
-		    ((e->state == INFLIGHT || e->state == INCOMING) &&
-		    e->hold));
+		assert_int_equal(n,
+		    e->state == HELD ||
+			((e->state == INFLIGHT || e->state == INCOMING) &&
+			    e->hold));
 		if (e->state == HELD) {
 			e->state = QUEUED;
 			e->not_before = 0;
@@ -548,8 +548,7 @@ static void
 run_seed(uint64_t seed)
 {
 	struct sched_params params = { .seed = seed,
-		.max_inflight = { INFLIGHT_MAX, INFLIGHT_MAX,
-		    INFLIGHT_MAX } };
+		.max_inflight = { INFLIGHT_MAX, INFLIGHT_MAX, INFLIGHT_MAX } };
 	struct sched_class class = { .retry_floor = 20,
 		.retry_ceiling = 200,
 		.probe_floor = 10,
@@ -647,8 +646,8 @@ turns_of_senders(uint64_t seed)
 			if (k != i && left[k] > 0)
 				assert_true(++since[k][i] <= 1);
 		}
-		assert_int_equal(sched_result(s, job.msgid, 0,
-		    SCHED_DELIVERED, T0, &v), 0);
+		assert_int_equal(
+		    sched_result(s, job.msgid, 0, SCHED_DELIVERED, T0, &v), 0);
 		sched_remove(s, job.msgid, 0);
 		sched_finish(s, job.id, SCHED_ROUTE_OK, T0, NULL, NULL);
 		msgid--;
@@ -670,8 +669,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(against_model, name_seed,
-		    print_seed),
+		cmocka_unit_test_setup_teardown(
+		    against_model, name_seed, print_seed),
 		cmocka_unit_test(fairness),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,18 +61,17 @@ keywords(void **state)
 		    "ESMTPSA" },
 		{ TRACE_EXTENDED | TRACE_UTF8, "UTF8SMTP" },
 		{ TRACE_EXTENDED | TRACE_UTF8 | TRACE_TLS_USED |
-		    TRACE_AUTHENTICATED, "UTF8SMTPSA" },
+			TRACE_AUTHENTICATED,
+		    "UTF8SMTPSA" },
 		{ TRACE_LMTP, "LMTP" },
 		{ TRACE_LMTP | TRACE_TLS_USED, "LMTPS" },
-		{ TRACE_LMTP | TRACE_UTF8 | TRACE_AUTHENTICATED,
-		    "UTF8LMTPA" },
+		{ TRACE_LMTP | TRACE_UTF8 | TRACE_AUTHENTICATED, "UTF8LMTPA" },
 		{ TRACE_LOCAL, "local" },
 	};
 	size_t i;
 
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		assert_string_equal(trace_with(table[i].flags),
-		    table[i].with);
+		assert_string_equal(trace_with(table[i].flags), table[i].with);
 }
 
 static void
@@ -112,7 +111,8 @@ received(void **state)
 	r.local_user = "root";
 	r.flags = TRACE_LOCAL;
 	assert_true(trace_received(out, sizeof(out), &r) == strlen(out));
-	assert_string_equal(out, "Received: by h (Relais, from user root) "
+	assert_string_equal(out,
+	    "Received: by h (Relais, from user root) "
 	    "with local;\r\n\tThu, 1 Jan 1970 00:00:00 +0000\r\n");
 }
 
@@ -135,8 +135,8 @@ assert_one_field(const char *out, size_t len)
 			line = 0;
 			continue;
 		}
-		assert_true(c >= 32 || c == '\t' ||
-		    (c == '\r' && out[i + 1] == '\n'));
+		assert_true(
+		    c >= 32 || c == '\t' || (c == '\r' && out[i + 1] == '\n'));
 		assert_int_not_equal(c, 127);
 		line++;
 		if (c == '\\')
@@ -162,7 +162,8 @@ hostile_received(void **state)
 		"\\",
 		"a\\",
 		"\x1b[2J\x7f\x01",
-		"a\xe2\x80\xa8" "b",
+		"a\xe2\x80\xa8"
+		"b",
 		"\xc0\xaf\xff\xfe",
 		"; Mon, 1 Jan 1990",
 		" ",

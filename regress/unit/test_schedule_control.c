@@ -1,0 +1,245 @@
+/*
+ * The scheduler under its clock and its operator: expiry and warnings, then
+ * holding, removing, pausing, flushing and listing.
+ */
+#include "regress/unit/schedule_scene.h"
+
+static void
+expiry_and_warning(void **state)
+{
+	struct sched *s = scene_new();
+	struct sched_job job;
+	struct sched_verdict v;
+	struct sched_add a = { .msgid = 1,
+		.action = "a",
+		.domain = "d",
+		.next = T0 + 50,
+		.warn = T0 + 100,
+		.expiry = T0 + 500 };
+
+	assert_int_equal(sched_add(s, &a, T0), 0);
+	a.rcpt = 1;
+	a.next = T0 + 10000;
+	assert_int_equal(sched_add(s, &a, T0), 0);
+	assert_int_equal(sched_deadline(s, T0), T0 + 50);
+	scene_start(s, T0 + 50, &job);
+	/* In flight nothing expires; the result decides. */
+	assert_int_equal(sched_next(s, T0 + 100, &job), SCHED_WARN);
+	assert_int_equal(job.msgid, 1);
+	assert_int_equal(job.rcpts[0], 1);
+	scene_nothing(s, T0 + 100);
+	assert_int_equal(sched_next(s, T0 + 500, &job), SCHED_EXPIRED);
+	assert_int_equal(job.rcpts[0], 1);
+	assert_int_equal(scene_look(s, 1, 1).state, SCHED_DONE);
+	scene_nothing(s, T0 + 500);
+	assert_int_equal(
+	    sched_result(s, 1, 0, SCHED_TEMPFAIL, T0 + 501, &v), 0);
+	assert_int_equal(v.state, SCHED_DONE);
+	assert_int_equal(v.expired, 1);
+	assert_int_equal(sched_remove(s, 1, SCHED_ALL), 2);
+	sched_free(s);
+}
+
+static void
+expires_while_blocked(void **state)
+{
+	struct sched *s = scene_new();
+	struct sched_job job;
+	int64_t now = T0;
+	uint32_t probes = 0;
+
+	scene_add(s, 1, 0, 1, "d");
+	scene_start(s, now, &job);
+	scene_route_fails(s, &job, now);
+	for (;;) {
+		now = sched_deadline(s, now);
+		if (sched_next(s, now, &job) == SCHED_EXPIRED)
+			break;
+		scene_route_fails(s, &job, now);
+		probes++;
+	}
+	assert_int_equal(now, T0 + 5 * 86400);
+	assert_in_range(probes, 240, 300);
+	assert_int_equal(sched_remove(s, 1, 0), 1);
+	/* The destination goes when its block ends. */
+	now = sched_deadline(s, now);
+	scene_nothing(s, now);
+	assert_int_equal(sched_deadline(s, now), -1);
+	sched_free(s);
+}
+
+static void
+hold_and_release(void **state)
+{
+	struct sched *s = scene_new();
+	struct sched_job job;
+	struct sched_verdict v;
+
+	scene_add(s, 1, 0, 1, "d");
+	scene_add(s, 1, 1, 1, "d");
+	assert_int_equal(sched_hold(s, 1, 0), 1);
+	assert_int_equal(sched_hold(s, 1, 0), 0);
+	assert_int_equal(sched_hold(s, 9, 0), 0);
+	scene_start(s, T0, &job);
+	assert_int_equal(job.rcpts[0], 1);
+	assert_int_equal(job.nrcpts, 1);
+	assert_int_equal(sched_hold(s, 1, SCHED_ALL), 1);
+	assert_int_equal(sched_result(s, 1, 1, SCHED_TEMPFAIL, T0, &v), 0);
+	assert_int_equal(v.state, SCHED_HELD);
+	sched_finish(s, job.id, SCHED_ROUTE_OK, T0, NULL, NULL);
+	scene_nothing(s, T0 + 10 * 86400);
+	assert_int_equal(sched_release(s, 1, SCHED_ALL, T0), 2);
+	scene_start(s, T0, &job);
+	assert_int_equal(job.nrcpts, 2);
+	sched_free(s);
+}
+
+static void
+remove_in_flight(void **state)
+{
+	struct sched *s = scene_new();
+	struct sched_job job;
+	struct sched_verdict v;
+
+	scene_add(s, 1, 0, 1, "d");
+	scene_add(s, 2, 0, 1, "d");
+	scene_start(s, T0, &job);
+	assert_int_equal(sched_remove(s, 1, 0), 0);
+	assert_int_equal(sched_remove(s, 2, SCHED_ALL), 1);
+	assert_int_equal(sched_result(s, 1, 0, SCHED_TEMPFAIL, T0, &v), 0);
+	assert_int_equal(v.state, SCHED_DONE);
+	assert_int_equal(v.removed, 1);
+	assert_int_equal(sched_remove(s, 1, 0), 1);
+	sched_finish(s, job.id, SCHED_ROUTE_OK, T0, NULL, NULL);
+	scene_nothing(s, T0);
+	sched_free(s);
+}
+
+static void
+pauses(void **state)
+{
+	struct sched *s = scene_new();
+	struct sched_job job;
+
+	scene_add(s, 1, 0, 1, "a.example");
+	scene_add(s, 2, 0, 1, "b.example");
+	sched_pause_kind(s, SCHED_RELAY, 1);
+	assert_int_equal(sched_kind_paused(s, SCHED_RELAY), 1);
+	scene_nothing(s, T0);
+	assert_int_equal(scene_look(s, 1, 0).paused, 1);
+	assert_true(sched_deadline(s, T0) > T0);
+	sched_pause_kind(s, SCHED_RELAY, 0);
+	assert_int_equal(sched_pause_domain(s, NULL, "A.example", 1), 1);
+	assert_int_equal(sched_pause_domain(s, "other", "b.example", 1), 0);
+	scene_start(s, T0, &job);
+	assert_int_equal(job.msgid, 2);
+	scene_nothing(s, T0);
+	assert_int_equal(sched_pause_domain(s, NULL, "a.example", 0), 1);
+	scene_start(s, T0, &job);
+	assert_int_equal(job.msgid, 1);
+	sched_free(s);
+}
+
+static void
+flushes(void **state)
+{
+	struct sched *s = scene_new();
+	struct sched_job job;
+	struct sched_add a = { .action = "relay", .next = T0 + 999 };
+	static const char *const domains[] = { "example.org", "sub.example.org",
+		"notexample.org" };
+	uint32_t i;
+
+	for (i = 0; i < 3; i++) {
+		a.msgid = i + 1;
+		a.domain = domains[i];
+		assert_int_equal(sched_add(s, &a, T0), 0);
+	}
+	scene_nothing(s, T0);
+	assert_int_equal(sched_flush_domain(s, "EXAMPLE.org", 0, T0), 1);
+	scene_start(s, T0, &job);
+	assert_int_equal(job.msgid, 1);
+	scene_nothing(s, T0);
+	scene_route_fails(s, &job, T0);
+	scene_nothing(s, T0);
+	/* A blocked one is probed at once. */
+	assert_int_equal(sched_flush_domain(s, "example.org", 1, T0), 2);
+	scene_start(s, T0, &job);
+	assert_int_equal(job.probe, 1);
+	scene_start(s, T0, &job);
+	assert_int_equal(job.msgid, 2);
+	scene_nothing(s, T0);
+	assert_int_equal(sched_schedule(s, 3, SCHED_ALL, T0), 1);
+	scene_start(s, T0, &job);
+	assert_int_equal(job.msgid, 3);
+	scene_finish(s, &job, SCHED_TEMPFAIL, SCHED_ROUTE_OK, T0);
+	assert_int_equal(sched_flush_all(s, T0), 1);
+	scene_start(s, T0, &job);
+	assert_int_equal(job.msgid, 3);
+	sched_free(s);
+}
+
+static void
+lists(void **state)
+{
+	struct sched *s = scene_new();
+	struct sched_info rows[7];
+	struct sched_filter any = { 0 }, held = { 0 }, one = { 0 };
+	struct sched_dest_info dest;
+	uint64_t cursor = 0;
+	uint32_t i, seen[20] = { 0 };
+	size_t n, total = 0;
+
+	for (i = 0; i < 20; i++)
+		scene_add(s, i + 1, i, 1, i % 2 == 0 ? "even" : "odd");
+	sched_hold(s, 4, SCHED_ALL);
+	sched_remove(s, 9, SCHED_ALL);
+	while ((n = sched_list(s, &any, &cursor, rows, 7)) > 0) {
+		for (i = 0; i < n; i++)
+			seen[rows[i].msgid - 1]++;
+		total += n;
+	}
+	assert_int_equal(total, 19);
+	for (i = 0; i < 20; i++)
+		assert_int_equal(seen[i], i != 8);
+	held.states = 1 << SCHED_HELD;
+	cursor = 0;
+	assert_int_equal(sched_list(s, &held, &cursor, rows, 7), 1);
+	assert_int_equal(rows[0].msgid, 4);
+	held.domain = "even";
+	cursor = 0;
+	assert_int_equal(sched_list(s, &held, &cursor, rows, 7), 0);
+	scene_add(s, 3, 9, 1, "even");
+	one.msgid = 3;
+	cursor = 0;
+	assert_int_equal(sched_list(s, &one, &cursor, rows, 1), 1);
+	assert_int_equal(rows[0].rcpt, 2);
+	assert_int_equal(sched_list(s, &one, &cursor, rows, 1), 1);
+	assert_int_equal(rows[0].rcpt, 9);
+	assert_int_equal(sched_list(s, &one, &cursor, rows, 1), 0);
+	one.msgid = 5;
+	cursor = 0;
+	assert_int_equal(sched_list(s, &one, &cursor, rows, 1), 1);
+	assert_int_equal(sched_list(s, &one, &cursor, rows, 1), 0);
+	cursor = 0;
+	for (n = 0; sched_list_dests(s, &cursor, &dest); n++)
+		total += dest.entries;
+	assert_int_equal(n, 2);
+	assert_int_equal(total, 19 + 20);
+	sched_free(s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(expiry_and_warning),
+		cmocka_unit_test(expires_while_blocked),
+		cmocka_unit_test(hold_and_release),
+		cmocka_unit_test(remove_in_flight),
+		cmocka_unit_test(pauses),
+		cmocka_unit_test(flushes),
+		cmocka_unit_test(lists),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
