@@ -82,7 +82,7 @@ make_room(struct accounts *as)
 
 	if (as->count < as->max)
 		return 0;
-	TAILQ_FOREACH(a, &as->order, order)
+	TAILQ_FOREACH (a, &as->order, order)
 		if (a->answer != POLICY_PENDING) {
 			account_remove(as, a);
 			return 0;
@@ -125,7 +125,7 @@ accounts_ask(struct accounts *as, const char *name, void *waiter, int64_t now,
 	*question = 0;
 	if (strlen(name) >= sizeof(a->name))
 		return POLICY_NO;
-	LIST_FOREACH(a, &as->buckets[bucket_of(name)], chain)
+	LIST_FOREACH (a, &as->buckets[bucket_of(name)], chain)
 		if (strcmp(a->name, name) == 0)
 			break;
 	if (a != NULL && a->answer != POLICY_PENDING && now >= a->until) {
@@ -162,13 +162,13 @@ accounts_answer(struct accounts *as, uint64_t question,
 	struct wait *waits, *w;
 	struct account *a;
 
-	TAILQ_FOREACH(a, &as->order, order)
+	TAILQ_FOREACH (a, &as->order, order)
 		if (a->answer == POLICY_PENDING && a->question == question)
 			break;
 	if (a == NULL)
 		return;
 	a->answer = status == LOOKUP_FOUND ? POLICY_YES
-	    : status == LOOKUP_NONE	   ? POLICY_NO
+	    : status == LOOKUP_NONE        ? POLICY_NO
 					   : POLICY_ERROR;
 	a->until = now +
 	    (status == LOOKUP_FOUND ? ACCOUNTS_YES_LIFE : ACCOUNTS_NO_LIFE);
@@ -189,9 +189,8 @@ accounts_forget(struct accounts *as, const void *waiter)
 	struct account *a;
 	struct wait *w;
 
-	TAILQ_FOREACH(a, &as->order, order)
+	TAILQ_FOREACH (a, &as->order, order)
 		for (w = a->waits; w != NULL; w = w->next)
 			if (w->waiter == waiter)
 				w->waiter = NULL;
 }
-

@@ -30,9 +30,8 @@ enum policy_answer accounts_ask(struct accounts *, const char *name,
     void *waiter, int64_t now, uint64_t *question);
 /* Master's answer; ready is called for each waiter and may ask again. A
  * question that nobody knows is ignored. */
-void accounts_answer(struct accounts *, uint64_t question,
-    enum lookup_status, int64_t now,
-    void (*ready)(void *arg, void *waiter), void *arg);
+void accounts_answer(struct accounts *, uint64_t question, enum lookup_status,
+    int64_t now, void (*ready)(void *arg, void *waiter), void *arg);
 /* The waiter is gone. */
 void accounts_forget(struct accounts *, const void *waiter);
 

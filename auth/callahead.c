@@ -45,12 +45,11 @@ bucket_of(const char *action, const char *recipient)
 }
 
 static struct entry *
-entry_find(const struct callahead *c, const char *action,
-    const char *recipient)
+entry_find(const struct callahead *c, const char *action, const char *recipient)
 {
 	struct entry *e;
 
-	LIST_FOREACH(e, &c->buckets[bucket_of(action, recipient)], chain)
+	LIST_FOREACH (e, &c->buckets[bucket_of(action, recipient)], chain)
 		if (strcmp(e->action, action) == 0 &&
 		    strcasecmp(e->recipient, recipient) == 0)
 			return e;
@@ -129,8 +128,8 @@ callahead_free(struct callahead *c)
 }
 
 enum callahead_advice
-callahead_look(struct callahead *c, const char *action, const char *recipient,
-    int64_t now)
+callahead_look(
+    struct callahead *c, const char *action, const char *recipient, int64_t now)
 {
 	struct entry *e = entry_find(c, action, recipient);
 	int64_t age;
@@ -141,15 +140,13 @@ callahead_look(struct callahead *c, const char *action, const char *recipient,
 	/* a clock that went back makes everything fresh */
 	age = now > e->when ? now - e->when : 0;
 	if (e->good)
-		return age < CALLAHEAD_FRESH ? CALLAHEAD_ACCEPT
-					     : CALLAHEAD_ASK;
+		return age < CALLAHEAD_FRESH ? CALLAHEAD_ACCEPT : CALLAHEAD_ASK;
 	return age < CALLAHEAD_BAD_LIFE ? CALLAHEAD_REFUSE : CALLAHEAD_ASK;
 }
 
 enum callahead_advice
-callahead_answer(struct callahead *c, const char *action,
-    const char *recipient, enum callahead_status status,
-    enum conf_unknown unknown, int64_t now)
+callahead_answer(struct callahead *c, const char *action, const char *recipient,
+    enum callahead_status status, enum conf_unknown unknown, int64_t now)
 {
 	struct entry *e;
 
@@ -170,19 +167,19 @@ callahead_answer(struct callahead *c, const char *action,
 
 void
 callahead_export(const struct callahead *c,
-    void (*each)(void *arg, const char *action, const char *recipient,
-	int good, int64_t when),
+    void (*each)(void *arg, const char *action, const char *recipient, int good,
+	int64_t when),
     void *arg)
 {
 	const struct entry *e;
 
-	TAILQ_FOREACH(e, &c->uses, use)
+	TAILQ_FOREACH (e, &c->uses, use)
 		each(arg, e->action, e->recipient, e->good, e->when);
 }
 
 int
-callahead_import(struct callahead *c, const char *action,
-    const char *recipient, int good, int64_t when)
+callahead_import(struct callahead *c, const char *action, const char *recipient,
+    int good, int64_t when)
 {
 	struct entry *e = entry_make(c, action, recipient);
 

@@ -35,8 +35,8 @@ struct callahead *callahead_new(size_t max);
 void callahead_free(struct callahead *);
 
 /* What to do about a recipient of a domain that `action` backs up. */
-enum callahead_advice callahead_look(struct callahead *, const char *action,
-    const char *recipient, int64_t now);
+enum callahead_advice callahead_look(
+    struct callahead *, const char *action, const char *recipient, int64_t now);
 /*
  * The primary has answered, or could not be asked. Never REFUSE but on its
  * own word; never ASK. Out of memory only means that it is not remembered.
@@ -48,8 +48,8 @@ enum callahead_advice callahead_answer(struct callahead *, const char *action,
 /* For keeping what is known over a restart: each entry, oldest use first, and
  * back. */
 void callahead_export(const struct callahead *,
-    void (*each)(void *arg, const char *action, const char *recipient,
-	int good, int64_t when),
+    void (*each)(void *arg, const char *action, const char *recipient, int good,
+	int64_t when),
     void *arg);
 int callahead_import(struct callahead *, const char *action,
     const char *recipient, int good, int64_t when);

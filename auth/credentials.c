@@ -56,8 +56,8 @@ take_field(const char **text, uint8_t *out, size_t size)
 
 /* -1 when the stored value is no SCRAM entry of this hash. */
 static int
-parse_scram(enum credentials_hash hash, const char *stored,
-    struct credentials_scram *s)
+parse_scram(
+    enum credentials_hash hash, const char *stored, struct credentials_scram *s)
 {
 	const char *text = after(stored, kinds[hash].prefix);
 	ssize_t salt, stored_key, server_key;
@@ -94,8 +94,8 @@ derive_keys(struct credentials_scram *s, const char *password)
 	unsigned int n;
 	int ok;
 
-	if (gsasl_saslprep(password, GSASL_ALLOW_UNASSIGNED, &prepared,
-		NULL) == GSASL_OK)
+	if (gsasl_saslprep(password, GSASL_ALLOW_UNASSIGNED, &prepared, NULL) ==
+	    GSASL_OK)
 		password = prepared;
 	s->key_len = kinds[s->hash].key_len;
 	ok = md != NULL &&
@@ -106,8 +106,8 @@ derive_keys(struct credentials_scram *s, const char *password)
 		(const unsigned char *)"Client Key", 10, client, &n) != NULL &&
 	    EVP_Digest(client, s->key_len, s->stored_key, &n, md, NULL) == 1 &&
 	    HMAC(md, salted, (int)s->key_len,
-		(const unsigned char *)"Server Key", 10, s->server_key, &n) !=
-		NULL;
+		(const unsigned char *)"Server Key", 10, s->server_key,
+		&n) != NULL;
 	OPENSSL_cleanse(salted, sizeof(salted));
 	OPENSSL_cleanse(client, sizeof(client));
 	if (prepared != NULL) {
@@ -118,8 +118,8 @@ derive_keys(struct credentials_scram *s, const char *password)
 }
 
 static int
-verify_scram(enum credentials_hash hash, const char *stored,
-    const char *password)
+verify_scram(
+    enum credentials_hash hash, const char *stored, const char *password)
 {
 	struct credentials_scram want, have;
 	int same;
@@ -203,8 +203,8 @@ make_octets(const char *purpose, const char *user, const uint8_t secret[32],
 	for (int i = 0; i < len; i++)
 		name[i] = (char)tolower((unsigned char)name[i]);
 	memset(out, 0, 32);
-	HMAC(EVP_sha256(), secret, 32, (const unsigned char *)name,
-	    (size_t)len, out, &n);
+	HMAC(EVP_sha256(), secret, 32, (const unsigned char *)name, (size_t)len,
+	    out, &n);
 }
 
 int

@@ -23,10 +23,7 @@ enum {
 	CREDENTIALS_ITERATIONS = 4096 /* for a salt of our own */
 };
 
-enum credentials_hash {
-	CREDENTIALS_SHA1,
-	CREDENTIALS_SHA256
-};
+enum credentials_hash { CREDENTIALS_SHA1, CREDENTIALS_SHA256 };
 
 /* What a SCRAM server must know of a user. */
 struct credentials_scram {

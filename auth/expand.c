@@ -98,8 +98,8 @@ add_dest(struct run *run, enum dest_kind kind, const char *address,
 		return NULL;
 	}
 	if ((r->count & (r->count - 1)) == 0) {
-		grown = reallocarray(r->dests,
-		    r->count == 0 ? 1 : 2 * r->count, sizeof(*grown));
+		grown = reallocarray(
+		    r->dests, r->count == 0 ? 1 : 2 * r->count, sizeof(*grown));
 		if (grown == NULL) {
 			fail_memory(run);
 			return NULL;
@@ -247,8 +247,8 @@ expand_place_item(struct run *run, const struct node *n, enum dest_kind kind,
 }
 
 static void
-expand_alias(struct run *run, const struct node *n, const char *key,
-    const char *value)
+expand_alias(
+    struct run *run, const struct node *n, const char *key, const char *value)
 {
 	struct recipient_reply reply;
 	struct alias alias;
@@ -306,11 +306,12 @@ note_owner(struct run *run, const struct node *n, const char *key)
 	a = n->action->local.virtual_table != NULL
 	    ? recipient_virtual(run->host, n->action, address, found, &value)
 	    : recipient_alias(run->host, n->action, name, found, &value);
-	if (is_unknown(run, a) || a == POLICY_NO || strcasecmp(found, name) != 0)
+	if (is_unknown(run, a) || a == POLICY_NO ||
+	    strcasecmp(found, name) != 0)
 		return;
 	if (address_parse(address, strlen(address),
-		ADDRESS_BARE | ADDRESS_UTF8 | ADDRESS_LONG, &parsed) !=
-	    ADDRESS_OK)
+		ADDRESS_BARE | ADDRESS_UTF8 | ADDRESS_LONG,
+		&parsed) != ADDRESS_OK)
 		return;
 	if (*domain == '\0')
 		domain = run->host->conf->server_name != NULL
@@ -427,9 +428,13 @@ visit_virtual(struct run *run, const struct node *n)
 static const struct conf_action *
 choose_action(struct run *run, const char *address)
 {
-	struct policy_facts facts = { .tag = "", .client_addr = "",
-		.client_name = "", .helo = "", .auth_user = "",
-		.sender = run->request->sender, .recipient = address,
+	struct policy_facts facts = { .tag = "",
+		.client_addr = "",
+		.client_name = "",
+		.helo = "",
+		.auth_user = "",
+		.sender = run->request->sender,
+		.recipient = address,
 		.internal = 1 };
 	struct policy_verdict v = policy_decide(run->host, &facts);
 
@@ -486,8 +491,8 @@ begin(struct run *run)
 	const char *name = q->recipient;
 
 	/* an action that a reload took away: the rules choose another */
-	action = conf_find_action(run->host->conf,
-	    *q->action != '\0' ? q->action : NULL);
+	action = conf_find_action(
+	    run->host->conf, *q->action != '\0' ? q->action : NULL);
 	if (is_name && (action == NULL || action->kind == CONF_ACTION_RELAY))
 		is_name = 0;
 	/* \user in a .forward: the user and no alias of that name */
@@ -511,8 +516,8 @@ conclude(struct run *run)
 	else if (r->count > 0)
 		r->reply = r->dests[0].reply;
 	else
-		recipient_set_reply(&r->reply, 550, "5.2.4",
-		    "The list is empty");
+		recipient_set_reply(
+		    &r->reply, 550, "5.2.4", "The list is empty");
 }
 
 void

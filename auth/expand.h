@@ -30,7 +30,8 @@ enum {
 
 struct expand_request {
 	const char *sender;
-	const char *recipient; /* canonical; or a bare user name of a .forward */
+	const char
+	    *recipient; /* canonical; or a bare user name of a .forward */
 	const char *action; /* "": let the rules choose */
 	const char *user; /* whose .forward the recipient comes from, or "" */
 	unsigned int depth; /* expansions behind it already */

@@ -115,8 +115,8 @@ hasher_new(struct loop *loop)
 		free(h);
 		return NULL;
 	}
-	h->event = event_new(loop_base(loop), h->pipe[0],
-	    EV_READ | EV_PERSIST, on_finished, h);
+	h->event = event_new(
+	    loop_base(loop), h->pipe[0], EV_READ | EV_PERSIST, on_finished, h);
 	if (h->event == NULL || event_add(h->event, NULL) == -1) {
 		close(h->pipe[0]);
 		close(h->pipe[1]);

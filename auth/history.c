@@ -230,8 +230,8 @@ entry_wait(const struct entry *e, int64_t now)
 }
 
 uint32_t
-history_wait(const struct history *h, const char *addr, const char *user,
-    int64_t now)
+history_wait(
+    const struct history *h, const char *addr, const char *user, int64_t now)
 {
 	uint32_t byaddr = entry_wait(entry_find(h, addr, NULL), now);
 	uint32_t byuser = entry_wait(entry_find(h, addr, user), now);
@@ -240,18 +240,18 @@ history_wait(const struct history *h, const char *addr, const char *user,
 }
 
 void
-history_failure(struct history *h, const char *addr, const char *user,
-    int64_t now)
+history_failure(
+    struct history *h, const char *addr, const char *user, int64_t now)
 {
-	entry_count(h, entry_make(h, addr, NULL, now),
-	    h->limits.addr_failures, now);
-	entry_count(h, entry_make(h, addr, user, now),
-	    h->limits.user_failures, now);
+	entry_count(
+	    h, entry_make(h, addr, NULL, now), h->limits.addr_failures, now);
+	entry_count(
+	    h, entry_make(h, addr, user, now), h->limits.user_failures, now);
 }
 
 void
-history_success(struct history *h, const char *addr, const char *user,
-    int64_t now)
+history_success(
+    struct history *h, const char *addr, const char *user, int64_t now)
 {
 	struct entry *e = entry_find(h, addr, user);
 

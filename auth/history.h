@@ -36,13 +36,13 @@ struct history *history_new(const uint8_t key[HISTORY_KEY_OCTETS],
 void history_free(struct history *);
 
 /* Seconds until this client may try this user again, 0 if it may now. */
-uint32_t history_wait(const struct history *, const char *addr,
-    const char *user, int64_t now);
-void history_failure(struct history *, const char *addr, const char *user,
-    int64_t now);
+uint32_t history_wait(
+    const struct history *, const char *addr, const char *user, int64_t now);
+void history_failure(
+    struct history *, const char *addr, const char *user, int64_t now);
 /* A login clears what stands against the user from this address, and leaves
  * what stands against the address: a guesser may own an account himself. */
-void history_success(struct history *, const char *addr, const char *user,
-    int64_t now);
+void history_success(
+    struct history *, const char *addr, const char *user, int64_t now);
 
 #endif

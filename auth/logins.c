@@ -52,7 +52,7 @@ login_find(struct auth *auth, const struct channel *ch, uint64_t id)
 {
 	struct login *l;
 
-	TAILQ_FOREACH(l, &auth->logins, entry)
+	TAILQ_FOREACH (l, &auth->logins, entry)
 		if (l->channel == ch && l->id == id)
 			return l;
 	return NULL;
@@ -128,8 +128,8 @@ login_look_up(struct login *l, enum sasl_state *state)
 	const char *name = sasl_user(l->sasl), *stored = NULL;
 	struct msg_user_query q = { .name = name, .want_hash = 1 };
 
-	if (history_wait(auth->history, l->client_addr, name,
-		auth_now(auth)) > 0) {
+	if (history_wait(auth->history, l->client_addr, name, auth_now(auth)) >
+	    0) {
 		log_event(0, "login-locked", "user", name, "address",
 		    l->client_addr, NULL);
 		*state = SASL_FAULT;
@@ -165,11 +165,11 @@ login_count(struct login *l, enum sasl_state state)
 	const char *name = sasl_user(l->sasl);
 
 	if (state == SASL_ACCEPTED)
-		history_success(auth->history, l->client_addr, name,
-		    auth_now(auth));
+		history_success(
+		    auth->history, l->client_addr, name, auth_now(auth));
 	else if (*name != '\0')
-		history_failure(auth->history, l->client_addr, name,
-		    auth_now(auth));
+		history_failure(
+		    auth->history, l->client_addr, name, auth_now(auth));
 }
 
 static void
@@ -181,8 +181,8 @@ login_go_on(struct login *l, enum sasl_state state)
 		return;
 	if (state == SASL_WANT_VERDICT) {
 		sasl_question(l->sasl, &stored, &password);
-		if (hasher_verify(l->auth->hasher, stored, password,
-			on_verdict, l) == 0) {
+		if (hasher_verify(l->auth->hasher, stored, password, on_verdict,
+			l) == 0) {
 			l->hashing = 1;
 			return;
 		}
@@ -283,7 +283,7 @@ logins_account(struct auth *auth, const struct msg_user_answer *m)
 
 	if ((m->id & LOGIN_QUESTION) == 0)
 		return 0;
-	TAILQ_FOREACH(l, &auth->logins, entry)
+	TAILQ_FOREACH (l, &auth->logins, entry)
 		if (l->question == m->id)
 			break;
 	if (l == NULL)
@@ -294,9 +294,8 @@ logins_account(struct auth *auth, const struct msg_user_answer *m)
 	else
 		login_go_on(l,
 		    sasl_stored(l->sasl,
-			m->status == LOOKUP_FOUND && *m->hash != '\0'
-			    ? m->hash
-			    : NULL,
+			m->status == LOOKUP_FOUND && *m->hash != '\0' ? m->hash
+								      : NULL,
 			NULL));
 	return 1;
 }
@@ -317,7 +316,7 @@ client_login_find(struct auth *auth, const struct channel *ch, uint64_t id)
 {
 	struct client_login *l;
 
-	TAILQ_FOREACH(l, &auth->client_logins, entry)
+	TAILQ_FOREACH (l, &auth->client_logins, entry)
 		if (l->channel == ch && l->id == id)
 			return l;
 	return NULL;
@@ -344,7 +343,8 @@ client_reply(struct channel *ch, uint64_t id, enum sasl_status status,
     const char *mechanism, const uint8_t *response, size_t len)
 {
 	struct msg_client_sasl_reply r = { .id = id,
-		.status = (uint8_t)status, .mechanism = mechanism,
+		.status = (uint8_t)status,
+		.mechanism = mechanism,
 		.response = ipc_blob(response, len) };
 
 	if (ipc_send(ch, client_sasl_reply, &r) == -1)
@@ -357,11 +357,11 @@ client_login_step(struct auth *auth, struct client_login *l,
 {
 	const uint8_t *response;
 	size_t len;
-	enum sasl_status status = sasl_client_step(l->sasl, challenge,
-	    challenge_len, &response, &len);
+	enum sasl_status status = sasl_client_step(
+	    l->sasl, challenge, challenge_len, &response, &len);
 
-	client_reply(l->channel, l->id, status,
-	    sasl_client_mechanism(l->sasl), response, len);
+	client_reply(l->channel, l->id, status, sasl_client_mechanism(l->sasl),
+	    response, len);
 	if (status != SASL_CONTINUE)
 		client_login_free(auth, l);
 }
@@ -407,8 +407,7 @@ on_client_sasl_step(
 	struct client_login *l = client_login_find(arg, ch, m->id);
 
 	if (l != NULL)
-		client_login_step(arg, l, m->challenge.data,
-		    m->challenge.len);
+		client_login_step(arg, l, m->challenge.data, m->challenge.len);
 	else
 		client_reply(ch, m->id, SASL_TEMPFAIL, "", NULL, 0);
 }

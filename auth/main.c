@@ -107,8 +107,7 @@ add_file_table(struct tables *tables, const struct conf_table *t,
 		return -1;
 	}
 	if ((text = read_all(files[i].fd, &len)) == NULL) {
-		snprintf(error, size, "table %s: %s", t->name,
-		    strerror(errno));
+		snprintf(error, size, "table %s: %s", t->name, strerror(errno));
 		return -1;
 	}
 	rc = tables_add(tables, t, text, len, error, size);
@@ -118,8 +117,8 @@ add_file_table(struct tables *tables, const struct conf_table *t,
 }
 
 static int
-load_tables(struct generation *g, const struct worker_file *files,
-    size_t count, char *error, size_t size)
+load_tables(struct generation *g, const struct worker_file *files, size_t count,
+    char *error, size_t size)
 {
 	const char *delim = g->conf->smtp.sub_addr_delim;
 
@@ -135,12 +134,12 @@ load_tables(struct generation *g, const struct worker_file *files,
 		if (t->kind == CONF_TABLE_STATIC)
 			rc = tables_add(g->tables, t, NULL, 0, error, size);
 		else if (t->kind == CONF_TABLE_FILE)
-			rc = add_file_table(g->tables, t, files, count, error,
-			    size);
+			rc = add_file_table(
+			    g->tables, t, files, count, error, size);
 		else {
 			snprintf(error, size,
-			    "table %s: this release has no %s tables",
-			    t->name, t->backend);
+			    "table %s: this release has no %s tables", t->name,
+			    t->backend);
 			rc = -1;
 		}
 		if (rc == -1)
@@ -190,8 +189,8 @@ read_addresses(struct auth *auth)
 		if (getnameinfo(i->ifa_addr, len, text, sizeof(text), NULL, 0,
 			NI_NUMERICHOST) != 0)
 			continue;
-		grown = reallocarray(auth->addresses, auth->naddresses + 1,
-		    sizeof(*grown));
+		grown = reallocarray(
+		    auth->addresses, auth->naddresses + 1, sizeof(*grown));
 		if (grown == NULL)
 			break;
 		auth->addresses = grown;
@@ -209,8 +208,7 @@ before_sandbox(void *arg, char *error, size_t size)
 	uint8_t key[HISTORY_KEY_OCTETS];
 	struct auth *auth = arg;
 
-	if (read_addresses(auth) == -1 ||
-	    RAND_bytes(key, sizeof(key)) != 1 ||
+	if (read_addresses(auth) == -1 || RAND_bytes(key, sizeof(key)) != 1 ||
 	    RAND_bytes(auth->secret, sizeof(auth->secret)) != 1) {
 		snprintf(error, size, "addresses or randomness: %s",
 		    strerror(errno));
@@ -218,8 +216,8 @@ before_sandbox(void *arg, char *error, size_t size)
 	}
 	auth->accounts = accounts_new(ACCOUNTS_MAX);
 	auth->callahead = callahead_new(CALLAHEAD_MAX);
-	auth->history = history_new(key, &history_default_limits,
-	    HISTORY_ENTRIES);
+	auth->history =
+	    history_new(key, &history_default_limits, HISTORY_ENTRIES);
 	auth->hasher = hasher_new(worker_loop(auth->worker));
 	explicit_bzero(key, sizeof(key));
 	if (auth->accounts == NULL || auth->callahead == NULL ||

@@ -179,5 +179,5 @@ match_in_net(const struct match_net *net, const struct in6_addr *addr)
 	if (rest == 0)
 		return 1;
 	return ((net->addr.s6_addr[octets] ^ addr->s6_addr[octets]) >>
-	    (8 - rest)) == 0;
+		   (8 - rest)) == 0;
 }

@@ -84,8 +84,8 @@ test_from_src(const struct policy_host *host, const struct policy_facts *f,
 {
 	int local = f->internal || from_socket(f);
 
-	return ask(host, c, CONF_SERVICE_NETADDR,
-	    local ? "local" : f->client_addr);
+	return ask(
+	    host, c, CONF_SERVICE_NETADDR, local ? "local" : f->client_addr);
 }
 
 static enum policy_answer

@@ -34,12 +34,7 @@ struct policy_facts {
 /* The answer of a table or of the password database. PENDING is for what has
  * to be asked elsewhere first: whoever decides gives up, and is run again
  * from the start once the answer is there. */
-enum policy_answer {
-	POLICY_NO,
-	POLICY_YES,
-	POLICY_ERROR,
-	POLICY_PENDING
-};
+enum policy_answer { POLICY_NO, POLICY_YES, POLICY_ERROR, POLICY_PENDING };
 
 struct policy_host {
 	const struct conf *conf;
@@ -55,8 +50,8 @@ struct policy_host {
 	void *arg;
 	/* Told of each rule tried: the condition that failed, or NULL if the
 	 * rule matched. May be NULL. */
-	void (*trace)(void *arg, uint32_t rule,
-	    const struct conf_condition *failed);
+	void (*trace)(
+	    void *arg, uint32_t rule, const struct conf_condition *failed);
 };
 
 enum policy_kind {

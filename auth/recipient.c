@@ -40,9 +40,9 @@ recipient_error_reply(struct recipient_reply *r, const char *text)
 	    (text[2] - '0'));
 	text += 4;
 	snprintf(enhanced, sizeof(enhanced), "%d.2.0", r->code / 100);
-	if (sscanf(text, "%1u.%3u.%3u %n", &class, &subject, &detail,
-		&used) == 3 && used > 0 && class == r->code / 100U &&
-	    text[used] != '\0') {
+	if (sscanf(text, "%1u.%3u.%3u %n", &class, &subject, &detail, &used) ==
+		3 &&
+	    used > 0 && class == r->code / 100U && text[used] != '\0') {
 		snprintf(enhanced, sizeof(enhanced), "%u.%u.%u", class % 10,
 		    subject % 1000, detail % 1000);
 		text += used;
@@ -228,6 +228,6 @@ recipient_check(const struct policy_host *host,
 	else if (a == POLICY_NO)
 		recipient_set_reply(reply, 550, "5.1.1", "No such recipient");
 	else if (a == POLICY_ERROR)
-		recipient_set_reply(reply, 451, "4.3.0",
-		    "Recipients cannot be looked up now");
+		recipient_set_reply(
+		    reply, 451, "4.3.0", "Recipients cannot be looked up now");
 }

@@ -37,8 +37,8 @@ void recipient_error_reply(struct recipient_reply *, const char *text);
  * no such table.
  */
 enum policy_answer recipient_alias(const struct policy_host *,
-    const struct conf_action *, const char *name,
-    char key[RECIPIENT_KEY_SIZE], const char **value);
+    const struct conf_action *, const char *name, char key[RECIPIENT_KEY_SIZE],
+    const char **value);
 enum policy_answer recipient_virtual(const struct policy_host *,
     const struct conf_action *, const char *address,
     char key[RECIPIENT_KEY_SIZE], const char **value);

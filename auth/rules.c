@@ -43,8 +43,8 @@ job_free(struct auth *auth, struct job *job)
 
 /* Keeps a message as a job; NULL when there are too many. */
 static struct job *
-job_new(struct auth *auth, struct channel *ch, enum msg_type type,
-    const void *msg)
+job_new(
+    struct auth *auth, struct channel *ch, enum msg_type type, const void *msg)
 {
 	struct job *job;
 
@@ -63,8 +63,8 @@ job_new(struct auth *auth, struct channel *ch, enum msg_type type,
 }
 
 static enum policy_answer
-lookup(void *arg, const char *table, enum conf_service service,
-    const char *key, const char **value)
+lookup(void *arg, const char *table, enum conf_service service, const char *key,
+    const char **value)
 {
 	struct auth *auth = arg;
 
@@ -85,8 +85,8 @@ user(void *arg, const char *name)
 	struct msg_user_query q = { .name = name };
 	enum policy_answer a;
 
-	a = accounts_ask(auth->accounts, name, auth->running, auth_now(auth),
-	    &q.id);
+	a = accounts_ask(
+	    auth->accounts, name, auth->running, auth_now(auth), &q.id);
 	if (a == POLICY_PENDING)
 		auth->running->outstanding++;
 	if (q.id != 0 &&
@@ -112,9 +112,12 @@ static void
 send_verdict(struct channel *ch, uint64_t id,
     const struct recipient_reply *reply, const char *action, uint32_t rule)
 {
-	struct msg_rcpt_verdict v = { .id = id, .code = reply->code,
-		.enhanced = reply->enhanced, .text = reply->text,
-		.action = action, .rule = rule };
+	struct msg_rcpt_verdict v = { .id = id,
+		.code = reply->code,
+		.enhanced = reply->enhanced,
+		.text = reply->text,
+		.action = action,
+		.rule = rule };
 
 	if (ipc_send(ch, rcpt_verdict, &v) == -1)
 		log_warn("a verdict could not be sent");
@@ -124,9 +127,12 @@ static struct policy_verdict
 decide(const struct auth *auth, const struct msg_rcpt_check *m)
 {
 	struct policy_facts facts = { .tag = m->tag,
-		.client_addr = m->client_addr, .client_name = m->client_name,
-		.helo = m->helo, .auth_user = m->auth_user,
-		.sender = m->sender, .recipient = m->recipient,
+		.client_addr = m->client_addr,
+		.client_name = m->client_name,
+		.helo = m->helo,
+		.auth_user = m->auth_user,
+		.sender = m->sender,
+		.recipient = m->recipient,
 		.flags = m->flags };
 
 	return policy_decide(&auth->host, &facts);
@@ -134,8 +140,8 @@ decide(const struct auth *auth, const struct msg_rcpt_check *m)
 
 /* Sends the primary a question through the deliver worker of the domain. */
 static int
-ask_primary(struct auth *auth, struct job *job,
-    const struct msg_rcpt_check *m, const char *action)
+ask_primary(struct auth *auth, struct job *job, const struct msg_rcpt_check *m,
+    const char *action)
 {
 	uint16_t count = worker_peer_count(auth->worker, PROC_DELIVER);
 	struct msg_callahead q = { .action = action,
@@ -145,8 +151,8 @@ ask_primary(struct auth *auth, struct job *job,
 	for (const char *d = address_domain(m->recipient); *d != '\0'; d++)
 		h = h * 31 + (unsigned char)*d;
 	if (count == 0 ||
-	    (job->asked = worker_peer(auth->worker, PROC_DELIVER,
-		 (uint16_t)(h % count))) == NULL)
+	    (job->asked = worker_peer(
+		 auth->worker, PROC_DELIVER, (uint16_t)(h % count))) == NULL)
 		return -1;
 	q.id = job->callahead = ++auth->last_id;
 	if (ipc_send(job->asked, callahead, &q) == 0)
@@ -177,9 +183,8 @@ reply_to_advice(enum callahead_advice advice, struct recipient_reply *reply)
 
 /* A backup takes those who are listed; others only on the primary's word. */
 static void
-check_backup(struct auth *auth, struct job *job,
-    const struct msg_rcpt_check *m, const struct conf_action *action,
-    struct recipient_reply *reply)
+check_backup(struct auth *auth, struct job *job, const struct msg_rcpt_check *m,
+    const struct conf_action *action, struct recipient_reply *reply)
 {
 	const struct conf_relay *relay = &action->relay;
 	int64_t now = loop_time(worker_loop(auth->worker));
@@ -195,16 +200,16 @@ check_backup(struct auth *auth, struct job *job,
 		return;
 	}
 	if (listed == POLICY_ERROR) {
-		recipient_set_reply(reply, 451, "4.3.0",
-		    "Recipients cannot be looked up now");
+		recipient_set_reply(
+		    reply, 451, "4.3.0", "Recipients cannot be looked up now");
 		return;
 	}
 	if (!relay->call_ahead) {
 		reply_to_advice(CALLAHEAD_REFUSE, reply);
 		return;
 	}
-	advice = callahead_look(auth->callahead, action->name, m->recipient,
-	    now);
+	advice =
+	    callahead_look(auth->callahead, action->name, m->recipient, now);
 	if (advice == CALLAHEAD_ASK &&
 	    ask_primary(auth, job, m, action->name) == -1)
 		advice = callahead_answer(auth->callahead, action->name,
@@ -214,8 +219,8 @@ check_backup(struct auth *auth, struct job *job,
 
 /* Whether an answer was sent. */
 static int
-run_rcpt_check(struct auth *auth, struct job *job,
-    const struct msg_rcpt_check *m)
+run_rcpt_check(
+    struct auth *auth, struct job *job, const struct msg_rcpt_check *m)
 {
 	struct recipient_reply reply = { 0 };
 	struct policy_verdict v = decide(auth, m);
@@ -223,32 +228,32 @@ run_rcpt_check(struct auth *auth, struct job *job,
 	switch (v.kind) {
 	case POLICY_ACTION:
 		if (v.action->kind != CONF_ACTION_RELAY)
-			recipient_check(&auth->host, v.action, m->recipient,
-			    &reply);
+			recipient_check(
+			    &auth->host, v.action, m->recipient, &reply);
 		else if (v.action->relay.backup)
 			check_backup(auth, job, m, v.action, &reply);
 		else
 			recipient_set_reply(&reply, 250, "2.1.5", "");
 		break;
 	case POLICY_REJECT:
-		recipient_set_reply(&reply, 550, "5.7.1",
-		    "Refused by a rule of this site");
+		recipient_set_reply(
+		    &reply, 550, "5.7.1", "Refused by a rule of this site");
 		break;
 	case POLICY_NO_RULE:
 		recipient_set_reply(&reply, 550, "5.7.1",
 		    "We do not relay for you, nor take mail for this address");
 		break;
 	case POLICY_TEMPFAIL:
-		recipient_set_reply(&reply, 451, "4.3.0",
-		    "A table cannot be looked up now");
+		recipient_set_reply(
+		    &reply, 451, "4.3.0", "A table cannot be looked up now");
 		break;
 	case POLICY_WAIT:
 		break;
 	}
 	if (reply.code == 0)
 		return 0;
-	log_trace(TRACE_RULES, "%s to %s: rule %u, %u", m->sender,
-	    m->recipient, v.rule + 1, reply.code);
+	log_trace(TRACE_RULES, "%s to %s: rule %u, %u", m->sender, m->recipient,
+	    v.rule + 1, reply.code);
 	send_verdict(job->channel, m->id, &reply,
 	    reply.code == 250 ? v.action->name : "", v.rule);
 	return 1;
@@ -266,9 +271,12 @@ list_dests(const struct expand_result *r, struct ipc_buf *list)
 	for (size_t i = 0; i < r->count; i++) {
 		const struct expand_entry *e = &r->dests[i];
 		struct msg_expand_dest d = { .kind = (uint8_t)e->kind,
-			.address = e->address, .action = e->action,
-			.user = e->user, .alias = e->alias,
-			.entry = e->entry, .code = e->reply.code,
+			.address = e->address,
+			.action = e->action,
+			.user = e->user,
+			.alias = e->alias,
+			.entry = e->entry,
+			.code = e->reply.code,
 			.enhanced = e->reply.enhanced,
 			.text = e->reply.text };
 
@@ -281,8 +289,10 @@ static int
 run_expand(struct auth *auth, struct job *job, const struct msg_expand *m)
 {
 	struct expand_request q = { .sender = m->sender,
-		.recipient = m->recipient, .action = m->action,
-		.user = m->user, .depth = m->depth,
+		.recipient = m->recipient,
+		.action = m->action,
+		.user = m->user,
+		.depth = m->depth,
 		.forwarded = m->forwarded };
 	struct msg_expanded a = { .id = m->id };
 	struct ipc_buf list = { 0 };
@@ -292,8 +302,8 @@ run_expand(struct auth *auth, struct job *job, const struct msg_expand *m)
 	expand_run(&auth->host, &q, &r);
 	done = r.reply.code != 0;
 	if (r.reply.code == 250 && list_dests(&r, &list) == -1)
-		recipient_set_reply(&r.reply, 451, "4.3.0",
-		    "The list is too long for now");
+		recipient_set_reply(
+		    &r.reply, 451, "4.3.0", "The list is too long for now");
 	if (r.reply.code == 250) {
 		a.owner = r.owner;
 		a.dests = ipc_buf_list(&list);
@@ -301,11 +311,13 @@ run_expand(struct auth *auth, struct job *job, const struct msg_expand *m)
 	a.code = r.reply.code;
 	a.enhanced = r.reply.enhanced;
 	a.text = r.reply.text;
-	log_trace(TRACE_EXPAND, "%s by %s: %u, %zu destinations",
-	    m->recipient, m->action, r.reply.code, r.count);
+	log_trace(TRACE_EXPAND, "%s by %s: %u, %zu destinations", m->recipient,
+	    m->action, r.reply.code, r.count);
 	if (done && ipc_send(job->channel, expanded, &a) == -1) {
-		a = (struct msg_expanded){ .id = m->id, .code = 451,
-			.enhanced = "4.3.0", .text = "Out of memory" };
+		a = (struct msg_expanded){ .id = m->id,
+			.code = 451,
+			.enhanced = "4.3.0",
+			.text = "Out of memory" };
 		ipc_send(job->channel, expanded, &a);
 	}
 	ipc_buf_free(&list);
@@ -356,8 +368,10 @@ on_rcpt_check(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 void
 on_expand(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
-	struct msg_expanded busy = { .id = m->expand.id, .code = 451,
-		.enhanced = "4.3.2", .text = "Too busy to expand this" };
+	struct msg_expanded busy = { .id = m->expand.id,
+		.code = 451,
+		.enhanced = "4.3.2",
+		.text = "Too busy to expand this" };
 	struct auth *auth = arg;
 	struct job *job = NULL;
 
@@ -381,33 +395,32 @@ job_ready(void *arg, void *waiter)
 void
 rules_account(struct auth *auth, const struct msg_user_answer *m)
 {
-	accounts_answer(auth->accounts, m->id, m->status, auth_now(auth),
-	    job_ready, auth);
+	accounts_answer(
+	    auth->accounts, m->id, m->status, auth_now(auth), job_ready, auth);
 }
 
 /* The primary's word, or none, on the recipient of a job. */
 static void
-callahead_finish(struct auth *auth, struct job *job,
-    enum callahead_status status)
+callahead_finish(
+    struct auth *auth, struct job *job, enum callahead_status status)
 {
 	const struct conf_action *action;
 	struct recipient_reply reply;
 	struct policy_verdict v;
 	union ipc_msg m;
 
-	if (msg_decode(MSG_rcpt_check, job->payload.data, job->payload.len,
-		&m) == 0) {
+	if (msg_decode(
+		MSG_rcpt_check, job->payload.data, job->payload.len, &m) == 0) {
 		const struct msg_rcpt_check *q = &m.rcpt_check;
 
 		/* the configuration may be another one by now */
 		v = decide(auth, q);
 		action = v.kind == POLICY_ACTION ? v.action : NULL;
 		if (action != NULL && action->kind == CONF_ACTION_RELAY)
-			reply_to_advice(callahead_answer(auth->callahead,
-					    action->name, q->recipient,
-					    status, action->relay.unknown,
-					    loop_time(worker_loop(
-						auth->worker))),
+			reply_to_advice(
+			    callahead_answer(auth->callahead, action->name,
+				q->recipient, status, action->relay.unknown,
+				loop_time(worker_loop(auth->worker))),
 			    &reply);
 		else
 			recipient_set_reply(&reply, 451, "4.3.0",
@@ -419,14 +432,13 @@ callahead_finish(struct auth *auth, struct job *job,
 }
 
 void
-on_callahead_done(
-    void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+on_callahead_done(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
 	const struct msg_callahead_done *done = &m->callahead_done;
 	struct auth *auth = arg;
 	struct job *job;
 
-	TAILQ_FOREACH(job, &auth->jobs, entry)
+	TAILQ_FOREACH (job, &auth->jobs, entry)
 		if (job->callahead == done->id && job->asked == ch)
 			break;
 	if (job == NULL || done->id == 0)
@@ -457,8 +469,8 @@ static int
 may_be_told(const struct auth *auth, const struct msg_table_query *m)
 {
 	const struct conf_table *t = conf_find_table(auth->now.conf, m->table);
-	const uint32_t secret = 1U << CONF_SERVICE_CREDENTIALS |
-	    1U << CONF_SERVICE_RELAY_AUTH;
+	const uint32_t secret =
+	    1U << CONF_SERVICE_CREDENTIALS | 1U << CONF_SERVICE_RELAY_AUTH;
 
 	return m->service < CONF_NSERVICES &&
 	    (secret & (1U << m->service)) == 0 &&
@@ -469,14 +481,13 @@ void
 on_table_query(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
 	const struct msg_table_query *q = &m->table_query;
-	struct msg_table_answer a = { .id = q->id,
-		.status = LOOKUP_TEMPFAIL };
+	struct msg_table_answer a = { .id = q->id, .status = LOOKUP_TEMPFAIL };
 	struct auth *auth = arg;
 	const char *value = "";
 
 	if (may_be_told(auth, q))
-		a.status = (uint8_t)tables_lookup(auth->now.tables, q->table,
-		    q->service, q->key, &value);
+		a.status = (uint8_t)tables_lookup(
+		    auth->now.tables, q->table, q->service, q->key, &value);
 	a.value = value;
 	if (ipc_send(ch, table_answer, &a) == -1) {
 		/* longer than any answer */

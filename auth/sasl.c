@@ -16,11 +16,7 @@
 #include "auth/sasl.h"
 #include "smtp/base64.h"
 
-enum mechanism_kind {
-	KIND_PLAIN,
-	KIND_LOGIN,
-	KIND_SCRAM
-};
+enum mechanism_kind { KIND_PLAIN, KIND_LOGIN, KIND_SCRAM };
 
 struct mechanism {
 	const char *name;
@@ -75,8 +71,8 @@ sasl_new(const char *name, const uint8_t *binding, size_t binding_len,
 	s->mechanism = m;
 	memcpy(s->secret, secret, sizeof(s->secret));
 	if (binding_len > 0)
-		base64_encode(binding, binding_len, s->binding,
-		    sizeof(s->binding));
+		base64_encode(
+		    binding, binding_len, s->binding, sizeof(s->binding));
 	return s;
 }
 
@@ -278,8 +274,8 @@ scram_step(struct sasl *s, const uint8_t *in, size_t len)
 }
 
 static int
-scram_set(struct sasl *s, Gsasl_property property, const uint8_t *octets,
-    size_t len)
+scram_set(
+    struct sasl *s, Gsasl_property property, const uint8_t *octets, size_t len)
 {
 	char text[BASE64_LENGTH(CREDENTIALS_SALT_MAX) + 1];
 
@@ -295,8 +291,8 @@ scram_stored(struct sasl *s, const char *stored, const char *model)
 	char iterations[16];
 	int ok;
 
-	s->known = credentials_scram(m->hash, stored, model, s->user,
-		       s->secret, &keys) == 0;
+	s->known = credentials_scram(
+		       m->hash, stored, model, s->user, s->secret, &keys) == 0;
 	if (gsasl_init(&s->library) != GSASL_OK ||
 	    gsasl_server_start(s->library, m->name, &s->session) != GSASL_OK)
 		return SASL_FAULT;
@@ -304,13 +300,13 @@ scram_stored(struct sasl *s, const char *stored, const char *model)
 	ok = gsasl_property_set(s->session, GSASL_SCRAM_ITER, iterations) ==
 		GSASL_OK &&
 	    scram_set(s, GSASL_SCRAM_SALT, keys.salt, keys.salt_len) &&
-	    scram_set(s, GSASL_SCRAM_STOREDKEY, keys.stored_key,
-		keys.key_len) &&
-	    scram_set(s, GSASL_SCRAM_SERVERKEY, keys.server_key,
-		keys.key_len) &&
+	    scram_set(
+		s, GSASL_SCRAM_STOREDKEY, keys.stored_key, keys.key_len) &&
+	    scram_set(
+		s, GSASL_SCRAM_SERVERKEY, keys.server_key, keys.key_len) &&
 	    (*s->binding == '\0' ||
-		gsasl_property_set(s->session, GSASL_CB_TLS_EXPORTER,
-		    s->binding) == GSASL_OK);
+		gsasl_property_set(
+		    s->session, GSASL_CB_TLS_EXPORTER, s->binding) == GSASL_OK);
 	OPENSSL_cleanse(&keys, sizeof(keys));
 	return ok ? scram_step(s, s->first, s->first_len) : SASL_FAULT;
 }
@@ -355,8 +351,7 @@ sasl_stored(struct sasl *s, const char *stored, const char *model)
 }
 
 void
-sasl_question(const struct sasl *s, const char **stored,
-    const char **password)
+sasl_question(const struct sasl *s, const char **stored, const char **password)
 {
 	*stored = s->stored;
 	*password = s->password;

@@ -46,13 +46,13 @@ enum sasl_state sasl_respond(struct sasl *, const uint8_t *response, size_t);
 
 /* stored: what is stored for the user (credentials.h), NULL if there is none.
  * model: what is stored for some user of the same table, or NULL. */
-enum sasl_state sasl_stored(struct sasl *, const char *stored,
-    const char *model);
+enum sasl_state sasl_stored(
+    struct sasl *, const char *stored, const char *model);
 /* For WANT_VERDICT: verify with credentials_verify(*stored, *password), which
  * may take its time and may be done in another thread, and hand over what it
  * says. Both live until sasl_verdict. */
-void sasl_question(const struct sasl *, const char **stored,
-    const char **password);
+void sasl_question(
+    const struct sasl *, const char **stored, const char **password);
 enum sasl_state sasl_verdict(struct sasl *, int fits);
 
 /* The challenge (for ACCEPTED: data that go with the success), valid until

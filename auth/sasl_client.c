@@ -96,8 +96,7 @@ begin_scram(struct sasl_client *c, const uint8_t *binding, size_t binding_len)
 	if (gsasl_init(&c->library) != GSASL_OK ||
 	    gsasl_client_start(c->library, c->mechanism, &c->session) !=
 		GSASL_OK ||
-	    gsasl_property_set(c->session, GSASL_AUTHID, c->user) !=
-		GSASL_OK ||
+	    gsasl_property_set(c->session, GSASL_AUTHID, c->user) != GSASL_OK ||
 	    gsasl_property_set(c->session, GSASL_PASSWORD, c->password) !=
 		GSASL_OK)
 		return -1;
@@ -114,8 +113,8 @@ begin_scram(struct sasl_client *c, const uint8_t *binding, size_t binding_len)
 }
 
 struct sasl_client *
-sasl_client_new(const char *offered, const uint8_t *binding,
-    size_t binding_len, const char *credentials, enum sasl_status *status)
+sasl_client_new(const char *offered, const uint8_t *binding, size_t binding_len,
+    const char *credentials, enum sasl_status *status)
 {
 	const char *colon = strchr(credentials, ':');
 	const char *mechanism = choose(offered, binding_len);

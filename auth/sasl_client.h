@@ -19,9 +19,8 @@ struct sasl_client;
  * offered fits (*status is SASL_UNSUPPORTED), the credentials are malformed
  * or memory is out (SASL_TEMPFAIL).
  */
-struct sasl_client *sasl_client_new(const char *offered,
-    const uint8_t *binding, size_t binding_len, const char *credentials,
-    enum sasl_status *status);
+struct sasl_client *sasl_client_new(const char *offered, const uint8_t *binding,
+    size_t binding_len, const char *credentials, enum sasl_status *status);
 void sasl_client_free(struct sasl_client *);
 
 const char *sasl_client_mechanism(const struct sasl_client *);

@@ -54,8 +54,8 @@ fail(char *error, size_t errorlen, const char *what, const char *detail)
 }
 
 static void
-complain(void *arg, bool is_error, uint32_t line, uint32_t column,
-    const char *text)
+complain(
+    void *arg, bool is_error, uint32_t line, uint32_t column, const char *text)
 {
 	struct complaint *c = arg;
 
@@ -376,7 +376,8 @@ tables_entry(const struct tables *ts, const char *table, size_t n,
 	if (key != NULL)
 		*key = t->data->entries[n].key;
 	if (value != NULL)
-		*value = t->data->entries[n].value != NULL ? t->data->entries[n].value
-						     : "";
+		*value = t->data->entries[n].value != NULL
+		    ? t->data->entries[n].value
+		    : "";
 	return LOOKUP_FOUND;
 }

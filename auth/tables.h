@@ -26,8 +26,8 @@ void tables_free(struct tables *);
  * its file, NULL and 0 for a static one. -1 with a reason in error (a bad
  * line, a bad network or expression, no memory); what was there then stays.
  */
-int tables_add(struct tables *, const struct conf_table *,
-    const char *content, size_t len, char *error, size_t errorlen);
+int tables_add(struct tables *, const struct conf_table *, const char *content,
+    size_t len, char *error, size_t errorlen);
 
 /*
  * Looks a key up as the service does it. *value (may be NULL) is the value of

@@ -21,7 +21,7 @@ enum {
 };
 
 /* A domain that nobody can have meant to name. */
-#define STRANGE_DOMAIN	"q7zx-nobody.invalid"
+#define STRANGE_DOMAIN "q7zx-nobody.invalid"
 #define STRANGE_ADDRESS "q7zx@" STRANGE_DOMAIN
 
 static bool
@@ -53,8 +53,7 @@ expression_matches(const char *expression, const char *key)
 
 	if (strncmp(expression, "(?i)", 4) == 0)
 		expression += 4;
-	if (regcomp(&re, expression, REG_EXTENDED | REG_NOSUB | REG_ICASE) !=
-	    0)
+	if (regcomp(&re, expression, REG_EXTENDED | REG_NOSUB | REG_ICASE) != 0)
 		return false;
 	matches = regexec(&re, key, 0, NULL, 0) == 0;
 	regfree(&re);

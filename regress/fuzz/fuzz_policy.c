@@ -16,50 +16,72 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
-#define S(text) (char[]){ text }
-#define COND(...) (struct conf_condition[]){ __VA_ARGS__ }
+#define S(text)      \
+	(char[])     \
+	{            \
+		text \
+	}
+#define COND(...)                 \
+	(struct conf_condition[]) \
+	{                         \
+		__VA_ARGS__       \
+	}
 
 static struct conf_entry domains[] = { { S("a.org") }, { S("*.b.org") } };
 static struct conf_entry users[] = { { S("joe") }, { S("@a.org") } };
 static struct conf_entry expressions[] = { { S("^j[a-z]*@") } };
 static struct conf_table constant[] = {
-	{ .name = S("domains"), .entries = domains, .nentries = 2,
+	{ .name = S("domains"),
+	    .entries = domains,
+	    .nentries = 2,
 	    .uses = 1 << CONF_SERVICE_DOMAIN },
-	{ .name = S("users"), .entries = users, .nentries = 2,
+	{ .name = S("users"),
+	    .entries = users,
+	    .nentries = 2,
 	    .uses = 1 << CONF_SERVICE_MAILADDR },
-	{ .name = S("regex"), .entries = expressions, .nentries = 1,
+	{ .name = S("regex"),
+	    .entries = expressions,
+	    .nentries = 1,
 	    .uses = 1 << CONF_SERVICE_REGEX },
 };
 static struct conf_action actions[] = {
-	{ .name = S("local"), .kind = CONF_ACTION_MBOX,
+	{ .name = S("local"),
+	    .kind = CONF_ACTION_MBOX,
 	    .local = { .alias = S("aliases") } },
-	{ .name = S("virtual"), .kind = CONF_ACTION_MAILDIR,
+	{ .name = S("virtual"),
+	    .kind = CONF_ACTION_MAILDIR,
 	    .local = { .virtual_table = S("aliases") } },
 	{ .name = S("out"), .kind = CONF_ACTION_RELAY },
 };
 static struct conf_match matches[] = {
 	{ .conditions = COND({ .kind = CONF_FROM_ANY },
 	      { .kind = CONF_FOR_DOMAIN, .table = S("domains") },
-	      { .kind = CONF_IF_RCPT_TO, .regex = true,
-		  .table = S("regex") }),
-	    .nconditions = 3, .action = S("local") },
+	      { .kind = CONF_IF_RCPT_TO, .regex = true, .table = S("regex") }),
+	    .nconditions = 3,
+	    .action = S("local") },
 	{ .conditions = COND({ .kind = CONF_FROM_ANY },
 	      { .kind = CONF_FOR_DOMAIN, .table = S("domains") }),
-	    .nconditions = 2, .action = S("virtual") },
+	    .nconditions = 2,
+	    .action = S("virtual") },
 	{ .conditions = COND({ .kind = CONF_FROM_AUTH, .table = S("users") },
 	      { .kind = CONF_FOR_ANY }),
-	    .nconditions = 2, .action = S("out") },
-	{ .conditions = COND({ .kind = CONF_FROM_LOCAL },
-	      { .kind = CONF_FOR_ANY }),
-	    .nconditions = 2, .action = S("out") },
+	    .nconditions = 2,
+	    .action = S("out") },
+	{ .conditions =
+		COND({ .kind = CONF_FROM_LOCAL }, { .kind = CONF_FOR_ANY }),
+	    .nconditions = 2,
+	    .action = S("out") },
 };
 static struct conf conf = { .server_name = S("a.org"),
-	.smtp = { .sub_addr_delim = S("+") }, .actions = actions,
-	.nactions = 3, .matches = matches, .nmatches = 4 };
+	.smtp = { .sub_addr_delim = S("+") },
+	.actions = actions,
+	.nactions = 3,
+	.matches = matches,
+	.nmatches = 4 };
 
 static enum policy_answer
-lookup(void *arg, const char *table, enum conf_service service,
-    const char *key, const char **value)
+lookup(void *arg, const char *table, enum conf_service service, const char *key,
+    const char **value)
 {
 	switch (tables_lookup(arg, table, service, key, value)) {
 	case LOOKUP_FOUND:
@@ -83,8 +105,11 @@ static void
 expand(const struct policy_host *host, const char *sender,
     const char *recipient, const char *action)
 {
-	struct expand_request q = { .sender = sender, .recipient = recipient,
-		.action = action, .user = "joe", .forwarded = 1 };
+	struct expand_request q = { .sender = sender,
+		.recipient = recipient,
+		.action = action,
+		.user = "joe",
+		.forwarded = 1 };
 	struct expand_result r;
 
 	expand_run(host, &q, &r);
@@ -103,11 +128,16 @@ expand(const struct policy_host *host, const char *sender,
 static void
 run(struct tables *tables, char *fields[4])
 {
-	struct policy_host host = { .conf = &conf, .lookup = lookup,
-		.user = user, .arg = tables };
-	struct policy_facts f = { .tag = "", .client_addr = "192.0.2.1",
-		.client_name = "", .helo = fields[2], .auth_user = fields[3],
-		.sender = fields[0], .recipient = fields[1] };
+	struct policy_host host = {
+		.conf = &conf, .lookup = lookup, .user = user, .arg = tables
+	};
+	struct policy_facts f = { .tag = "",
+		.client_addr = "192.0.2.1",
+		.client_name = "",
+		.helo = fields[2],
+		.auth_user = fields[3],
+		.sender = fields[0],
+		.recipient = fields[1] };
 	struct policy_verdict v = policy_decide(&host, &f);
 	struct recipient_reply reply;
 
@@ -125,7 +155,8 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct conf_table t = { .name = S("aliases"),
-		.kind = CONF_TABLE_FILE, .uses = 1 << CONF_SERVICE_ALIAS };
+		.kind = CONF_TABLE_FILE,
+		.uses = 1 << CONF_SERVICE_ALIAS };
 	struct tables *tables;
 	char *text, *rest, *fields[4], error[256];
 
@@ -142,11 +173,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 	tables = tables_new('+');
 	for (int i = 0; i < 3; i++)
-		tables_add(tables, &constant[i], NULL, 0, error,
-		    sizeof(error));
+		tables_add(tables, &constant[i], NULL, 0, error, sizeof(error));
 	if (rest != NULL)
-		tables_add(tables, &t, rest, strlen(rest), error,
-		    sizeof(error));
+		tables_add(
+		    tables, &t, rest, strlen(rest), error, sizeof(error));
 	run(tables, fields);
 	tables_free(tables);
 	free(text);

@@ -46,12 +46,11 @@ serve(const char *mechanism, const uint8_t *data, size_t size, int bound)
 		if (strlen(sasl_user(s)) >= SASL_USER_SIZE)
 			abort();
 		if (state == SASL_WANT_STORED)
-			state = sasl_stored(s, "{PLAIN}\x01secret\x02",
-			    NULL);
+			state = sasl_stored(s, "{PLAIN}\x01secret\x02", NULL);
 		else if (state == SASL_WANT_VERDICT) {
 			sasl_question(s, &stored, &password);
-			state = sasl_verdict(s,
-			    credentials_verify(stored, password));
+			state = sasl_verdict(
+			    s, credentials_verify(stored, password));
 		} else if (state == SASL_WANT_RESPONSE && size > 0) {
 			octets = take(&data, &size, &len);
 			state = sasl_respond(s, octets, len);
@@ -68,8 +67,8 @@ static void
 ask(const char *mechanism, const uint8_t *data, size_t size)
 {
 	enum sasl_status status;
-	struct sasl_client *c = sasl_client_new(mechanism, binding, 32,
-	    "user:password", &status);
+	struct sasl_client *c =
+	    sasl_client_new(mechanism, binding, 32, "user:password", &status);
 	const uint8_t *octets, *response;
 	size_t len, rlen;
 

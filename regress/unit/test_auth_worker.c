@@ -27,8 +27,16 @@
 #include "net/loop.h"
 #include "os/log.h"
 
-#define S(text) (char[]){ text }
-#define COND(...) (struct conf_condition[]){ __VA_ARGS__ }
+#define S(text)      \
+	(char[])     \
+	{            \
+		text \
+	}
+#define COND(...)                 \
+	(struct conf_condition[]) \
+	{                         \
+		__VA_ARGS__       \
+	}
 
 enum { MASTER_CHANNEL = 3 };
 
@@ -59,21 +67,40 @@ static struct conf_entry backed[] = { { S("backup.example") } };
 static struct conf_entry relays[] = { { S("smtp+tls://hub@hub.example") } };
 
 static struct conf_table tables[] = {
-	{ .name = S("ours"), .kind = CONF_TABLE_STATIC, .entries = ours,
-	    .nentries = 1, .uses = 1 << CONF_SERVICE_DOMAIN },
-	{ .name = S("backed"), .kind = CONF_TABLE_STATIC, .entries = backed,
-	    .nentries = 1, .uses = 1 << CONF_SERVICE_DOMAIN },
-	{ .name = S("relays"), .kind = CONF_TABLE_STATIC, .entries = relays,
-	    .nentries = 1, .uses = 1 << CONF_SERVICE_RELAYHOST },
-	{ .name = S("aliases"), .kind = CONF_TABLE_FILE, .backend = S("file"),
-	    .config = S("aliases"), .uses = 1 << CONF_SERVICE_ALIAS },
-	{ .name = S("creds"), .kind = CONF_TABLE_FILE, .backend = S("file"),
-	    .config = S("creds"), .uses = 1 << CONF_SERVICE_CREDENTIALS },
-	{ .name = S("secrets"), .kind = CONF_TABLE_FILE,
-	    .backend = S("file"), .config = S("secrets"),
+	{ .name = S("ours"),
+	    .kind = CONF_TABLE_STATIC,
+	    .entries = ours,
+	    .nentries = 1,
+	    .uses = 1 << CONF_SERVICE_DOMAIN },
+	{ .name = S("backed"),
+	    .kind = CONF_TABLE_STATIC,
+	    .entries = backed,
+	    .nentries = 1,
+	    .uses = 1 << CONF_SERVICE_DOMAIN },
+	{ .name = S("relays"),
+	    .kind = CONF_TABLE_STATIC,
+	    .entries = relays,
+	    .nentries = 1,
+	    .uses = 1 << CONF_SERVICE_RELAYHOST },
+	{ .name = S("aliases"),
+	    .kind = CONF_TABLE_FILE,
+	    .backend = S("file"),
+	    .config = S("aliases"),
+	    .uses = 1 << CONF_SERVICE_ALIAS },
+	{ .name = S("creds"),
+	    .kind = CONF_TABLE_FILE,
+	    .backend = S("file"),
+	    .config = S("creds"),
+	    .uses = 1 << CONF_SERVICE_CREDENTIALS },
+	{ .name = S("secrets"),
+	    .kind = CONF_TABLE_FILE,
+	    .backend = S("file"),
+	    .config = S("secrets"),
 	    .uses = 1 << CONF_SERVICE_RELAY_AUTH },
-	{ .name = S("senders"), .kind = CONF_TABLE_FILE,
-	    .backend = S("file"), .config = S("senders"),
+	{ .name = S("senders"),
+	    .kind = CONF_TABLE_FILE,
+	    .backend = S("file"),
+	    .config = S("senders"),
 	    .uses = 1 << CONF_SERVICE_SENDERS },
 };
 static const char *const contents[] = { NULL, NULL, NULL,
@@ -82,30 +109,40 @@ static const char *const contents[] = { NULL, NULL, NULL,
 	"joe: joe@example.org, @corp.example\n" };
 
 static struct conf_action actions[] = {
-	{ .name = S("local"), .kind = CONF_ACTION_MBOX,
+	{ .name = S("local"),
+	    .kind = CONF_ACTION_MBOX,
 	    .local = { .alias = S("aliases") } },
-	{ .name = S("out"), .kind = CONF_ACTION_RELAY,
+	{ .name = S("out"),
+	    .kind = CONF_ACTION_RELAY,
 	    .relay = { .host = S("relays"), .auth = S("secrets") } },
-	{ .name = S("backup"), .kind = CONF_ACTION_RELAY,
-	    .relay = { .backup = true, .call_ahead = true,
+	{ .name = S("backup"),
+	    .kind = CONF_ACTION_RELAY,
+	    .relay = { .backup = true,
+		.call_ahead = true,
 		.unknown = CONF_UNKNOWN_TEMPFAIL } },
 };
 static struct conf_match matches[] = {
 	{ .conditions = COND({ .kind = CONF_FROM_ANY },
 	      { .kind = CONF_FOR_DOMAIN, .table = S("ours") }),
-	    .nconditions = 2, .action = S("local") },
+	    .nconditions = 2,
+	    .action = S("local") },
 	{ .conditions = COND({ .kind = CONF_FROM_ANY },
 	      { .kind = CONF_FOR_DOMAIN, .table = S("backed") }),
-	    .nconditions = 2, .action = S("backup") },
-	{ .conditions = COND({ .kind = CONF_FROM_LOCAL },
-	      { .kind = CONF_FOR_ANY }),
-	    .nconditions = 2, .action = S("out") },
+	    .nconditions = 2,
+	    .action = S("backup") },
+	{ .conditions =
+		COND({ .kind = CONF_FROM_LOCAL }, { .kind = CONF_FOR_ANY }),
+	    .nconditions = 2,
+	    .action = S("out") },
 };
 
 static struct conf conf = { .server_name = S("example.org"),
-	.smtp = { .sub_addr_delim = S("+") }, .tables = tables,
-	.ntables = sizeof(tables) / sizeof(tables[0]), .actions = actions,
-	.nactions = sizeof(actions) / sizeof(actions[0]), .matches = matches,
+	.smtp = { .sub_addr_delim = S("+") },
+	.tables = tables,
+	.ntables = sizeof(tables) / sizeof(tables[0]),
+	.actions = actions,
+	.nactions = sizeof(actions) / sizeof(actions[0]),
+	.matches = matches,
 	.nmatches = sizeof(matches) / sizeof(matches[0]) };
 
 static struct world world;
@@ -137,8 +174,7 @@ on_user_query(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 static void
 on_config_ready(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
-	snprintf(world.text, sizeof(world.text), "%s",
-	    m->config_ready.error);
+	snprintf(world.text, sizeof(world.text), "%s", m->config_ready.error);
 	got(arg, MSG_config_ready);
 }
 
@@ -209,8 +245,8 @@ on_client_sasl_reply(
 	struct world *w = arg;
 
 	w->status = m->client_sasl_reply.status;
-	snprintf(w->text, sizeof(w->text), "%s",
-	    m->client_sasl_reply.mechanism);
+	snprintf(
+	    w->text, sizeof(w->text), "%s", m->client_sasl_reply.mechanism);
 	keep_octets(w, &m->client_sasl_reply.response);
 	got(w, MSG_client_sasl_reply);
 }
@@ -276,7 +312,8 @@ content_fd(const char *text)
 {
 	int fd = memfd_create("table", MFD_CLOEXEC);
 
-	if (fd == -1 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) ||
+	if (fd == -1 ||
+	    write(fd, text, strlen(text)) != (ssize_t)strlen(text) ||
 	    lseek(fd, 0, SEEK_SET) == -1)
 		fail_msg("no content");
 	return fd;
@@ -316,8 +353,8 @@ add_peer(enum process_kind kind)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	ipc_send_fd(world.master, peer, &peer, fds[1]);
-	return channel_new(world.loop, fds[0], kind, PROC_AUTH, 0, &ops,
-	    &world);
+	return channel_new(
+	    world.loop, fds[0], kind, PROC_AUTH, 0, &ops, &world);
 }
 
 static int
@@ -344,8 +381,8 @@ setup(void **state)
 	}
 	close(fds[1]);
 	world.loop = loop_new();
-	world.master = channel_new(world.loop, fds[0], PROC_MASTER,
-	    PROC_AUTH, 0, &ops, &world);
+	world.master = channel_new(
+	    world.loop, fds[0], PROC_MASTER, PROC_AUTH, 0, &ops, &world);
 	send_configuration(1);
 	await(MSG_config_ready);
 	if (world.text[0] != '\0') {
@@ -382,8 +419,10 @@ static uint64_t last_id;
 static unsigned int
 check_rcpt(const char *addr, const char *recipient, uint32_t flags)
 {
-	struct msg_rcpt_check m = { .id = ++last_id, .client_addr = addr,
-		.sender = "s@far.example", .recipient = recipient,
+	struct msg_rcpt_check m = { .id = ++last_id,
+		.client_addr = addr,
+		.sender = "s@far.example",
+		.recipient = recipient,
 		.flags = flags };
 
 	ipc_send(world.smtpd, rcpt_check, &m);
@@ -413,8 +452,10 @@ test_rcpt(void **state)
 static void
 expand(const char *recipient, const char *action)
 {
-	struct msg_expand m = { .id = ++last_id, .sender = "s@far.example",
-		.recipient = recipient, .action = action };
+	struct msg_expand m = { .id = ++last_id,
+		.sender = "s@far.example",
+		.recipient = recipient,
+		.action = action };
 
 	ipc_send(world.queue, expand, &m);
 	await(MSG_expanded);
@@ -437,9 +478,12 @@ test_expand(void **state)
 static enum sasl_status
 plain(const char *table, const char *addr, const char *octets, size_t len)
 {
-	struct msg_sasl_begin m = { .id = ++last_id, .mechanism = "PLAIN",
-		.table = table, .client_addr = addr,
-		.initial = ipc_blob(octets, len), .has_initial = 1 };
+	struct msg_sasl_begin m = { .id = ++last_id,
+		.mechanism = "PLAIN",
+		.table = table,
+		.client_addr = addr,
+		.initial = ipc_blob(octets, len),
+		.has_initial = 1 };
 
 	ipc_send(world.smtpd, sasl_begin, &m);
 	await(MSG_sasl_reply);
@@ -453,21 +497,21 @@ test_logins(void **state)
 {
 	struct msg_sasl_step step = { .id = 0 };
 
-	assert_int_equal(plain("creds", "192.0.2.1", OCTETS("\0joe\0pencil")),
-	    SASL_OK);
+	assert_int_equal(
+	    plain("creds", "192.0.2.1", OCTETS("\0joe\0pencil")), SASL_OK);
 	assert_string_equal(world.text, "joe");
-	assert_int_equal(plain("creds", "192.0.2.1", OCTETS("\0joe\0x")),
-	    SASL_DENIED);
-	assert_int_equal(plain("", "192.0.2.1", OCTETS("\0joe\0pencil")),
-	    SASL_OK);
-	assert_int_equal(plain("", "192.0.2.1", OCTETS("\0joe\0x")),
-	    SASL_DENIED);
-	assert_int_equal(plain("", "192.0.2.1", OCTETS("\0eve\0x")),
-	    SASL_DENIED);
-	assert_int_equal(plain("nowhere", "192.0.2.1", OCTETS("\0j\0x")),
-	    SASL_TEMPFAIL);
-	assert_int_equal(plain("creds", "192.0.2.1", OCTETS("\0joe")),
-	    SASL_MALFORMED);
+	assert_int_equal(
+	    plain("creds", "192.0.2.1", OCTETS("\0joe\0x")), SASL_DENIED);
+	assert_int_equal(
+	    plain("", "192.0.2.1", OCTETS("\0joe\0pencil")), SASL_OK);
+	assert_int_equal(
+	    plain("", "192.0.2.1", OCTETS("\0joe\0x")), SASL_DENIED);
+	assert_int_equal(
+	    plain("", "192.0.2.1", OCTETS("\0eve\0x")), SASL_DENIED);
+	assert_int_equal(
+	    plain("nowhere", "192.0.2.1", OCTETS("\0j\0x")), SASL_TEMPFAIL);
+	assert_int_equal(
+	    plain("creds", "192.0.2.1", OCTETS("\0joe")), SASL_MALFORMED);
 	/* a step of no exchange */
 	step.id = 424242;
 	ipc_send(world.smtpd, sasl_step, &step);
@@ -479,20 +523,24 @@ static void
 test_lock(void **state)
 {
 	for (int i = 0; i < 6; i++)
-		assert_int_equal(plain("creds", "198.51.100.1",
-		    OCTETS("\0joe\0guess")), SASL_DENIED);
-	assert_int_equal(plain("creds", "198.51.100.1",
-	    OCTETS("\0joe\0pencil")), SASL_TEMPFAIL);
+		assert_int_equal(
+		    plain("creds", "198.51.100.1", OCTETS("\0joe\0guess")),
+		    SASL_DENIED);
+	assert_int_equal(
+	    plain("creds", "198.51.100.1", OCTETS("\0joe\0pencil")),
+	    SASL_TEMPFAIL);
 	/* the owner elsewhere is not shut out */
-	assert_int_equal(plain("creds", "203.0.113.5",
-	    OCTETS("\0joe\0pencil")), SASL_OK);
+	assert_int_equal(
+	    plain("creds", "203.0.113.5", OCTETS("\0joe\0pencil")), SASL_OK);
 }
 
 static void
 test_login_steps(void **state)
 {
-	struct msg_sasl_begin m = { .id = ++last_id, .mechanism = "LOGIN",
-		.table = "creds", .client_addr = "192.0.2.3" };
+	struct msg_sasl_begin m = { .id = ++last_id,
+		.mechanism = "LOGIN",
+		.table = "creds",
+		.client_addr = "192.0.2.3" };
 	struct msg_sasl_step step = { .id = last_id };
 	struct msg_sasl_abort abandon = { .id = last_id };
 
@@ -527,8 +575,10 @@ test_login_steps(void **state)
 static void
 test_smarthost(void **state)
 {
-	struct msg_client_sasl_begin m = { .id = ++last_id, .action = "out",
-		.label = "hub", .mechanisms = "LOGIN PLAIN" };
+	struct msg_client_sasl_begin m = { .id = ++last_id,
+		.action = "out",
+		.label = "hub",
+		.mechanisms = "LOGIN PLAIN" };
 
 	ipc_send(world.deliver, client_sasl_begin, &m);
 	await(MSG_client_sasl_reply);
@@ -551,8 +601,9 @@ test_smarthost(void **state)
 static void
 query(const char *table, uint8_t service, const char *key)
 {
-	struct msg_table_query m = { .id = ++last_id, .table = table,
-		.service = service, .key = key };
+	struct msg_table_query m = {
+		.id = ++last_id, .table = table, .service = service, .key = key
+	};
 
 	ipc_send(world.smtpd, table_query, &m);
 	await(MSG_table_answer);
@@ -626,8 +677,10 @@ test_reload(void **state)
 static void
 test_peer_gone(void **state)
 {
-	struct msg_sasl_begin m = { .id = ++last_id, .mechanism = "PLAIN",
-		.table = "", .client_addr = "192.0.2.77",
+	struct msg_sasl_begin m = { .id = ++last_id,
+		.mechanism = "PLAIN",
+		.table = "",
+		.client_addr = "192.0.2.77",
 		.initial = ipc_blob(OCTETS("\0joe\0pencil")),
 		.has_initial = 1 };
 
@@ -635,8 +688,8 @@ test_peer_gone(void **state)
 	channel_flush(world.smtpd);
 	channel_free(world.smtpd);
 	world.smtpd = add_peer(PROC_SMTPD);
-	assert_int_equal(plain("", "192.0.2.77", OCTETS("\0joe\0pencil")),
-	    SASL_OK);
+	assert_int_equal(
+	    plain("", "192.0.2.77", OCTETS("\0joe\0pencil")), SASL_OK);
 }
 
 int

@@ -25,8 +25,8 @@ static const struct {
 } rows[] = {
 #define ACC CONF_UNKNOWN_ACCEPT
 #define TMP CONF_UNKNOWN_TEMPFAIL
-	{ "new and good", CALLAHEAD_NONE, 0, CALLAHEAD_ASK, CALLAHEAD_GOOD,
-	    TMP, CALLAHEAD_ACCEPT },
+	{ "new and good", CALLAHEAD_NONE, 0, CALLAHEAD_ASK, CALLAHEAD_GOOD, TMP,
+	    CALLAHEAD_ACCEPT },
 	{ "new and bad", CALLAHEAD_NONE, 0, CALLAHEAD_ASK, CALLAHEAD_BAD, ACC,
 	    CALLAHEAD_REFUSE },
 	{ "new, primary down, accept", CALLAHEAD_NONE, 0, CALLAHEAD_ASK,
@@ -37,20 +37,20 @@ static const struct {
 	    CALLAHEAD_NONE, TMP, CALLAHEAD_ACCEPT },
 	{ "good, to be asked again", CALLAHEAD_GOOD, DAY, CALLAHEAD_ASK,
 	    CALLAHEAD_GOOD, TMP, CALLAHEAD_ACCEPT },
-	{ "good, gone since", CALLAHEAD_GOOD, DAY, CALLAHEAD_ASK,
-	    CALLAHEAD_BAD, TMP, CALLAHEAD_REFUSE },
+	{ "good, gone since", CALLAHEAD_GOOD, DAY, CALLAHEAD_ASK, CALLAHEAD_BAD,
+	    TMP, CALLAHEAD_REFUSE },
 	{ "good, outage of a month", CALLAHEAD_GOOD, 30 * DAY, CALLAHEAD_ASK,
 	    CALLAHEAD_NONE, TMP, CALLAHEAD_ACCEPT },
 	{ "good, outage for ever", CALLAHEAD_GOOD, 32 * DAY, CALLAHEAD_ASK,
 	    CALLAHEAD_NONE, TMP, CALLAHEAD_TEMPFAIL },
-	{ "bad, lately", CALLAHEAD_BAD, 3599, CALLAHEAD_REFUSE,
-	    CALLAHEAD_NONE, TMP, CALLAHEAD_TEMPFAIL },
+	{ "bad, lately", CALLAHEAD_BAD, 3599, CALLAHEAD_REFUSE, CALLAHEAD_NONE,
+	    TMP, CALLAHEAD_TEMPFAIL },
 	{ "bad, created since", CALLAHEAD_BAD, 3600, CALLAHEAD_ASK,
 	    CALLAHEAD_GOOD, TMP, CALLAHEAD_ACCEPT },
 	{ "bad once, primary down", CALLAHEAD_BAD, 3600, CALLAHEAD_ASK,
 	    CALLAHEAD_NONE, TMP, CALLAHEAD_TEMPFAIL },
-	{ "bad once, primary down, accept", CALLAHEAD_BAD, 3600,
-	    CALLAHEAD_ASK, CALLAHEAD_NONE, ACC, CALLAHEAD_ACCEPT },
+	{ "bad once, primary down, accept", CALLAHEAD_BAD, 3600, CALLAHEAD_ASK,
+	    CALLAHEAD_NONE, ACC, CALLAHEAD_ACCEPT },
 	{ "clock went back", CALLAHEAD_GOOD, -DAY, CALLAHEAD_ACCEPT,
 	    CALLAHEAD_NONE, TMP, CALLAHEAD_ACCEPT },
 };
@@ -83,8 +83,8 @@ static void
 carry(void *arg, const char *action, const char *recipient, int good,
     int64_t when)
 {
-	assert_int_equal(callahead_import(arg, action, recipient, good, when),
-	    0);
+	assert_int_equal(
+	    callahead_import(arg, action, recipient, good, when), 0);
 }
 
 /* Memory is bounded by use, and what is exported comes back the same. */
@@ -100,17 +100,17 @@ test_bound_and_carry(void **state)
 		    i % 2 ? CALLAHEAD_GOOD : CALLAHEAD_BAD, TMP, T0);
 		callahead_look(a, "b", "u1@a.example", T0);
 	}
-	assert_int_equal(callahead_look(a, "b", "u1@a.example", T0),
-	    CALLAHEAD_ACCEPT);
-	assert_int_equal(callahead_look(a, "b", "u3@a.example", T0),
-	    CALLAHEAD_ASK);
+	assert_int_equal(
+	    callahead_look(a, "b", "u1@a.example", T0), CALLAHEAD_ACCEPT);
+	assert_int_equal(
+	    callahead_look(a, "b", "u3@a.example", T0), CALLAHEAD_ASK);
 	callahead_export(a, carry, b);
-	assert_int_equal(callahead_look(b, "b", "u1@a.example", T0),
-	    CALLAHEAD_ACCEPT);
-	assert_int_equal(callahead_look(b, "b", "u998@a.example", T0),
-	    CALLAHEAD_REFUSE);
-	assert_int_equal(callahead_look(b, "b", "u3@a.example", T0),
-	    CALLAHEAD_ASK);
+	assert_int_equal(
+	    callahead_look(b, "b", "u1@a.example", T0), CALLAHEAD_ACCEPT);
+	assert_int_equal(
+	    callahead_look(b, "b", "u998@a.example", T0), CALLAHEAD_REFUSE);
+	assert_int_equal(
+	    callahead_look(b, "b", "u3@a.example", T0), CALLAHEAD_ASK);
 	callahead_free(a);
 	callahead_free(b);
 }

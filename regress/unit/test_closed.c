@@ -11,14 +11,17 @@
 
 #include "conf/closed.h"
 
-#define S(text) (char[]){ text }
+#define S(text)      \
+	(char[])     \
+	{            \
+		text \
+	}
 
 static struct conf_entry star[] = { { S("*") } };
 static struct conf_entry at[] = { { S("@") } };
 static struct conf_entry ours[] = { { S("example.org") },
 	{ S("*.example.org") } };
-static struct conf_entry ours_and_star[] = { { S("example.org") },
-	{ S("*") } };
+static struct conf_entry ours_and_star[] = { { S("example.org") }, { S("*") } };
 static struct conf_entry internet[] = { { S("0.0.0.0/0") } };
 static struct conf_entry internet6[] = { { S("[2000::]/3") } };
 static struct conf_entry office[] = { { S("10.0.0.0/8") },
@@ -31,33 +34,48 @@ static struct conf_entry dkim[] = { { S("DKIM") } };
 static struct conf_entry mx[] = { { S("MX") } };
 
 #define TABLE(n, e)                                                      \
-	{ .name = S(n), .kind = CONF_TABLE_STATIC, .entries = (e),       \
-	  .nentries = sizeof(e) / sizeof((e)[0]) }
+	{                                                                \
+		.name = S(n), .kind = CONF_TABLE_STATIC, .entries = (e), \
+		.nentries = sizeof(e) / sizeof((e)[0])                   \
+	}
 static struct conf_table tables[] = {
-	TABLE("star", star), TABLE("at", at), TABLE("ours", ours),
-	TABLE("ours+star", ours_and_star), TABLE("internet", internet),
-	TABLE("internet6", internet6), TABLE("office", office),
-	TABLE("dot-star", dot_star), TABLE("anchored", anchored),
-	TABLE("user", user_part), TABLE("SUBMIT", submit),
-	TABLE("DKIM", dkim), TABLE("MX", mx),
+	TABLE("star", star),
+	TABLE("at", at),
+	TABLE("ours", ours),
+	TABLE("ours+star", ours_and_star),
+	TABLE("internet", internet),
+	TABLE("internet6", internet6),
+	TABLE("office", office),
+	TABLE("dot-star", dot_star),
+	TABLE("anchored", anchored),
+	TABLE("user", user_part),
+	TABLE("SUBMIT", submit),
+	TABLE("DKIM", dkim),
+	TABLE("MX", mx),
 	{ .name = S("file"), .kind = CONF_TABLE_FILE },
 };
 static struct conf_action actions[] = {
 	{ .name = S("relay"), .kind = CONF_ACTION_RELAY },
-	{ .name = S("backup"), .kind = CONF_ACTION_RELAY,
+	{ .name = S("backup"),
+	    .kind = CONF_ACTION_RELAY,
 	    .relay = { .backup = true } },
 	{ .name = S("mbox"), .kind = CONF_ACTION_MBOX },
 };
 static struct conf_listener listeners[] = {
-	{ .interface = S("egress"), .tag = S("SUBMIT"),
+	{ .interface = S("egress"),
+	    .tag = S("SUBMIT"),
 	    .auth = CONF_AUTH_REQUIRE },
 	{ .interface = S("lo0"), .tag = S("DKIM") },
-	{ .interface = S("egress"), .tag = S("MX"),
+	{ .interface = S("egress"),
+	    .tag = S("MX"),
 	    .auth = CONF_AUTH_OPTIONAL },
 	{ .is_socket = true },
 };
 
-#define C(k, ...) { .kind = CONF_##k, __VA_ARGS__ }
+#define C(k, ...)                             \
+	{                                     \
+		.kind = CONF_##k, __VA_ARGS__ \
+	}
 #define T(name) .table = S(name)
 #define NOT .negated = true
 #define RE .regex = true
@@ -79,16 +97,24 @@ struct row {
 };
 
 #define RELAY "relay"
-#define LAST { .kind = UINT32_MAX }
-#define R(...) { { __VA_ARGS__, LAST }, RELAY, false }
-#define REJECT(...) { { __VA_ARGS__, LAST }, NULL, false }
+#define LAST                       \
+	{                          \
+		.kind = UINT32_MAX \
+	}
+#define R(...)                                      \
+	{                                           \
+		{ __VA_ARGS__, LAST }, RELAY, false \
+	}
+#define REJECT(...)                                \
+	{                                          \
+		{ __VA_ARGS__, LAST }, NULL, false \
+	}
 
 static const struct row rows[] = {
 	{ "from any for any", { R(FROM, FOR) }, 1, 1, 1 },
-	{ "backup for any", { { { FROM, FOR, LAST }, "backup", false } }, 1,
-	    1, 1 },
-	{ "with the word", { { { FROM, FOR, LAST }, RELAY, true } }, 1, 0,
-	    0 },
+	{ "backup for any", { { { FROM, FOR, LAST }, "backup", false } }, 1, 1,
+	    1 },
+	{ "with the word", { { { FROM, FOR, LAST }, RELAY, true } }, 1, 0, 0 },
 	{ "a mailbox is no relay", { { { FROM, FOR, LAST }, "mbox", false } },
 	    1, 0, 0 },
 	{ "reject", { REJECT(FROM, FOR) }, 1, 0, 0 },
@@ -102,13 +128,12 @@ static const struct row rows[] = {
 	{ "!from auth", { R(C(FROM_AUTH, NOT), FOR) }, 1, 1, 1 },
 	{ "auth", { R(FROM, FOR, C(IF_AUTH)) }, 1, 0, 0 },
 	{ "!auth", { R(FROM, FOR, C(IF_AUTH, NOT)) }, 1, 1, 1 },
-	{ "!auth user", { R(FROM, FOR, C(IF_AUTH, NOT, T("ours"))) }, 1, 1,
-	    1 },
+	{ "!auth user", { R(FROM, FOR, C(IF_AUTH, NOT, T("ours"))) }, 1, 1, 1 },
 	{ "from src office", { R(C(FROM_SRC, T("office")), FOR) }, 1, 0, 0 },
 	{ "from src internet", { R(C(FROM_SRC, T("internet")), FOR) }, 1, 1,
 	    1 },
-	{ "from src internet 6", { R(C(FROM_SRC, T("internet6")), FOR) }, 1,
-	    1, 1 },
+	{ "from src internet 6", { R(C(FROM_SRC, T("internet6")), FOR) }, 1, 1,
+	    1 },
 	{ "!from src", { R(C(FROM_SRC, NOT, T("office")), FOR) }, 1, 1, 1 },
 	{ "from src regex", { R(C(FROM_SRC, RE, T("dot-star")), FOR) }, 1, 1,
 	    1 },
@@ -116,58 +141,53 @@ static const struct row rows[] = {
 	{ "from rdns", { R(C(FROM_RDNS), FOR) }, 1, 1, 1 },
 	{ "from rdns ours", { R(C(FROM_RDNS, T("ours")), FOR) }, 1, 0, 0 },
 	{ "from rdns star", { R(C(FROM_RDNS, T("star")), FOR) }, 1, 1, 1 },
-	{ "from mail-from", { R(C(FROM_MAIL_FROM, T("ours")), FOR) }, 1, 1,
-	    1 },
-	{ "mail-from", { R(FROM, FOR, C(IF_MAIL_FROM, T("ours"))) }, 1, 1,
-	    1 },
+	{ "from mail-from", { R(C(FROM_MAIL_FROM, T("ours")), FOR) }, 1, 1, 1 },
+	{ "mail-from", { R(FROM, FOR, C(IF_MAIL_FROM, T("ours"))) }, 1, 1, 1 },
 	{ "helo", { R(FROM, FOR, C(IF_HELO, T("ours"))) }, 1, 1, 1 },
 	{ "tls", { R(FROM, FOR, C(IF_TLS)) }, 1, 1, 1 },
 	{ "for domain", { R(FROM, C(FOR_DOMAIN, T("ours"))) }, 1, 0, 0 },
 	{ "for domain star", { R(FROM, C(FOR_DOMAIN, T("star"))) }, 1, 1, 1 },
 	{ "for domain ours and star",
 	    { R(FROM, C(FOR_DOMAIN, T("ours+star"))) }, 1, 1, 1 },
-	{ "!for domain", { R(FROM, C(FOR_DOMAIN, NOT, T("ours"))) }, 1, 1,
-	    1 },
+	{ "!for domain", { R(FROM, C(FOR_DOMAIN, NOT, T("ours"))) }, 1, 1, 1 },
 	{ "!for local", { R(FROM, C(FOR_LOCAL, NOT)) }, 1, 1, 1 },
 	{ "for domain file", { R(FROM, C(FOR_DOMAIN, T("file"))) }, 1, 0, 0 },
-	{ "for domain regex", { R(FROM, C(FOR_DOMAIN, RE, T("anchored"))) },
-	    1, 0, 0 },
-	{ "for domain regex all",
-	    { R(FROM, C(FOR_DOMAIN, RE, T("dot-star"))) }, 1, 1, 1 },
-	{ "for rcpt-to @", { R(FROM, C(FOR_RCPT_TO, T("at"))) }, 1, 1, 1 },
-	{ "for rcpt-to user part", { R(FROM, C(FOR_RCPT_TO, T("user"))) }, 1,
-	    1, 1 },
-	{ "user part in a domain",
-	    { R(FROM, C(FOR_DOMAIN, T("ours")),
-		C(IF_RCPT_TO, T("user"))) }, 1, 0, 0 },
-	{ "for rcpt-to regex",
-	    { R(FROM, C(FOR_RCPT_TO, RE, T("dot-star"))) }, 1, 1, 1 },
-	{ "tag of submission", { R(FROM, FOR, C(IF_TAG, T("SUBMIT"))) }, 1,
+	{ "for domain regex", { R(FROM, C(FOR_DOMAIN, RE, T("anchored"))) }, 1,
 	    0, 0 },
-	{ "tag of loopback", { R(FROM, FOR, C(IF_TAG, T("DKIM"))) }, 1, 0,
+	{ "for domain regex all", { R(FROM, C(FOR_DOMAIN, RE, T("dot-star"))) },
+	    1, 1, 1 },
+	{ "for rcpt-to @", { R(FROM, C(FOR_RCPT_TO, T("at"))) }, 1, 1, 1 },
+	{ "for rcpt-to user part", { R(FROM, C(FOR_RCPT_TO, T("user"))) }, 1, 1,
+	    1 },
+	{ "user part in a domain",
+	    { R(FROM, C(FOR_DOMAIN, T("ours")), C(IF_RCPT_TO, T("user"))) }, 1,
+	    0, 0 },
+	{ "for rcpt-to regex", { R(FROM, C(FOR_RCPT_TO, RE, T("dot-star"))) },
+	    1, 1, 1 },
+	{ "tag of submission", { R(FROM, FOR, C(IF_TAG, T("SUBMIT"))) }, 1, 0,
 	    0 },
+	{ "tag of loopback", { R(FROM, FOR, C(IF_TAG, T("DKIM"))) }, 1, 0, 0 },
 	{ "tag of the MX", { R(FROM, FOR, C(IF_TAG, T("MX"))) }, 1, 1, 1 },
 	{ "!tag", { R(FROM, FOR, C(IF_TAG, NOT, T("MX"))) }, 1, 1, 1 },
 	/* rules ahead */
 	{ "strangers rejected ahead",
 	    { REJECT(FROM, FOR, C(IF_AUTH, NOT)), R(FROM, FOR) }, 2, 0, 0 },
 	{ "others' domains rejected ahead",
-	    { REJECT(FROM, C(FOR_DOMAIN, NOT, T("ours"))), R(FROM, FOR) }, 2,
-	    0, 0 },
+	    { REJECT(FROM, C(FOR_DOMAIN, NOT, T("ours"))), R(FROM, FOR) }, 2, 0,
+	    0 },
 	{ "some rejected ahead",
-	    { REJECT(FROM, C(FOR_DOMAIN, T("ours"))), R(FROM, FOR) }, 2, 1,
-	    2 },
+	    { REJECT(FROM, C(FOR_DOMAIN, T("ours"))), R(FROM, FOR) }, 2, 1, 2 },
 	{ "nobody rejected ahead",
-	    { REJECT(FROM, C(FOR_DOMAIN, NOT, T("star"))), R(FROM, FOR) }, 2,
-	    1, 2 },
+	    { REJECT(FROM, C(FOR_DOMAIN, NOT, T("star"))), R(FROM, FOR) }, 2, 1,
+	    2 },
 	{ "helo rejected ahead",
 	    { REJECT(FROM, FOR, C(IF_HELO, T("ours"))), R(FROM, FOR) }, 2, 1,
 	    2 },
 	{ "rejected behind", { R(FROM, FOR), REJECT(FROM, FOR) }, 2, 1, 1 },
 	{ "two open rules, the second unreachable",
 	    { R(FROM, FOR), R(FROM, FOR) }, 2, 1, 1 },
-	{ "two open rules",
-	    { R(FROM, FOR, C(IF_TLS)), R(FROM, FOR) }, 2, 2, 2 },
+	{ "two open rules", { R(FROM, FOR, C(IF_TLS)), R(FROM, FOR) }, 2, 2,
+	    2 },
 };
 
 struct seen {
@@ -190,9 +210,12 @@ test_rows(void **state)
 		struct seen seen = { 0 };
 		struct conf conf = { .tables = tables,
 			.ntables = sizeof(tables) / sizeof(tables[0]),
-			.actions = actions, .nactions = 3,
-			.listeners = listeners, .nlisteners = 4,
-			.matches = m, .nmatches = r->count };
+			.actions = actions,
+			.nactions = 3,
+			.listeners = listeners,
+			.nlisteners = 4,
+			.matches = m,
+			.nmatches = r->count };
 		unsigned int n;
 
 		for (unsigned int k = 0; k < r->count; k++) {
@@ -210,8 +233,8 @@ test_rows(void **state)
 		}
 		n = conf_check_closed(&conf, report, &seen);
 		if (n != r->reports || seen.line != r->line)
-			fail_msg("%s: %u reports, line %u", r->name, n,
-			    seen.line);
+			fail_msg(
+			    "%s: %u reports, line %u", r->name, n, seen.line);
 	}
 }
 

@@ -15,7 +15,11 @@
 #include "auth/expand.h"
 #include "auth/tables.h"
 
-#define S(text) (char[]){ text }
+#define S(text)      \
+	(char[])     \
+	{            \
+		text \
+	}
 
 static const char aliases[] =
     "postmaster: root\n"
@@ -42,18 +46,17 @@ static const char aliases[] =
     "evil: |touch /tmp/x;$(id)\n"
     "slow: late\n"
     "null: nobody@nowhere.example\n";
-static const char virtual_map[] =
-    "info@virt.example: ann, z@far.example\n"
-    "info+sales@virt.example: bob\n"
-    "sales: bob\n"
-    "loop1@virt.example: loop2@virt.example\n"
-    "loop2@virt.example: loop1@virt.example\n"
-    "mine@virt.example: mine@virt.example, ann\n"
-    "list@virt.example: ann, bob\n"
-    "owner-list@virt.example: ann\n"
-    "joe@virt.example: joe@virt2.example\n"
-    "@virt2.example: ann\n"
-    "cmd@virt.example: |run me\n";
+static const char virtual_map[] = "info@virt.example: ann, z@far.example\n"
+				  "info+sales@virt.example: bob\n"
+				  "sales: bob\n"
+				  "loop1@virt.example: loop2@virt.example\n"
+				  "loop2@virt.example: loop1@virt.example\n"
+				  "mine@virt.example: mine@virt.example, ann\n"
+				  "list@virt.example: ann, bob\n"
+				  "owner-list@virt.example: ann\n"
+				  "joe@virt.example: joe@virt2.example\n"
+				  "@virt2.example: ann\n"
+				  "cmd@virt.example: |run me\n";
 static const char users[] = "vu 5000:5000:/home/vu\n";
 
 static struct conf_entry local_domains[] = { { S("example.org") } };
@@ -64,49 +67,64 @@ static struct conf_entry forward_domains[] = { { S("fwd.example") } };
 static struct conf_entry nowhere[] = { { S("nowhere.example") } };
 
 static struct conf_action actions[] = {
-	{ .name = S("local"), .kind = CONF_ACTION_MBOX,
+	{ .name = S("local"),
+	    .kind = CONF_ACTION_MBOX,
 	    .local = { .alias = S("aliases") } },
-	{ .name = S("virtual"), .kind = CONF_ACTION_MAILDIR,
+	{ .name = S("virtual"),
+	    .kind = CONF_ACTION_MAILDIR,
 	    .local = { .virtual_table = S("virtual") } },
-	{ .name = S("base"), .kind = CONF_ACTION_MAILDIR,
+	{ .name = S("base"),
+	    .kind = CONF_ACTION_MAILDIR,
 	    .local = { .userbase = S("users") } },
-	{ .name = S("forward"), .kind = CONF_ACTION_FORWARD_ONLY,
+	{ .name = S("forward"),
+	    .kind = CONF_ACTION_FORWARD_ONLY,
 	    .local = { .alias = S("aliases") } },
 	{ .name = S("out"), .kind = CONF_ACTION_RELAY },
 	{ .name = S("plain"), .kind = CONF_ACTION_MBOX },
-	{ .name = S("lost"), .kind = CONF_ACTION_MBOX,
+	{ .name = S("lost"),
+	    .kind = CONF_ACTION_MBOX,
 	    .local = { .alias = S("missing") } },
 };
 
-#define COND(...) (struct conf_condition[]){ __VA_ARGS__ }
-#define DOMAIN(t, a)                                                     \
-	{ .conditions = COND({ .kind = CONF_FROM_ANY },                  \
-	      { .kind = CONF_FOR_DOMAIN, .table = S(t) }),               \
-	  .nconditions = 2, .action = S(a) }
+#define COND(...)                 \
+	(struct conf_condition[]) \
+	{                         \
+		__VA_ARGS__       \
+	}
+#define DOMAIN(t, a)                                             \
+	{                                                        \
+		.conditions = COND({ .kind = CONF_FROM_ANY },    \
+		    { .kind = CONF_FOR_DOMAIN, .table = S(t) }), \
+		.nconditions = 2, .action = S(a)                 \
+	}
 static struct conf_match matches[] = {
 	{ .conditions = COND({ .kind = CONF_FROM_ANY },
 	      { .kind = CONF_FOR_DOMAIN, .table = S("nowhere") }),
-	    .nconditions = 2, .reject = true },
+	    .nconditions = 2,
+	    .reject = true },
 	DOMAIN("local-domains", "local"),
 	DOMAIN("virtual-domains", "virtual"),
 	DOMAIN("base-domains", "base"),
 	DOMAIN("forward-domains", "forward"),
-	{ .conditions = COND({ .kind = CONF_FROM_LOCAL },
-	      { .kind = CONF_FOR_ANY }),
-	    .nconditions = 2, .action = S("out") },
+	{ .conditions =
+		COND({ .kind = CONF_FROM_LOCAL }, { .kind = CONF_FOR_ANY }),
+	    .nconditions = 2,
+	    .action = S("out") },
 };
 
 static struct conf conf = { .server_name = S("example.org"),
-	.smtp = { .sub_addr_delim = S("+") }, .actions = actions,
-	.nactions = sizeof(actions) / sizeof(actions[0]), .matches = matches,
+	.smtp = { .sub_addr_delim = S("+") },
+	.actions = actions,
+	.nactions = sizeof(actions) / sizeof(actions[0]),
+	.matches = matches,
 	.nmatches = sizeof(matches) / sizeof(matches[0]) };
 
 static struct tables *tables;
 static int late_is_known;
 
 static enum policy_answer
-lookup(void *arg, const char *table, enum conf_service service,
-    const char *key, const char **value)
+lookup(void *arg, const char *table, enum conf_service service, const char *key,
+    const char **value)
 {
 	switch (tables_lookup(tables, table, service, key, value)) {
 	case LOOKUP_FOUND:
@@ -134,8 +152,9 @@ user(void *arg, const char *name)
 	return POLICY_NO;
 }
 
-static const struct policy_host host = { .conf = &conf, .lookup = lookup,
-	.user = user };
+static const struct policy_host host = {
+	.conf = &conf, .lookup = lookup, .user = user
+};
 
 struct row {
 	const char *recipient;
@@ -220,8 +239,8 @@ static const struct row rows[] = {
 	    "owner-list@virt.example", "user:virtual:ann user:virtual:bob" },
 	{ "cmd@virt.example", "virtual", "", 0, 250, "2.1.5", NULL,
 	    "command:virtual:cmd@virt.example/0" },
-	{ "\"info@virt.example\"@other.example", "virtual", "", 0, 550,
-	    "5.1.1", NULL, NULL },
+	{ "\"info@virt.example\"@other.example", "virtual", "", 0, 550, "5.1.1",
+	    NULL, NULL },
 	/* other tables and actions */
 	{ "vu@base.example", "base", "", 0, 250, "2.1.5", NULL,
 	    "user:base:vu" },
@@ -244,8 +263,7 @@ static const struct row rows[] = {
 	    "user:local:joe" },
 	{ "\\joe", "local", "joe", 1, 250, "2.1.5", NULL, "user:local:joe" },
 	{ "joe", "local", "joe", 1, 250, "2.1.5", NULL, "user:local:joe" },
-	{ "joe+in", "local", "joe", 1, 250, "2.1.5", NULL,
-	    "user:local:joe" },
+	{ "joe+in", "local", "joe", 1, 250, "2.1.5", NULL, "user:local:joe" },
 	{ "ann", "local", "joe", 1, 250, "2.1.5", NULL, "user:local:ann" },
 	{ "two", "local", "joe", 1, 250, "2.1.5", NULL,
 	    "user:local:ann user:local:bob" },
@@ -254,18 +272,16 @@ static const struct row rows[] = {
 	{ "ann@virt.example", "virtual", "ann", 1, 250, "2.1.5", NULL,
 	    "user:virtual:ann" },
 	/* ATTACKS A 1, 3, 6, 9 */
-	{ ";touch$IFS/tmp/p;@example.org", "local", "", 0, 550, "5.1.1",
-	    NULL, NULL },
+	{ ";touch$IFS/tmp/p;@example.org", "local", "", 0, 550, "5.1.1", NULL,
+	    NULL },
 	{ "|cmd@example.org", "local", "", 0, 550, "5.1.1", NULL, NULL },
 	{ "\"|cmd\"@example.org", "local", "", 0, 550, "5.1.1", NULL, NULL },
-	{ "\":include:/etc/shadow\"@example.org", "local", "", 0, 550,
-	    "5.1.1", NULL, NULL },
-	{ "/etc/passwd@example.org", "local", "", 0, 550, "5.1.1", NULL,
-	    NULL },
+	{ "\":include:/etc/shadow\"@example.org", "local", "", 0, 550, "5.1.1",
+	    NULL, NULL },
+	{ "/etc/passwd@example.org", "local", "", 0, 550, "5.1.1", NULL, NULL },
 	{ "\"error:250 ok\"@example.org", "local", "", 0, 550, "5.1.1", NULL,
 	    NULL },
-	{ "${run{x}}@example.org", "local", "", 0, 550, "5.1.1", NULL,
-	    NULL },
+	{ "${run{x}}@example.org", "local", "", 0, 550, "5.1.1", NULL, NULL },
 	{ "%n%s@example.org", "local", "", 0, 550, "5.1.1", NULL, NULL },
 	{ "-oQ@example.org", "local", "", 0, 550, "5.1.1", NULL, NULL },
 	{ "../joe@example.org", "local", "", 0, 550, "5.1.1", NULL, NULL },
@@ -287,15 +303,15 @@ print_dest(const struct expand_entry *e, char *out, size_t size)
 		snprintf(out, size, "relay:%s:%s", e->action, e->address);
 		break;
 	case DEST_ERROR:
-		snprintf(out, size, "error:%s:%s", e->reply.enhanced,
-		    e->address);
+		snprintf(
+		    out, size, "error:%s:%s", e->reply.enhanced, e->address);
 		break;
 	default:
 		snprintf(out, size, "%s:%s:%s/%u",
-		    e->kind == DEST_COMMAND	? "command"
-			: e->kind == DEST_FILE	? "file"
+		    e->kind == DEST_COMMAND       ? "command"
+			: e->kind == DEST_FILE    ? "file"
 			: e->kind == DEST_INCLUDE ? "include"
-						: "?",
+						  : "?",
 		    e->action, e->alias, e->entry);
 	}
 }
@@ -339,8 +355,10 @@ test_rows(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const struct row *row = &rows[i];
 		struct expand_request q = { .sender = "s@far.example",
-			.recipient = row->recipient, .action = row->action,
-			.user = row->user, .depth = row->depth,
+			.recipient = row->recipient,
+			.action = row->action,
+			.user = row->user,
+			.depth = row->depth,
 			.forwarded = *row->user != '\0' };
 		struct expand_result r;
 
@@ -351,9 +369,9 @@ test_rows(void **state)
 			    r.reply.enhanced, r.reply.text);
 		if (row->dests != NULL)
 			compare_dests(row, &r);
-		if (row->owner == NULL ? r.owner != NULL
-				       : r.owner == NULL ||
-			    strcmp(r.owner, row->owner) != 0)
+		if (row->owner == NULL
+			? r.owner != NULL
+			: r.owner == NULL || strcmp(r.owner, row->owner) != 0)
 			fail_msg("%s: owner %s", row->recipient,
 			    r.owner != NULL ? r.owner : "none");
 		expand_free(&r);
@@ -363,8 +381,10 @@ test_rows(void **state)
 static void
 test_null_sender_keeps(void **state)
 {
-	struct expand_request q = { .sender = "", .action = "local",
-		.recipient = "list@example.org", .user = "" };
+	struct expand_request q = { .sender = "",
+		.action = "local",
+		.recipient = "list@example.org",
+		.user = "" };
 	struct expand_result r;
 
 	expand_run(&host, &q, &r);
@@ -376,8 +396,10 @@ test_null_sender_keeps(void **state)
 static void
 test_pending(void **state)
 {
-	struct expand_request q = { .sender = "", .action = "local",
-		.recipient = "slow@example.org", .user = "" };
+	struct expand_request q = { .sender = "",
+		.action = "local",
+		.recipient = "slow@example.org",
+		.user = "" };
 	struct recipient_reply reply;
 	struct expand_result r;
 
@@ -427,8 +449,8 @@ test_check(void **state)
 	struct recipient_reply reply;
 
 	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
-		recipient_check(&host, &actions[c[i].action], c[i].address,
-		    &reply);
+		recipient_check(
+		    &host, &actions[c[i].action], c[i].address, &reply);
 		if (reply.code != c[i].code ||
 		    strcmp(reply.enhanced, c[i].enhanced) != 0)
 			fail_msg("%s: %u %s", c[i].address, reply.code,
@@ -442,9 +464,12 @@ test_long_list(void **state)
 {
 	static const unsigned int sizes[] = { 9000, 20000 };
 	struct conf_table t = { .name = S("aliases2"),
-		.kind = CONF_TABLE_FILE, .uses = 1 << CONF_SERVICE_ALIAS };
-	struct expand_request q = { .sender = "", .action = "local",
-		.recipient = "big@example.org", .user = "" };
+		.kind = CONF_TABLE_FILE,
+		.uses = 1 << CONF_SERVICE_ALIAS };
+	struct expand_request q = { .sender = "",
+		.action = "local",
+		.recipient = "big@example.org",
+		.user = "" };
 	char *text = malloc(20000 * 20 + 100), error[256];
 	struct expand_result r;
 	size_t n;
@@ -453,10 +478,10 @@ test_long_list(void **state)
 	for (int i = 0; i < 2; i++) {
 		n = (size_t)sprintf(text, "big: ");
 		for (unsigned int k = 0; k < sizes[i]; k++)
-			n += (size_t)sprintf(text + n, "%su%u@far.example",
-			    k > 0 ? "," : "", k);
-		assert_int_equal(tables_add(tables, &t, text, n, error,
-		    sizeof(error)), 0);
+			n += (size_t)sprintf(
+			    text + n, "%su%u@far.example", k > 0 ? "," : "", k);
+		assert_int_equal(
+		    tables_add(tables, &t, text, n, error, sizeof(error)), 0);
 		actions[0].local.alias = S("aliases2");
 		expand_run(&host, &q, &r);
 		assert_int_equal(r.reply.code, i == 0 ? 250 : 550);
@@ -472,8 +497,10 @@ static int
 add(const char *name, uint32_t uses, const char *content,
     struct conf_entry *entries, uint32_t count)
 {
-	struct conf_table t = { .name = (char *)name, .uses = uses,
-		.entries = entries, .nentries = count };
+	struct conf_table t = { .name = (char *)name,
+		.uses = uses,
+		.entries = entries,
+		.nentries = count };
 	char error[256] = "";
 	int rc = tables_add(tables, &t, content,
 	    content != NULL ? strlen(content) : 0, error, sizeof(error));

@@ -14,8 +14,8 @@
 static const uint8_t key[HISTORY_KEY_OCTETS] = { 1, 2, 3 };
 
 static void
-fail_times(struct history *h, const char *addr, const char *user, int n,
-    int64_t now)
+fail_times(
+    struct history *h, const char *addr, const char *user, int n, int64_t now)
 {
 	for (int i = 0; i < n; i++)
 		history_failure(h, addr, user, now);
@@ -38,16 +38,12 @@ static const struct row rows[] = {
 	{ "at the limit", "192.0.2.1", "joe", 6, "192.0.2.1", "joe", 0, 60 },
 	{ "lock runs", "192.0.2.1", "joe", 6, "192.0.2.1", "joe", 59, 1 },
 	{ "lock ends", "192.0.2.1", "joe", 6, "192.0.2.1", "joe", 60, 0 },
-	{ "owner elsewhere", "192.0.2.1", "joe", 19, "192.0.2.2", "joe", 0,
-	    0 },
-	{ "other user there", "192.0.2.1", "joe", 6, "192.0.2.1", "ann", 0,
-	    0 },
-	{ "whole address", "192.0.2.1", "joe", 20, "192.0.2.1", "ann", 0,
+	{ "owner elsewhere", "192.0.2.1", "joe", 19, "192.0.2.2", "joe", 0, 0 },
+	{ "other user there", "192.0.2.1", "joe", 6, "192.0.2.1", "ann", 0, 0 },
+	{ "whole address", "192.0.2.1", "joe", 20, "192.0.2.1", "ann", 0, 60 },
+	{ "case of a user", "192.0.2.1", "JOE", 6, "192.0.2.1", "joe", 0, 60 },
+	{ "mapped address", "::ffff:192.0.2.1", "joe", 6, "192.0.2.1", "joe", 0,
 	    60 },
-	{ "case of a user", "192.0.2.1", "JOE", 6, "192.0.2.1", "joe", 0,
-	    60 },
-	{ "mapped address", "::ffff:192.0.2.1", "joe", 6, "192.0.2.1", "joe",
-	    0, 60 },
 	{ "same /64", "2001:db8::1", "joe", 6, "2001:db8::ffff:2", "joe", 0,
 	    60 },
 	{ "other /64", "2001:db8::1", "joe", 6, "2001:db8:0:1::1", "joe", 0,
@@ -65,17 +61,16 @@ test_rows(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const struct row *r = &rows[i];
-		struct history *h = history_new(key, &history_default_limits,
-		    1024);
+		struct history *h =
+		    history_new(key, &history_default_limits, 1024);
 		uint32_t wait;
 
 		assert_non_null(h);
-		fail_times(h, r->failed_addr, r->failed_user, r->failures,
-		    1000);
+		fail_times(
+		    h, r->failed_addr, r->failed_user, r->failures, 1000);
 		wait = history_wait(h, r->addr, r->user, 1000 + r->at);
 		if (wait != r->wait)
-			fail_msg("%s: wait %u, not %u", r->name, wait,
-			    r->wait);
+			fail_msg("%s: wait %u, not %u", r->name, wait, r->wait);
 		history_free(h);
 	}
 }
@@ -89,8 +84,8 @@ test_leak(void **state)
 	/* one failure each 300 s leaks as fast as it comes */
 	for (int i = 0; i < 100; i++)
 		history_failure(h, "192.0.2.1", "joe", 1000 + i * 300);
-	assert_int_equal(history_wait(h, "192.0.2.1", "joe", 1000 + 99 * 300),
-	    0);
+	assert_int_equal(
+	    history_wait(h, "192.0.2.1", "joe", 1000 + 99 * 300), 0);
 	/* one each 100 s does not */
 	for (int i = 0; i < 10; i++)
 		history_failure(h, "192.0.2.9", "joe", 1000 + i * 100);

@@ -17,10 +17,14 @@
 
 /* ---- tables ---- */
 
-#define S(text) (char[]){ text }
+#define S(text)      \
+	(char[])     \
+	{            \
+		text \
+	}
 
-static struct conf_entry domains[] = { { S("example.org") }, { S("*.wild.org") },
-	{ S("UPPER.example") } };
+static struct conf_entry domains[] = { { S("example.org") },
+	{ S("*.wild.org") }, { S("UPPER.example") } };
 static struct conf_entry nets[] = { { S("192.0.2.0/24") },
 	{ S("[2001:db8::]/32") }, { S("203.0.113.7") } };
 static struct conf_entry everywhere[] = { { S("0.0.0.0/0") } };
@@ -30,12 +34,16 @@ static struct conf_entry addresses[] = { { S("joe@example.org") },
 	{ S("tag+one@example.org") } };
 static struct conf_entry tags[] = { { S("SUBMIT") } };
 static struct conf_entry at[] = { { S("@") } };
-static struct conf_entry expressions[] = { { S("^mail[0-9]+\\.example\\.org$") },
-	{ S("^a.*@corp\\.example$") }, { S("^10\\.1\\.") }, { S("^SUB") } };
+static struct conf_entry expressions[] = {
+	{ S("^mail[0-9]+\\.example\\.org$") }, { S("^a.*@corp\\.example$") },
+	{ S("^10\\.1\\.") }, { S("^SUB") }
+};
 
 #define TABLE(n, e, u)                                                   \
-	{ .name = S(n), .kind = CONF_TABLE_STATIC, .entries = (e),        \
-	  .nentries = sizeof(e) / sizeof((e)[0]), .uses = (u) }
+	{                                                                \
+		.name = S(n), .kind = CONF_TABLE_STATIC, .entries = (e), \
+		.nentries = sizeof(e) / sizeof((e)[0]), .uses = (u)      \
+	}
 
 static struct conf_table table_list[] = {
 	TABLE("domains", domains, 1 << CONF_SERVICE_DOMAIN),
@@ -51,8 +59,8 @@ static struct conf_table table_list[] = {
 static struct tables *tables;
 
 static enum policy_answer
-lookup(void *arg, const char *table, enum conf_service service,
-    const char *key, const char **value)
+lookup(void *arg, const char *table, enum conf_service service, const char *key,
+    const char **value)
 {
 	if (strcmp(table, "pending") == 0)
 		return POLICY_PENDING;
@@ -70,31 +78,48 @@ lookup(void *arg, const char *table, enum conf_service service,
 
 /* What a session leaves out is that of a plain remote client. */
 static const struct policy_facts plain = { .tag = "",
-	.client_addr = "198.51.100.9", .client_name = "mx.other.example",
-	.helo = "mx.other.example", .auth_user = "",
-	.sender = "bob@other.example", .recipient = "joe@example.org" };
+	.client_addr = "198.51.100.9",
+	.client_name = "mx.other.example",
+	.helo = "mx.other.example",
+	.auth_user = "",
+	.sender = "bob@other.example",
+	.recipient = "joe@example.org" };
 
 static const struct policy_facts remote = { .flags = 0 };
 static const struct policy_facts to_far = { .recipient = "x@far.example" };
-static const struct policy_facts to_host = { .recipient = "joe@mx.relais.example" };
-static const struct policy_facts to_localhost = { .recipient = "joe@LOCALHOST" };
+static const struct policy_facts to_host = { .recipient =
+						 "joe@mx.relais.example" };
+static const struct policy_facts to_localhost = { .recipient =
+						      "joe@LOCALHOST" };
 static const struct policy_facts to_bare = { .recipient = "postmaster" };
 static const struct policy_facts to_sub = { .recipient = "joe@a.wild.org" };
 static const struct policy_facts to_deep = { .recipient = "joe@a.b.wild.org" };
 static const struct policy_facts to_top = { .recipient = "joe@wild.org" };
-static const struct policy_facts to_upper = { .recipient = "joe@upper.EXAMPLE" };
-static const struct policy_facts to_tagged = { .recipient = "joe+news@example.org" };
-static const struct policy_facts to_one = { .recipient = "tag+one@example.org" };
-static const struct policy_facts to_two = { .recipient = "tag+two@example.org" };
-static const struct policy_facts to_abuse = { .recipient = "abuse@anything.example" };
+static const struct policy_facts to_upper = { .recipient =
+						  "joe@upper.EXAMPLE" };
+static const struct policy_facts to_tagged = { .recipient =
+						   "joe+news@example.org" };
+static const struct policy_facts to_one = { .recipient =
+						"tag+one@example.org" };
+static const struct policy_facts to_two = { .recipient =
+						"tag+two@example.org" };
+static const struct policy_facts to_abuse = { .recipient =
+						  "abuse@anything.example" };
 static const struct policy_facts to_list = { .recipient = "list@a.wild.org" };
-static const struct policy_facts to_percent = { .recipient = "x%far.example@example.org" };
-static const struct policy_facts to_quoted = { .recipient = "\"x@example.org\"@far.example" };
-static const struct policy_facts to_literal = { .recipient = "joe@[127.0.0.1]" };
-static const struct policy_facts to_mail7 = { .recipient = "x@mail7.example.org" };
+static const struct policy_facts to_percent = {
+	.recipient = "x%far.example@example.org"
+};
+static const struct policy_facts to_quoted = {
+	.recipient = "\"x@example.org\"@far.example"
+};
+static const struct policy_facts to_literal = { .recipient =
+						    "joe@[127.0.0.1]" };
+static const struct policy_facts to_mail7 = { .recipient =
+						  "x@mail7.example.org" };
 static const struct policy_facts lo4 = { .client_addr = "127.0.0.1" };
 static const struct policy_facts lo6 = { .client_addr = "::1" };
-static const struct policy_facts lo_mapped = { .client_addr = "::ffff:127.0.0.1" };
+static const struct policy_facts lo_mapped = { .client_addr =
+						   "::ffff:127.0.0.1" };
 static const struct policy_facts own = { .client_addr = "10.9.8.7" };
 static const struct policy_facts own_scoped = { .client_addr = "fe80::1%eth0" };
 static const struct policy_facts sock = { .client_addr = "",
@@ -106,16 +131,20 @@ static const struct policy_facts net6 = { .client_addr = "2001:db8:1::9" };
 static const struct policy_facts net_one = { .client_addr = "203.0.113.7" };
 static const struct policy_facts net10 = { .client_addr = "10.1.2.3" };
 static const struct policy_facts far6 = { .client_addr = "2001:dead::1" };
-static const struct policy_facts bad_addr = { .client_addr = "127.0.0.1;127.0.0.1" };
-static const struct policy_facts named = { .client_name = "example.org", .flags = SESSION_FCRDNS };
-static const struct policy_facts named7 = { .client_name = "mail7.example.org", .flags = SESSION_FCRDNS };
+static const struct policy_facts bad_addr = { .client_addr =
+						  "127.0.0.1;127.0.0.1" };
+static const struct policy_facts named = { .client_name = "example.org",
+	.flags = SESSION_FCRDNS };
+static const struct policy_facts named7 = { .client_name = "mail7.example.org",
+	.flags = SESSION_FCRDNS };
 static const struct policy_facts forged_name = { .client_name = "example.org" };
 static const struct policy_facts nameless = { .client_name = "<unknown>" };
 static const struct policy_facts authed = { .auth_user = "joe",
 	.flags = SESSION_AUTH };
 static const struct policy_facts authed_big = { .auth_user = "JOE",
 	.flags = SESSION_AUTH };
-static const struct policy_facts authed_ann = { .auth_user = "ann@example.org", .flags = SESSION_AUTH };
+static const struct policy_facts authed_ann = { .auth_user = "ann@example.org",
+	.flags = SESSION_AUTH };
 static const struct policy_facts authed_eve = { .auth_user = "eve",
 	.flags = SESSION_AUTH };
 static const struct policy_facts name_only = { .auth_user = "joe" };
@@ -126,25 +155,36 @@ static const struct policy_facts sender_joe = { .sender = "joe@example.org" };
 static const struct policy_facts sender_corp = { .sender = "amy@corp.example" };
 static const struct policy_facts sender_null = { .sender = "" };
 static const struct policy_facts internal = { .internal = 1 };
-static const struct policy_facts internal_named = { .internal = 1,
-	.client_name = "example.org", .flags = SESSION_FCRDNS };
-static const struct policy_facts inject_addr = { .recipient = "|cmd;$(x)`y`%n@example.org" };
-static const struct policy_facts inject_ldap = { .auth_user = "*)(uid=*", .flags = SESSION_AUTH };
-static const struct policy_facts inject_sql = { .auth_user = "' OR 1=1 --", .flags = SESSION_AUTH };
-static const struct policy_facts inject_line = { .auth_user = "eve\njoe", .flags = SESSION_AUTH };
-static const struct policy_facts inject_star = { .recipient = "joe@*", .helo = "*" };
+static const struct policy_facts internal_named = {
+	.internal = 1, .client_name = "example.org", .flags = SESSION_FCRDNS
+};
+static const struct policy_facts inject_addr = {
+	.recipient = "|cmd;$(x)`y`%n@example.org"
+};
+static const struct policy_facts inject_ldap = { .auth_user = "*)(uid=*",
+	.flags = SESSION_AUTH };
+static const struct policy_facts inject_sql = { .auth_user = "' OR 1=1 --",
+	.flags = SESSION_AUTH };
+static const struct policy_facts inject_line = { .auth_user = "eve\njoe",
+	.flags = SESSION_AUTH };
+static const struct policy_facts inject_star = { .recipient = "joe@*",
+	.helo = "*" };
 
-static const struct policy_facts lo_to_host = {
-	.client_addr = "127.0.0.1", .recipient = "joe@mx.relais.example" };
-static const struct policy_facts internal_authed = { .internal = 1,
-	.flags = SESSION_AUTH, .auth_user = "joe" };
+static const struct policy_facts lo_to_host = { .client_addr = "127.0.0.1",
+	.recipient = "joe@mx.relais.example" };
+static const struct policy_facts internal_authed = {
+	.internal = 1, .flags = SESSION_AUTH, .auth_user = "joe"
+};
 static const struct policy_facts authed_far = {
-	.recipient = "x@far.example", .flags = SESSION_AUTH,
-	.auth_user = "joe" };
+	.recipient = "x@far.example", .flags = SESSION_AUTH, .auth_user = "joe"
+};
 
 /* ---- rows ---- */
 
-#define C(k, ...) { .kind = CONF_##k, __VA_ARGS__ }
+#define C(k, ...)                             \
+	{                                     \
+		.kind = CONF_##k, __VA_ARGS__ \
+	}
 #define T(name) .table = S(name)
 #define NOT .negated = true
 #define RE .regex = true
@@ -158,10 +198,18 @@ struct row {
 	enum policy_kind kind;
 };
 
-#define ONE(name, c1, f, k) { name, { c1 }, 1, f, k }
-#define TWO(name, c1, c2, f, k) { name, { c1, c2 }, 2, f, k }
-#define ALSO(name, c, f, k) \
-	{ name, { C(FROM_ANY), C(FOR_ANY), c }, 3, f, k }
+#define ONE(name, c1, f, k)           \
+	{                             \
+		name, { c1 }, 1, f, k \
+	}
+#define TWO(name, c1, c2, f, k)           \
+	{                                 \
+		name, { c1, c2 }, 2, f, k \
+	}
+#define ALSO(name, c, f, k)                                   \
+	{                                                     \
+		name, { C(FROM_ANY), C(FOR_ANY), c }, 3, f, k \
+	}
 #define YES POLICY_ACTION
 #define NO POLICY_NO_RULE
 
@@ -169,8 +217,7 @@ static const struct row rows[] = {
 	/* defaults: from local, for local */
 	{ "empty, remote", { { 0 } }, 0, &to_host, NO },
 	{ "empty, loopback elsewhere", { { 0 } }, 0, &lo4, NO },
-	{ "empty, loopback to us", { { 0 } }, 0,
-	    &lo_to_host, YES },
+	{ "empty, loopback to us", { { 0 } }, 0, &lo_to_host, YES },
 	ONE("implied for, host name", C(FROM_ANY), &to_host, YES),
 	ONE("implied for, localhost", C(FROM_ANY), &to_localhost, YES),
 	ONE("implied for, no domain", C(FROM_ANY), &to_bare, YES),
@@ -193,46 +240,40 @@ static const struct row rows[] = {
 	TWO("from local", C(FROM_LOCAL), C(FOR_ANY), &lo4, YES),
 	TWO("from local, remote", C(FROM_LOCAL), C(FOR_ANY), &remote, NO),
 	TWO("!from local", C(FROM_LOCAL, NOT), C(FOR_ANY), &remote, YES),
-	TWO("!from local, loopback", C(FROM_LOCAL, NOT), C(FOR_ANY), &lo4,
-	    NO),
+	TWO("!from local, loopback", C(FROM_LOCAL, NOT), C(FOR_ANY), &lo4, NO),
 	TWO("from socket", C(FROM_SOCKET), C(FOR_ANY), &sock, YES),
 	TWO("from socket, loopback", C(FROM_SOCKET), C(FOR_ANY), &lo4, NO),
 	TWO("!from socket, loopback", C(FROM_SOCKET, NOT), C(FOR_ANY), &lo4,
 	    YES),
-	TWO("!from socket, socket", C(FROM_SOCKET, NOT), C(FOR_ANY), &sock,
-	    NO),
+	TWO("!from socket, socket", C(FROM_SOCKET, NOT), C(FOR_ANY), &sock, NO),
 	TWO("from socket, alias", C(FROM_SOCKET), C(FOR_ANY), &internal, NO),
-	TWO("!from socket, alias", C(FROM_SOCKET, NOT), C(FOR_ANY),
-	    &internal, NO),
+	TWO("!from socket, alias", C(FROM_SOCKET, NOT), C(FOR_ANY), &internal,
+	    NO),
 	TWO("from src", C(FROM_SRC, T("nets")), C(FOR_ANY), &net4, YES),
 	TWO("from src 6", C(FROM_SRC, T("nets")), C(FOR_ANY), &net6, YES),
-	TWO("from src host", C(FROM_SRC, T("nets")), C(FOR_ANY), &net_one,
-	    YES),
-	TWO("from src other", C(FROM_SRC, T("nets")), C(FOR_ANY), &remote,
+	TWO("from src host", C(FROM_SRC, T("nets")), C(FOR_ANY), &net_one, YES),
+	TWO("from src other", C(FROM_SRC, T("nets")), C(FOR_ANY), &remote, NO),
+	TWO("!from src", C(FROM_SRC, NOT, T("nets")), C(FOR_ANY), &remote, YES),
+	TWO("!from src inside", C(FROM_SRC, NOT, T("nets")), C(FOR_ANY), &net4,
 	    NO),
-	TWO("!from src", C(FROM_SRC, NOT, T("nets")), C(FOR_ANY), &remote,
-	    YES),
-	TWO("!from src inside", C(FROM_SRC, NOT, T("nets")), C(FOR_ANY),
-	    &net4, NO),
 	TWO("from src all of 4", C(FROM_SRC, T("everywhere")), C(FOR_ANY),
 	    &remote, YES),
-	TWO("from src all of 4, a 6", C(FROM_SRC, T("everywhere")),
-	    C(FOR_ANY), &far6, NO),
+	TWO("from src all of 4, a 6", C(FROM_SRC, T("everywhere")), C(FOR_ANY),
+	    &far6, NO),
 	TWO("from src, alias", C(FROM_SRC, T("everywhere")), C(FOR_ANY),
 	    &internal, NO),
-	TWO("from src, socket", C(FROM_SRC, T("everywhere")), C(FOR_ANY),
-	    &sock, NO),
-	TWO("from src regex", C(FROM_SRC, RE, T("regex")), C(FOR_ANY),
-	    &net10, YES),
+	TWO("from src, socket", C(FROM_SRC, T("everywhere")), C(FOR_ANY), &sock,
+	    NO),
+	TWO("from src regex", C(FROM_SRC, RE, T("regex")), C(FOR_ANY), &net10,
+	    YES),
 	TWO("from src regex other", C(FROM_SRC, RE, T("regex")), C(FOR_ANY),
 	    &remote, NO),
 	TWO("from rdns", C(FROM_RDNS), C(FOR_ANY), &remote, YES),
 	TWO("from rdns, none", C(FROM_RDNS), C(FOR_ANY), &nameless, NO),
-	TWO("!from rdns, none", C(FROM_RDNS, NOT), C(FOR_ANY), &nameless,
-	    YES),
+	TWO("!from rdns, none", C(FROM_RDNS, NOT), C(FOR_ANY), &nameless, YES),
 	TWO("!from rdns, named", C(FROM_RDNS, NOT), C(FOR_ANY), &remote, NO),
-	TWO("from rdns table", C(FROM_RDNS, T("domains")), C(FOR_ANY),
-	    &named, YES),
+	TWO("from rdns table", C(FROM_RDNS, T("domains")), C(FOR_ANY), &named,
+	    YES),
 	TWO("from rdns table, unconfirmed", C(FROM_RDNS, T("domains")),
 	    C(FOR_ANY), &forged_name, NO),
 	TWO("!from rdns table, none", C(FROM_RDNS, NOT, T("domains")),
@@ -259,10 +300,10 @@ static const struct row rows[] = {
 	    &authed_ann, YES),
 	TWO("from auth user, other", C(FROM_AUTH, T("users")), C(FOR_ANY),
 	    &authed_eve, NO),
-	TWO("!from auth user, other", C(FROM_AUTH, NOT, T("users")),
-	    C(FOR_ANY), &authed_eve, YES),
-	TWO("from auth user, name only", C(FROM_AUTH, T("users")),
-	    C(FOR_ANY), &name_only, NO),
+	TWO("!from auth user, other", C(FROM_AUTH, NOT, T("users")), C(FOR_ANY),
+	    &authed_eve, YES),
+	TWO("from auth user, name only", C(FROM_AUTH, T("users")), C(FOR_ANY),
+	    &name_only, NO),
 	TWO("from mail-from", C(FROM_MAIL_FROM, T("addresses")), C(FOR_ANY),
 	    &sender_joe, YES),
 	TWO("from mail-from, other", C(FROM_MAIL_FROM, T("addresses")),
@@ -272,34 +313,33 @@ static const struct row rows[] = {
 	/* for */
 	TWO("!for any", C(FROM_ANY), C(FOR_ANY, NOT), &remote, NO),
 	TWO("!for local", C(FROM_ANY), C(FOR_LOCAL, NOT), &remote, YES),
-	TWO("!for local, local", C(FROM_ANY), C(FOR_LOCAL, NOT), &to_host,
-	    NO),
+	TWO("!for local, local", C(FROM_ANY), C(FOR_LOCAL, NOT), &to_host, NO),
 	TWO("for domain", C(FROM_ANY), C(FOR_DOMAIN, T("domains")), &remote,
 	    YES),
 	TWO("for domain, other", C(FROM_ANY), C(FOR_DOMAIN, T("domains")),
 	    &to_far, NO),
-	TWO("!for domain, other", C(FROM_ANY),
-	    C(FOR_DOMAIN, NOT, T("domains")), &to_far, YES),
+	TWO("!for domain, other", C(FROM_ANY), C(FOR_DOMAIN, NOT, T("domains")),
+	    &to_far, YES),
 	TWO("for domain, case", C(FROM_ANY), C(FOR_DOMAIN, T("domains")),
 	    &to_upper, YES),
 	TWO("for domain, wildcard", C(FROM_ANY), C(FOR_DOMAIN, T("domains")),
 	    &to_sub, YES),
-	TWO("for domain, two labels", C(FROM_ANY),
-	    C(FOR_DOMAIN, T("domains")), &to_deep, NO),
+	TWO("for domain, two labels", C(FROM_ANY), C(FOR_DOMAIN, T("domains")),
+	    &to_deep, NO),
 	TWO("for domain, wildcard's parent", C(FROM_ANY),
 	    C(FOR_DOMAIN, T("domains")), &to_top, NO),
 	TWO("for domain, percent is no route", C(FROM_ANY),
 	    C(FOR_DOMAIN, T("domains")), &to_percent, YES),
 	TWO("for domain, quoted @", C(FROM_ANY), C(FOR_DOMAIN, T("domains")),
 	    &to_quoted, NO),
-	TWO("for domain, a star sent", C(FROM_ANY),
-	    C(FOR_DOMAIN, T("domains")), &inject_star, NO),
-	TWO("for domain regex", C(FROM_ANY),
-	    C(FOR_DOMAIN, RE, T("regex")), &to_mail7, YES),
+	TWO("for domain, a star sent", C(FROM_ANY), C(FOR_DOMAIN, T("domains")),
+	    &inject_star, NO),
+	TWO("for domain regex", C(FROM_ANY), C(FOR_DOMAIN, RE, T("regex")),
+	    &to_mail7, YES),
 	TWO("for domain regex, other", C(FROM_ANY),
 	    C(FOR_DOMAIN, RE, T("regex")), &to_far, NO),
-	TWO("for rcpt-to", C(FROM_ANY), C(FOR_RCPT_TO, T("addresses")),
-	    &remote, YES),
+	TWO("for rcpt-to", C(FROM_ANY), C(FOR_RCPT_TO, T("addresses")), &remote,
+	    YES),
 	TWO("for rcpt-to, tag ignored", C(FROM_ANY),
 	    C(FOR_RCPT_TO, T("addresses")), &to_tagged, YES),
 	TWO("for rcpt-to, tag in table", C(FROM_ANY),
@@ -310,8 +350,8 @@ static const struct row rows[] = {
 	    C(FOR_RCPT_TO, T("addresses")), &to_abuse, YES),
 	TWO("for rcpt-to, wildcard", C(FROM_ANY),
 	    C(FOR_RCPT_TO, T("addresses")), &to_list, YES),
-	TWO("!for rcpt-to", C(FROM_ANY),
-	    C(FOR_RCPT_TO, NOT, T("addresses")), &to_far, YES),
+	TWO("!for rcpt-to", C(FROM_ANY), C(FOR_RCPT_TO, NOT, T("addresses")),
+	    &to_far, YES),
 	TWO("for rcpt-to, catch-all", C(FROM_ANY), C(FOR_RCPT_TO, T("at")),
 	    &to_far, YES),
 	TWO("for rcpt-to, shell words", C(FROM_ANY),
@@ -319,59 +359,46 @@ static const struct row rows[] = {
 	/* options of the transaction */
 	ALSO("tag", C(IF_TAG, T("tags")), &tagged, YES),
 	ALSO("tag, none", C(IF_TAG, T("tags")), &remote, NO),
-	ALSO("!tag, none", C(IF_TAG, NOT, T("tags")), &remote,
-	    YES),
+	ALSO("!tag, none", C(IF_TAG, NOT, T("tags")), &remote, YES),
 	ALSO("tag regex", C(IF_TAG, RE, T("regex")), &tagged, YES),
 	ALSO("helo", C(IF_HELO, T("domains")), &helo_in, YES),
 	ALSO("helo, other", C(IF_HELO, T("domains")), &remote, NO),
-	ALSO("!helo, other", C(IF_HELO, NOT, T("domains")),
-	    &remote, YES),
-	ALSO("helo, a star sent", C(IF_HELO, T("domains")),
-	    &inject_star, NO),
+	ALSO("!helo, other", C(IF_HELO, NOT, T("domains")), &remote, YES),
+	ALSO("helo, a star sent", C(IF_HELO, T("domains")), &inject_star, NO),
 	ALSO("auth", C(IF_AUTH), &authed, YES),
 	ALSO("auth, none", C(IF_AUTH), &remote, NO),
-	ALSO("auth, alias", C(IF_AUTH),
-	    &internal_authed, NO),
+	ALSO("auth, alias", C(IF_AUTH), &internal_authed, NO),
 	ALSO("!auth", C(IF_AUTH, NOT), &remote, YES),
 	ALSO("auth user", C(IF_AUTH, T("users")), &authed, YES),
-	ALSO("auth user, other", C(IF_AUTH, T("users")),
-	    &authed_eve, NO),
-	ALSO("auth user, ldap words", C(IF_AUTH, T("users")),
-	    &inject_ldap, NO),
-	ALSO("auth user, sql words", C(IF_AUTH, T("users")),
-	    &inject_sql, NO),
-	ALSO("auth user, two lines", C(IF_AUTH, T("users")),
-	    &inject_line, NO),
+	ALSO("auth user, other", C(IF_AUTH, T("users")), &authed_eve, NO),
+	ALSO("auth user, ldap words", C(IF_AUTH, T("users")), &inject_ldap, NO),
+	ALSO("auth user, sql words", C(IF_AUTH, T("users")), &inject_sql, NO),
+	ALSO("auth user, two lines", C(IF_AUTH, T("users")), &inject_line, NO),
 	ALSO("tls", C(IF_TLS), &over_tls, YES),
 	ALSO("tls, plain", C(IF_TLS), &remote, NO),
 	ALSO("!tls, plain", C(IF_TLS, NOT), &remote, YES),
-	ALSO("mail-from", C(IF_MAIL_FROM, T("addresses")),
-	    &sender_joe, YES),
-	ALSO("mail-from, domain", C(IF_MAIL_FROM, T("addresses")),
-	    &sender_corp, YES),
-	ALSO("mail-from, null", C(IF_MAIL_FROM, T("addresses")),
-	    &sender_null, NO),
-	ALSO("mail-from @, null", C(IF_MAIL_FROM, T("at")),
-	    &sender_null, YES),
-	ALSO("mail-from regex", C(IF_MAIL_FROM, RE, T("regex")),
-	    &sender_corp, YES),
-	ALSO("!mail-from", C(IF_MAIL_FROM, NOT, T("addresses")),
-	    &remote, YES),
-	ALSO("rcpt-to", C(IF_RCPT_TO, T("addresses")), &remote,
+	ALSO("mail-from", C(IF_MAIL_FROM, T("addresses")), &sender_joe, YES),
+	ALSO("mail-from, domain", C(IF_MAIL_FROM, T("addresses")), &sender_corp,
 	    YES),
-	ALSO("!rcpt-to", C(IF_RCPT_TO, NOT, T("addresses")),
-	    &remote, NO),
+	ALSO("mail-from, null", C(IF_MAIL_FROM, T("addresses")), &sender_null,
+	    NO),
+	ALSO("mail-from @, null", C(IF_MAIL_FROM, T("at")), &sender_null, YES),
+	ALSO("mail-from regex", C(IF_MAIL_FROM, RE, T("regex")), &sender_corp,
+	    YES),
+	ALSO("!mail-from", C(IF_MAIL_FROM, NOT, T("addresses")), &remote, YES),
+	ALSO("rcpt-to", C(IF_RCPT_TO, T("addresses")), &remote, YES),
+	ALSO("!rcpt-to", C(IF_RCPT_TO, NOT, T("addresses")), &remote, NO),
 	/* tables that cannot answer */
-	TWO("no such table", C(FROM_ANY), C(FOR_DOMAIN, T("missing")),
-	    &remote, POLICY_TEMPFAIL),
+	TWO("no such table", C(FROM_ANY), C(FOR_DOMAIN, T("missing")), &remote,
+	    POLICY_TEMPFAIL),
 	TWO("no such table, negated", C(FROM_ANY),
 	    C(FOR_DOMAIN, NOT, T("missing")), &remote, POLICY_TEMPFAIL),
 	TWO("not asked when an earlier one fails", C(FROM_LOCAL),
 	    C(FOR_DOMAIN, T("missing")), &remote, NO),
 	TWO("pending", C(FROM_ANY), C(FOR_DOMAIN, T("pending")), &remote,
 	    POLICY_WAIT),
-	TWO("pending, negated", C(FROM_ANY),
-	    C(FOR_DOMAIN, NOT, T("pending")), &remote, POLICY_WAIT),
+	TWO("pending, negated", C(FROM_ANY), C(FOR_DOMAIN, NOT, T("pending")),
+	    &remote, POLICY_WAIT),
 };
 
 static struct conf_action actions[] = {
@@ -392,11 +419,16 @@ decide(struct conf_match *matches, uint32_t count,
     void (*trace)(void *, uint32_t, const struct conf_condition *))
 {
 	struct conf conf = { .server_name = S("mx.relais.example"),
-		.actions = actions, .nactions = 2, .matches = matches,
+		.actions = actions,
+		.nactions = 2,
+		.matches = matches,
 		.nmatches = count };
 	struct policy_host host = { .conf = &conf,
-		.addresses = own_addresses, .naddresses = 2,
-		.lookup = lookup, .arg = tables, .trace = trace };
+		.addresses = own_addresses,
+		.naddresses = 2,
+		.lookup = lookup,
+		.arg = tables,
+		.trace = trace };
 
 	struct policy_facts f = {
 		.tag = either(facts->tag, plain.tag),
@@ -441,9 +473,9 @@ test_order(void **state)
 	struct conf_condition auth_any[] = { C(FROM_AUTH), C(FOR_ANY) };
 	struct conf_match m[] = {
 		{ .conditions = far_src, .nconditions = 2, .reject = true },
-		{ .conditions = any_ours, .nconditions = 2,
-		    .action = S("a") },
-		{ .conditions = auth_any, .nconditions = 2,
+		{ .conditions = any_ours, .nconditions = 2, .action = S("a") },
+		{ .conditions = auth_any,
+		    .nconditions = 2,
 		    .action = S("relay") },
 	};
 	struct policy_verdict v;
@@ -489,8 +521,7 @@ test_trace(void **state)
 
 	traced[0] = '\0';
 	assert_int_equal(decide(m, 4, &remote, trace).rule, 3);
-	assert_string_equal(traced,
-	    "0:tls;1:from src;2:for local;3:matched;");
+	assert_string_equal(traced, "0:tls;1:from src;2:for local;3:matched;");
 }
 
 static int
@@ -501,7 +532,7 @@ setup(void **state)
 	if ((tables = tables_new('+')) == NULL)
 		return -1;
 	for (size_t i = 0; i < sizeof(table_list) / sizeof(table_list[0]);
-	    i++) {
+	     i++) {
 		if (tables_add(tables, &table_list[i], NULL, 0, error,
 			sizeof(error)) == -1) {
 			print_error("%s: %s\n", table_list[i].name, error);

@@ -34,10 +34,15 @@ stored_for(const char *user)
 		const char *user;
 		const char *stored;
 	} table[] = {
-		{ "sha512", sha512 }, { "bcrypt", bcrypt },
-		{ "plain", "{PLAIN}pencil" }, { "scram256", scram256 },
-		{ "scram1", scram1 }, { "empty", "" }, { "locked", "!" },
-		{ "star", "*" }, { "naked", "pencil" },
+		{ "sha512", sha512 },
+		{ "bcrypt", bcrypt },
+		{ "plain", "{PLAIN}pencil" },
+		{ "scram256", scram256 },
+		{ "scram1", scram1 },
+		{ "empty", "" },
+		{ "locked", "!" },
+		{ "star", "*" },
+		{ "naked", "pencil" },
 		{ "comma,=", "{PLAIN}pencil" },
 	};
 
@@ -68,8 +73,8 @@ static enum sasl_state
 run_gsasl(const char *mechanism, const char *user, const char *password,
     const uint8_t *client_binding, const uint8_t *server_binding)
 {
-	struct sasl *s = sasl_new(mechanism, server_binding,
-	    server_binding != NULL ? 32 : 0, secret);
+	struct sasl *s = sasl_new(
+	    mechanism, server_binding, server_binding != NULL ? 32 : 0, secret);
 	enum sasl_state state = SASL_BROKEN;
 	Gsasl_session *client;
 	char text[64];
@@ -78,8 +83,8 @@ run_gsasl(const char *mechanism, const char *user, const char *password,
 
 	assert_non_null(s);
 	assert_int_equal(gsasl_init(&library), GSASL_OK);
-	assert_int_equal(gsasl_client_start(library, mechanism, &client),
-	    GSASL_OK);
+	assert_int_equal(
+	    gsasl_client_start(library, mechanism, &client), GSASL_OK);
 	gsasl_property_set(client, GSASL_AUTHID, user);
 	gsasl_property_set(client, GSASL_PASSWORD, password);
 	if (client_binding != NULL) {
@@ -93,12 +98,11 @@ run_gsasl(const char *mechanism, const char *user, const char *password,
 		char *out;
 
 		challenge = sasl_challenge(s, &len);
-		rc = gsasl_step(client, (const char *)challenge, len, &out,
-		    &n);
+		rc = gsasl_step(client, (const char *)challenge, len, &out, &n);
 		if (rc != GSASL_OK && rc != GSASL_NEEDS_MORE)
 			break;
-		state = settle(s,
-		    sasl_respond(s, (const uint8_t *)out, n), scram256);
+		state = settle(
+		    s, sasl_respond(s, (const uint8_t *)out, n), scram256);
 		gsasl_free(out);
 	}
 	if (state == SASL_ACCEPTED && strncmp(mechanism, "SCRAM", 5) == 0) {
@@ -108,8 +112,7 @@ run_gsasl(const char *mechanism, const char *user, const char *password,
 		char *out = NULL;
 
 		challenge = sasl_challenge(s, &len);
-		rc = gsasl_step(client, (const char *)challenge, len, &out,
-		    &n);
+		rc = gsasl_step(client, (const char *)challenge, len, &out, &n);
 		assert_int_equal(rc, GSASL_OK);
 		gsasl_free(out);
 	}
@@ -148,13 +151,10 @@ test_gsasl(void **state)
 		{ "LOGIN", "sha512", "pencil", 0, 0, SASL_ACCEPTED },
 		{ "LOGIN", "sha512", "wrong", 0, 0, SASL_REFUSED },
 		{ "LOGIN", "nobody", "pencil", 0, 0, SASL_REFUSED },
-		{ "SCRAM-SHA-256", "scram256", "pencil", 0, 0,
-		    SASL_ACCEPTED },
-		{ "SCRAM-SHA-256", "scram256", "pencils", 0, 0,
-		    SASL_REFUSED },
+		{ "SCRAM-SHA-256", "scram256", "pencil", 0, 0, SASL_ACCEPTED },
+		{ "SCRAM-SHA-256", "scram256", "pencils", 0, 0, SASL_REFUSED },
 		{ "SCRAM-SHA-256", "plain", "pencil", 0, 0, SASL_ACCEPTED },
-		{ "SCRAM-SHA-256", "comma,=", "pencil", 0, 0,
-		    SASL_ACCEPTED },
+		{ "SCRAM-SHA-256", "comma,=", "pencil", 0, 0, SASL_ACCEPTED },
 		{ "SCRAM-SHA-256", "plain", "x", 0, 0, SASL_REFUSED },
 		{ "SCRAM-SHA-256", "nobody", "pencil", 0, 0, SASL_REFUSED },
 		{ "SCRAM-SHA-256", "nobody", "-", 0, 0, SASL_REFUSED },
@@ -166,19 +166,17 @@ test_gsasl(void **state)
 		    SASL_ACCEPTED },
 		{ "SCRAM-SHA-256-PLUS", "scram256", "pencil", 2, 1,
 		    SASL_REFUSED },
-		{ "SCRAM-SHA-1-PLUS", "scram1", "pencil", 1, 1,
-		    SASL_ACCEPTED },
-		{ "SCRAM-SHA-1-PLUS", "nobody", "pencil", 1, 1,
-		    SASL_REFUSED },
+		{ "SCRAM-SHA-1-PLUS", "scram1", "pencil", 1, 1, SASL_ACCEPTED },
+		{ "SCRAM-SHA-1-PLUS", "nobody", "pencil", 1, 1, SASL_REFUSED },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		enum sasl_state got = run_gsasl(rows[i].mechanism,
-		    rows[i].user, rows[i].password,
-		    rows[i].client_binding == 0 ? NULL
-			: rows[i].client_binding == 1 ? binding
-						      : other_binding,
-		    rows[i].server_binding ? binding : NULL);
+		enum sasl_state got =
+		    run_gsasl(rows[i].mechanism, rows[i].user, rows[i].password,
+			rows[i].client_binding == 0       ? NULL
+			    : rows[i].client_binding == 1 ? binding
+							  : other_binding,
+			rows[i].server_binding ? binding : NULL);
 
 		if (got != rows[i].state)
 			fail_msg("%s %s %s: %d", rows[i].mechanism,
@@ -196,16 +194,15 @@ test_own_client(void **state)
 		const char *mechanism; /* NULL: none fits */
 		enum sasl_state state;
 	} rows[] = {
-		{ "LOGIN PLAIN SCRAM-SHA-1 SCRAM-SHA-256", 0,
-		    "scram256:pencil", "SCRAM-SHA-256", SASL_ACCEPTED },
+		{ "LOGIN PLAIN SCRAM-SHA-1 SCRAM-SHA-256", 0, "scram256:pencil",
+		    "SCRAM-SHA-256", SASL_ACCEPTED },
 		{ "SCRAM-SHA-256-PLUS SCRAM-SHA-256", 1, "scram256:pencil",
 		    "SCRAM-SHA-256-PLUS", SASL_ACCEPTED },
 		{ "SCRAM-SHA-256-PLUS SCRAM-SHA-256", 0, "scram256:pencil",
 		    "SCRAM-SHA-256", SASL_ACCEPTED },
 		{ "PLAIN SCRAM-SHA-1", 0, "scram1:pencil", "SCRAM-SHA-1",
 		    SASL_ACCEPTED },
-		{ "LOGIN PLAIN", 0, "sha512:pencil", "PLAIN",
-		    SASL_ACCEPTED },
+		{ "LOGIN PLAIN", 0, "sha512:pencil", "PLAIN", SASL_ACCEPTED },
 		{ "LOGIN", 0, "sha512:pencil", "LOGIN", SASL_ACCEPTED },
 		{ "LOGIN", 0, "sha512:wrong", "LOGIN", SASL_REFUSED },
 		{ "GSSAPI PLAINER XPLAIN", 0, "sha512:pencil", NULL, 0 },
@@ -219,8 +216,8 @@ test_own_client(void **state)
 		size_t blen = b != NULL ? 32 : 0, len;
 		enum sasl_status status;
 		enum sasl_state got;
-		struct sasl_client *c = sasl_client_new(rows[i].offered, b,
-		    blen, rows[i].credentials, &status);
+		struct sasl_client *c = sasl_client_new(
+		    rows[i].offered, b, blen, rows[i].credentials, &status);
 		struct sasl *s;
 
 		if (rows[i].mechanism == NULL) {
@@ -228,26 +225,26 @@ test_own_client(void **state)
 			continue;
 		}
 		assert_non_null(c);
-		assert_string_equal(sasl_client_mechanism(c),
-		    rows[i].mechanism);
+		assert_string_equal(
+		    sasl_client_mechanism(c), rows[i].mechanism);
 		s = sasl_new(rows[i].mechanism, b, blen, secret);
 		assert_non_null(s);
 		status = sasl_client_step(c, NULL, 0, &octets, &len);
-		got = settle(s, sasl_begin(s, len > 0 ? octets : NULL, len),
-		    NULL);
+		got = settle(
+		    s, sasl_begin(s, len > 0 ? octets : NULL, len), NULL);
 		while (got == SASL_WANT_RESPONSE) {
 			octets = sasl_challenge(s, &len);
-			status = sasl_client_step(c, octets, len, &octets,
-			    &len);
-			assert_true(status == SASL_CONTINUE ||
-			    status == SASL_OK);
+			status =
+			    sasl_client_step(c, octets, len, &octets, &len);
+			assert_true(
+			    status == SASL_CONTINUE || status == SASL_OK);
 			got = settle(s, sasl_respond(s, octets, len), NULL);
 		}
 		assert_int_equal(got, rows[i].state);
 		octets = sasl_challenge(s, &len);
 		if (got == SASL_ACCEPTED && len > 0)
-			status = sasl_client_step(c, octets, len, &octets,
-			    &len);
+			status =
+			    sasl_client_step(c, octets, len, &octets, &len);
 		assert_int_equal(status, SASL_OK);
 		sasl_client_free(c);
 		sasl_free(s);
@@ -259,8 +256,8 @@ static void
 test_false_server(void **state)
 {
 	enum sasl_status status;
-	struct sasl_client *c = sasl_client_new("SCRAM-SHA-256", NULL, 0,
-	    "scram256:pencil", &status);
+	struct sasl_client *c = sasl_client_new(
+	    "SCRAM-SHA-256", NULL, 0, "scram256:pencil", &status);
 	struct sasl *s = sasl_new("SCRAM-SHA-256", NULL, 0, secret);
 	static const uint8_t forged[] =
 	    "v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -270,10 +267,9 @@ test_false_server(void **state)
 	sasl_client_step(c, NULL, 0, &octets, &len);
 	settle(s, sasl_begin(s, octets, len), NULL);
 	octets = sasl_challenge(s, &len);
-	assert_int_equal(sasl_client_step(c, octets, len, &octets, &len),
-	    SASL_CONTINUE);
-	status = sasl_client_step(c, forged, sizeof(forged) - 1, &octets,
-	    &len);
+	assert_int_equal(
+	    sasl_client_step(c, octets, len, &octets, &len), SASL_CONTINUE);
+	status = sasl_client_step(c, forged, sizeof(forged) - 1, &octets, &len);
 	assert_true(status == SASL_DENIED || status == SASL_MALFORMED);
 	sasl_client_free(c);
 	sasl_free(s);
@@ -297,16 +293,14 @@ test_first_message(void **state)
 		    "joe" },
 		{ "PLAIN", 0, OCTETS("joe\0joe\0secret"), SASL_WANT_STORED,
 		    "joe" },
-		{ "PLAIN", 0, OCTETS("ann\0joe\0secret"), SASL_REFUSED,
-		    "joe" },
+		{ "PLAIN", 0, OCTETS("ann\0joe\0secret"), SASL_REFUSED, "joe" },
 		{ "PLAIN", 0, OCTETS(""), SASL_BROKEN, "" },
 		{ "PLAIN", 0, OCTETS("\0"), SASL_BROKEN, "" },
 		{ "PLAIN", 0, OCTETS("\0\0"), SASL_BROKEN, "" },
 		{ "PLAIN", 0, OCTETS("\0joe"), SASL_BROKEN, "" },
 		{ "PLAIN", 0, OCTETS("\0joe\0"), SASL_BROKEN, "joe" },
 		{ "PLAIN", 0, OCTETS("\0\0secret"), SASL_BROKEN, "" },
-		{ "PLAIN", 0, OCTETS("\0joe\0sec\0ret"), SASL_BROKEN,
-		    "joe" },
+		{ "PLAIN", 0, OCTETS("\0joe\0sec\0ret"), SASL_BROKEN, "joe" },
 		/* ATTACKS A 3, 5, 6, 7 */
 		{ "PLAIN", 0, OCTETS("\0joe\nann\0x"), SASL_REFUSED, "" },
 		{ "PLAIN", 0, OCTETS("\0joe\r\nX: y\0x"), SASL_REFUSED, "" },
@@ -326,12 +320,12 @@ test_first_message(void **state)
 		    SASL_WANT_STORED, "joe" },
 		{ "SCRAM-SHA-256", 0, OCTETS("y,,n=joe,r=abc"),
 		    SASL_WANT_STORED, "joe" },
-		{ "SCRAM-SHA-256", 1, OCTETS("y,,n=joe,r=abc"),
-		    SASL_REFUSED, "" },
+		{ "SCRAM-SHA-256", 1, OCTETS("y,,n=joe,r=abc"), SASL_REFUSED,
+		    "" },
 		{ "SCRAM-SHA-256", 1, OCTETS("n,,n=joe,r=abc"),
 		    SASL_WANT_STORED, "joe" },
-		{ "SCRAM-SHA-256", 1,
-		    OCTETS("p=tls-exporter,,n=joe,r=abc"), SASL_BROKEN, "" },
+		{ "SCRAM-SHA-256", 1, OCTETS("p=tls-exporter,,n=joe,r=abc"),
+		    SASL_BROKEN, "" },
 		{ "SCRAM-SHA-256-PLUS", 1,
 		    OCTETS("p=tls-exporter,,n=joe,r=abc"), SASL_WANT_STORED,
 		    "joe" },
@@ -343,15 +337,14 @@ test_first_message(void **state)
 		    SASL_REFUSED, "joe" },
 		{ "SCRAM-SHA-256", 0, OCTETS("n,,n=a=2Cb=3Dc,r=abc"),
 		    SASL_WANT_STORED, "a,b=c" },
-		{ "SCRAM-SHA-256", 0, OCTETS("n,,n=a=2Xb,r=abc"),
-		    SASL_BROKEN, "" },
-		{ "SCRAM-SHA-256", 0, OCTETS("n,,n=,r=abc"), SASL_BROKEN,
+		{ "SCRAM-SHA-256", 0, OCTETS("n,,n=a=2Xb,r=abc"), SASL_BROKEN,
 		    "" },
+		{ "SCRAM-SHA-256", 0, OCTETS("n,,n=,r=abc"), SASL_BROKEN, "" },
 		{ "SCRAM-SHA-256", 0, OCTETS("n,,n=joe"), SASL_BROKEN, "" },
-		{ "SCRAM-SHA-256", 0, OCTETS("n,,m=x,n=joe,r=abc"),
-		    SASL_BROKEN, "" },
-		{ "SCRAM-SHA-256", 0, OCTETS("n,,n=jo\0e,r=abc"),
-		    SASL_BROKEN, "" },
+		{ "SCRAM-SHA-256", 0, OCTETS("n,,m=x,n=joe,r=abc"), SASL_BROKEN,
+		    "" },
+		{ "SCRAM-SHA-256", 0, OCTETS("n,,n=jo\0e,r=abc"), SASL_BROKEN,
+		    "" },
 		{ "SCRAM-SHA-256", 0, OCTETS(""), SASL_BROKEN, "" },
 		{ "SCRAM-SHA-256", 0, OCTETS("n"), SASL_BROKEN, "" },
 		{ "SCRAM-SHA-256", 0, OCTETS("n,,n=joe\nann,r=abc"),
@@ -364,8 +357,8 @@ test_first_message(void **state)
 		enum sasl_state got;
 
 		assert_non_null(s);
-		got = sasl_begin(s, (const uint8_t *)rows[i].octets,
-		    rows[i].len);
+		got =
+		    sasl_begin(s, (const uint8_t *)rows[i].octets, rows[i].len);
 		if (got != rows[i].state ||
 		    strcmp(sasl_user(s), rows[i].user) != 0)
 			fail_msg("row %zu: %d %s", i, got, sasl_user(s));
@@ -388,18 +381,18 @@ static void
 test_replay(void **state)
 {
 	enum sasl_status status;
-	struct sasl_client *c = sasl_client_new("SCRAM-SHA-256", NULL, 0,
-	    "scram256:pencil", &status);
+	struct sasl_client *c = sasl_client_new(
+	    "SCRAM-SHA-256", NULL, 0, "scram256:pencil", &status);
 	struct sasl *a = sasl_new("SCRAM-SHA-256", NULL, 0, secret);
 	struct sasl *b = sasl_new("SCRAM-SHA-256", NULL, 0, secret);
 	const uint8_t *octets;
 	size_t len;
 
 	sasl_client_step(c, NULL, 0, &octets, &len);
-	assert_int_equal(settle(a, sasl_begin(a, octets, len), NULL),
-	    SASL_WANT_RESPONSE);
-	assert_int_equal(settle(b, sasl_begin(b, octets, len), NULL),
-	    SASL_WANT_RESPONSE);
+	assert_int_equal(
+	    settle(a, sasl_begin(a, octets, len), NULL), SASL_WANT_RESPONSE);
+	assert_int_equal(
+	    settle(b, sasl_begin(b, octets, len), NULL), SASL_WANT_RESPONSE);
 	octets = sasl_challenge(a, &len);
 	sasl_client_step(c, octets, len, &octets, &len);
 	assert_int_equal(sasl_respond(a, octets, len), SASL_ACCEPTED);
@@ -420,8 +413,9 @@ first_challenge(const char *user, char *out, size_t size)
 	size_t len;
 	int n = snprintf(text, sizeof(text), "n,,n=%s,r=abc", user);
 
-	assert_int_equal(settle(s,
-	    sasl_begin(s, (const uint8_t *)text, (size_t)n), scram256),
+	assert_int_equal(
+	    settle(
+		s, sasl_begin(s, (const uint8_t *)text, (size_t)n), scram256),
 	    SASL_WANT_RESPONSE);
 	octets = sasl_challenge(s, &len);
 	assert_true(len < size);
@@ -447,8 +441,8 @@ test_stranger_looks_real(void **state)
 }
 
 static double
-seconds_of(const char *mechanism, const char *first, size_t len,
-    const char *model)
+seconds_of(
+    const char *mechanism, const char *first, size_t len, const char *model)
 {
 	struct timespec from, to;
 	struct sasl *s;
@@ -483,8 +477,8 @@ test_time(void **state)
 		size_t unknown_len;
 		const char *model;
 	} rows[] = {
-		{ "PLAIN", OCTETS("\0sha512\0wrong"),
-		    OCTETS("\0nobody\0wrong"), sha512 },
+		{ "PLAIN", OCTETS("\0sha512\0wrong"), OCTETS("\0nobody\0wrong"),
+		    sha512 },
 		{ "PLAIN", OCTETS("\0scram256\0wrong"),
 		    OCTETS("\0nobody\0wrong"), scram256 },
 		{ "SCRAM-SHA-256", OCTETS("n,,n=scram256,r=abc"),
@@ -497,11 +491,11 @@ test_time(void **state)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		for (int k = 0; k < SAMPLES; k++) {
-			known[k] = seconds_of(rows[i].mechanism,
-			    rows[i].known, rows[i].known_len, rows[i].model);
-			unknown[k] = seconds_of(rows[i].mechanism,
-			    rows[i].unknown, rows[i].unknown_len,
-			    rows[i].model);
+			known[k] = seconds_of(rows[i].mechanism, rows[i].known,
+			    rows[i].known_len, rows[i].model);
+			unknown[k] =
+			    seconds_of(rows[i].mechanism, rows[i].unknown,
+				rows[i].unknown_len, rows[i].model);
 		}
 		qsort(known, SAMPLES, sizeof(double), compare);
 		qsort(unknown, SAMPLES, sizeof(double), compare);
@@ -512,22 +506,22 @@ test_time(void **state)
 }
 
 static void
-make_scram(enum credentials_hash hash, const char *name, char *out,
-    size_t size)
+make_scram(enum credentials_hash hash, const char *name, char *out, size_t size)
 {
 	char client[64], server[64], stored[64], salted[64];
 	char salt64[64], stored64[64], server64[64];
 	size_t len = hash == CREDENTIALS_SHA1 ? 20 : 32;
 
-	assert_int_equal(gsasl_scram_secrets_from_password(
-	    hash == CREDENTIALS_SHA1 ? GSASL_HASH_SHA1 : GSASL_HASH_SHA256,
-	    "pencil", 5000, "saltysalt", 9, salted, client, server, stored),
+	assert_int_equal(
+	    gsasl_scram_secrets_from_password(
+		hash == CREDENTIALS_SHA1 ? GSASL_HASH_SHA1 : GSASL_HASH_SHA256,
+		"pencil", 5000, "saltysalt", 9, salted, client, server, stored),
 	    GSASL_OK);
 	base64_encode("saltysalt", 9, salt64, sizeof(salt64));
 	base64_encode(stored, len, stored64, sizeof(stored64));
 	base64_encode(server, len, server64, sizeof(server64));
-	snprintf(out, size, "{%s}5000,%s,%s,%s", name, salt64, stored64,
-	    server64);
+	snprintf(
+	    out, size, "{%s}5000,%s,%s,%s", name, salt64, stored64, server64);
 }
 
 static int
@@ -542,8 +536,8 @@ setup(void **state)
 	snprintf(bcrypt, sizeof(bcrypt), "%s",
 	    crypt_r("pencil", "$2b$04$abcdefghijklmnopqrstuu", data));
 	free(data);
-	make_scram(CREDENTIALS_SHA256, "SCRAM-SHA-256", scram256,
-	    sizeof(scram256));
+	make_scram(
+	    CREDENTIALS_SHA256, "SCRAM-SHA-256", scram256, sizeof(scram256));
 	make_scram(CREDENTIALS_SHA1, "SCRAM-SHA-1", scram1, sizeof(scram1));
 	return 0;
 }

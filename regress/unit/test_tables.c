@@ -15,7 +15,11 @@
 #include "auth/match.h"
 #include "auth/tables.h"
 
-#define S(text) (char[]){ text }
+#define S(text)      \
+	(char[])     \
+	{            \
+		text \
+	}
 
 static const struct {
 	const char *name;
@@ -58,8 +62,7 @@ static const struct {
 	{ "aliases", CONF_SERVICE_ALIAS, "root", FOUND, "joe" },
 	{ "aliases", CONF_SERVICE_ALIAS, "ROOT", FOUND, "joe" },
 	{ "aliases", CONF_SERVICE_ALIAS, "postmaster", FOUND, "root, ann" },
-	{ "aliases", CONF_SERVICE_ALIAS, "list", FOUND,
-	    ":include:/etc/list" },
+	{ "aliases", CONF_SERVICE_ALIAS, "list", FOUND, ":include:/etc/list" },
 	{ "aliases", CONF_SERVICE_ALIAS, "twice", FOUND, "two" },
 	{ "aliases", CONF_SERVICE_ALIAS, "roo", NONE, "" },
 	{ "aliases", CONF_SERVICE_ALIAS, "", NONE, "" },
@@ -139,8 +142,8 @@ test_rows(void **state)
 		    rows[i].service, rows[i].key, &value);
 
 		if (s != rows[i].status || strcmp(value, rows[i].value) != 0)
-			fail_msg("%s %s: %d %s", rows[i].table, rows[i].key,
-			    s, value);
+			fail_msg("%s %s: %d %s", rows[i].table, rows[i].key, s,
+			    value);
 	}
 }
 
@@ -152,10 +155,12 @@ test_long_key(void **state)
 	assert_non_null(key);
 	memset(key, 'a', 100000);
 	key[100000] = '\0';
-	assert_int_equal(tables_lookup(tables, "regex", CONF_SERVICE_REGEX,
-	    key, NULL), LOOKUP_NONE);
-	assert_int_equal(tables_lookup(tables, "mail",
-	    CONF_SERVICE_MAILADDR, key, NULL), LOOKUP_NONE);
+	assert_int_equal(
+	    tables_lookup(tables, "regex", CONF_SERVICE_REGEX, key, NULL),
+	    LOOKUP_NONE);
+	assert_int_equal(
+	    tables_lookup(tables, "mail", CONF_SERVICE_MAILADDR, key, NULL),
+	    LOOKUP_NONE);
 	free(key);
 }
 
@@ -178,35 +183,42 @@ test_refused(void **state)
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct conf_table t = { .name = S("mail"),
-			.kind = CONF_TABLE_FILE, .uses = bad[i].uses };
+			.kind = CONF_TABLE_FILE,
+			.uses = bad[i].uses };
 
-		assert_int_equal(tables_add(tables, &t, bad[i].content,
-		    strlen(bad[i].content), error, sizeof(error)), -1);
+		assert_int_equal(
+		    tables_add(tables, &t, bad[i].content,
+			strlen(bad[i].content), error, sizeof(error)),
+		    -1);
 		if (strstr(error, bad[i].word) == NULL)
 			fail_msg("%s: %s", bad[i].content, error);
 	}
 	/* the table that was there still is */
 	assert_int_equal(tables_lookup(tables, "mail", CONF_SERVICE_MAILADDR,
-	    "joe@example.org", NULL), LOOKUP_FOUND);
+			     "joe@example.org", NULL),
+	    LOOKUP_FOUND);
 }
 
 static void
 test_replace(void **state)
 {
-	struct conf_table t = { .name = S("users"), .kind = CONF_TABLE_FILE,
+	struct conf_table t = { .name = S("users"),
+		.kind = CONF_TABLE_FILE,
 		.uses = 1 << CONF_SERVICE_USERINFO };
 	const char *content = "ann 1:1:/home/ann\n", *key;
 	char error[256];
 
-	assert_int_equal(tables_add(tables, &t, content, strlen(content),
-	    error, sizeof(error)), 0);
-	assert_int_equal(tables_lookup(tables, "users",
-	    CONF_SERVICE_USERINFO, "joe", NULL), LOOKUP_NONE);
-	assert_int_equal(tables_entry(tables, "users", 0, &key, NULL),
-	    LOOKUP_FOUND);
-	assert_string_equal(key, "ann");
-	assert_int_equal(tables_entry(tables, "users", 1, &key, NULL),
+	assert_int_equal(tables_add(tables, &t, content, strlen(content), error,
+			     sizeof(error)),
+	    0);
+	assert_int_equal(
+	    tables_lookup(tables, "users", CONF_SERVICE_USERINFO, "joe", NULL),
 	    LOOKUP_NONE);
+	assert_int_equal(
+	    tables_entry(tables, "users", 0, &key, NULL), LOOKUP_FOUND);
+	assert_string_equal(key, "ann");
+	assert_int_equal(
+	    tables_entry(tables, "users", 1, &key, NULL), LOOKUP_NONE);
 }
 
 static void
@@ -217,12 +229,21 @@ test_domain_match(void **state)
 		const char *domain;
 		int match;
 	} m[] = {
-		{ "*", "", 1 }, { "*", "a.b", 1 }, { "a*", "ab.c", 1 },
-		{ "*a", "bba", 1 }, { "*a", "b.a", 0 }, { "*ab*.c", "xaab.c", 1 },
-		{ "*aab.c", "aaaab.c", 1 }, { "a.*.c", "a.b.c", 1 },
-		{ "a.*.c", "a.b.b.c", 0 }, { "*.*.c", "a.b.c", 1 },
-		{ "", "", 1 }, { "", "a", 0 }, { "a", "", 0 },
-		{ "**.c", "x.c", 1 }, { "*.c", ".c", 1 },
+		{ "*", "", 1 },
+		{ "*", "a.b", 1 },
+		{ "a*", "ab.c", 1 },
+		{ "*a", "bba", 1 },
+		{ "*a", "b.a", 0 },
+		{ "*ab*.c", "xaab.c", 1 },
+		{ "*aab.c", "aaaab.c", 1 },
+		{ "a.*.c", "a.b.c", 1 },
+		{ "a.*.c", "a.b.b.c", 0 },
+		{ "*.*.c", "a.b.c", 1 },
+		{ "", "", 1 },
+		{ "", "a", 0 },
+		{ "a", "", 0 },
+		{ "**.c", "x.c", 1 },
+		{ "*.c", ".c", 1 },
 	};
 
 	for (size_t i = 0; i < sizeof(m) / sizeof(m[0]); i++)
@@ -233,19 +254,21 @@ test_domain_match(void **state)
 static int
 setup(void **state)
 {
-	struct conf_table s = { .name = S("static"), .mapping = true,
-		.entries = static_entries, .nentries = 2 };
+	struct conf_table s = { .name = S("static"),
+		.mapping = true,
+		.entries = static_entries,
+		.nentries = 2 };
 	char error[256] = "";
 
 	if ((tables = tables_new('+')) == NULL)
 		return -1;
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		struct conf_table t = { .name = (char *)files[i].name,
-			.kind = CONF_TABLE_FILE, .uses = files[i].uses };
+			.kind = CONF_TABLE_FILE,
+			.uses = files[i].uses };
 
 		if (tables_add(tables, &t, files[i].content,
-			strlen(files[i].content), error,
-			sizeof(error)) == -1) {
+			strlen(files[i].content), error, sizeof(error)) == -1) {
 			print_error("%s\n", error);
 			return -1;
 		}
