@@ -16,10 +16,13 @@ queue_libqueue_a_SOURCES += \
 
 # The store: Berkeley DB behind queue/store.h, and what goes in and out of it.
 queue_libqueue_a_SOURCES += \
+	queue/batch.c queue/batch.h \
 	queue/body.c queue/body.h \
 	queue/envelope.c queue/envelope.h \
 	queue/envelope_codec.c queue/envelope_priv.h \
 	queue/guard.c queue/guard.h \
+	queue/idblock.c queue/idblock.h \
+	queue/ingest.c queue/ingest.h \
 	queue/store.h \
 	queue/store_backup.c \
 	queue/store_bdb.c queue/store_bdb.h \

@@ -49,7 +49,7 @@ put_record(struct store *st, DB *db, uint32_t msgid, uint32_t n,
 	return db->put(db, st->txn, &key, &data, flags);
 }
 
-/* Writes the records that changed; those of a new message must be new. */
+/* Writes the records that changed, or all of a message that must be new. */
 static enum store_status
 put_envelope(struct store *st, struct envelope *env, int is_new)
 {
@@ -57,7 +57,7 @@ put_envelope(struct store *st, struct envelope *env, int is_new)
 	int rc;
 
 	for (uint32_t n = 0; n < total; n++) {
-		if (!envelope_changed(env, n))
+		if (!is_new && !envelope_changed(env, n))
 			continue;
 		st->record.len = 0;
 		if (envelope_encode(env, n, &st->record) == -1) {

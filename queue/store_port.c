@@ -287,9 +287,6 @@ put_message(struct importer *im)
 		content.spool = &im->spool;
 	else
 		content.data = im->small;
-	/* written anew, all of it */
-	for (uint32_t i = 0; i < im->env->rcpt_count; i++)
-		envelope_edit(im->env, i);
 	if (im->in_batch == 0 && store_batch_begin(im->st) != STORE_OK)
 		return refuse(im, "no batch can begin");
 	im->in_batch++;

@@ -20,3 +20,10 @@ regress_unit_test_guard_SOURCES = regress/unit/test_guard.c \
 	regress/unit/store_fixture.c regress/unit/store_fixture.h
 regress_unit_test_guard_CFLAGS = $(unit_cflags)
 regress_unit_test_guard_LDADD = $(store_libs)
+
+check_PROGRAMS += regress/unit/test_ingest
+TESTS += regress/unit/test_ingest
+regress_unit_test_ingest_SOURCES = regress/unit/test_ingest.c \
+	regress/unit/store_fixture.c regress/unit/store_fixture.h
+regress_unit_test_ingest_CFLAGS = $(unit_cflags)
+regress_unit_test_ingest_LDADD = $(store_libs)

@@ -1,0 +1,134 @@
+/*
+ * See ingest.h. A submit comes from smtpd, which may have been taken over:
+ * its form is checked by the decoder, what it says is checked here.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <zlib.h>
+
+#include "os/log.h"
+#include "queue/ingest.h"
+
+static void
+answer(struct ingest *in, uint32_t sender, uint64_t id, uint32_t msgid,
+    uint16_t code, const char *enhanced, const char *text)
+{
+	struct msg_submitted m = { .id = id,
+		.msgid = msgid,
+		.code = code,
+		.enhanced = enhanced,
+		.text = text };
+
+	in->ops->answer(in->arg, sender, &m);
+}
+
+static void
+add_rcpts(struct ingest *in, struct envelope *env, struct ipc_list list)
+{
+	struct msg_rcpt_spec spec;
+	struct envelope_rcpt r;
+
+	while (ipc_next_rcpt_spec(&list, &spec)) {
+		envelope_rcpt_init(&r);
+		r.address = spec.address;
+		r.orcpt = spec.orcpt;
+		r.notify = spec.notify;
+		r.action = spec.action;
+		r.state = (uint8_t)in->ops->first_state(in->arg, spec.action);
+		envelope_add(env, &r);
+	}
+}
+
+static struct envelope *
+make_envelope(struct ingest *in, const struct msg_submit *m, int64_t now)
+{
+	struct envelope *env;
+
+	if ((env = envelope_new(m->msgid)) == NULL)
+		return NULL;
+	env->session = m->session;
+	/* what only the queue itself may claim */
+	env->flags = m->flags & ~(uint32_t)MAIL_DSN;
+	env->ret = m->ret;
+	env->size = m->size;
+	env->arrival = now;
+	envelope_set(env, &env->sender, m->sender);
+	envelope_set(env, &env->envid, m->envid);
+	envelope_set(env, &env->client_addr, m->client_addr);
+	envelope_set(env, &env->client_name, m->client_name);
+	envelope_set(env, &env->helo, m->helo);
+	envelope_set(env, &env->auth_user, m->auth_user);
+	envelope_set(env, &env->tag, m->tag);
+	add_rcpts(in, env, m->rcpts);
+	return env;
+}
+
+/* Copies the body that came inside the submit. */
+static int
+take_inline(struct batch_message *bm, const struct ipc_blob *body)
+{
+	if ((bm->data = malloc(body->len + 1)) == NULL)
+		return -1;
+	if (body->len > 0)
+		memcpy(bm->data, body->data, body->len);
+	bm->size = body->len;
+	bm->crc = (uint32_t)crc32_z(0, bm->data, body->len);
+	return 0;
+}
+
+int
+ingest_submit(
+    struct ingest *in, uint32_t sender, const struct msg_submit *m, int64_t now)
+{
+	struct batch_message bm = { .sender = sender, .id = m->id };
+
+	if (m->rcpts.count == 0 || m->ret >= RET_MAX || m->body_sent > 1 ||
+	    m->size > INT64_MAX || (m->body_sent && m->body.len > 0) ||
+	    idblock_use(in->ids, sender, m->msgid) == -1)
+		return -1;
+	if (m->body_sent &&
+	    (bm.body = bodies_take(in->bodies, sender, m->id)) == NULL)
+		return -1;
+	if (!in->standing.accepting) {
+		body_free(in->bodies, bm.body);
+		answer(in, sender, m->id, m->msgid, in->standing.code,
+		    in->standing.enhanced, in->standing.text);
+		return 0;
+	}
+	if ((m->body_sent || take_inline(&bm, &m->body) == 0) &&
+	    (bm.env = make_envelope(in, m, now)) != NULL) {
+		if (batch_put(in->batch, &bm) == 0) {
+			if (batch_need(in->batch) == BATCH_FULL)
+				batch_flush(in->batch);
+			return 0;
+		}
+	} else {
+		free(bm.data);
+		body_free(in->bodies, bm.body);
+	}
+	answer(in, sender, m->id, m->msgid, 451, "4.3.0", "Out of memory");
+	return 0;
+}
+
+void
+ingest_done(
+    struct ingest *in, const struct batch_message *bm, enum store_status status)
+{
+	switch (status) {
+	case STORE_OK:
+		in->messages++;
+		answer(in, bm->sender, bm->id, bm->env->msgid, 250, "2.0.0",
+		    "Message accepted");
+		in->ops->accepted(in->arg, bm->env);
+		return;
+	case STORE_EXISTS:
+		/* the queue gave out an id twice: nothing was harmed */
+		log_error("message id %08x is taken", bm->env->msgid);
+		break;
+	default:
+		break;
+	}
+	answer(in, bm->sender, bm->id, bm->env->msgid, 452, "4.3.1",
+	    "The message cannot be stored now");
+}

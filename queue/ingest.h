@@ -1,0 +1,46 @@
+/*
+ * The way in: each submit of an smtpd worker becomes an envelope and joins
+ * the batch; when the batch is durable the worker hears so, and the message
+ * goes to the scheduler. Knows no channel and no clock.
+ */
+#ifndef QUEUE_INGEST_H
+#define QUEUE_INGEST_H
+
+#include <stdint.h>
+
+#include "ipc/messages.h"
+#include "queue/batch.h"
+#include "queue/idblock.h"
+
+struct ingest_ops {
+	/* The answer to a submit, for worker `sender`. */
+	void (*answer)(
+	    void *arg, uint32_t sender, const struct msg_submitted *);
+	/* Under which state a recipient starts: READY if its action relays,
+	 * else INCOMING. */
+	enum envelope_state (*first_state)(void *arg, const char *action);
+	/* The message is durable: schedule it. */
+	void (*accepted)(void *arg, const struct envelope *);
+};
+
+struct ingest {
+	struct batch *batch;
+	struct bodies *bodies;
+	struct idblocks *ids;
+	const struct ingest_ops *ops;
+	void *arg;
+	struct msg_queue_status standing;	/* whether mail is taken */
+	uint64_t messages;	/* accepted since the start */
+};
+
+/* Takes a submit: answered at once when it is refused, else after the next
+ * flush of the batch. `now` in seconds since 1970. -1 when the worker broke
+ * the rules; its channel must be closed then. */
+int ingest_submit(struct ingest *, uint32_t sender, const struct msg_submit *,
+    int64_t now);
+/* To be called for each message of the batch that came from ingest_submit,
+ * as struct batch's done. */
+void ingest_done(
+    struct ingest *, const struct batch_message *, enum store_status);
+
+#endif
