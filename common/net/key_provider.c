@@ -514,17 +514,35 @@ provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
 	return 1;
 }
 
+static int
+note_provider(OSSL_PROVIDER *provider, void *found)
+{
+	if (strcmp(OSSL_PROVIDER_get0_name(provider), PROVIDER_NAME) == 0)
+		*(OSSL_PROVIDER **)found = provider;
+	return 1;
+}
+
+/* At exit, so that a checker of leaks finds none. */
+static void
+unload(void)
+{
+	OSSL_PROVIDER *provider = NULL;
+
+	OSSL_PROVIDER_do_all(NULL, note_provider, &provider);
+	if (provider != NULL)
+		OSSL_PROVIDER_unload(provider);
+}
+
 int
 key_provider_load(char *error, size_t error_size)
 {
 	ERR_clear_error();
 	if (OSSL_PROVIDER_available(NULL, PROVIDER_NAME))
 		return 0;
-	/* once a provider is loaded by name, the default one is no longer
-	 * loaded by itself, and it must be the one that all else uses */
+	/* the default provider stays, and is what all else uses */
 	if (OSSL_PROVIDER_add_builtin(NULL, PROVIDER_NAME, provider_init) != 1 ||
-	    OSSL_PROVIDER_load(NULL, "default") == NULL ||
-	    OSSL_PROVIDER_load(NULL, PROVIDER_NAME) == NULL ||
+	    OSSL_PROVIDER_try_load(NULL, PROVIDER_NAME, 1) == NULL ||
+	    OPENSSL_atexit(unload) != 1 ||
 	    EVP_set_default_properties(NULL, "?provider!=" PROVIDER_NAME) !=
 		1) {
 		tls_error(error, error_size, "provider of forwarded keys");

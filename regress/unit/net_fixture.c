@@ -94,8 +94,8 @@ cert_make(struct cert *c, enum cert_kind kind, const char *name)
 	assert_int_equal(PEM_write_bio_X509(bio, c->x509), 1);
 	c->pem = bio_string(bio);
 	bio = BIO_new(BIO_s_mem());
-	assert_int_equal(PEM_write_bio_PrivateKey(
-			     bio, c->key, NULL, NULL, 0, NULL, NULL),
+	assert_int_equal(
+	    PEM_write_bio_PrivateKey(bio, c->key, NULL, NULL, 0, NULL, NULL),
 	    1);
 	c->key_pem = bio_string(bio);
 }
@@ -288,8 +288,8 @@ on_key_sign(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	const char *reason;
 	size_t len;
 
-	len = keys_sign(
-	    h->keys, h->peer, &m->key_sign, late->signature, &reason);
+	len =
+	    keys_sign(h->keys, h->peer, &m->key_sign, late->signature, &reason);
 	late->channel = ch;
 	late->answer.id = m->key_sign.id;
 	late->answer.signature = ipc_blob(late->signature, len);
@@ -313,8 +313,7 @@ hold(int fd, enum process_kind peer, const struct cert *const *certs,
 	static channel_handler *const handlers[MSG_MAX] = {
 		[MSG_key_sign] = on_key_sign,
 	};
-	static const struct channel_ops ops = { handlers, holder_closed,
-		NULL };
+	static const struct channel_ops ops = { handlers, holder_closed, NULL };
 	struct holder h = { loop_new(), keys_new(), peer, delay_ms };
 	char error[256];
 

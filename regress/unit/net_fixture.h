@@ -19,13 +19,7 @@
 
 /* ---- certificates ----------------------------------------------------- */
 
-enum cert_kind {
-	CERT_RSA,
-	CERT_P256,
-	CERT_P384,
-	CERT_ED25519,
-	CERT_RSA1024
-};
+enum cert_kind { CERT_RSA, CERT_P256, CERT_P384, CERT_ED25519, CERT_RSA1024 };
 
 struct cert {
 	char name[64]; /* subject, SAN, and name of the pki */

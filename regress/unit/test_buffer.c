@@ -54,8 +54,8 @@ test_model(void **state)
 				tail += (size_t)n;
 			}
 			assert_int_equal(buffer_length(&b), tail - head);
-			assert_int_equal(buffer_room(&b),
-			    tables[t].limit - (tail - head));
+			assert_int_equal(
+			    buffer_room(&b), tables[t].limit - (tail - head));
 			if (tail > head)
 				assert_memory_equal(buffer_octets(&b),
 				    model + head, tail - head);

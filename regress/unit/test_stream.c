@@ -387,8 +387,8 @@ test_linger(void **state)
 	client = socket(AF_INET, SOCK_STREAM, 0);
 	assert_int_equal(
 	    connect(client, (struct sockaddr *)&sin, sizeof(sin)), 0);
-	a.stream = stream_new(c->set, accept(listener, NULL, NULL), &end_ops,
-	    &a);
+	a.stream =
+	    stream_new(c->set, accept(listener, NULL, NULL), &end_ops, &a);
 	assert_int_equal(write(client, flood, sizeof(flood)), sizeof(flood));
 	stream_write_string(a.stream, "554 go away\r\n");
 	stream_finish(a.stream, now_ms() + 2000, 1);
@@ -419,8 +419,8 @@ test_reset(void **state)
 	loopback(&sin, &listener, 5);
 	client = socket(AF_INET, SOCK_STREAM, 0);
 	connect(client, (struct sockaddr *)&sin, sizeof(sin));
-	a.stream = stream_new(c->set, accept(listener, NULL, NULL), &end_ops,
-	    &a);
+	a.stream =
+	    stream_new(c->set, accept(listener, NULL, NULL), &end_ops, &a);
 	setsockopt(client, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
 	close(client);
 	assert_true(run_until(c->loop, &a.closed, 1000));
