@@ -45,8 +45,7 @@ load_certificates(struct conf *conf)
 	for (uint32_t i = 0; i < conf->npkis; i++) {
 		struct conf_pki *p = &conf->pkis[i];
 
-		if ((p->cert_pem = read_pem(p->cert_path)) == NULL ||
-		    (p->key_pem = read_pem(p->key_path)) == NULL)
+		if ((p->cert_pem = read_pem(p->cert_path)) == NULL)
 			return -1;
 	}
 	for (uint32_t i = 0; i < conf->ncas; i++)
@@ -195,4 +194,27 @@ load_open_table(const struct conf_table *t)
 		log_error("table %s: %s: %s", t->name, t->config,
 		    strerror(errno));
 	return fd;
+}
+
+int
+load_keys(struct conf *conf)
+{
+	for (uint32_t i = 0; i < conf->npkis; i++)
+		if ((conf->pkis[i].key_pem =
+			    read_pem(conf->pkis[i].key_path)) == NULL)
+			return -1;
+	return 0;
+}
+
+void
+load_forget_keys(struct conf *conf)
+{
+	for (uint32_t i = 0; i < conf->npkis; i++) {
+		char *pem = conf->pkis[i].key_pem;
+
+		if (pem != NULL)
+			explicit_bzero(pem, strlen(pem));
+		free(pem);
+		conf->pkis[i].key_pem = NULL;
+	}
 }

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +70,8 @@ main(int argc, char **argv)
 	int status = EXIT_FAILURE;
 	bool check;
 
+	/* freed memory is overwritten: keys and hashes pass through it */
+	mallopt(M_PERTURB, 0xa5);
 	log_init("relaisd", LOG_TO_STDERR);
 	options_parse(&m.options, &check, argc, argv);
 	if (check) {

@@ -75,6 +75,11 @@ struct conf *load_configuration(const struct master_options *);
 /* The file of a table of kind FILE, opened for reading, or -1. */
 int load_open_table(const struct conf_table *);
 
+/* Private keys are in the tree only while they are being sent to `keys`. -1
+ * after logging. */
+int load_keys(struct conf *);
+void load_forget_keys(struct conf *);
+
 /* The sockets of all listeners and of smtpctl; NULL after logging. Sockets
  * that `old` already has for the same address are taken over. */
 struct sockets *sockets_open(const struct conf *, struct sockets *old);

@@ -66,7 +66,7 @@ send_tables(struct channel *ch, const struct conf *conf)
 }
 
 static int
-send_configuration(struct child *c, const struct conf *conf, uint32_t gen)
+send_configuration(struct child *c, struct conf *conf, uint32_t gen)
 {
 	struct msg_config_begin begin = { .generation = gen };
 	struct msg_config_end end = { .generation = gen };
@@ -75,8 +75,10 @@ send_configuration(struct child *c, const struct conf *conf, uint32_t gen)
 	size_t len;
 	int rc = -1;
 
+	if (c->kind == PROC_KEYS && load_keys(conf) == -1)
+		goto forget;
 	if (conf_slice(conf, c->kind, &slice, &len) == -1)
-		return -1;
+		goto forget;
 	begin.total = (uint32_t)len;
 	if (ipc_send(c->channel, config_begin, &begin) == -1)
 		goto out;
@@ -92,6 +94,9 @@ send_configuration(struct child *c, const struct conf *conf, uint32_t gen)
 out:
 	explicit_bzero(slice, len);
 	free(slice);
+forget:
+	if (c->kind == PROC_KEYS)
+		load_forget_keys(conf);
 	return rc;
 }
 

@@ -71,6 +71,7 @@ struct channel {
 	size_t consumed; /* octets got through and not granted again */
 	size_t held;
 	int was_congested;
+	int sent_secret; /* out has held a part of a configuration */
 	int depth; /* handlers on the stack */
 	int freed;
 	const char *dead;
@@ -256,6 +257,8 @@ write_run(struct channel *ch)
 		close(fds_pop(q));
 	for (unsigned i = 0; i < q->count; i++)
 		q->slot[i].offset -= (size_t)n;
+	if (ch->sent_secret)
+		explicit_bzero(out->data + out->start, (size_t)n);
 	wire_consume(out, (size_t)n);
 	return n;
 }
@@ -367,6 +370,11 @@ channel_send(struct channel *ch, enum msg_type type, const void *msg, int fd)
 	frame_header(header, (uint32_t)len, (uint16_t)type);
 	wire_put(to, header, HEADER);
 	wire_put(to, ch->scratch.data, len);
+	/* a configuration may hold keys: no copy of it stays behind */
+	if (type == MSG_config_chunk) {
+		explicit_bzero(ch->scratch.data, len);
+		ch->sent_secret = 1;
+	}
 	if (direct)
 		ch->credit -= (int64_t)(HEADER + len);
 	if (channel_congested(ch))
