@@ -1,0 +1,77 @@
+/*
+ * The queue's side of the control socket: accepts connections, asks master
+ * whose each is, reads questions and answers in rows that stream as the asker
+ * takes them, so that a queue of any length is never held in memory. root,
+ * who runs relaisd, and the admin group may do all; everybody else may submit
+ * mail and look at what he has submitted himself.
+ *
+ * The owner (queue/main.c) routes to it what master and deliver answer, and
+ * lends it the store, the schedule and the changes of control_ops.
+ * control.c       connections, who they are, limits
+ * control_words.c what was asked: words, ids, filters (pure)
+ * control_show.c  what only looks
+ * control_act.c   what changes something
+ * control_backup.c a copy of the store, streamed
+ */
+#ifndef QUEUE_CONTROL_H
+#define QUEUE_CONTROL_H
+
+#include <stdint.h>
+#include <sys/syscall.h>
+
+#include "ipc/channel.h"
+
+struct control;
+struct sched;
+struct store;
+struct worker;
+
+/* System calls of these files beyond the base of every worker. */
+#define CONTROL_SYSCALLS                                                   \
+	SYS_accept4, SYS_socketpair, SYS_dup, SYS_mkdirat, SYS_unlinkat,   \
+	    SYS_getdents64, SYS_openat, SYS_fstat, SYS_newfstatat
+
+/*
+ * What the queue does for control, since it must also be made durable. Calls
+ * may come in any turn, never inside a store batch that is open. rcpt is an
+ * index or SCHED_ALL. Counts are of recipients that changed.
+ */
+struct control_ops {
+	/* An operator's hold and its end: schedule and envelope. */
+	uint32_t (*hold)(void *ctx, uint32_t msgid, uint32_t rcpt, int held);
+	/* Ends recipients without delivery and without a report. */
+	uint32_t (*remove)(void *ctx, uint32_t msgid, uint32_t rcpt);
+	/* Refuses new mail with 421 or 451 until resumed; says so to smtpd. */
+	void (*pause_intake)(void *ctx, int paused);
+	int (*intake_paused)(void *ctx);
+	/* Takes up messages of the store that the schedule does not know;
+	 * msgid 0 is all. Returns how many recipients were added. */
+	uint32_t (*discover)(void *ctx, uint32_t msgid);
+	/* The schedule was changed: look whether something may start. */
+	void (*kick)(void *ctx);
+};
+
+struct control_env {
+	struct worker *worker;
+	struct sched *sched;
+	struct store *store;
+	/* the spool as named inside the sandbox, "." or "/": for backups */
+	const char *spool;
+	const struct control_ops *ops;
+	void *ctx; /* of ops */
+};
+
+/* NULL without memory. What env points to must outlive the control. */
+struct control *control_new(const struct control_env *);
+void control_free(struct control *);
+
+/* Messages that the queue's handlers pass on. */
+void control_on_socket(struct control *, int fd); /* control_socket */
+void control_on_peer_user(struct control *, const struct msg_peer_user *);
+void control_on_master_done(struct control *, const struct msg_master_done *);
+void control_on_route_answer(
+    struct control *, struct channel *, const struct msg_route_answer *);
+/* A peer has gone away: what it was asked will not be answered. */
+void control_on_peer_down(struct control *, struct channel *);
+
+#endif
