@@ -31,5 +31,11 @@ queue_libqueue_a_SOURCES += \
 	queue/store_files.c \
 	queue/store_port.c \
 	queue/store_ticker.c
+# The control socket.
+queue_libqueue_a_SOURCES += \
+	queue/control.c queue/control.h queue/control_private.h \
+	queue/control_act.c \
+	queue/control_show.c \
+	queue/control_words.c
 queue_libs = queue/libqueue.a libcommon.a $(DB_LIBS) $(ZLIB_LIBS) \
 	$(BSD_LIBS) -lpthread

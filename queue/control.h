@@ -11,7 +11,6 @@
  * control_words.c what was asked: words, ids, filters (pure)
  * control_show.c  what only looks
  * control_act.c   what changes something
- * control_backup.c a copy of the store, streamed
  */
 #ifndef QUEUE_CONTROL_H
 #define QUEUE_CONTROL_H

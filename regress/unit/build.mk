@@ -25,3 +25,4 @@ include $(srcdir)/regress/unit/net.mk
 include $(srcdir)/regress/unit/session.mk
 include $(srcdir)/regress/unit/store.mk
 include $(srcdir)/regress/unit/local.mk
+include $(srcdir)/regress/unit/control.mk

@@ -1,0 +1,456 @@
+/*
+ * What smtpctl may change: when a message is tried, held, removed; what is
+ * paused; and what only master can do, which it is asked for. Also `submit`,
+ * which gives anybody an SMTP session of his own.
+ */
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ipc/worker.h"
+#include "net/loop.h"
+#include "os/log.h"
+#include "queue/control_private.h"
+#include "queue/scheduler.h"
+#include "queue/store.h"
+
+enum {
+	PAGE = 100
+};
+
+static int64_t
+now_of(const struct control_conn *c)
+{
+	return loop_time(worker_loop(c->control->env.worker));
+}
+
+/* The argument as an id; -1 after ending. */
+static int
+named_id(struct control_conn *c, uint32_t *msgid, uint32_t *rcpt)
+{
+	if (control_parse_id(c->words[c->arg], msgid, rcpt) == 0)
+		return 0;
+	control_end(c, "that is no id: 8 hexadecimal digits name a message, "
+		       "16 an envelope");
+	return -1;
+}
+
+/* ---- one change to all that a filter matches -------------------------- */
+
+/* Found first, changed after: nothing may change while the store walks. */
+struct matches {
+	uint32_t (*change)(struct control_conn *, uint32_t, uint32_t);
+	uint32_t count;
+	uint32_t room;
+	struct {
+		uint32_t msgid;
+		uint32_t rcpt;
+	} *list;
+};
+
+static void
+matches_free(void *arg)
+{
+	struct matches *m = arg;
+
+	free(m->list);
+	free(m);
+}
+
+static int
+visit_match(void *arg, const struct envelope *env)
+{
+	struct control_conn *c = arg;
+	struct matches *m = c->state;
+
+	for (uint32_t i = 0; i < env->rcpt_count; i++) {
+		const struct envelope_rcpt *r = &env->rcpts[i];
+		const char *state;
+		int64_t next, expiry;
+		void *grown;
+
+		if (r->state == ENVELOPE_DONE)
+			continue;
+		state = control_state(c, env->msgid, i, r, &next, &expiry);
+		if (!control_match(&c->filter, env, r, state, now_of(c)))
+			continue;
+		if (m->count == m->room) {
+			uint32_t room = m->room ? m->room * 2 : 128;
+
+			grown = reallocarray(
+			    m->list, room, sizeof(*m->list));
+			if (grown == NULL)
+				return 1;
+			m->list = grown;
+			m->room = room;
+		}
+		m->list[m->count].msgid = env->msgid;
+		m->list[m->count++].rcpt = i;
+	}
+	return 0;
+}
+
+static int
+step_change(struct control_conn *c)
+{
+	struct matches *m = c->state;
+	enum store_status status;
+
+	m->count = 0;
+	status = store_iterate(c->control->env.store, c->next, PAGE,
+	    visit_match, c, &c->next);
+	for (uint32_t i = 0; i < m->count; i++)
+		c->changed += m->change(c, m->list[i].msgid, m->list[i].rcpt);
+	if (status != STORE_OK && status != STORE_NOTFOUND)
+		control_end(c, store_strstatus(status));
+	else if (c->next == 0) {
+		c->control->env.ops->kick(c->control->env.ctx);
+		control_end_count(c, c->changed);
+	} else
+		return 1;
+	return 0;
+}
+
+/* `all` with filters, or an id. */
+static void
+change_named(struct control_conn *c,
+    uint32_t (*change)(struct control_conn *, uint32_t, uint32_t))
+{
+	struct matches *m;
+	uint32_t msgid, rcpt, n;
+
+	if (strcmp(c->words[c->arg], "all") != 0) {
+		if (named_id(c, &msgid, &rcpt) == -1)
+			return;
+		if ((n = change(c, msgid, rcpt)) == 0) {
+			control_end(c, "nothing that this can be done to has "
+				       "this id");
+			return;
+		}
+		c->control->env.ops->kick(c->control->env.ctx);
+		control_end_count(c, n);
+		return;
+	}
+	if ((m = calloc(1, sizeof(*m))) == NULL) {
+		control_end(c, "out of memory");
+		return;
+	}
+	m->change = change;
+	c->state = m;
+	c->state_free = matches_free;
+	c->step = step_change;
+}
+
+static uint32_t
+remove_one(struct control_conn *c, uint32_t msgid, uint32_t rcpt)
+{
+	const struct control_env *e = &c->control->env;
+
+	return e->ops->remove(e->ctx, msgid, rcpt);
+}
+
+static uint32_t
+schedule_one(struct control_conn *c, uint32_t msgid, uint32_t rcpt)
+{
+	return sched_schedule(c->control->env.sched, msgid, rcpt, now_of(c));
+}
+
+static uint32_t
+hold_one(struct control_conn *c, uint32_t msgid, uint32_t rcpt)
+{
+	const struct control_env *e = &c->control->env;
+
+	return e->ops->hold(e->ctx, msgid, rcpt, 1);
+}
+
+static uint32_t
+release_one(struct control_conn *c, uint32_t msgid, uint32_t rcpt)
+{
+	const struct control_env *e = &c->control->env;
+
+	return e->ops->hold(e->ctx, msgid, rcpt, 0);
+}
+
+static void
+remove_named(struct control_conn *c)
+{
+	change_named(c, remove_one);
+}
+
+static void
+schedule_named(struct control_conn *c)
+{
+	change_named(c, schedule_one);
+}
+
+static void
+hold_named(struct control_conn *c)
+{
+	change_named(c, hold_one);
+}
+
+static void
+release_named(struct control_conn *c)
+{
+	change_named(c, release_one);
+}
+
+static void
+flush(struct control_conn *c)
+{
+	const struct control_env *e = &c->control->env;
+	uint32_t n = sched_flush_all(e->sched, now_of(c));
+
+	e->ops->kick(e->ctx);
+	control_end_count(c, n);
+}
+
+static void
+schedule_domain(struct control_conn *c)
+{
+	const struct control_env *e = &c->control->env;
+	uint32_t n = sched_flush_domain(
+	    e->sched, c->words[c->arg], 0, now_of(c));
+
+	e->ops->kick(e->ctx);
+	control_end_count(c, n);
+}
+
+static void
+discover(struct control_conn *c)
+{
+	const struct control_env *e = &c->control->env;
+	uint32_t msgid = 0, rcpt, n;
+
+	if (c->arg < c->word_count && named_id(c, &msgid, &rcpt) == -1)
+		return;
+	n = e->ops->discover(e->ctx, msgid);
+	e->ops->kick(e->ctx);
+	control_end_count(c, n);
+}
+
+/* ---- pause ------------------------------------------------------------ */
+
+static void
+set_paused(struct control_conn *c, enum sched_kind kind, int paused)
+{
+	const struct control_env *e = &c->control->env;
+
+	sched_pause_kind(e->sched, kind, paused);
+	if (!paused)
+		e->ops->kick(e->ctx);
+	log_info("%s: %s", kind == SCHED_RELAY ? "mta" : "mda",
+	    paused ? "paused" : "resumed");
+	control_end(c, NULL);
+}
+
+static void
+pause_mta(struct control_conn *c)
+{
+	set_paused(c, SCHED_RELAY, 1);
+}
+
+static void
+resume_mta(struct control_conn *c)
+{
+	set_paused(c, SCHED_RELAY, 0);
+}
+
+static void
+pause_mda(struct control_conn *c)
+{
+	set_paused(c, SCHED_LOCAL, 1);
+}
+
+static void
+resume_mda(struct control_conn *c)
+{
+	set_paused(c, SCHED_LOCAL, 0);
+}
+
+static void
+pause_smtp(struct control_conn *c)
+{
+	c->control->env.ops->pause_intake(c->control->env.ctx, 1);
+	control_end(c, NULL);
+}
+
+static void
+resume_smtp(struct control_conn *c)
+{
+	c->control->env.ops->pause_intake(c->control->env.ctx, 0);
+	control_end(c, NULL);
+}
+
+static void
+pause_domain(struct control_conn *c)
+{
+	control_end_count(c, sched_pause_domain(c->control->env.sched, NULL,
+	    c->words[c->arg], 1));
+}
+
+static void
+resume_domain(struct control_conn *c)
+{
+	const struct control_env *e = &c->control->env;
+	uint32_t n = sched_pause_domain(
+	    e->sched, NULL, c->words[c->arg], 0);
+
+	e->ops->kick(e->ctx);
+	control_end_count(c, n);
+}
+
+/* ---- what master does ------------------------------------------------- */
+
+static void
+ask_master(struct control_conn *c, enum master_verb verb, uint32_t argument)
+{
+	struct channel *master = worker_master(c->control->env.worker);
+	struct msg_master_request m = { .id = c->id,
+		.verb = (uint8_t)verb,
+		.argument = argument };
+
+	if (master == NULL || ipc_send(master, master_request, &m) == -1)
+		control_end(c, "master cannot be asked");
+}
+
+static void
+reload(struct control_conn *c)
+{
+	ask_master(c, MASTER_RELOAD, 0);
+}
+
+static void
+stop(struct control_conn *c)
+{
+	ask_master(c, MASTER_STOP, 0);
+}
+
+static void
+log_verbose_on(struct control_conn *c)
+{
+	ask_master(c, MASTER_VERBOSE, 1);
+}
+
+static void
+log_verbose_off(struct control_conn *c)
+{
+	ask_master(c, MASTER_VERBOSE, 0);
+}
+
+static void
+change_trace(struct control_conn *c, int on)
+{
+	static const struct {
+		const char *name;
+		uint32_t bit;
+	} subjects[] = { { "smtp", TRACE_SMTP }, { "ipc", TRACE_IPC },
+		{ "imsg", TRACE_IPC }, { "rules", TRACE_RULES },
+		{ "queue", TRACE_QUEUE }, { "scheduler", TRACE_QUEUE },
+		{ "mta", TRACE_MTA }, { "dns", TRACE_DNS },
+		{ "expand", TRACE_EXPAND }, { "all", TRACE_ALL } };
+	uint32_t *mask = &c->control->trace;
+
+	for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++)
+		if (strcmp(subjects[i].name, c->words[c->arg]) == 0) {
+			*mask = on ? *mask | subjects[i].bit
+				   : *mask & ~subjects[i].bit;
+			ask_master(c, MASTER_TRACE, *mask);
+			return;
+		}
+	control_end(c, "nothing of that name can be traced: there are smtp, "
+		       "ipc, rules, queue, mta, dns, expand and all");
+}
+
+static void
+trace_on(struct control_conn *c)
+{
+	change_trace(c, 1);
+}
+
+static void
+trace_off(struct control_conn *c)
+{
+	change_trace(c, 0);
+}
+
+/* ---- submission, and care of the store -------------------------------- */
+
+static void
+submit(struct control_conn *c)
+{
+	struct control *ctl = c->control;
+	struct msg_local_session m = { .user = c->user };
+	struct msg_ctl_session s = { .id = c->request };
+	struct channel *ch = NULL;
+	uint16_t n = worker_peer_count(ctl->env.worker, PROC_SMTPD);
+	int sv[2];
+
+	for (uint16_t i = 0; i < n && ch == NULL; i++)
+		ch = worker_peer(ctl->env.worker, PROC_SMTPD,
+		    (uint16_t)(ctl->next_smtpd++ % n));
+	if (ch == NULL) {
+		control_end(c, "no smtpd process is up: try again");
+		return;
+	}
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) == -1) {
+		control_end(c, strerror(errno));
+		return;
+	}
+	if (ipc_send_fd(ch, local_session, &m, sv[0]) == -1) {
+		close(sv[1]);
+		control_end(c, "the session could not be opened");
+		return;
+	}
+	ipc_send_fd(c->channel, ctl_session, &s, sv[1]);
+	control_end(c, NULL);
+}
+
+static void
+verify(struct control_conn *c)
+{
+	struct control_row row = { 0 };
+	uint64_t checked = 0;
+	int64_t damaged = store_verify(c->control->env.store, &checked);
+
+	if (damaged == -1) {
+		control_end(c, "the store could not be read: see the log");
+		return;
+	}
+	control_field(&row, "messages", "%llu", (unsigned long long)checked);
+	control_field(&row, "damaged", "%lld", (long long)damaged);
+	control_row_send(c, &row);
+	control_end(c, damaged == 0 ? NULL : "messages are damaged: the log "
+					     "names each");
+}
+
+const struct control_verb control_act_verbs[] = {
+	{ "submit", 0, 0, 0, submit },
+	{ "schedule domain", 1, 1, 1, schedule_domain },
+	{ "schedule", 1, 1, 1, schedule_named },
+	{ "flush", 1, 0, 0, flush },
+	{ "remove", 1, 1, 1, remove_named },
+	{ "discover", 1, 0, 1, discover },
+	{ "pause mta", 1, 0, 0, pause_mta },
+	{ "pause mda", 1, 0, 0, pause_mda },
+	{ "pause smtp", 1, 0, 0, pause_smtp },
+	{ "pause domain", 1, 1, 1, pause_domain },
+	{ "pause envelope", 1, 1, 1, hold_named },
+	{ "resume mta", 1, 0, 0, resume_mta },
+	{ "resume mda", 1, 0, 0, resume_mda },
+	{ "resume smtp", 1, 0, 0, resume_smtp },
+	{ "resume domain", 1, 1, 1, resume_domain },
+	{ "resume envelope", 1, 1, 1, release_named },
+	{ "reload", 1, 0, 0, reload },
+	{ "stop", 1, 0, 0, stop },
+	{ "log verbose", 1, 0, 0, log_verbose_on },
+	{ "log brief", 1, 0, 0, log_verbose_off },
+	{ "trace", 1, 1, 1, trace_on },
+	{ "untrace", 1, 1, 1, trace_off },
+	{ "verify", 1, 0, 0, verify },
+	{ NULL, 0, 0, 0, NULL },
+};

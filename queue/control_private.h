@@ -1,0 +1,125 @@
+/*
+ * What the files of the control socket share: a connection, the question it
+ * has pending, and how rows are made.
+ */
+#ifndef QUEUE_CONTROL_PRIVATE_H
+#define QUEUE_CONTROL_PRIVATE_H
+
+#include <sys/queue.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "queue/control.h"
+#include "queue/envelope.h"
+
+#define CONTROL_WORDS 64
+
+/* ---- words (pure) ----------------------------------------------------- */
+
+/* Which recipients a question is about. Globs know `*` alone and no case. */
+struct control_filter {
+	const char *from;
+	const char *to;
+	const char *domain;
+	const char *state;	/* as rows show it */
+	int64_t older;		/* seconds since arrival, 0: any */
+	uint32_t limit;		/* rows, 0: any */
+	uint32_t after;		/* only message ids above this one */
+};
+
+/* Takes the filters out of words from *count on; what is left of words are
+ * the others. -1 with the reason in error. */
+int control_parse_filter(const char **words, size_t *count,
+    struct control_filter *, char *error, size_t size);
+/* 8 digits name a message, 16 one recipient of it. 0 or -1. */
+int control_parse_id(const char *, uint32_t *msgid, uint32_t *rcpt);
+/* 90, 15m, 4h, 5d as seconds; -1 if it is nothing like it. */
+int64_t control_parse_age(const char *);
+int control_glob(const char *pattern, const char *text);
+int control_match(const struct control_filter *, const struct envelope *,
+    const struct envelope_rcpt *, const char *state, int64_t now);
+
+/* ---- connections ------------------------------------------------------ */
+
+struct control_conn;
+
+/* Goes on with an answer: 1 while there is more, 0 when it has ended itself
+ * with control_end. Called whenever the asker has room. */
+typedef int control_step(struct control_conn *);
+
+struct control_conn {
+	TAILQ_ENTRY(control_conn) entry;
+	struct control *control;
+	uint64_t id;		/* names it to master and deliver */
+	char user[65];
+	int admin;
+	int fd;			/* until the channel has it, else -1 */
+	struct channel *channel;
+	int64_t deadline;	/* loop_now; 0: none */
+
+	/* the question under way */
+	int busy;
+	uint32_t request;
+	const char **words;	/* lead into text */
+	char *text;		/* all words with their NULs */
+	size_t word_count;
+	size_t arg;		/* the first word after those of the verb */
+	struct control_filter filter;
+	control_step *step;	/* NULL: waits for somebody's answer */
+	uint32_t next;		/* message id to go on from */
+	uint64_t cursor;
+	uint32_t rows;
+	uint32_t changed;
+	void *state;		/* of the step */
+	void (*state_free)(void *);
+	unsigned waiting;	/* deliver workers yet to answer */
+	int64_t wake;		/* loop_now of monitor's next row */
+};
+
+struct control {
+	struct control_env env;
+	struct event *accept_event;
+	struct event *timer;
+	int listen_fd;
+	TAILQ_HEAD(control_conns, control_conn) conns;
+	unsigned count;
+	uint64_t next_id;
+	uint16_t next_smtpd;
+	uint32_t trace;
+	int64_t started;
+};
+
+/* A row under construction; strings are lent until control_row_send. */
+struct control_row {
+	struct ipc_buf fields;
+};
+void control_field(
+    struct control_row *, const char *name, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void control_row_send(struct control_conn *, struct control_row *);
+/* Ends the answer; NULL is success. */
+void control_end(struct control_conn *, const char *error);
+/* Ends it with a row that counts what was changed. */
+void control_end_count(struct control_conn *, uint32_t count);
+/* Whether this asker may see the message. */
+int control_may_see(
+    const struct control_conn *, const struct envelope *);
+/* What becomes of a recipient, as rows show it. */
+const char *control_state(const struct control_conn *, uint32_t msgid,
+    uint32_t rcpt, const struct envelope_rcpt *, int64_t *next,
+    int64_t *expiry);
+
+/* One verb: words separated by spaces. start either answers at once with
+ * control_end, or sets step, or waits for an answer of somebody. */
+struct control_verb {
+	const char *words;
+	int admin;
+	unsigned min_args;
+	unsigned max_args;
+	void (*start)(struct control_conn *);
+};
+extern const struct control_verb control_show_verbs[];
+extern const struct control_verb control_act_verbs[];
+
+#endif

@@ -1,0 +1,425 @@
+/*
+ * What smtpctl may look at: the queue, one message, one envelope, figures,
+ * routes. A page of messages a step, so mail flows on between pages.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "ipc/worker.h"
+#include "net/loop.h"
+#include "queue/control_private.h"
+#include "queue/scheduler.h"
+#include "queue/store.h"
+
+enum {
+	PAGE = 100,		/* messages a step */
+	BODY_PAGE = 65536
+};
+
+static int64_t
+now_of(const struct control_conn *c)
+{
+	return loop_time(worker_loop(c->control->env.worker));
+}
+
+int
+control_may_see(const struct control_conn *c, const struct envelope *env)
+{
+	return c->admin || ((env->flags & MAIL_LOCAL) != 0 &&
+	    strcmp(env->auth_user, c->user) == 0);
+}
+
+const char *
+control_state(const struct control_conn *c, uint32_t msgid, uint32_t rcpt,
+    const struct envelope_rcpt *r, int64_t *next, int64_t *expiry)
+{
+	static const char *const by_sched[SCHED_STATES] = { "incoming",
+		"pending", "inflight", "pending", "held", "done" };
+	static const char *const by_envelope[ENVELOPE_STATES] = { "pending",
+		"pending", "pending", "held", "done" };
+	struct sched_info info;
+
+	*next = r->next;
+	*expiry = 0;
+	if (sched_lookup(c->control->env.sched, msgid, rcpt, &info) != 1)
+		return by_envelope[r->state % ENVELOPE_STATES];
+	*next = info.next;
+	*expiry = info.expiry;
+	return by_sched[info.state];
+}
+
+static const char *
+family(const char *addr)
+{
+	if (strncasecmp(addr, "IPv6:", 5) == 0 || strchr(addr, ':') != NULL)
+		return "inet6";
+	return addr[0] != '\0' ? "inet4" : "local";
+}
+
+/* The columns of smtpctl(8); those that begin with `+` are for JSON and for
+ * mailq only. */
+static void
+send_queue_row(struct control_conn *c, const struct envelope *env,
+    uint32_t index, const char *state, int64_t next, int64_t expiry)
+{
+	const struct envelope_rcpt *r = &env->rcpts[index];
+	int64_t now = now_of(c);
+	struct control_row row = { 0 };
+
+	control_field(&row, "envelope", "%016llx",
+	    (unsigned long long)envelope_evpid(env->msgid, index));
+	control_field(&row, "family", "%s", family(env->client_addr));
+	control_field(&row, "type", "%s", (env->flags & MAIL_DSN) ? "bounce"
+	    : r->kind == DEST_RELAY ? "mta" : "mda");
+	control_field(&row, "flags", "%s%s",
+	    (env->flags & MAIL_AUTHENTICATED) ? "auth" : "",
+	    env->hold ? ",held" : "");
+	control_field(&row, "sender", "%s", env->sender);
+	control_field(&row, "recipient", "%s",
+	    r->parent < env->rcpt_count ? env->rcpts[r->parent].address
+					: r->address);
+	control_field(&row, "destination", "%s", r->address);
+	control_field(&row, "created", "%lld", (long long)env->arrival);
+	control_field(&row, "expires", "%lld", (long long)expiry);
+	control_field(&row, "last", "%lld", (long long)r->last);
+	control_field(&row, "attempts", "%u", r->attempts);
+	control_field(&row, "state", "%s", state);
+	control_field(&row, "delay", "%lld",
+	    (long long)(next > now ? next - now : 0));
+	control_field(&row, "error", "%s", r->text);
+	control_field(&row, "+message", "%08x", env->msgid);
+	control_field(&row, "+size", "%llu", (unsigned long long)env->size);
+	control_field(&row, "+action", "%s", r->action);
+	control_row_send(c, &row);
+}
+
+static int
+visit_queue(void *arg, const struct envelope *env)
+{
+	struct control_conn *c = arg;
+	int64_t next, expiry;
+
+	if (!control_may_see(c, env))
+		return 0;
+	for (uint32_t i = 0; i < env->rcpt_count; i++) {
+		const struct envelope_rcpt *r = &env->rcpts[i];
+		const char *state;
+
+		if (r->state == ENVELOPE_DONE)
+			continue;
+		if (c->filter.limit != 0 && c->rows >= c->filter.limit)
+			return 1;
+		state = control_state(c, env->msgid, i, r, &next, &expiry);
+		if (control_match(&c->filter, env, r, state, now_of(c)))
+			send_queue_row(c, env, i, state, next, expiry);
+	}
+	return 0;
+}
+
+static int
+step_queue(struct control_conn *c)
+{
+	enum store_status status;
+
+	status = store_iterate(c->control->env.store, c->next, PAGE,
+	    visit_queue, c, &c->next);
+	if (status != STORE_OK && status != STORE_NOTFOUND)
+		control_end(c, store_strstatus(status));
+	else if (c->next == 0 ||
+	    (c->filter.limit != 0 && c->rows >= c->filter.limit))
+		control_end(c, NULL);
+	else
+		return 1;
+	return 0;
+}
+
+static void
+show_queue(struct control_conn *c)
+{
+	c->step = step_queue;
+}
+
+/* The envelope that the first argument names; NULL after ending. */
+static struct envelope *
+read_named(struct control_conn *c, uint32_t *rcpt)
+{
+	struct envelope *env;
+	uint32_t msgid;
+
+	if (control_parse_id(c->words[c->arg], &msgid, rcpt) == -1) {
+		control_end(c, "that is no id: 8 hexadecimal digits name a "
+			       "message, 16 an envelope");
+		return NULL;
+	}
+	if ((env = envelope_new(msgid)) == NULL) {
+		control_end(c, "out of memory");
+		return NULL;
+	}
+	/* what one may not see is answered as what does not exist */
+	if (store_read_envelope(c->control->env.store, msgid, env) !=
+		STORE_OK || !control_may_see(c, env) ||
+	    (*rcpt != UINT32_MAX && *rcpt >= env->rcpt_count)) {
+		envelope_free(env);
+		control_end(c, "no such message in the queue");
+		return NULL;
+	}
+	return env;
+}
+
+static void
+show_envelope(struct control_conn *c)
+{
+	struct envelope *env;
+	struct control_row row = { 0 };
+	uint32_t rcpt;
+
+	if ((env = read_named(c, &rcpt)) == NULL)
+		return;
+	control_field(&row, "message", "%08x", env->msgid);
+	control_field(&row, "session", "%016llx",
+	    (unsigned long long)env->session);
+	control_field(&row, "sender", "%s", env->sender);
+	control_field(&row, "created", "%lld", (long long)env->arrival);
+	control_field(&row, "size", "%llu", (unsigned long long)env->size);
+	control_field(&row, "client-address", "%s", env->client_addr);
+	control_field(&row, "client-name", "%s", env->client_name);
+	control_field(&row, "helo", "%s", env->helo);
+	control_field(&row, "user", "%s", env->auth_user);
+	control_field(&row, "tag", "%s", env->tag);
+	control_field(&row, "envid", "%s", env->envid);
+	control_row_send(c, &row);
+	for (uint32_t i = 0; i < env->rcpt_count; i++) {
+		const struct envelope_rcpt *r = &env->rcpts[i];
+		struct control_row rr = { 0 };
+		int64_t next, expiry;
+		const char *state;
+
+		if (rcpt != UINT32_MAX && rcpt != i)
+			continue;
+		state = control_state(c, env->msgid, i, r, &next, &expiry);
+		control_field(&rr, "envelope", "%016llx",
+		    (unsigned long long)envelope_evpid(env->msgid, i));
+		control_field(&rr, "recipient", "%s", r->address);
+		control_field(&rr, "orcpt", "%s", r->orcpt);
+		control_field(&rr, "action", "%s", r->action);
+		control_field(&rr, "state", "%s", state);
+		control_field(&rr, "attempts", "%u", r->attempts);
+		control_field(&rr, "last", "%lld", (long long)r->last);
+		control_field(&rr, "next", "%lld", (long long)next);
+		control_field(&rr, "expires", "%lld", (long long)expiry);
+		control_field(&rr, "host", "%s", r->remote);
+		control_field(&rr, "status", "%s", r->enhanced);
+		control_field(&rr, "error", "%s", r->text);
+		control_row_send(c, &rr);
+	}
+	envelope_free(env);
+	control_end(c, NULL);
+}
+
+static int
+step_body(struct control_conn *c)
+{
+	uint8_t page[BODY_PAGE];
+	struct msg_ctl_data m = { .id = c->request };
+	ssize_t n = store_body_read(c->state, page, sizeof(page));
+
+	if (n <= 0) {
+		control_end(c, n == 0 ? NULL : "the body is damaged");
+		return 0;
+	}
+	m.data = ipc_blob(page, (size_t)n);
+	ipc_send(c->channel, ctl_data, &m);
+	return 1;
+}
+
+static void
+free_body(void *body)
+{
+	store_body_close(body);
+}
+
+static void
+show_message(struct control_conn *c)
+{
+	struct store_body *body;
+	struct envelope *env;
+	enum store_status status;
+	uint32_t rcpt;
+
+	if ((env = read_named(c, &rcpt)) == NULL)
+		return;
+	status = store_body_open(c->control->env.store, env, &body);
+	envelope_free(env);
+	if (status != STORE_OK) {
+		control_end(c, store_strstatus(status));
+		return;
+	}
+	c->state = body;
+	c->state_free = free_body;
+	c->step = step_body;
+}
+
+/* ---- figures ---------------------------------------------------------- */
+
+static void
+show_status(struct control_conn *c)
+{
+	const struct control_env *e = &c->control->env;
+	const struct {
+		const char *name;
+		int paused;
+	} parts[] = {
+		{ "MDA", sched_kind_paused(e->sched, SCHED_LOCAL) },
+		{ "MTA", sched_kind_paused(e->sched, SCHED_RELAY) },
+		{ "SMTP", e->ops->intake_paused(e->ctx) },
+	};
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		struct control_row row = { 0 };
+
+		control_field(&row, "part", "%s", parts[i].name);
+		control_field(&row, "status", "%s",
+		    parts[i].paused ? "paused" : "running");
+		control_row_send(c, &row);
+	}
+	control_end(c, NULL);
+}
+
+static void
+send_figures(struct control_conn *c)
+{
+	struct sched_stats s;
+	struct store_stats t;
+	struct control_row row = { 0 };
+	int64_t uptime = now_of(c) - c->control->started;
+
+	sched_stats(c->control->env.sched, &s);
+	store_stats(c->control->env.store, &t);
+	const struct {
+		const char *name;
+		uint64_t value;
+	} figures[] = {
+		{ "queue.messages", s.messages },
+		{ "queue.envelopes", s.entries },
+		{ "queue.ready", s.states[SCHED_READY] },
+		{ "queue.inflight", s.states[SCHED_INFLIGHT] },
+		{ "queue.waiting", s.states[SCHED_WAITING] },
+		{ "queue.held", s.states[SCHED_HELD] },
+		{ "queue.destinations", s.dests },
+		{ "queue.destinations.blocked", s.dests_blocked },
+		{ "delivery.started", s.started },
+		{ "delivery.ok", s.delivered },
+		{ "delivery.refused", s.refused },
+		{ "delivery.tempfail", s.tempfail },
+		{ "delivery.expired", s.expired },
+		{ "delivery.route-failures", s.route_failures },
+		{ "store.accepted", t.puts },
+		{ "store.updates", t.updates },
+		{ "store.removed", t.removes },
+		{ "store.batches", t.batches },
+		{ "store.damaged", t.damaged },
+		{ "store.checkpoints", t.checkpoints },
+		{ "store.log-bytes", t.log_bytes },
+		{ "scheduler.memory", s.memory },
+		{ "uptime", uptime > 0 ? (uint64_t)uptime : 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
+		control_field(&row, figures[i].name, "%llu",
+		    (unsigned long long)figures[i].value);
+	control_row_send(c, &row);
+}
+
+static void
+show_stats(struct control_conn *c)
+{
+	send_figures(c);
+	control_end(c, NULL);
+}
+
+/* A row of figures each second, until the asker goes away. */
+static int
+step_monitor(struct control_conn *c)
+{
+	int64_t now = loop_now(worker_loop(c->control->env.worker));
+
+	if (now >= c->wake) {
+		send_figures(c);
+		c->wake = now + 1000;
+	}
+	return 1;
+}
+
+static void
+monitor(struct control_conn *c)
+{
+	c->wake = 0;
+	c->step = step_monitor;
+}
+
+static int
+step_destinations(struct control_conn *c)
+{
+	struct sched_dest_info d;
+
+	for (int i = 0; i < PAGE; i++) {
+		struct control_row row = { 0 };
+
+		if (!sched_list_dests(c->control->env.sched, &c->cursor, &d)) {
+			control_end(c, NULL);
+			return 0;
+		}
+		if (c->filter.domain != NULL &&
+		    !control_glob(c->filter.domain, d.domain))
+			continue;
+		control_field(&row, "destination", "%s", d.domain);
+		control_field(&row, "action", "%s", d.action);
+		control_field(&row, "status", "%s", d.paused ? "paused"
+		    : d.blocked ? "blocked" : "open");
+		control_field(&row, "envelopes", "%u", d.entries);
+		control_field(&row, "ready", "%u", d.ready);
+		control_field(&row, "inflight", "%u", d.inflight);
+		control_field(&row, "window", "%u", d.window);
+		control_field(&row, "failures", "%u", d.failures);
+		control_field(&row, "probe", "%lld", (long long)d.probe_at);
+		control_row_send(c, &row);
+	}
+	return 1;
+}
+
+static void
+show_routes(struct control_conn *c)
+{
+	c->step = step_destinations;
+}
+
+static void
+show_hosts(struct control_conn *c)
+{
+	struct worker *w = c->control->env.worker;
+	struct msg_route_query q = { .id = c->id };
+	uint16_t n = worker_peer_count(w, PROC_DELIVER);
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct channel *ch = worker_peer(w, PROC_DELIVER, i);
+
+		if (ch != NULL && ipc_send(ch, route_query, &q) == 0)
+			c->waiting++;
+	}
+	if (c->waiting == 0)
+		control_end(c, "no deliver process is up: try again");
+}
+
+const struct control_verb control_show_verbs[] = {
+	{ "show queue", 0, 0, 0, show_queue },
+	{ "show message", 0, 1, 1, show_message },
+	{ "show envelope", 0, 1, 1, show_envelope },
+	{ "show status", 0, 0, 0, show_status },
+	{ "show stats", 1, 0, 0, show_stats },
+	{ "show hosts", 1, 0, 0, show_hosts },
+	{ "show routes", 1, 0, 0, show_routes },
+	{ "monitor", 1, 0, 0, monitor },
+	{ NULL, 0, 0, 0, NULL },
+};

@@ -1,0 +1,6 @@
+# smtpctl and the queue's side of its socket.
+check_PROGRAMS += regress/unit/test_control_words
+TESTS += regress/unit/test_control_words
+regress_unit_test_control_words_SOURCES = regress/unit/test_control_words.c
+regress_unit_test_control_words_CFLAGS = $(unit_cflags)
+regress_unit_test_control_words_LDADD = queue/libqueue.a $(unit_libs)

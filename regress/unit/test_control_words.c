@@ -1,0 +1,107 @@
+/*
+ * The words of smtpctl's questions: ids, ages, globs and filters.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "queue/control_private.h"
+
+static void
+test_globs(void **state)
+{
+	static const struct {
+		const char *pattern, *text;
+		int match;
+	} cases[] = {
+		{ "a@b", "A@B", 1 },
+		{ "a@b", "a@bc", 0 },
+		{ "*@b", "x@b", 1 },
+		{ "*@b", "x@c", 0 },
+		{ "*a*b", "xaxbxab", 1 },
+		{ "*a*b", "xaxbxac", 0 },
+		{ "", "", 1 },
+		{ "", "a", 0 },
+		{ "*", "", 1 },
+		{ "***", "abc", 1 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(control_glob(cases[i].pattern,
+				     cases[i].text), cases[i].match);
+}
+
+static void
+test_ids(void **state)
+{
+	uint32_t msgid, rcpt;
+
+	assert_int_equal(control_parse_id("0000002a", &msgid, &rcpt), 0);
+	assert_int_equal(msgid, 42);
+	assert_int_equal(rcpt, UINT32_MAX);
+	assert_int_equal(
+	    control_parse_id("0000002a00000003", &msgid, &rcpt), 0);
+	assert_int_equal(msgid, 42);
+	assert_int_equal(rcpt, 3);
+	assert_int_equal(control_parse_id("00000000", &msgid, &rcpt), -1);
+	assert_int_equal(control_parse_id("2a", &msgid, &rcpt), -1);
+	assert_int_equal(control_parse_id("0x00002a", &msgid, &rcpt), -1);
+	assert_int_equal(control_parse_id("", &msgid, &rcpt), -1);
+}
+
+static void
+test_ages(void **state)
+{
+	assert_int_equal(control_parse_age("90"), 90);
+	assert_int_equal(control_parse_age("15m"), 900);
+	assert_int_equal(control_parse_age("5d"), 432000);
+	assert_int_equal(control_parse_age("5x"), -1);
+	assert_int_equal(control_parse_age("-5"), -1);
+	assert_int_equal(control_parse_age("5dd"), -1);
+	assert_int_equal(control_parse_age(""), -1);
+	assert_int_equal(control_parse_age("99999999999999999999"), -1);
+}
+
+static void
+test_filters(void **state)
+{
+	const char *words[] = { "remove", "--from", "a@b", "all",
+		"--older=2h" };
+	const char *bad[] = { "show", "queue", "--colour=red" };
+	const char *open_end[] = { "show", "queue", "--from" };
+	struct control_filter f;
+	char error[200] = "";
+	size_t n = 5;
+
+	assert_int_equal(
+	    control_parse_filter(words, &n, &f, error, sizeof(error)), 0);
+	assert_int_equal(n, 2);
+	assert_string_equal(words[0], "remove");
+	assert_string_equal(words[1], "all");
+	assert_string_equal(f.from, "a@b");
+	assert_int_equal(f.older, 7200);
+	n = 3;
+	assert_int_equal(
+	    control_parse_filter(bad, &n, &f, error, sizeof(error)), -1);
+	assert_non_null(strstr(error, "--colour"));
+	n = 3;
+	assert_int_equal(control_parse_filter(open_end, &n, &f, error,
+			     sizeof(error)), -1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_globs),
+		cmocka_unit_test(test_ids),
+		cmocka_unit_test(test_ages),
+		cmocka_unit_test(test_filters),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
