@@ -4,6 +4,8 @@
  * before master has said whose it is. Somebody who holds many open connections
  * uses up his own share alone, and an idle one is closed.
  */
+#include "config.h"
+
 #include <sys/socket.h>
 
 #include <bsd/sys/queue.h>

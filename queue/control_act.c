@@ -3,6 +3,8 @@
  * paused; and what only master can do, which it is asked for. Also `submit`,
  * which gives anybody an SMTP session of his own.
  */
+#include "config.h"
+
 #include <sys/socket.h>
 
 #include <errno.h>

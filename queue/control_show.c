@@ -2,6 +2,8 @@
  * What smtpctl may look at: the queue, one message, one envelope, figures,
  * routes. A page of messages a step, so mail flows on between pages.
  */
+#include "config.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
