@@ -15,7 +15,10 @@ report(struct parser *p, const struct conf_where *where, const char *kind,
 {
 	char at[512];
 
-	conf_where_text(p->conf, where, at, sizeof(at));
+	if (where->line == 0)
+		snprintf(at, sizeof(at), "command line");
+	else
+		conf_where_text(p->conf, where, at, sizeof(at));
 	fprintf(p->errors, "%s: %s", at, kind);
 	vfprintf(p->errors, format, ap);
 	putc('\n', p->errors);
@@ -32,6 +35,9 @@ parse_error(struct parser *p, const struct conf_where *where,
 	va_start(ap, format);
 	report(p, where, "", format, ap);
 	va_end(ap);
+	if (p->nerrors == PARSER_ERRORS_MAX)
+		fputs("too many errors; what follows is not looked at\n",
+		    p->errors);
 }
 
 void
@@ -188,7 +194,7 @@ static const struct advice {
 	    "the line above" },
 };
 
-static const char *
+const char *
 advice_find(const struct parser *p, const char *word)
 {
 	size_t i;
@@ -218,11 +224,12 @@ name_compare(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* "a, b or c" of what may stand here; words first. */
+/* "`a`, `b` or a word" of what may stand here. Names of tokens are words of
+ * the grammar, marks in single quotes, or descriptions. */
 static void
 expected_text(char *buf, size_t size, const char *const *expected, int n)
 {
-	const char *names[256];
+	const char *names[256], *separator, *name;
 	size_t len = 0;
 	int i, count = 0;
 
@@ -231,9 +238,19 @@ expected_text(char *buf, size_t size, const char *const *expected, int n)
 		if (strcmp(expected[i], "invalid token") != 0)
 			names[count++] = expected[i];
 	qsort(names, (size_t)count, sizeof(names[0]), name_compare);
-	for (i = 0; i < count && len < size; i++)
-		len += (size_t)snprintf(buf + len, size - len, "%s%s",
-		    i == 0 ? "" : i == count - 1 ? " or " : ", ", names[i]);
+	for (i = 0; i < count && len < size; i++) {
+		name = names[i];
+		separator = i == 0 ? "" : i == count - 1 ? " or " : ", ";
+		if (strchr(name, ' ') != NULL)
+			len += (size_t)snprintf(buf + len, size - len,
+			    "%s%s", separator, name);
+		else if (*name == '\'')
+			len += (size_t)snprintf(buf + len, size - len,
+			    "%s`%c`", separator, name[1]);
+		else
+			len += (size_t)snprintf(buf + len, size - len,
+			    "%s`%s`", separator, name);
+	}
 }
 
 /* A line that begins with a word which begins no statement could only be a
@@ -266,33 +283,107 @@ no_statement(struct parser *p, const char *const *expected, int nexpected)
 	return true;
 }
 
+/* Whether only blanks stand between the first word of the statement and
+ * this place. */
+static bool
+second_in_statement(const struct parser *p, const struct conf_where *where)
+{
+	size_t at, len = 0;
+	const char *line = lex_line_text(p, where, &len);
+
+	if (line == NULL || where->line != p->directive_where.line)
+		return false;
+	at = p->directive_where.column - 1 + strlen(p->directive);
+	while (at < len && (line[at] == ' ' || line[at] == '\t'))
+		at++;
+	return at == where->column - 1;
+}
+
+/* `tls = "..."`: a reserved word in the place of a macro's name. */
+static bool
+reserved_macro(struct parser *p, const struct conf_where *where,
+    const char *found)
+{
+	bool first = where->line == p->directive_where.line &&
+	    where->column == p->directive_where.column;
+
+	if (p->depth > 0 || parse_keyword(p->directive) == 0)
+		return false;
+	if (!(strcmp(found, "'='") == 0 && second_in_statement(p, where)) &&
+	    !(first && lex_equals_follows(p)))
+		return false;
+	parse_error(p, &p->directive_where, "a macro cannot be called `%s`, "
+	    "which is a reserved word; choose another name", p->directive);
+	return true;
+}
+
+/* An error inside braces: true when it was one of braces. */
+static bool
+inside_braces(struct parser *p, const struct conf_where *where,
+    bool is_keyword)
+{
+	if (p->depth == 0)
+		return false;
+	/* A statement inside braces: they were never closed. */
+	p->skipping = !(is_keyword &&
+	    where->line == p->directive_where.line &&
+	    where->column == p->directive_where.column);
+	p->depth = p->skipping ? p->depth : 0;
+	if (is_keyword)
+		parse_error(p, where, "`%s` cannot stand inside braces; is "
+		    "the `{` in line %u not closed, or the word not quoted?",
+		    p->token_text, p->brace.line);
+	return is_keyword;
+}
+
+/* What to write instead, for an error that is none of the above. */
+static void
+report_unexpected(struct parser *p, const struct conf_where *where,
+    const char *what, bool is_keyword, const char *const *expected, int n)
+{
+	bool word_fits = is_listed("a word", expected, n);
+	bool end_fits = is_listed("end of line", expected, n);
+	const char *word = p->token_text, *advice, *nearest;
+	char list[1024];
+
+	if ((advice = advice_find(p, word)) != NULL)
+		parse_error(p, where, "%s; %s", what, advice);
+	else if (is_listed("listen", expected, n))
+		parse_error(p, where, "`%s` begins no statement; "
+		    "relais.conf(5) lists them", word);
+	else if (is_keyword && word_fits && !end_fits)
+		parse_error(p, where, "%s: it is a reserved word; write "
+		    "\"%s\" to use it as a name", what, word);
+	else if ((nearest = advice_nearest(word, expected, (size_t)n)) !=
+	    NULL)
+		parse_error(p, where, "%s; did you mean `%s`?", what,
+		    nearest);
+	else if (n == 1 && end_fits)
+		parse_error(p, where, "%s; end the line before it, or write "
+		    "a value that has spaces in double quotes", what);
+	else {
+		expected_text(list, sizeof(list), expected, n);
+		parse_error(p, where, "%s; write %s", what, list);
+	}
+}
+
 void
 advice_syntax(struct parser *p, const struct conf_where *where,
     const char *found, const char *const *expected, int nexpected)
 {
-	bool is_keyword = strcmp(found, "a word") != 0 &&
-	    strcmp(found, p->token_text) == 0 && strlen(found) > 3;
-	const char *word = p->token_text, *advice, *nearest;
-	char what[96], list[1024];
+	const char *word = p->token_text;
+	bool is_keyword = strcmp(found, word) == 0 && parse_keyword(word) != 0;
+	char what[96];
 
 	p->nsyntax++;
-	if (p->depth > 0) {
-		/* A statement inside braces: they were never closed. */
-		p->skipping = !(is_keyword &&
-		    where->line == p->directive_where.line &&
-		    where->column == p->directive_where.column);
-		p->depth = p->skipping ? p->depth : 0;
-		if (is_keyword || strcmp(found, "end of file") == 0) {
-			parse_error(p, where, "`%s` cannot stand inside "
-			    "braces; is the `{` in line %u not closed, or "
-			    "the word not quoted?", word, p->brace.line);
-			return;
-		}
-	}
-	/* The lexer has told what is wrong with this word. */
-	if (strcmp(found, "error") == 0 || strcmp(found, "invalid token") == 0)
+	/* The lexer has told what is wrong with this word, or that the text
+	 * ended inside braces. */
+	if (strcmp(found, "error") == 0 ||
+	    strcmp(found, "invalid token") == 0 || p->unclosed)
 		return;
-	if (old_grammar_report(p, where, word) ||
+	if (inside_braces(p, where, is_keyword) ||
+	    old_grammar_report(p, where, word) ||
+	    reserved_macro(p, where, found) ||
 	    no_statement(p, expected, nexpected))
 		return;
 	if (strcmp(found, "end of line") == 0 ||
@@ -300,27 +391,7 @@ advice_syntax(struct parser *p, const struct conf_where *where,
 		snprintf(what, sizeof(what), "the line ends too early");
 	else
 		snprintf(what, sizeof(what), "`%s` cannot stand here", word);
-	if ((advice = advice_find(p, word)) != NULL)
-		parse_error(p, where, "%s; %s", what, advice);
-	else if (is_keyword && is_listed("a word", expected, nexpected) &&
-	    !is_listed("end of line", expected, nexpected))
-		parse_error(p, where, "%s: it is a reserved word; write "
-		    "\"%s\" to use it as a name", what, word);
-	else if ((nearest = advice_nearest(word, expected,
-	    (size_t)nexpected)) != NULL)
-		parse_error(p, where, "%s; did you mean `%s`?", what,
-		    nearest);
-	else {
-		if (nexpected == 1 && is_listed("end of line", expected, 1))
-			snprintf(list, sizeof(list), "double quotes around "
-			    "a value that has spaces, or end the line here");
-		else
-			expected_text(list, sizeof(list), expected,
-			    nexpected);
-		parse_error(p, where, "%s; write %s", what,
-		    *list != '\0' ? list : "the words that relais.conf(5) "
-		    "lists");
-	}
+	report_unexpected(p, where, what, is_keyword, expected, nexpected);
 	if (p->quote.line != 0)
 		parse_error(p, &p->quote, "the quote that opens here ends in "
 		    "another line; is one missing?");

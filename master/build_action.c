@@ -109,6 +109,8 @@ static const char *const relay_words[] = {
 	"retry"
 };
 
+static const char unknown_option[] = "";
+
 /* One of a few values: its index, or the one that is there after an error. */
 static unsigned int
 choice(struct parser *p, const struct conf_where *where, const char *option,
@@ -119,8 +121,10 @@ choice(struct parser *p, const struct conf_where *where, const char *option,
 	for (i = 0; i < count; i++)
 		if (strcmp(choices[i], value) == 0)
 			return i;
-	parse_error(p, where, "`%s %s` is unknown; write `%s %s` or `%s %s`",
-	    option, value, option, choices[0], option, choices[count - 1]);
+	parse_error(p, where, "`%s %s` is unknown; write `%s %s`%s%s%s or "
+	    "`%s %s`", option, value, option, choices[0],
+	    count > 2 ? ", `" : "", count > 2 ? choices[1] : "",
+	    count > 2 ? "`" : "", option, choices[count - 1]);
 	return 0;
 }
 
@@ -152,7 +156,7 @@ relay_option(struct parser *p, const struct conf_where *where,
     const char *word)
 {
 	const size_t count = sizeof(relay_words) / sizeof(relay_words[0]);
-	const char *nearest;
+	const char *nearest, *advice;
 	size_t i;
 
 	for (i = 0; i < count; i++)
@@ -161,8 +165,13 @@ relay_option(struct parser *p, const struct conf_where *where,
 			p->pending_where = *where;
 			return;
 		}
+	/* What follows is most likely its value: no second error. */
+	p->pending = unknown_option;
 	nearest = advice_nearest(word, relay_words, count);
-	if (nearest != NULL)
+	if ((advice = advice_find(p, word)) != NULL)
+		parse_error(p, where, "`relay` has no option `%s`; %s", word,
+		    advice);
+	else if (nearest != NULL)
 		parse_error(p, where, "`relay` has no option `%s`; did you "
 		    "mean `%s`?", word, nearest);
 	else
@@ -184,7 +193,7 @@ relay_word(struct parser *p, const struct conf_where *where, const char *word)
 			return;
 		}
 		relay_option(p, where, word);
-		if (p->pending != NULL && strcmp(word, "call-ahead") == 0) {
+		if (p->pending != unknown_option && strcmp(word, "call-ahead") == 0) {
 			p->pending = NULL;
 			set_flag(p, where, &p->action->relay.call_ahead,
 			    word);
@@ -205,6 +214,8 @@ relay_table(struct parser *p, const struct conf_where *where,
 	const char *option = p->pending;
 
 	p->pending = NULL;
+	if (option == unknown_option)
+		return;
 	if (option != NULL && strcmp(option, "recipients") == 0)
 		set_string(p, where, &p->action->relay.recipients, option,
 		    table);
@@ -250,7 +261,7 @@ action_end(struct parser *p)
 	const struct conf_action *action = p->action;
 	struct conf_relay *relay = &p->action->relay;
 
-	if (p->pending != NULL)
+	if (p->pending != NULL && p->pending != unknown_option)
 		parse_error(p, &p->pending_where, "`%s` needs a value",
 		    p->pending);
 	p->pending = NULL;

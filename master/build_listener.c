@@ -150,9 +150,6 @@ listener_end(struct parser *p)
 	bool plain = listener->tls == CONF_LISTEN_PLAIN;
 	const struct conf_where *where = &listener->where;
 
-	if (listener->tag != NULL && strlen(listener->tag) > CONF_TAG_MAX)
-		parse_error(p, where, "the tag `%s` is longer than %d octets",
-		    listener->tag, CONF_TAG_MAX);
 	if (listener->is_socket)
 		return;
 	if (listener->port == 0)

@@ -61,6 +61,12 @@ void
 match_condition(struct parser *p, const struct conf_where *where, bool negated,
     enum conf_condition_kind kind, bool regex, const char *table)
 {
+	static const char *const words[] = {
+		[CONF_IF_TAG] = "tag", [CONF_IF_HELO] = "helo",
+		[CONF_IF_AUTH] = "auth", [CONF_IF_TLS] = "tls",
+		[CONF_IF_MAIL_FROM] = "mail-from",
+		[CONF_IF_RCPT_TO] = "rcpt-to",
+	};
 	const struct conf_condition *condition = p->match->conditions;
 	uint32_t i;
 
@@ -69,7 +75,7 @@ match_condition(struct parser *p, const struct conf_where *where, bool negated,
 			parse_error(p, where, "a rule has one `%s`; put "
 			    "several values in braces, or write several "
 			    "rules", is_from(kind) ? "from" :
-			    is_for(kind) ? "for" : p->token_text);
+			    is_for(kind) ? "for" : words[kind]);
 			return;
 		}
 	condition_add(p, negated, kind, regex, table);

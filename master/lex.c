@@ -486,13 +486,14 @@ token_error(struct parser *p)
 	return YYerror;
 }
 
-/* `set` begins a setting unless it is the name of a macro. */
-static bool
-equals_follows(struct parser *p)
+bool
+lex_equals_follows(const struct parser *p)
 {
 	const struct frame *frame = p->frame;
-	size_t at = frame->at;
+	size_t at = frame != NULL ? frame->at : 0;
 
+	if (frame == NULL)
+		return false;
 	while (at < frame->len &&
 	    (frame->text[at] == ' ' || frame->text[at] == '\t'))
 		at++;
@@ -509,7 +510,8 @@ token_word(struct parser *p, YYSTYPE *value, const char *word, bool quoted)
 	snprintf(p->token_text, sizeof(p->token_text), "%s", word);
 	if (!quoted && !p->plain && !p->after_less)
 		token = parse_keyword(word);
-	if (token == SET && (!first || equals_follows(p)))
+	/* `set` begins a setting unless it is the name of a macro. */
+	if (token == SET && (!first || lex_equals_follows(p)))
 		token = 0;
 	p->after_less = false;
 	if (first && p->depth == 0) {
@@ -554,6 +556,7 @@ token_read(struct parser *p, YYSTYPE *value, struct conf_where *where)
 	if (c == LEX_EOF) {
 		if (p->depth > 0)
 			parse_error(p, &p->brace, "the brace is not closed");
+		p->unclosed = p->depth > 0;
 		p->depth = 0;
 		return 0;
 	}

@@ -101,7 +101,6 @@ static const struct {
 	{ "virtual", TO_OPTIONS, "virtual", true },
 	{ "userbase", TO_OPTIONS, "userbase", true },
 	{ "expire", TO_OPTIONS, "ttl", true },
-	{ "via", TO_OPTIONS, "host", true },
 	{ "auth", TO_OPTIONS, "auth", true },
 	{ "pki", TO_OPTIONS, "pki", true },
 	{ "ca", TO_OPTIONS, "ca", true },
@@ -112,6 +111,34 @@ static const struct {
 	{ "verify", TO_OPTIONS, "tls", false },
 	{ "tls", TO_OPTIONS, "tls", false },
 };
+
+/* The relay of `via`, with the protocol as it is written now. */
+static void
+append_url(struct old_rule *rule, const char *url)
+{
+	static const char *const protocols[][2] = {
+		{ "\"smtps+auth://", "\"smtps://" },
+		{ "\"ssl+auth://", "\"smtps://" },
+		{ "\"ssl://", "\"smtps://" },
+		{ "\"tls+auth://", "\"smtp+tls://" },
+		{ "\"tls://", "\"smtp+tls://" },
+		{ "\"secure+auth://", "\"smtp+tls://" },
+		{ "\"secure://", "\"smtp+tls://" },
+	};
+	char text[160];
+	size_t i, len;
+
+	for (i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++) {
+		len = strlen(protocols[i][0]);
+		if (strncmp(url, protocols[i][0], len) != 0)
+			continue;
+		snprintf(text, sizeof(text), "%s%s", protocols[i][1],
+		    url + len);
+		append(rule->options, text);
+		return;
+	}
+	append(rule->options, url);
+}
 
 /* `from` and `for`, which take what follows in several forms. */
 static bool
@@ -165,6 +192,11 @@ convert_word(struct old_rule *rule, const char *word)
 			append(rule->options, "mx");
 			append(rule->options, next(rule));
 		}
+		return;
+	}
+	if (strcmp(word, "via") == 0) {
+		append(rule->options, "host");
+		append_url(rule, next(rule));
 		return;
 	}
 	for (i = 0; i < sizeof(old_words) / sizeof(old_words[0]); i++) {

@@ -15,7 +15,7 @@
 #include "conf/conf.h"
 
 #define PARSER_INCLUDE_DEPTH	16
-#define PARSER_ERRORS_MAX	50	/* then it gives up */
+#define PARSER_ERRORS_MAX	20	/* then it gives up */
 #define PARSER_WORD_MAX		8096	/* octets of a word */
 
 /* A text that is being read: a file, or a macro's value. */
@@ -72,6 +72,7 @@ struct parser {
 	bool after_less;	/* a table's name follows */
 	unsigned int depth;	/* of braces */
 	struct conf_where brace;	/* where they were opened */
+	bool unclosed;		/* the text ended inside them */
 	bool skipping;		/* an error inside braces: to their end */
 	int held_token;		/* given out after skipping, 0: none */
 	struct conf_where held_where;
@@ -114,6 +115,8 @@ void parse_out_of_memory(struct parser *);
 /* A syntax error at `found`; `expected` are names of tokens. */
 void advice_syntax(struct parser *, const struct conf_where *,
     const char *found, const char *const *expected, int nexpected);
+/* What people mean who write this word in the present statement, or NULL. */
+const char *advice_find(const struct parser *, const char *word);
 /* The name among `names` that is nearest to a misspelt one, or NULL. */
 const char *advice_nearest(const char *word, const char *const *names,
     size_t nnames);
@@ -132,6 +135,8 @@ void lex_include(struct parser *, const struct conf_where *,
 void lex_end(struct parser *);
 void lex_macro_set(struct parser *, const struct conf_where *,
     const char *name, const char *value, bool fixed);
+/* Whether `=` comes next: the word before is the name of a macro. */
+bool lex_equals_follows(const struct parser *);
 /* The line that a place is in, without its end; NULL if it is gone. */
 const char *lex_line_text(const struct parser *, const struct conf_where *,
     size_t *len);

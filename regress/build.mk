@@ -5,3 +5,4 @@ endif
 if FUZZ
 include $(srcdir)/regress/fuzz/build.mk
 endif
+include $(srcdir)/regress/conf/build.mk

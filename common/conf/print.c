@@ -401,10 +401,11 @@ print_filter(const struct conf *conf, const struct conf_filter *filter,
 		print_program(&filter->exec, out);
 		break;
 	case CONF_FILTER_CHAIN:
-		fputs(" chain {", out);
-		for (i = 0; i < filter->nchain; i++)
-			print_option(out, i > 0 ? "," : "",
-			    filter->chain[i].text);
+		fputs(" chain { ", out);
+		for (i = 0; i < filter->nchain; i++) {
+			fputs(i > 0 ? ", " : "", out);
+			print_quoted(out, filter->chain[i].text);
+		}
 		fputs(" }", out);
 		break;
 	}

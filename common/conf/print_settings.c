@@ -48,9 +48,9 @@ print_paths(const struct conf *conf, const struct conf *base, FILE *out)
 	}
 }
 
-/* The numbers of a group that differ, as one line that begins with words;
- * nothing when none differ, unless the line stands for itself. */
-static void
+/* The numbers of a group that differ, behind words; nothing when none does.
+ * Whether there were any. */
+static bool
 print_limits(FILE *out, const char *words, const struct shape *shape,
     const void *group, const void *base)
 {
@@ -72,7 +72,15 @@ print_limits(FILE *out, const char *words, const struct shape *shape,
 		print_word(out, field);
 		fprintf(out, " %u", value);
 	}
-	if (begun)
+	return begun;
+}
+
+/* The same as a line of its own. */
+static void
+print_limits_line(FILE *out, const char *words, const struct shape *shape,
+    const void *group, const void *base)
+{
+	if (print_limits(out, words, shape, group, base))
 		putc('\n', out);
 }
 
@@ -93,7 +101,7 @@ print_mta(const struct conf *conf, const struct conf *base, FILE *out)
 	if (mta->max_deferred != base->mta.max_deferred)
 		fprintf(out, "mta max-deferred %u\n", mta->max_deferred);
 	print_mta_family(out, "mta limit", mta->limits[0].family);
-	print_limits(out, "mta limit", &shape_mta_limit, &mta->limits[0],
+	print_limits_line(out, "mta limit", &shape_mta_limit, &mta->limits[0],
 	    &base->mta.limits[0]);
 	for (i = 1; i < mta->nlimits; i++) {
 		fputs("mta limit for domain ", out);
@@ -145,8 +153,10 @@ print_queue(const struct conf *conf, const struct conf *base, FILE *out)
 	if (queue->compression)
 		fputs("queue compression\n", out);
 	if (queue->encryption) {
-		fputs("queue encryption", out);
-		print_option(out, "", queue->encryption_key);
+		fputs("queue", out);
+		if (queue->encryption_key == NULL)
+			fputs(" encryption", out);
+		print_option(out, "encryption", queue->encryption_key);
 		putc('\n', out);
 	}
 	if (memcmp(conf->bounce.warn, base->bounce.warn,
@@ -254,8 +264,9 @@ print_settings(const struct conf *conf, FILE *out)
 	}
 	print_smtp(conf, base, out);
 	print_mta(conf, base, out);
-	print_limits(out, "mda limit", &shape_mda, &conf->mda, &base->mda);
-	print_limits(out, "scheduler limit", &shape_scheduler,
+	print_limits_line(out, "mda limit", &shape_mda, &conf->mda,
+	    &base->mda);
+	print_limits_line(out, "scheduler limit", &shape_scheduler,
 	    &conf->scheduler, &base->scheduler);
 	print_queue(conf, base, out);
 	print_srs(conf, base, out);
