@@ -306,8 +306,7 @@ table_parse(const char *text, size_t len, uint32_t uses, table_report *report,
 	reader.form = form_of_uses(uses);
 	while (reader.at < len)
 		line_read(&reader);
-	if (reader.errors == 0)
-		entry_finish(&reader);
+	entry_finish(&reader);
 	free(reader.joined);
 	/* An empty file is an empty mapping. */
 	reader.table->mapping = reader.form != FORM_LIST;

@@ -183,7 +183,8 @@ host_parse(const char *text, struct url *url, char *error, size_t errorlen)
 		    ", and an IPv6 address in brackets" : "");
 		return -1;
 	}
-	url->is_address = url_address_parse(url->host, &address, NULL) == 0;
+	url->is_address = (*end == '\0' || *end == ':') &&
+	    url_address_parse(url->host, &address, NULL) == 0;
 	if (url->is_address)
 		inet_ntop(address.family == CONF_INET4 ? AF_INET : AF_INET6,
 		    address.octets, url->host, sizeof(url->host));

@@ -17,6 +17,7 @@ regress_unit_test_channel_LDADD = $(unit_libs)
 
 include $(srcdir)/regress/unit/mail.mk
 include $(srcdir)/regress/unit/scheduler.mk
+include $(srcdir)/regress/unit/conf.mk
 include $(srcdir)/regress/unit/auth.mk
 include $(srcdir)/regress/unit/deliver.mk
 include $(srcdir)/regress/unit/dns.mk

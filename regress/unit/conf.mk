@@ -1,0 +1,12 @@
+# The configuration: common/conf and the parser in master.
+check_PROGRAMS += regress/unit/test_conf_codec
+TESTS += regress/unit/test_conf_codec
+regress_unit_test_conf_codec_SOURCES = regress/unit/test_conf_codec.c
+regress_unit_test_conf_codec_CFLAGS = $(unit_cflags)
+regress_unit_test_conf_codec_LDADD = master/libparse.a $(unit_libs)
+
+check_PROGRAMS += regress/unit/test_conf_table
+TESTS += regress/unit/test_conf_table
+regress_unit_test_conf_table_SOURCES = regress/unit/test_conf_table.c
+regress_unit_test_conf_table_CFLAGS = $(unit_cflags)
+regress_unit_test_conf_table_LDADD = $(unit_libs)
