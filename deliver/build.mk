@@ -24,3 +24,18 @@ deliver_local_SOURCES = \
 	deliver/local_main.c \
 	deliver/local_mbox.c
 deliver_local_LDADD = libcommon.a $(worker_libs)
+
+# The worker: libdeliver.a joined to sockets and the other processes.
+pkglibexec_PROGRAMS += deliver/deliver
+deliver_deliver_SOURCES = \
+	deliver/body.c deliver/body.h \
+	deliver/deliver.h \
+	deliver/lookup.c deliver/lookup.h \
+	deliver/main.c \
+	deliver/pool.c deliver/pool.h \
+	deliver/question.c deliver/question.h \
+	deliver/session.c deliver/session.h \
+	deliver/settings.c deliver/settings.h \
+	deliver/transfer.c deliver/transfer.h deliver/transfer_private.h \
+	deliver/transfer_route.c
+deliver_deliver_LDADD = deliver/libdeliver.a libcommon.a $(worker_libs)

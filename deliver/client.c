@@ -506,6 +506,12 @@ client_is_idle(const struct client *c)
 	return c->phase == PHASE_IDLE;
 }
 
+int
+client_is_committed(const struct client *c)
+{
+	return c->mail != NULL && c->committed;
+}
+
 uint32_t
 client_transactions(const struct client *c)
 {

@@ -171,6 +171,9 @@ void client_quit(struct client *, int64_t now);
 /* ---- what is known ---------------------------------------------------- */
 
 int client_is_idle(const struct client *);
+/* All of the body was given, and the verdict is not there yet: whoever breaks
+ * off now may cause a second delivery. */
+int client_is_committed(const struct client *);
 /* Transactions begun. */
 uint32_t client_transactions(const struct client *);
 /* Whether the server, and our limit, let another transaction begin. */

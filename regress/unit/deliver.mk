@@ -37,3 +37,14 @@ TESTS += regress/unit/test_route
 regress_unit_test_route_SOURCES = regress/unit/test_route.c
 regress_unit_test_route_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 regress_unit_test_route_LDADD = $(deliver_test_ldadd)
+
+# Runs the worker itself, which must have been built.
+check_PROGRAMS += regress/unit/test_deliver
+TESTS += regress/unit/test_deliver
+regress_unit_test_deliver_SOURCES = regress/unit/test_deliver.c \
+	regress/unit/deliver_fixture.c regress/unit/deliver_fixture.h \
+	regress/unit/net_fixture.c regress/unit/net_fixture.h
+regress_unit_test_deliver_CPPFLAGS = $(AM_CPPFLAGS) \
+	-I$(top_srcdir)/regress/unit
+regress_unit_test_deliver_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+regress_unit_test_deliver_LDADD = auth/libkeys.a $(unit_libs)

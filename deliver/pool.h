@@ -1,0 +1,44 @@
+/*
+ * Routes, one for each action and destination: their idle sessions, which are
+ * kept for a few seconds for the next message, and what smtpctl may know.
+ */
+#ifndef DELIVER_POOL_H
+#define DELIVER_POOL_H
+
+#include "deliver/client.h"
+#include "deliver/deliver.h"
+
+struct channel;
+struct route;
+struct session;
+
+struct pool *pool_new(struct deliver *);
+/* Frees routes; there must be no session any more. */
+void pool_free(struct pool *);
+
+/* Made when there is none; NULL without memory. It lives while it has
+ * sessions or users (pool_hold), and some minutes longer. */
+struct route *pool_route(
+    struct pool *, const char *action, const char *destination);
+void pool_hold(struct route *);
+void pool_release(struct route *);
+
+/* An idle session of the route under the present configuration, or NULL; it
+ * has no owner then. */
+struct session *pool_take(struct route *);
+/* Keeps an idle session for `seconds`, or lets it go when it may not be used
+ * again. The caller no longer owns it. */
+void pool_keep(struct session *, uint32_t seconds);
+
+void pool_session_opened(struct route *, const char *host, const char *address);
+void pool_session_closed(struct route *, const struct client_outcome *);
+void pool_transfer_done(struct route *);
+
+/* Says goodbye to all idle sessions. */
+void pool_close_idle(struct pool *);
+/* Ends what was idle for too long; called once a second. */
+void pool_tick(struct pool *);
+/* Answers a route_query. */
+void pool_report(struct pool *, struct channel *, uint64_t id);
+
+#endif

@@ -1,0 +1,147 @@
+/*
+ * See settings.h.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "deliver/settings.h"
+#include "net/key_client.h"
+#include "net/tls.h"
+
+struct settings *
+settings_new(struct conf *conf)
+{
+	struct settings *s;
+
+	if ((s = calloc(1, sizeof(*s))) == NULL ||
+	    (s->tls = calloc(conf->nactions + 1, sizeof(*s->tls))) == NULL) {
+		free(s);
+		conf_free(conf);
+		return NULL;
+	}
+	s->conf = conf;
+	s->references = 1;
+	return s;
+}
+
+struct settings *
+settings_hold(struct settings *s)
+{
+	s->references++;
+	return s;
+}
+
+void
+settings_release(struct settings *s)
+{
+	if (s == NULL || --s->references > 0)
+		return;
+	for (uint32_t i = 0; i < s->conf->nactions; i++)
+		if (s->tls[i] != NULL)
+			tls_client_free(s->tls[i]);
+	free(s->tls);
+	conf_free(s->conf);
+	free(s);
+}
+
+const struct conf_action *
+settings_relay(const struct settings *s, const char *name)
+{
+	const struct conf_action *action = conf_find_action(s->conf, name);
+
+	return action != NULL && action->kind == CONF_ACTION_RELAY ? action
+								   : NULL;
+}
+
+struct tls_client *
+settings_tls(struct settings *s, const struct conf_action *action,
+    struct key_client *keys, char *error, size_t size)
+{
+	const struct conf_relay *relay = &action->relay;
+	const struct conf_ca *ca = conf_find_ca(
+	    s->conf, relay->ca != NULL ? relay->ca : CONF_SYSTEM_CA);
+	const struct conf_pki *pki = conf_find_pki(s->conf, relay->pki);
+	struct tls_client **slot = &s->tls[action - s->conf->actions];
+	struct tls_pki certificate;
+	struct tls_client_options o = { .protocols = relay->protocols,
+		.ciphers = relay->ciphers };
+
+	if (*slot != NULL)
+		return *slot;
+	if (ca != NULL && ca->ca_pem != NULL) {
+		o.ca_pem = ca->ca_pem;
+		o.ca_pem_len = strlen(ca->ca_pem);
+	}
+	if (pki != NULL && pki->cert_pem != NULL) {
+		certificate = (struct tls_pki){ .name = pki->name,
+			.pem = pki->cert_pem,
+			.pem_len = strlen(pki->cert_pem) };
+		o.pki = &certificate;
+		o.keys = key_client_signer(keys);
+	}
+	return *slot = tls_client_new(&o, error, size);
+}
+
+enum client_tls
+settings_tls_policy(
+    const struct conf_action *action, enum url_protocol protocol)
+{
+	enum conf_relay_tls tls = action->relay.tls;
+
+	switch (protocol) {
+	case URL_SMTP_NOTLS:
+	case URL_LMTP:
+		return CLIENT_TLS_NEVER;
+	case URL_SMTP:
+		if (tls == CONF_RELAY_TLS_OPPORTUNISTIC)
+			return CLIENT_TLS_OPPORTUNISTIC;
+		break;
+	default:
+		break;
+	}
+	return tls == CONF_RELAY_TLS_NO_VERIFY ? CLIENT_TLS_REQUIRED
+					       : CLIENT_TLS_VERIFIED;
+}
+
+const char *
+settings_entry(const struct settings *s, const char *table, const char *key,
+    uint64_t seed, int *elsewhere)
+{
+	const struct conf_table *t = conf_find_table(s->conf, table);
+
+	*elsewhere = t != NULL && t->kind != CONF_TABLE_STATIC;
+	if (t == NULL || *elsewhere || t->nentries == 0)
+		return NULL;
+	if (key == NULL)
+		return t->entries[seed % t->nentries].key;
+	for (uint32_t i = 0; i < t->nentries; i++)
+		if (strcasecmp(t->entries[i].key, key) == 0)
+			return t->entries[i].value;
+	return NULL;
+}
+
+int
+settings_source(const struct settings *s, const struct conf_action *action,
+    enum mx_family family, uint64_t seed, struct mx_address *out)
+{
+	const struct conf_table *t =
+	    conf_find_table(s->conf, action->relay.src);
+	enum conf_family want = family == MX_INET4 ? CONF_INET4 : CONF_INET6;
+	struct conf_address a;
+
+	if (t == NULL || t->kind != CONF_TABLE_STATIC)
+		return -1;
+	for (uint32_t i = 0; i < t->nentries; i++) {
+		const char *text = t->entries[(seed + i) % t->nentries].key;
+
+		if (url_address_parse(text, &a, NULL) == -1 || a.family != want)
+			continue;
+		out->family = (uint8_t)family;
+		memcpy(out->octets, a.octets, sizeof(out->octets));
+		return 0;
+	}
+	return -1;
+}

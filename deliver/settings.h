@@ -1,0 +1,47 @@
+/*
+ * The configuration in force, shared by the transfers that began under it.
+ * Owns the TLS contexts of the actions, made when first needed.
+ */
+#ifndef DELIVER_SETTINGS_H
+#define DELIVER_SETTINGS_H
+
+#include "conf/conf.h"
+#include "conf/url.h"
+#include "deliver/client.h"
+#include "deliver/deliver.h"
+
+struct tls_client;
+
+struct settings {
+	unsigned references;
+	struct conf *conf;
+	struct tls_client **tls; /* one an action */
+};
+
+/* Takes conf. NULL without memory; conf is freed then. The caller holds the
+ * first reference. */
+struct settings *settings_new(struct conf *);
+struct settings *settings_hold(struct settings *);
+void settings_release(struct settings *);
+
+/* The relay action of this name, or NULL. */
+const struct conf_action *settings_relay(
+    const struct settings *, const char *name);
+/* The TLS of an action; NULL with the reason in error. */
+struct tls_client *settings_tls(struct settings *, const struct conf_action *,
+    struct key_client *, char *error, size_t size);
+/* The policy for sessions of an action with a host of this protocol. */
+enum client_tls settings_tls_policy(
+    const struct conf_action *, enum url_protocol);
+/*
+ * An entry of a table that stands in the configuration, by key, or (key NULL)
+ * any by seed. NULL when there is none; *elsewhere says that auth has to be
+ * asked.
+ */
+const char *settings_entry(const struct settings *, const char *table,
+    const char *key, uint64_t seed, int *elsewhere);
+/* An own address of this family to send from; 0, or -1 for no wish. */
+int settings_source(const struct settings *, const struct conf_action *,
+    enum mx_family, uint64_t seed, struct mx_address *);
+
+#endif

@@ -1,0 +1,593 @@
+/*
+ * See transfer.h. A transfer keeps its own copy of what the message said, and
+ * its results, whatever sessions come and go.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "deliver/lookup.h"
+#include "deliver/pool.h"
+#include "deliver/question.h"
+#include "deliver/session.h"
+#include "deliver/settings.h"
+#include "deliver/transfer_private.h"
+#include "ipc/worker.h"
+#include "net/loop.h"
+#include "os/log.h"
+#include "smtp/address.h"
+
+RB_HEAD(transfer_tree, transfer);
+
+struct transfers {
+	struct deliver *deliver;
+	struct transfer_tree tree; /* those that somebody waits for */
+	size_t count; /* all */
+};
+
+static int
+compare(const struct transfer *a, const struct transfer *b)
+{
+	if (a->origin != b->origin)
+		return a->origin < b->origin ? -1 : 1;
+	return a->id < b->id ? -1 : a->id > b->id;
+}
+
+RB_GENERATE_INTERNAL(
+    transfer_tree, transfer, entry, compare, __attribute__((unused)) static)
+
+struct transfers *
+transfers_new(struct deliver *deliver)
+{
+	struct transfers *ts;
+
+	if ((ts = calloc(1, sizeof(*ts))) == NULL)
+		return NULL;
+	ts->deliver = deliver;
+	RB_INIT(&ts->tree);
+	return ts;
+}
+
+void
+transfers_free(struct transfers *ts)
+{
+	free(ts);
+}
+
+size_t
+transfers_count(const struct transfers *ts)
+{
+	return ts->count;
+}
+
+static struct transfer *
+find(struct transfers *ts, enum process_kind origin, uint64_t id)
+{
+	struct transfer key = { .origin = origin, .id = id };
+
+	return RB_FIND(transfer_tree, &ts->tree, &key);
+}
+
+static void
+disown(struct transfer *t)
+{
+	if (!t->orphan)
+		RB_REMOVE(transfer_tree, &t->owner->tree, t);
+	t->orphan = 1;
+}
+
+static void
+free_transfer(struct transfer *t)
+{
+	disown(t);
+	t->owner->count--;
+	question_cancel(t->deliver->questions, t->question);
+	lookup_cancel(t->lookup);
+	for (size_t i = 0; i < t->count; i++) {
+		if (t->rcpts != NULL) {
+			free((char *)(uintptr_t)t->rcpts[i].address);
+			free((char *)(uintptr_t)t->rcpts[i].orcpt);
+		}
+		if (t->results != NULL)
+			free(t->results[i].text);
+	}
+	if (t->route != NULL)
+		pool_release(t->route);
+	settings_release(t->settings);
+	body_free(&t->body);
+	free(t->rcpts);
+	free(t->indexes);
+	free(t->results);
+	free(t->attempt_rcpts);
+	free(t->attempt_map);
+	free(t->candidates);
+	free(t->action_name);
+	free(t->destination);
+	free(t->sender);
+	free(t->envid);
+	free(t);
+}
+
+/* ---- the end ---------------------------------------------------------- */
+
+static void
+set_result(struct transfer *t, size_t i, enum delivery_status status,
+    unsigned code, const char *enhanced, const char *text, int relayed)
+{
+	struct transfer_result *r = &t->results[i];
+
+	if (r->done)
+		return;
+	r->done = 1;
+	t->undone--;
+	r->status = status;
+	r->code = (uint16_t)code;
+	r->relayed = relayed;
+	snprintf(r->enhanced, sizeof(r->enhanced), "%s", enhanced);
+	r->text = strndup(text, 1024);
+}
+
+static void
+log_result(const struct transfer *t, size_t i)
+{
+	static const char *const words[] = { "ok", "tempfail", "permfail" };
+	const struct transfer_result *r = &t->results[i];
+	char id[16], reply[64];
+
+	snprintf(id, sizeof(id), "%08" PRIx32, t->msgid);
+	snprintf(reply, sizeof(reply), "%u %s", r->code, r->enhanced);
+	log_event(t->log_id, t->mail.probe ? "callahead" : "delivery",
+	    "message", id, "from", t->sender, "to", t->rcpts[i].address, "host",
+	    *t->remote_name != '\0' ? t->remote_name : NULL, "address",
+	    *t->remote_addr != '\0' ? t->remote_addr : NULL, "tls",
+	    *t->tls != '\0' ? t->tls : NULL, "result", words[r->status],
+	    "reply", reply, "text", r->text, NULL);
+}
+
+static void
+answer_queue(struct transfer *t, struct channel *ch)
+{
+	struct msg_transfer_done m = { .id = t->id,
+		.route = (uint8_t)t->route_status,
+		.remote_name = t->remote_name,
+		.remote_addr = t->remote_addr,
+		.tls = t->tls };
+	struct ipc_buf buf = { 0 };
+
+	for (size_t i = 0; i < t->count; i++) {
+		const struct transfer_result *r = &t->results[i];
+		struct msg_rcpt_result out = { .index = t->indexes[i],
+			.status = (uint8_t)r->status,
+			.code = r->code,
+			.enhanced = r->enhanced,
+			.text = r->text != NULL ? r->text : "",
+			.relayed = (uint8_t)r->relayed };
+
+		ipc_add_rcpt_result(&buf, &out);
+	}
+	m.results = ipc_buf_list(&buf);
+	if (buf.failed || ipc_send(ch, transfer_done, &m) == -1)
+		log_error("a transfer's results cannot be sent: out of memory");
+	ipc_buf_free(&buf);
+}
+
+/* A primary that is not sure is not asked to decide: only its own 5yz about
+ * the recipient counts as a no. */
+static void
+answer_auth(struct transfer *t, struct channel *ch)
+{
+	const struct transfer_result *r = &t->results[0];
+	struct msg_callahead_done m = { .id = t->id,
+		.status = CALLAHEAD_NONE,
+		.code = r->code,
+		.text = r->text != NULL ? r->text : "" };
+	char text[400];
+
+	if (r->status == DELIVERY_OK)
+		m.status = CALLAHEAD_GOOD;
+	else if (r->status == DELIVERY_PERMFAIL && t->route_status == ROUTE_OK)
+		m.status = CALLAHEAD_BAD;
+	snprintf(text, sizeof(text), "%s", m.text);
+	m.text = text;
+	ipc_send(ch, callahead_done, &m);
+}
+
+void
+transfer_finish(struct transfer *t)
+{
+	struct channel *ch = worker_peer(t->deliver->worker, t->origin, 0);
+
+	for (size_t i = 0; i < t->count; i++)
+		log_result(t, i);
+	if (!t->orphan && ch != NULL) {
+		if (t->origin == PROC_QUEUE)
+			answer_queue(t, ch);
+		else
+			answer_auth(t, ch);
+	}
+	if (t->route != NULL)
+		pool_transfer_done(t->route);
+	free_transfer(t);
+}
+
+void
+transfer_fail(struct transfer *t, enum route_status route,
+    enum delivery_status status, unsigned code, const char *enhanced,
+    const char *text)
+{
+	t->route_status = route;
+	for (size_t i = 0; i < t->count; i++)
+		set_result(t, i, status, code, enhanced, text, 0);
+	transfer_finish(t);
+}
+
+/* ---- attempts --------------------------------------------------------- */
+
+static void
+begin_attempt(struct transfer *t)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->count; i++) {
+		if (t->results[i].done)
+			continue;
+		t->attempt_rcpts[n] = t->rcpts[i];
+		t->attempt_map[n++] = i;
+	}
+	t->attempt = t->mail;
+	t->attempt.rcpts = t->attempt_rcpts;
+	t->attempt.rcpts_count = n;
+	session_begin(t->session, &t->attempt);
+}
+
+static void
+note_remote(struct transfer *t, struct session *s)
+{
+	const char *name = client_remote_name(session_client(s));
+
+	snprintf(t->remote_name, sizeof(t->remote_name), "%s",
+	    *name != '\0' ? name : session_host(s));
+	snprintf(
+	    t->remote_addr, sizeof(t->remote_addr), "%s", session_address(s));
+	snprintf(t->tls, sizeof(t->tls), "%s", session_tls(s));
+}
+
+static void
+on_ready(void *owner, struct session *s)
+{
+	struct transfer *t = owner;
+	const struct conf_mta_limit *limit;
+
+	route_worked(&t->plan, t->deliver->hosts, loop_now(t->deliver->loop));
+	t->route_status = ROUTE_OK;
+	if (t->undone > 0) {
+		begin_attempt(t);
+		return;
+	}
+	limit = conf_find_mta_limit(t->settings->conf, t->destination);
+	t->session = NULL;
+	pool_keep(s, limit->session_keepalive);
+	transfer_finish(t);
+}
+
+/* Recipients whom only the session failed stay undone: another host may
+ * take them. */
+static void
+on_results(void *owner, struct session *s)
+{
+	struct transfer *t = owner;
+	const struct client_result *r;
+
+	note_remote(t, s);
+	for (size_t i = 0; i < t->attempt.rcpts_count; i++) {
+		r = client_result(session_client(s), i);
+		if (r->scope != CLIENT_SCOPE_SESSION)
+			set_result(t, t->attempt_map[i], r->status, r->code,
+			    r->enhanced, r->text, r->relayed);
+	}
+}
+
+static void
+on_body_begin(void *owner, struct session *s)
+{
+	struct transfer *t = owner;
+	struct msg_body_request m = { .id = t->id };
+	struct channel *ch = worker_peer(t->deliver->worker, PROC_QUEUE, 0);
+
+	body_rewind(&t->body);
+	if (t->body_asked)
+		return;
+	t->body_asked = 1;
+	if (ch == NULL || t->orphan || ipc_send(ch, body_request, &m) == -1)
+		session_body_failed(s, "the queue is not there");
+}
+
+static ssize_t
+on_body(void *owner, char *out, size_t size, int *last)
+{
+	struct transfer *t = owner;
+
+	if (!body_ready(&t->body))
+		return SESSION_BODY_WAIT;
+	return body_read(&t->body, out, size, last);
+}
+
+static void
+on_closed(void *owner, struct session *s)
+{
+	struct transfer *t = owner;
+	struct client_outcome outcome = *client_outcome(session_client(s));
+
+	note_remote(t, s);
+	t->session = NULL;
+	if (t->undone == 0) {
+		if (t->route_status == ROUTE_OK)
+			t->route_status = route_status(&outcome);
+		transfer_finish(t);
+	} else
+		transfer_retry(t, &outcome);
+}
+
+const struct session_events transfer_events = {
+	.ready = on_ready,
+	.results = on_results,
+	.body_begin = on_body_begin,
+	.body = on_body,
+	.closed = on_closed,
+};
+
+void
+transfer_use_session(struct transfer *t, struct session *s)
+{
+	t->session = s;
+	session_set_owner(s, &transfer_events, t);
+	begin_attempt(t);
+}
+
+/* ---- the beginning ---------------------------------------------------- */
+
+/* Room for n recipients, and the strings. NULL without memory. */
+static struct transfer *
+new_transfer(struct transfers *ts, enum process_kind origin, uint64_t id,
+    const char *action, const char *destination, const char *sender,
+    const char *envid, size_t n)
+{
+	struct transfer *t;
+
+	if ((t = calloc(1, sizeof(*t))) == NULL)
+		return NULL;
+	t->owner = ts;
+	t->deliver = ts->deliver;
+	t->origin = origin;
+	t->id = id;
+	t->plan.current = -1;
+	body_init(&t->body);
+	if (ts->deliver->settings != NULL)
+		t->settings = settings_hold(ts->deliver->settings);
+	t->rcpts = calloc(n, sizeof(*t->rcpts));
+	t->indexes = calloc(n, sizeof(*t->indexes));
+	t->results = calloc(n, sizeof(*t->results));
+	t->attempt_rcpts = calloc(n, sizeof(*t->attempt_rcpts));
+	t->attempt_map = calloc(n, sizeof(*t->attempt_map));
+	t->action_name = strdup(action);
+	t->destination = strdup(destination);
+	t->sender = strdup(sender);
+	t->envid = strdup(envid);
+	ts->count++;
+	RB_INSERT(transfer_tree, &ts->tree, t);
+	if (t->rcpts == NULL || t->indexes == NULL || t->results == NULL ||
+	    t->attempt_rcpts == NULL || t->attempt_map == NULL ||
+	    t->action_name == NULL || t->destination == NULL ||
+	    t->sender == NULL || t->envid == NULL) {
+		free_transfer(t);
+		return NULL;
+	}
+	return t;
+}
+
+static int
+add_rcpt(struct transfer *t, uint32_t index, const char *address,
+    const char *orcpt, uint8_t notify)
+{
+	struct client_rcpt *r = &t->rcpts[t->count];
+
+	r->address = strdup(address);
+	r->orcpt = strdup(orcpt);
+	r->notify = notify;
+	t->indexes[t->count++] = index;
+	t->undone++;
+	return r->address != NULL && r->orcpt != NULL ? 0 : -1;
+}
+
+/* `mail-from`: another reverse-path, or another domain when it begins with @;
+ * the null sender stays. */
+static int
+rewrite_sender(struct transfer *t)
+{
+	const char *wanted = t->action->relay.mail_from;
+	char *made;
+
+	if (wanted == NULL || *t->sender == '\0')
+		return 0;
+	if (*wanted != '@')
+		made = strdup(wanted);
+	else if (asprintf(&made, "%.*s%s",
+		     (int)(strlen(t->sender) -
+			 strlen(address_domain(t->sender)) - 1),
+		     t->sender, wanted) == -1)
+		made = NULL;
+	if (made == NULL)
+		return -1;
+	free(t->sender);
+	t->sender = made;
+	return 0;
+}
+
+/* All is copied: find the action, then a session. */
+static void
+start(struct transfer *t)
+{
+	struct session *s;
+
+	if (t->settings == NULL) {
+		transfer_fail(t, ROUTE_CANCELLED, DELIVERY_TEMPFAIL, 451,
+		    "4.3.0", "this system is starting");
+		return;
+	}
+	t->action = settings_relay(t->settings, t->action_name);
+	if (t->action == NULL) {
+		transfer_fail(t, ROUTE_DNS, DELIVERY_TEMPFAIL, 451, "4.3.5",
+		    "the action is not in the configuration");
+		return;
+	}
+	t->route = pool_route(t->deliver->pool, t->action_name, t->destination);
+	if (t->route != NULL)
+		pool_hold(t->route);
+	if (t->route == NULL || rewrite_sender(t) == -1) {
+		transfer_fail(t, ROUTE_DNS, DELIVERY_TEMPFAIL, 451, "4.3.0",
+		    "out of memory");
+		return;
+	}
+	t->mail.sender = t->sender;
+	t->mail.envid = t->envid;
+	if ((s = pool_take(t->route)) != NULL)
+		transfer_use_session(t, s);
+	else
+		transfer_resolve(t);
+}
+
+/* Without memory for the transfer itself there is nobody to say so: the
+ * channel is closed, and the queue begins again with what is durable. */
+static void
+give_up(struct deliver *d)
+{
+	log_error("out of memory for a transfer");
+	worker_exit(d->worker, 1);
+}
+
+void
+transfer_begin(struct transfers *ts, const struct msg_transfer *m)
+{
+	struct ipc_list list = m->rcpts;
+	struct msg_transfer_rcpt r;
+	struct transfer *t;
+
+	if (find(ts, PROC_QUEUE, m->id) != NULL || list.count == 0)
+		return;
+	t = new_transfer(ts, PROC_QUEUE, m->id, m->action, m->destination,
+	    m->sender, m->envid, list.count);
+	if (t == NULL) {
+		give_up(ts->deliver);
+		return;
+	}
+	t->msgid = m->msgid;
+	t->log_id = m->session;
+	t->mail.ret = m->ret;
+	t->mail.flags = m->flags;
+	t->mail.size = m->size;
+	while (ipc_next_transfer_rcpt(&list, &r))
+		if (add_rcpt(t, r.index, r.address, r.orcpt, r.notify) == -1) {
+			give_up(ts->deliver);
+			return;
+		}
+	start(t);
+}
+
+void
+transfer_begin_probe(struct transfers *ts, const struct msg_callahead *m)
+{
+	const struct settings *settings = ts->deliver->settings;
+	const struct conf_action *action =
+	    settings != NULL ? settings_relay(settings, m->action) : NULL;
+	const char *destination = address_domain(m->recipient);
+	struct transfer *t;
+
+	if (find(ts, PROC_AUTH, m->id) != NULL)
+		return;
+	if (action != NULL && action->relay.host != NULL)
+		destination = "";
+	t = new_transfer(
+	    ts, PROC_AUTH, m->id, m->action, destination, "", "", 1);
+	if (t == NULL || add_rcpt(t, 0, m->recipient, "", 0) == -1) {
+		give_up(ts->deliver);
+		return;
+	}
+	t->mail.probe = 1;
+	start(t);
+}
+
+/* ---- what else may come ----------------------------------------------- */
+
+void
+transfer_body_data(struct transfers *ts, const struct msg_body_data *m)
+{
+	struct transfer *t = find(ts, PROC_QUEUE, m->id);
+
+	if (t == NULL || !t->body_asked)
+		return;
+	if (body_add(&t->body, m->data.data, m->data.len, m->last) == -1) {
+		if (t->session != NULL)
+			session_body_failed(
+			    t->session, "the body is too large");
+	} else if (t->session != NULL)
+		session_body_ready(t->session);
+}
+
+void
+transfer_body_file(struct transfers *ts, const struct msg_body_file *m, int fd)
+{
+	struct transfer *t = find(ts, PROC_QUEUE, m->id);
+
+	if (t == NULL || !t->body_asked) {
+		close(fd);
+		return;
+	}
+	body_set_file(&t->body, fd, m->size);
+	if (t->session != NULL)
+		session_body_ready(t->session);
+}
+
+/* Once the whole body is on the wire, only the server's word ends it. */
+static void
+cancel(struct transfer *t, const char *text)
+{
+	if (t->session == NULL)
+		transfer_fail(
+		    t, ROUTE_CANCELLED, DELIVERY_TEMPFAIL, 451, "4.3.0", text);
+	else if (!client_is_committed(session_client(t->session)))
+		session_abort(t->session, text);
+}
+
+void
+transfer_cancel(struct transfers *ts, uint64_t id)
+{
+	struct transfer *t = find(ts, PROC_QUEUE, id);
+
+	if (t != NULL)
+		cancel(t, "cancelled");
+}
+
+void
+transfers_peer_down(struct transfers *ts, enum process_kind origin)
+{
+	struct transfer *t, *next;
+
+	RB_FOREACH_SAFE (t, transfer_tree, &ts->tree, next)
+		if (t->origin == origin) {
+			disown(t);
+			cancel(t, "who asked for it is gone");
+		}
+}
+
+void
+transfers_stop(struct transfers *ts)
+{
+	struct transfer *t, *next;
+
+	RB_FOREACH_SAFE (t, transfer_tree, &ts->tree, next)
+		cancel(t, "this system is going down");
+}

@@ -1,0 +1,96 @@
+/*
+ * The inside of a transfer, shared by transfer*.c and nobody else.
+ */
+#ifndef DELIVER_TRANSFER_PRIVATE_H
+#define DELIVER_TRANSFER_PRIVATE_H
+
+#include <sys/tree.h>
+
+#include "conf/url.h"
+#include "deliver/body.h"
+#include "deliver/client.h"
+#include "deliver/route.h"
+#include "deliver/transfer.h"
+
+struct lookup;
+struct question;
+struct session;
+struct settings;
+
+struct transfer_result {
+	int done;
+	enum delivery_status status;
+	uint16_t code;
+	int relayed;
+	char enhanced[12];
+	char *text; /* ours; NULL when memory was short */
+};
+
+struct transfer {
+	RB_ENTRY(transfer) entry;
+	struct transfers *owner;
+	struct deliver *deliver;
+	/* who asked and by which id; an orphan answers nobody */
+	enum process_kind origin;
+	uint64_t id;
+	int orphan;
+
+	/* what is to be sent; strings are ours */
+	uint32_t msgid;
+	uint64_t log_id;
+	char *action_name;
+	char *destination;
+	char *sender;
+	char *envid;
+	struct client_rcpt *rcpts;
+	uint32_t *indexes; /* of the queue, one a recipient */
+	struct transfer_result *results;
+	size_t count;
+	size_t undone;
+	struct client_mail mail; /* template of each attempt */
+
+	/* where to */
+	struct settings *settings;
+	const struct conf_action *action;
+	struct route *route;
+	struct url url;
+	int explicit_host;
+	const char *own_names[2];
+	struct question *question;
+	struct lookup *lookup;
+	struct mx_candidate *candidates;
+	struct route_plan plan;
+
+	/* the attempt under way: the recipients without a result */
+	struct session *session;
+	struct client_mail attempt;
+	struct client_rcpt *attempt_rcpts;
+	size_t *attempt_map;
+	struct body body;
+	int body_asked;
+
+	/* what was learnt */
+	int transient; /* some host failed for now, not for good */
+	enum route_status route_status;
+	char remote_name[256];
+	char remote_addr[64];
+	char tls[128];
+};
+
+/* transfer.c: the same result for all recipients without one, then the end:
+ * the transfer is freed. */
+void transfer_fail(struct transfer *, enum route_status, enum delivery_status,
+    unsigned code, const char *enhanced, const char *text);
+/* Answers who asked, and frees. */
+void transfer_finish(struct transfer *);
+/* Takes over a session that is idle, and begins an attempt on it. */
+void transfer_use_session(struct transfer *, struct session *);
+struct session_events;
+extern const struct session_events transfer_events;
+
+/* transfer_route.c: finds the way anew and opens a session. */
+void transfer_resolve(struct transfer *);
+/* The session ended with recipients undone: another host, or the end. */
+void transfer_retry(struct transfer *, const struct client_outcome *);
+
+#endif

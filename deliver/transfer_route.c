@@ -1,0 +1,234 @@
+/*
+ * See transfer.h. The way to a host: the relay URL of the action or the MX of
+ * the destination, candidates, one host after the other.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "deliver/lookup.h"
+#include "deliver/question.h"
+#include "deliver/session.h"
+#include "deliver/settings.h"
+#include "deliver/transfer_private.h"
+#include "net/loop.h"
+
+static void
+fail_internal(struct transfer *t, const char *text)
+{
+	transfer_fail(t, ROUTE_DNS, DELIVERY_TEMPFAIL, 451, "4.3.0", text);
+}
+
+/* ---- hosts ------------------------------------------------------------ */
+
+static void
+open_session(struct transfer *t, const struct mx_candidate *candidate)
+{
+	const struct conf_mta_limit *limit =
+	    conf_find_mta_limit(t->settings->conf, t->destination);
+	struct mx_address source;
+	struct session_options o = { .settings = t->settings,
+		.action = t->action,
+		.route = t->route,
+		.candidate = candidate,
+		.port = t->plan.port,
+		.protocol = t->url.protocol,
+		.label = t->url.label,
+		.explicit_host = t->explicit_host,
+		.transactions_max = limit->session_mail_max,
+		.log_id = t->log_id };
+
+	o.tls = settings_tls_policy(t->action, t->url.protocol);
+	if (o.tls == CLIENT_TLS_OPPORTUNISTIC && t->plan.plain)
+		o.tls = CLIENT_TLS_NEVER;
+	if (settings_source(t->settings, t->action,
+		(enum mx_family)candidate->address.family, arc4random(),
+		&source) == 0)
+		o.source = &source;
+	t->session = session_open(t->deliver, &o, &transfer_events, t);
+	if (t->session == NULL)
+		fail_internal(t, "out of memory");
+}
+
+static void
+try_next(struct transfer *t, const struct client_outcome *last)
+{
+	const struct mx_candidate *candidate;
+
+	candidate =
+	    route_next(&t->plan, t->deliver->hosts, loop_now(t->deliver->loop));
+	if (candidate != NULL)
+		open_session(t, candidate);
+	else if (last == NULL)
+		fail_internal(t, "there is no host to try");
+	else if (last->status == DELIVERY_PERMFAIL && !t->transient)
+		transfer_fail(t, ROUTE_BAD, DELIVERY_PERMFAIL, last->code,
+		    last->enhanced, last->text);
+	else if (last->status == DELIVERY_PERMFAIL)
+		transfer_fail(
+		    t, ROUTE_DOWN, DELIVERY_TEMPFAIL, 451, "4.4.1", last->text);
+	else
+		transfer_fail(t, route_status(last), DELIVERY_TEMPFAIL,
+		    last->code, last->enhanced, last->text);
+}
+
+/* A loop is for good, but not for a backup: see mx.h. */
+static void
+give_up(struct transfer *t, const struct client_outcome *outcome)
+{
+	if (outcome->end == CLIENT_END_LOOP && t->action->relay.backup)
+		transfer_fail(t, ROUTE_DNS, DELIVERY_TEMPFAIL, 451, "4.4.6",
+		    outcome->text);
+	else
+		transfer_fail(t, route_status(outcome), outcome->status,
+		    outcome->code, outcome->enhanced, outcome->text);
+}
+
+void
+transfer_retry(struct transfer *t, const struct client_outcome *outcome)
+{
+	enum client_tls tls = t->candidates == NULL
+	    ? CLIENT_TLS_NEVER
+	    : settings_tls_policy(t->action, t->url.protocol);
+
+	t->transient |= outcome->status != DELIVERY_PERMFAIL;
+	switch (route_judge(&t->plan, t->deliver->hosts, tls, outcome,
+	    loop_now(t->deliver->loop))) {
+	case ROUTE_ADVICE_AGAIN:
+		open_session(t, &t->plan.list[t->plan.current]);
+		break;
+	case ROUTE_ADVICE_NEXT:
+		/* a kept session has no plan behind it */
+		if (t->candidates == NULL)
+			transfer_resolve(t);
+		else
+			try_next(t, outcome);
+		break;
+	case ROUTE_ADVICE_STOP:
+		give_up(t, outcome);
+		break;
+	}
+}
+
+/* ---- lookups ---------------------------------------------------------- */
+
+static void
+on_lookup(void *arg, const struct mx *mx)
+{
+	struct transfer *t = arg;
+	const struct mx_failure *f;
+	size_t n;
+
+	t->lookup = NULL;
+	if (mx == NULL) {
+		transfer_fail(t, ROUTE_DNS, DELIVERY_TEMPFAIL, 451, "4.4.3",
+		    "the resolver is not there");
+		return;
+	}
+	if (mx_state(mx) != MX_READY) {
+		f = mx_failure(mx);
+		transfer_fail(
+		    t, f->route, f->status, f->code, f->enhanced, f->text);
+		return;
+	}
+	t->candidates = calloc(MX_CANDIDATE_LIMIT, sizeof(*t->candidates));
+	if (t->candidates == NULL) {
+		fail_internal(t, "out of memory");
+		return;
+	}
+	n = mx_candidates(mx, (uint64_t)arc4random() << 32 | arc4random(),
+	    t->candidates, MX_CANDIDATE_LIMIT);
+	route_begin(&t->plan, t->candidates, n, t->url.port);
+	try_next(t, NULL);
+}
+
+static void
+begin_lookup(struct transfer *t, const char *name)
+{
+	const struct conf *conf = t->settings->conf;
+	const struct conf_mta_limit *limit =
+	    conf_find_mta_limit(conf, t->destination);
+	struct mx_policy policy = { .own_names = t->own_names,
+		.own_names_count = 1,
+		.own_addresses = t->deliver->own_addresses,
+		.own_addresses_count = t->deliver->own_addresses_count,
+		.explicit_host = t->explicit_host,
+		.backup = t->action->relay.backup,
+		.allow_loopback = conf->mta.allow_loopback,
+		.use_inet4 = limit->family != CONF_INET6,
+		.use_inet6 = limit->family != CONF_INET4 };
+
+	t->own_names[0] = conf->server_name;
+	if (t->action->relay.backup_mx != NULL) {
+		t->own_names[1] = t->action->relay.backup_mx;
+		policy.own_names_count = 2;
+	}
+	t->lookup = lookup_begin(t->deliver, &policy, name, on_lookup, t);
+	if (t->lookup == NULL)
+		fail_internal(t, "out of memory");
+}
+
+/* ---- relay URLs ------------------------------------------------------- */
+
+static void
+use_url(struct transfer *t, const char *text)
+{
+	char error[256];
+
+	if (url_parse(text, &t->url, error, sizeof(error)) == -1) {
+		transfer_fail(t, ROUTE_DNS, DELIVERY_TEMPFAIL, 451, "4.3.5",
+		    "the relay host in the configuration is malformed");
+		return;
+	}
+	t->explicit_host = 1;
+	begin_lookup(t, t->url.host);
+}
+
+static void
+on_url(void *arg, const union ipc_msg *answer)
+{
+	struct transfer *t = arg;
+
+	t->question = NULL;
+	if (answer != NULL && answer->table_answer.status == LOOKUP_FOUND)
+		use_url(t, answer->table_answer.value);
+	else if (answer != NULL && answer->table_answer.status == LOOKUP_NONE)
+		transfer_fail(t, ROUTE_BAD, DELIVERY_PERMFAIL, 550, "5.4.4",
+		    "no relay host is configured for this destination");
+	else
+		transfer_fail(t, ROUTE_DNS, DELIVERY_TEMPFAIL, 451, "4.3.0",
+		    "the table of relay hosts cannot be asked");
+}
+
+static void
+ask_url(struct transfer *t, const char *table, const char *key)
+{
+	t->question = question_table(t->deliver->questions, table,
+	    CONF_SERVICE_RELAYHOST, key, on_url, t);
+	if (t->question == NULL)
+		on_url(t, NULL);
+}
+
+void
+transfer_resolve(struct transfer *t)
+{
+	const struct conf_relay *relay = &t->action->relay;
+	const char *text;
+	int elsewhere;
+
+	if (relay->host != NULL) {
+		text = settings_entry(
+		    t->settings, relay->host, NULL, arc4random(), &elsewhere);
+		if (text != NULL)
+			use_url(t, text);
+		else
+			ask_url(t, relay->host, "");
+	} else if (relay->domain != NULL)
+		ask_url(t, relay->domain, t->destination);
+	else {
+		t->url.protocol = URL_SMTP;
+		t->url.port = (uint16_t)t->settings->conf->mta.port;
+		begin_lookup(t, t->destination);
+	}
+}

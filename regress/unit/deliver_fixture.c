@@ -1,0 +1,494 @@
+/*
+ * See deliver_fixture.h. The worker is the installed program, started,
+ * configured and sandboxed as master does it.
+ */
+#include "config.h"
+
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <arpa/inet.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "conf/codec.h"
+#include "deliver_fixture.h"
+
+/* ---- the server ------------------------------------------------------- */
+
+static void
+say(struct connection *c, const char *text)
+{
+	assert_int_equal(stream_write_string(c->stream, text), 0);
+}
+
+static void
+keep(struct harness *h, const char *data, size_t len)
+{
+	assert_true(h->mail_len + len < MAIL_MAX);
+	memcpy(h->mail + h->mail_len, data, len);
+	h->mail_len += len;
+	h->mail[h->mail_len] = '\0';
+}
+
+static void
+note(struct harness *h, const char *line)
+{
+	size_t len = strlen(h->envelope);
+
+	snprintf(h->envelope + len, sizeof(h->envelope) - len, "%s\n", line);
+}
+
+static void
+close_connection(struct connection *c)
+{
+	stream_free(c->stream);
+	c->stream = NULL;
+}
+
+static void
+serve_line(struct connection *c, const char *line)
+{
+	struct harness *h = c->h;
+
+	if (c->in_data) {
+		if (strcmp(line, ".") != 0) {
+			keep(h, line, strlen(line));
+			keep(h, "\r\n", 2);
+			return;
+		}
+		c->in_data = 0;
+		say(c, "250 2.0.0 taken\r\n");
+	} else if (strncmp(line, "EHLO", 4) == 0) {
+		say(c, "250-server.test\r\n250-PIPELINING\r\n250-SIZE\r\n");
+		if ((h->manner & (TLS | BROKEN_TLS)) != 0 &&
+		    stream_tls(c->stream) == NULL)
+			say(c, "250-STARTTLS\r\n");
+		say(c, "250 DSN\r\n");
+	} else if (strcmp(line, "STARTTLS") == 0) {
+		say(c, "220 go\r\n");
+		if ((h->manner & BROKEN_TLS) == 0)
+			stream_start_tls(
+			    c->stream, SSL_new(h->tls), STREAM_SERVER);
+	} else if (strncmp(line, "MAIL", 4) == 0) {
+		note(h, line);
+		if ((h->manner & DROP_SECOND) != 0 && c->mails++ > 0) {
+			close_connection(c);
+			return;
+		}
+		say(c, "250 2.1.0 ok\r\n");
+	} else if (strncmp(line, "RCPT", 4) == 0) {
+		note(h, line);
+		say(c,
+		    (h->manner & REFUSE_RCPT) != 0 ? "550 5.1.1 nobody here\r\n"
+						   : "250 2.1.5 ok\r\n");
+	} else if (strcmp(line, "DATA") == 0) {
+		if ((h->manner & REFUSE_RCPT) != 0)
+			say(c, "554 5.5.1 no recipients\r\n");
+		else {
+			c->in_data = 1;
+			say(c, "354 go\r\n");
+		}
+	} else if (strcmp(line, "QUIT") == 0)
+		say(c, "221 bye\r\n");
+	else if (strcmp(line, "RSET") == 0)
+		say(c, "250 ok\r\n");
+	else
+		/* the handshake that BROKEN_TLS does not understand */
+		close_connection(c);
+}
+
+static void
+on_readable(struct stream *stream, void *arg)
+{
+	struct connection *c = arg;
+	const uint8_t *data, *end;
+	char line[LINE];
+	size_t len, n;
+
+	while (c->stream != NULL &&
+	    (data = stream_input(stream, &len)) != NULL && len > 0) {
+		end = memchr(data, '\n', len);
+		if (end == NULL) {
+			if (len > 0 && data[0] == 0x16)
+				close_connection(c);
+			return;
+		}
+		n = (size_t)(end - data) + 1;
+		assert_true(n < sizeof(line) && n >= 1);
+		memcpy(line, data, n);
+		if (n < 2 || line[n - 2] != '\r') {
+			/* a ClientHello where text should be */
+			close_connection(c);
+			return;
+		}
+		line[n - 2] = '\0';
+		stream_consume(stream, n);
+		serve_line(c, line);
+	}
+}
+
+static void
+on_server_closed(struct stream *stream, enum stream_end why, void *arg)
+{
+	close_connection(arg);
+}
+
+static void
+on_server_tls(struct stream *stream, int established, void *arg)
+{
+	struct connection *c = arg;
+
+	if (established)
+		c->h->tls_sessions++;
+	else
+		close_connection(c);
+}
+
+static const struct stream_ops server_ops = {
+	.on_readable = on_readable,
+	.on_closed = on_server_closed,
+	.on_tls = on_server_tls,
+};
+
+static void
+on_accept(evutil_socket_t fd, short what, void *arg)
+{
+	struct harness *h = arg;
+	struct connection *c = NULL;
+	int s = accept(fd, NULL, NULL);
+
+	for (unsigned i = 0; i < CONNECTIONS && c == NULL; i++)
+		if (h->connections[i].stream == NULL)
+			c = &h->connections[i];
+	assert_non_null(c);
+	assert_true(s >= 0);
+	memset(c, 0, sizeof(*c));
+	c->h = h;
+	h->connected++;
+	c->stream = stream_new(h->streams, s, &server_ops, c);
+	say(c,
+	    (h->manner & BUSY) != 0 ? "421 4.3.2 busy\r\n"
+				    : "220 server.test ESMTP\r\n");
+}
+
+static void
+listen_on(struct harness *h)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sin);
+
+	h->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	assert_int_equal(
+	    bind(h->listener, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	assert_int_equal(listen(h->listener, 16), 0);
+	getsockname(h->listener, (struct sockaddr *)&sin, &len);
+	h->port = ntohs(sin.sin_port);
+	h->accept = event_new(loop_base(h->loop), h->listener,
+	    EV_READ | EV_PERSIST, on_accept, h);
+	event_add(h->accept, NULL);
+}
+
+/* ---- the other processes ---------------------------------------------- */
+
+static void
+on_config_ready(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	assert_string_equal(m->config_ready.error, "");
+	((struct harness *)arg)->configured = 1;
+}
+
+static void
+on_worker_ready(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	((struct harness *)arg)->ready = 1;
+}
+
+static void
+on_log_line(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	if (getenv("VERBOSE") != NULL)
+		fprintf(stderr, "%s\n", m->log_line.line);
+}
+
+static void
+on_transfer_done(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct harness *h = arg;
+	struct ipc_list list = m->transfer_done.results;
+	struct msg_rcpt_result r;
+
+	h->route = m->transfer_done.route;
+	snprintf(h->remote_name, sizeof(h->remote_name), "%s",
+	    m->transfer_done.remote_name);
+	snprintf(h->tls_text, sizeof(h->tls_text), "%s", m->transfer_done.tls);
+	for (h->results = 0; ipc_next_rcpt_result(&list, &r); h->results++) {
+		assert_true(r.index < RESULTS);
+		h->status[r.index] = r.status;
+		snprintf(h->enhanced[r.index], 12, "%s", r.enhanced);
+		snprintf(h->text[r.index], 1025, "%s", r.text);
+	}
+	h->done = 1;
+}
+
+static void
+on_body_request(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct harness *h = arg;
+	struct msg_body_data d = { .id = m->body_request.id };
+	struct msg_body_file f = { .id = m->body_request.id,
+		.size = h->body_len };
+	size_t half = h->body_len / 2;
+
+	h->asked_body++;
+	if (h->body_fd != -1) {
+		ipc_send_fd(ch, body_file, &f, dup(h->body_fd));
+		return;
+	}
+	d.data = ipc_blob(h->body, half);
+	ipc_send(ch, body_data, &d);
+	d.data = ipc_blob(h->body + half, h->body_len - half);
+	d.last = 1;
+	ipc_send(ch, body_data, &d);
+}
+
+static void
+on_callahead_done(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct harness *h = arg;
+
+	h->callahead_status = m->callahead_done.status;
+	h->callahead_code = m->callahead_done.code;
+	h->done = 1;
+}
+
+static void
+on_route_answer(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct harness *h = arg;
+
+	h->routes += (int)m->route_answer.routes.count;
+	h->done |= m->route_answer.last;
+}
+
+/* The zone is words: NAME TYPE VALUE, each record ended by a semicolon. */
+static void
+on_dns_query(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct harness *h = arg;
+	struct msg_dns_answer a = { .id = m->dns_query.id,
+		.status = DNS_NXDOMAIN,
+		.name = m->dns_query.name };
+	struct ipc_buf buf = { 0 };
+	char copy[1024], *record, *save = NULL, name[64], type[8], value[64];
+	unsigned preference;
+
+	snprintf(copy, sizeof(copy), "%s", h->zone);
+	for (record = strtok_r(copy, ";", &save); record != NULL;
+	     record = strtok_r(NULL, ";", &save)) {
+		struct msg_dns_record r = { .type = m->dns_query.type,
+			.name = "" };
+		struct in_addr in;
+
+		assert_int_equal(sscanf(record, "%63s %7s %u %63s", name, type,
+				     &preference, value),
+		    4);
+		if (strcmp(name, m->dns_query.name) != 0)
+			continue;
+		if (a.status == DNS_NXDOMAIN)
+			a.status = DNS_NODATA;
+		if (strcmp(type, "MX") == 0 && r.type == 15) {
+			r.preference = (uint16_t)preference;
+			r.name = value;
+		} else if (strcmp(type, "A") == 0 && r.type == 1) {
+			assert_int_equal(inet_pton(AF_INET, value, &in), 1);
+			r.data = ipc_blob(&in, 4);
+		} else
+			continue;
+		a.status = DNS_OK;
+		ipc_add_dns_record(&buf, &r);
+	}
+	a.records = ipc_buf_list(&buf);
+	ipc_send(ch, dns_answer, &a);
+	ipc_buf_free(&buf);
+}
+
+static void
+on_channel_closed(void *arg, struct channel *ch, const char *reason)
+{
+	struct harness *h = arg;
+
+	if (ch == h->master) {
+		h->master = NULL;
+		h->exited = 1;
+	} else if (ch == h->queue)
+		h->queue = NULL;
+	else if (ch == h->resolver)
+		h->resolver = NULL;
+	else
+		h->auth = NULL;
+	channel_free(ch);
+}
+
+static channel_handler *const handlers[MSG_MAX] = {
+	[MSG_config_ready] = on_config_ready,
+	[MSG_worker_ready] = on_worker_ready,
+	[MSG_log_line] = on_log_line,
+	[MSG_transfer_done] = on_transfer_done,
+	[MSG_body_request] = on_body_request,
+	[MSG_callahead_done] = on_callahead_done,
+	[MSG_route_answer] = on_route_answer,
+	[MSG_dns_query] = on_dns_query,
+};
+static const struct channel_ops ops = { handlers, on_channel_closed, NULL };
+
+/* ---- the worker's life ------------------------------------------------ */
+
+static void
+add_relay(struct conf *conf, const char *name, const char *url,
+    enum conf_relay_tls tls)
+{
+	struct conf_action *action;
+	struct conf_table *table;
+	struct conf_entry *entry;
+
+	action = conf_append(
+	    &conf->actions, &conf->nactions, sizeof(*conf->actions));
+	action->name = strdup(name);
+	action->kind = CONF_ACTION_RELAY;
+	action->relay.tls = tls;
+	if (url == NULL)
+		return;
+	table =
+	    conf_append(&conf->tables, &conf->ntables, sizeof(*conf->tables));
+	table->name = strdup(name);
+	table->kind = CONF_TABLE_STATIC;
+	table->uses = 1U << CONF_SERVICE_RELAYHOST;
+	entry = conf_append(
+	    &table->entries, &table->nentries, sizeof(*table->entries));
+	entry->key = strdup(url);
+	action->relay.host = strdup(name);
+}
+
+static void
+send_configuration(struct harness *h)
+{
+	struct conf *conf = conf_new();
+	struct msg_config_begin begin = { .generation = 1 };
+	struct msg_config_chunk chunk;
+	struct msg_config_end end = { .generation = 1 };
+	uint8_t *data;
+	char url[64];
+	size_t len;
+
+	conf->server_name = strdup("us.test");
+	conf->mta.port = h->port;
+	conf->mta.allow_loopback = true;
+	add_relay(conf, "mx", NULL, CONF_RELAY_TLS_OPPORTUNISTIC);
+	snprintf(url, sizeof(url), "smtp://127.0.0.1:%u", h->port);
+	add_relay(conf, "host", url, CONF_RELAY_TLS_OPPORTUNISTIC);
+	add_relay(conf, "tls", url, CONF_RELAY_TLS_NO_VERIFY);
+	add_relay(conf, "verify", url, CONF_RELAY_TLS_REQUIRE);
+	assert_int_equal(conf_slice(conf, PROC_DELIVER, &data, &len), 0);
+	begin.total = (uint32_t)len;
+	chunk.data = ipc_blob(data, len);
+	ipc_send(h->master, config_begin, &begin);
+	ipc_send(h->master, config_chunk, &chunk);
+	ipc_send(h->master, config_end, &end);
+	free(data);
+	conf_free(conf);
+}
+
+struct channel *
+harness_add_peer(struct harness *h, enum process_kind kind)
+{
+	struct msg_peer m = { .kind = (uint8_t)kind };
+	int sv[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
+	ipc_send_fd(h->master, peer, &m, sv[0]);
+	return channel_new(h->loop, sv[1], kind, PROC_DELIVER, 0, &ops, h);
+}
+
+int
+harness_start(void **state)
+{
+	struct msg_config_swap swap = { .generation = 1 };
+	struct harness *h = calloc(1, sizeof(*h));
+	int sv[2];
+
+	signal(SIGPIPE, SIG_IGN);
+	h->loop = loop_new();
+	h->streams = stream_set_new(h->loop);
+	h->body_fd = -1;
+	h->zone = "";
+	h->mail = calloc(1, MAIL_MAX);
+	listen_on(h);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
+	if ((h->pid = fork()) == 0) {
+		dup2(sv[1], 3);
+		for (int fd = 4; fd < 64; fd++)
+			close(fd);
+		/* looking for leaks at the end needs ptrace, which the
+		 * sandbox kills for */
+		setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
+		execl("deliver/deliver", "deliver", "-i", "0", (char *)NULL);
+		_exit(127);
+	}
+	close(sv[1]);
+	h->master =
+	    channel_new(h->loop, sv[0], PROC_MASTER, PROC_DELIVER, 0, &ops, h);
+	send_configuration(h);
+	assert_true(run_until(h->loop, &h->configured, WAIT));
+	h->queue = harness_add_peer(h, PROC_QUEUE);
+	h->resolver = harness_add_peer(h, PROC_RESOLVER);
+	h->auth = harness_add_peer(h, PROC_AUTH);
+	ipc_send(h->master, config_swap, &swap);
+	assert_true(run_until(h->loop, &h->ready, WAIT));
+	*state = h;
+	return 0;
+}
+
+/* A worker that is told to stop ends by itself, in order. */
+int
+harness_stop(void **state)
+{
+	struct msg_worker_stop stop = { 0 };
+	struct harness *h = *state;
+	int status;
+
+	ipc_send(h->master, worker_stop, &stop);
+	assert_true(run_until(h->loop, &h->exited, WAIT));
+	assert_int_equal(waitpid(h->pid, &status, 0), h->pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	if (h->queue != NULL)
+		channel_free(h->queue);
+	if (h->resolver != NULL)
+		channel_free(h->resolver);
+	if (h->auth != NULL)
+		channel_free(h->auth);
+	event_free(h->accept);
+	close(h->listener);
+	stream_set_free(h->streams);
+	loop_free(h->loop);
+	SSL_CTX_free(h->tls);
+	if (h->body_fd != -1)
+		close(h->body_fd);
+	free(h->mail);
+	free(h);
+	return 0;
+}

@@ -1,0 +1,82 @@
+/*
+ * A deliver worker under test, and all that stands around it: master, queue,
+ * resolver and auth, played by the test, and a server on loopback.
+ */
+#ifndef REGRESS_DELIVER_FIXTURE_H
+#define REGRESS_DELIVER_FIXTURE_H
+
+#include <stdint.h>
+
+#include "ipc/channel.h"
+#include "net_fixture.h"
+
+enum {
+	WAIT = 20000, /* milliseconds */
+	CONNECTIONS = 8,
+	RESULTS = 4,
+	LINE = 4096,
+	MAIL_MAX = 1 << 20
+};
+
+/* How the server differs from a good one. */
+enum manner {
+	PLAIN = 0,
+	TLS = 1 << 0, /* offers STARTTLS */
+	BROKEN_TLS = 1 << 1, /* offers it and answers the handshake with mud */
+	REFUSE_RCPT = 1 << 2,
+	BUSY = 1 << 3, /* greets with 421 */
+	DROP_SECOND = 1 << 4 /* ends at the second MAIL of a session */
+};
+
+struct harness;
+
+struct connection {
+	struct harness *h;
+	struct stream *stream;
+	int in_data, mails;
+};
+
+struct harness {
+	struct loop *loop;
+	struct stream_set *streams;
+	pid_t pid;
+	struct channel *master, *queue, *resolver, *auth;
+	int ready, done, configured, exited, asked_body, routes;
+
+	int listener;
+	uint16_t port;
+	struct event *accept;
+	enum manner manner;
+	SSL_CTX *tls;
+	struct connection connections[CONNECTIONS];
+	unsigned connected; /* in all */
+	int tls_sessions;
+	char *mail; /* the bodies received, as they came */
+	size_t mail_len;
+	char envelope[LINE]; /* MAIL and RCPT lines */
+
+	/* the queue's answers */
+	uint8_t route;
+	uint8_t status[RESULTS];
+	char enhanced[RESULTS][12];
+	char text[RESULTS][1025];
+	unsigned results;
+	char remote_name[256], tls_text[129];
+	uint8_t callahead_status;
+	uint16_t callahead_code;
+
+	const char *body; /* sent inside body_data */
+	size_t body_len;
+	int body_fd; /* or as a file */
+	const char *zone; /* what the resolver knows */
+};
+
+/* Starts a worker, configured and serving, with the relay actions mx, host,
+ * tls and verify; and tells it to stop, which it must do in order. For
+ * cmocka. */
+int harness_start(void **state);
+int harness_stop(void **state);
+/* Another channel to the worker, in place of an earlier one. */
+struct channel *harness_add_peer(struct harness *, enum process_kind);
+
+#endif
