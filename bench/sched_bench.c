@@ -136,7 +136,7 @@ measure(const struct shape *shape, uint32_t depth)
 	struct sched *s = sched_new(&params);
 	uint32_t cycles = depth < CYCLES ? depth : CYCLES, flushed;
 	size_t before = resident(), after;
-	double add, retry, flush, done;
+	double add, retry, flush, done = 0;
 
 	if (s == NULL)
 		fatal("out of memory");
