@@ -20,6 +20,7 @@ master_libparse_a_SOURCES = \
 
 sbin_PROGRAMS += relaisd
 relaisd_SOURCES = \
+	master/drop.c \
 	master/files.c master/files.h \
 	master/hand_off.c \
 	master/interfaces.c \

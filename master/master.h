@@ -18,6 +18,7 @@ struct loop;
 struct sockets;
 struct tickets;
 struct hand_off;
+struct drop;
 
 enum child_state {
 	CHILD_DOWN, /* waits for its restart */
@@ -67,6 +68,7 @@ struct master {
 	int control_fd;
 	struct tickets *tickets;
 	struct hand_off *hand_off;
+	struct drop *drop; /* NULL: no such folder */
 };
 
 /* Reads, checks and completes the configuration (certificates, names,
@@ -117,5 +119,11 @@ void hand_off_free(struct hand_off *);
 void hand_off_deliver(struct hand_off *, const struct msg_local_delivery *,
     int fd);
 int hand_off_reaped(struct hand_off *, pid_t, int status);
+
+/* The drop folder: mail that waited for us is submitted by its owners. NULL
+ * after logging; drop_reaped says whether the pid was one of its. */
+struct drop *drop_new(struct master *);
+void drop_free(struct drop *);
+int drop_reaped(struct drop *, pid_t, int status);
 
 #endif

@@ -432,7 +432,8 @@ on_sigchld(evutil_socket_t sig, short what, void *arg)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (hand_off_reaped(m->hand_off, pid, status))
+		if (hand_off_reaped(m->hand_off, pid, status) ||
+		    drop_reaped(m->drop, pid, status))
 			continue;
 		for (size_t i = 0; i < m->child_count; i++) {
 			struct child *c = &m->children[i];
@@ -631,8 +632,10 @@ supervise_run(struct master *m)
 		log_fatal("out of memory");
 	for (size_t i = 0; i < m->child_count; i++)
 		start(&m->children[i]);
+	m->drop = drop_new(m);
 	if (loop_run(m->loop) == -1)
 		log_fatal("event loop: %s", strerror(errno));
+	drop_free(m->drop);
 	for (size_t i = 0; i < SIGNALS; i++)
 		event_free(events[i]);
 	for (size_t i = 0; i < m->child_count; i++) {

@@ -4,3 +4,10 @@ TESTS += regress/unit/test_control_words
 regress_unit_test_control_words_SOURCES = regress/unit/test_control_words.c
 regress_unit_test_control_words_CFLAGS = $(unit_cflags)
 regress_unit_test_control_words_LDADD = queue/libqueue.a $(unit_libs)
+
+check_PROGRAMS += regress/unit/test_sendmail
+TESTS += regress/unit/test_sendmail
+regress_unit_test_sendmail_SOURCES = regress/unit/test_sendmail.c
+regress_unit_test_sendmail_CFLAGS = $(unit_cflags)
+regress_unit_test_sendmail_LDADD = smtpctl/libsmtpctl.a $(JANSSON_LIBS) \
+	$(unit_libs)

@@ -1,0 +1,307 @@
+/*
+ * sendmail's pure parts: its command line, recipients out of arguments and
+ * headers, what it writes, the file it leaves in the drop folder, and the
+ * columns of mailq.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "smtpctl/compose.h"
+#include "smtpctl/drop.h"
+#include "smtpctl/options.h"
+#include "smtpctl/print.h"
+
+static int
+parse(const char *line, struct sendmail_options *o, char **argv, char *copy)
+{
+	char error[200] = "";
+	int argc = 0;
+
+	strcpy(copy, line);
+	for (char *w = strtok(copy, " "); w != NULL; w = strtok(NULL, " "))
+		argv[argc++] = w;
+	argv[argc] = NULL;
+	return sendmail_parse(argc, argv, o, error, sizeof(error)) == -1
+	    ? -1 : argc - o->first;
+}
+
+static void
+test_options(void **state)
+{
+	static const struct {
+		const char *line;
+		int rcpts;	/* -1: refused */
+		int extract, keep_dots;
+		const char *sender;
+		enum sendmail_mode mode;
+	} cases[] = {
+		{ "sendmail a@b c@d", 2, 0, 0, NULL, SENDMAIL_MAIL },
+		{ "sendmail -t -i", 0, 1, 1, NULL, SENDMAIL_MAIL },
+		{ "sendmail -ti", 0, 1, 1, NULL, SENDMAIL_MAIL },
+		{ "sendmail -oi -f x@y a@b", 1, 0, 1, "x@y", SENDMAIL_MAIL },
+		{ "sendmail -fx@y -- a@b", 1, 0, 0, "x@y", SENDMAIL_MAIL },
+		{ "sendmail -rx@y a", 1, 0, 0, "x@y", SENDMAIL_MAIL },
+		{ "sendmail -odb -oem -om a", 1, 0, 0, NULL, SENDMAIL_MAIL },
+		{ "sendmail -B 8BITMIME -h 5 a", 1, 0, 0, NULL,
+		    SENDMAIL_MAIL },
+		{ "sendmail -bs", 0, 0, 0, NULL, SENDMAIL_SMTP },
+		{ "sendmail -bp", 0, 0, 0, NULL, SENDMAIL_QUEUE },
+		{ "sendmail -bi", 0, 0, 0, NULL, SENDMAIL_ALIASES },
+		{ "sendmail -q", 0, 0, 0, NULL, SENDMAIL_FLUSH },
+		{ "sendmail -q30m", -1, 0, 0, NULL, 0 },
+		{ "sendmail -bd", -1, 0, 0, NULL, 0 },
+		{ "sendmail -be", -1, 0, 0, NULL, 0 },
+		{ "sendmail -C/etc/x a", -1, 0, 0, NULL, 0 },
+		{ "sendmail -X /tmp/log a", -1, 0, 0, NULL, 0 },
+		{ "sendmail -O QueueDirectory=/tmp a", -1, 0, 0, NULL, 0 },
+		{ "sendmail -DX=y a", -1, 0, 0, NULL, 0 },
+		{ "sendmail -oQ/tmp a", -1, 0, 0, NULL, 0 },
+		{ "sendmail -oA/tmp/x a", -1, 0, 0, NULL, 0 },
+		{ "sendmail -f", -1, 0, 0, NULL, 0 },
+		{ "sendmail -fa\nb x", -1, 0, 0, NULL, 0 },
+		{ "sendmail -Nsuccess,never a", -1, 0, 0, NULL, 0 },
+		{ "sendmail -y a", -1, 0, 0, NULL, 0 },
+	};
+	struct sendmail_options o;
+	char *argv[16], copy[200];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		print_message("%s\n", cases[i].line);
+		assert_int_equal(
+		    parse(cases[i].line, &o, argv, copy), cases[i].rcpts);
+		if (cases[i].rcpts == -1)
+			continue;
+		assert_int_equal(o.extract, cases[i].extract);
+		assert_int_equal(o.keep_dots, cases[i].keep_dots);
+		assert_int_equal(o.mode, cases[i].mode);
+		if (cases[i].sender == NULL)
+			assert_null(o.sender);
+		else
+			assert_string_equal(o.sender, cases[i].sender);
+	}
+}
+
+/* The list joined by spaces, or "!" when it is refused. */
+static void
+joined(const char *text, char *out, size_t size)
+{
+	struct addresses a = { 0 };
+	char error[300];
+
+	out[0] = '\0';
+	if (addresses_parse(&a, text, strlen(text), error, sizeof(error)) ==
+	    -1)
+		snprintf(out, size, "!");
+	else
+		for (size_t i = 0; i < a.count; i++)
+			snprintf(out + strlen(out), size - strlen(out), "%s%s",
+			    i ? " " : "", a.list[i]);
+	addresses_free(&a);
+}
+
+static void
+test_addresses(void **state)
+{
+	static const struct {
+		const char *text, *list;
+	} cases[] = {
+		{ "a@b.test", "a@b.test" },
+		{ "a@B.test, c@d.test,,", "a@b.test c@d.test" },
+		{ "root", "root" },
+		{ "Joe Doe <joe@x.test>", "joe@x.test" },
+		{ "\"Doe, Joe\" <joe@x.test>", "joe@x.test" },
+		{ "joe@x.test (Joe, (the) Doe)", "joe@x.test" },
+		{ "us: a@x.test, b@x.test;, c@x.test",
+		    "a@x.test b@x.test c@x.test" },
+		{ "undisclosed-recipients:;", "" },
+		{ "a @ x.test", "a@x.test" },
+		{ "\"a b\"@x.test", "\"a b\"@x.test" },
+		{ "a@x.test, A@X.TEST, a@x.test", "a@x.test A@x.test" },
+		{ "a@[192.0.2.1]", "a@[192.0.2.1]" },
+		{ "a@[IPv6:2001:db8::1]", "a@[IPv6:2001:db8::1]" },
+		{ "", "" },
+		{ "-oQ@x.test", "!" },
+		{ "<-oQ@x.test>", "!" },
+		{ "a@x.test b@x.test", "!" },
+		{ "<a@x.test> -oQ/tmp", "!" },
+		{ "<a@x.test", "!" },
+		{ "a@x.test\x01", "!" },
+		{ "a@@x.test", "!" },
+	};
+	char out[400];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		print_message("%s\n", cases[i].text);
+		joined(cases[i].text, out, sizeof(out));
+		assert_string_equal(out, cases[i].list);
+	}
+}
+
+static void
+test_extract(void **state)
+{
+	static const char text[] = "From x Mon\nSubject: hi\nTo: a@x.test,\n"
+	    "\tb@x.test\nBcc: c@x.test\n\nTo: d@x.test\n";
+	static const char again[] = "To: a@x.test\nResent-To: r@x.test\n\n";
+	struct draft d = { text, sizeof(text) - 1 },
+		     r = { again, sizeof(again) - 1 };
+	struct addresses a = { 0 };
+	char error[200];
+
+	assert_int_equal(compose_recipients(&d, &a, error, 200), 0);
+	assert_int_equal(a.count, 3);
+	assert_string_equal(a.list[2], "c@x.test");
+	addresses_free(&a);
+	assert_int_equal(compose_recipients(&r, &a, error, 200), 0);
+	assert_int_equal(a.count, 1);
+	assert_string_equal(a.list[0], "r@x.test");
+	addresses_free(&a);
+}
+
+static void
+test_write(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{ "From: m\nBcc: z@z\n more\nX: y\n\n.a\n..\nb",
+		    "From: m\r\nX: y\r\nDate: now\r\n\r\n..a\r\n...\r\nb\r\n"
+		    ".\r\n" },
+		{ "X: y\r\n\r\nb\r\n",
+		    "X: y\r\nFrom: me\r\nDate: now\r\n\r\nb\r\n.\r\n" },
+		{ "no header here\n",
+		    "From: me\r\nDate: now\r\n\r\nno header here\r\n.\r\n" },
+		{ "From: m\nDate: d\n\na\r.\rb\n",
+		    "From: m\r\nDate: d\r\n\r\na\r\n..\r\nb\r\n.\r\n" },
+		{ "", "From: me\r\nDate: now\r\n.\r\n" },
+	};
+	const struct additions add = { "From: me", "Date: now", NULL };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct draft d = { cases[i].in, strlen(cases[i].in) };
+		char *text;
+		size_t size;
+		FILE *f = open_memstream(&text, &size);
+
+		assert_non_null(f);
+		compose_write(&d, &add, f);
+		fclose(f);
+		assert_string_equal(text, cases[i].out);
+		free(text);
+	}
+}
+
+static void
+test_mailbox(void **state)
+{
+	char out[600];
+
+	compose_mailbox("Joe \"J\" Doe", "j@x", out, sizeof(out));
+	assert_string_equal(out, "\"Joe \\\"J\\\" Doe\" <j@x>");
+	compose_mailbox("J\xc3\xb6", "j@x", out, sizeof(out));
+	assert_string_equal(out, "=?UTF-8?B?SsO2?= <j@x>");
+	compose_mailbox("", "j@x", out, sizeof(out));
+	assert_string_equal(out, "j@x");
+}
+
+static void
+test_drop(void **state)
+{
+	static const char *const bad[] = { "", "relais-drop 1\n",
+		"relais-drop 1\nsender a@b\n\nx",
+		"relais-drop 1\nrecipient a@b\n\nx",
+		"relais-drop 1\nsender a@b\nrecipient c d\n\nx",
+		"relais-drop 1\nsender a@b\nrecipient a@b\nfile /etc/x\n\n",
+		"relais-drop 2\nsender a@b\nrecipient a@b\n\n" };
+	static const char good[] = "relais-drop 1\nsender \nname N N\n"
+	    "notify 6\nret 2\nrecipient a@b.test\nrecipient root\n\nX: y\n\nz";
+	struct sendmail_options o;
+	struct addresses a = { 0 };
+	const char *sender;
+	struct draft d;
+	char *text, error[100];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(drop_parse(bad[i], strlen(bad[i]), &o,
+			&sender, &a, &d, &text, error, 100), -1);
+		free(text);
+		addresses_free(&a);
+	}
+	assert_int_equal(drop_parse(good, strlen(good), &o, &sender, &a, &d,
+		&text, error, 100), 0);
+	assert_string_equal(sender, "");
+	assert_string_equal(o.full_name, "N N");
+	assert_int_equal(o.notify, 6);
+	assert_int_equal(a.count, 2);
+	assert_int_equal(d.len, 7);
+	assert_memory_equal(d.data, "X: y\n\nz", 7);
+	free(text);
+	addresses_free(&a);
+}
+
+static void
+mailq_add(struct mailq *q, const char *id, const char *rcpt,
+    const char *error)
+{
+	const struct msg_ctl_field fields[] = { { "+message", id },
+		{ "+size", "2000" }, { "created", "0" },
+		{ "sender", "me@x" }, { "destination", rcpt },
+		{ "state", "held" }, { "error", error } };
+	struct ipc_buf b = { 0 };
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		ipc_add_ctl_field(&b, &fields[i]);
+	mailq_row(q, ipc_buf_list(&b));
+	ipc_buf_free(&b);
+}
+
+static void
+test_mailq(void **state)
+{
+	struct mailq q = { 0 };
+	char *text;
+	size_t size;
+
+	setenv("TZ", "UTC", 1);
+	q.out = open_memstream(&text, &size);
+	mailq_end(&q);
+	fflush(q.out);
+	assert_string_equal(text, "Mail queue is empty\n");
+	rewind(q.out);
+	mailq_add(&q, "0000002a", "a@y", "");
+	mailq_add(&q, "0000002a", "b@y", "no\nroute");
+	mailq_add(&q, "0000002b", "c@y", "");
+	mailq_end(&q);
+	fclose(q.out);
+	assert_non_null(strstr(text, "-Queue ID-  --Size-- ----Arrival Time--"
+	    "-- -Sender/Recipient-------\n"
+	    "0000002a!       2000 Thu Jan  1 00:00:00  me@x\n"));
+	assert_non_null(strstr(text, "(no route)\n"));
+	assert_non_null(strstr(text, "\n-- 4 Kbytes in 2 Requests.\n"));
+	free(text);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_extract),
+		cmocka_unit_test(test_write),
+		cmocka_unit_test(test_mailbox),
+		cmocka_unit_test(test_drop),
+		cmocka_unit_test(test_mailq),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,30 @@
+/*
+ * Lists of addresses as people type them: on sendmail's command line and in
+ * To, Cc and Bcc (RFC 5322 section 3.4). Pure.
+ */
+#ifndef SMTPCTL_ADDRESSES_H
+#define SMTPCTL_ADDRESSES_H
+
+#include <stddef.h>
+
+#define ADDRESSES_MAX 100000
+
+/* All zero is empty. Each is canonical (smtp/address.h), or has no domain
+ * yet, and stands once. */
+struct addresses {
+	char **list;
+	size_t count;
+	size_t room;
+};
+
+/* Adds what text (len octets) lists. -1 with the reason in error; some may
+ * have been added then. */
+int addresses_parse(struct addresses *, const char *text, size_t len,
+    char *error, size_t size);
+/* Adds one canonical address; -1 when memory or ADDRESSES_MAX is reached. */
+int addresses_add(struct addresses *, const char *);
+/* Gives those without a domain this one. -1 without memory. */
+int addresses_qualify(struct addresses *, const char *domain);
+void addresses_free(struct addresses *);
+
+#endif

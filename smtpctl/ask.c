@@ -1,0 +1,115 @@
+/*
+ * Questions to the daemon and how their answers are printed: smtpctl's
+ * commands, mailq and newaliases.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "smtpctl/client.h"
+#include "smtpctl/print.h"
+#include "smtpctl/sendmail.h"
+
+struct printer {
+	void (*row)(FILE *, struct ipc_list);
+};
+
+static void
+on_row(void *arg, struct ipc_list fields)
+{
+	const struct printer *p = arg;
+
+	p->row(stdout, fields);
+	/* a monitor is watched, and a long queue's first page shows at once */
+	fflush(stdout);
+}
+
+static void
+on_data(void *arg, const void *data, size_t len)
+{
+	fwrite(data, 1, len, stdout);
+}
+
+static void
+on_mailq_row(void *arg, struct ipc_list fields)
+{
+	mailq_row(arg, fields);
+}
+
+/* How the rows of a command look; the others are bars. */
+static const struct {
+	const char *first, *second; /* second NULL: any */
+	void (*row)(FILE *, struct ipc_list);
+} looks[] = {
+	{ "show", "stats", print_pairs },
+	{ "show", "envelope", print_pairs },
+	{ "show", "status", print_words },
+	{ "monitor", NULL, print_bars },
+	{ "verify", NULL, print_pairs },
+	{ "schedule", NULL, print_pairs },
+	{ "flush", NULL, print_pairs },
+	{ "remove", NULL, print_pairs },
+	{ "discover", NULL, print_pairs },
+	{ "pause", NULL, print_pairs },
+	{ "resume", NULL, print_pairs },
+};
+
+static int
+exit_status(enum client_result result, const char *error)
+{
+	if (result == CLIENT_OK)
+		return EX_OK;
+	fprintf(stderr, "smtpctl: %s\n", error);
+	if (result == CLIENT_DOWN)
+		return EX_UNAVAILABLE;
+	if (strstr(error, "permission denied") != NULL)
+		return EX_NOPERM;
+	return strncmp(error, "unknown ", 8) == 0 ? EX_USAGE : 1;
+}
+
+int
+smtpctl_ask(
+    const struct caller *c, char *const *words, size_t count, int json)
+{
+	struct printer p = { json ? print_json : print_bars };
+	const struct client_ops ops = { on_row, on_data, &p };
+	char error[512];
+
+	for (size_t i = 0; !json && i < sizeof(looks) / sizeof(looks[0]); i++)
+		if (strcmp(words[0], looks[i].first) == 0 &&
+		    (looks[i].second == NULL || (count > 1 &&
+			strcmp(words[1], looks[i].second) == 0)))
+			p.row = looks[i].row;
+	return exit_status(client_ask(c->socket, words, count, &ops, NULL,
+		error, sizeof(error)), error);
+}
+
+int
+mailq_main(const struct caller *c, int json)
+{
+	char show[] = "show", queue[] = "queue", *words[] = { show, queue };
+	struct mailq q = { .out = stdout };
+	const struct client_ops ops = { on_mailq_row, NULL, &q };
+	enum client_result result;
+	char error[512];
+
+	if (json)
+		return smtpctl_ask(c, words, 2, 1);
+	result = client_ask(
+	    c->socket, words, 2, &ops, NULL, error, sizeof(error));
+	if (result == CLIENT_OK)
+		mailq_end(&q);
+	return exit_status(result, error);
+}
+
+/* Tables are read when the configuration is, so reading them anew is a
+ * reload; nothing is compiled. */
+int
+newaliases_main(const struct caller *c)
+{
+	char reload[] = "reload", *words[] = { reload };
+
+	return smtpctl_ask(c, words, 1, 0);
+}

@@ -1,0 +1,32 @@
+/*
+ * The asking side of the control socket.
+ */
+#ifndef SMTPCTL_CLIENT_H
+#define SMTPCTL_CLIENT_H
+
+#include <stddef.h>
+
+#include "ipc/messages.h"
+
+struct client_ops {
+	void (*row)(void *ctx, struct ipc_list fields);
+	void (*data)(void *ctx, const void *, size_t);
+	void *ctx;
+};
+
+enum client_result {
+	CLIENT_OK,
+	CLIENT_DOWN,	/* nobody answers at the socket */
+	CLIENT_REFUSED	/* the daemon says no: error has its words */
+};
+
+/*
+ * Asks one question and hands on the answer as it comes. *session, if not
+ * NULL, gets the descriptor that the answer carried, or -1. Either function
+ * of ops may be NULL.
+ */
+enum client_result client_ask(const char *path, char *const *words,
+    size_t count, const struct client_ops *, int *session, char *error,
+    size_t size);
+
+#endif

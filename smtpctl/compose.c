@@ -1,0 +1,179 @@
+/*
+ * See compose.h. The message is its sender's own and may be anything.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "mail/header.h"
+#include "smtp/base64.h"
+#include "smtpctl/compose.h"
+
+/* A line that mbox files begin with is no part of the message. */
+static size_t
+draft_start(const struct draft *d)
+{
+	const char *end;
+
+	if (d->len < 5 || memcmp(d->data, "From ", 5) != 0)
+		return 0;
+	end = memchr(d->data, '\n', d->len);
+	return end == NULL ? d->len : (size_t)(end - d->data) + 1;
+}
+
+int
+compose_recipients(const struct draft *d, struct addresses *out, char *error,
+    size_t size)
+{
+	static const enum header_id plain[] = { HEADER_TO, HEADER_CC,
+		HEADER_BCC };
+	static const enum header_id resent[] = { HEADER_RESENT_TO,
+		HEADER_RESENT_CC, HEADER_RESENT_BCC };
+	const enum header_id *wanted = plain;
+	size_t start = draft_start(d), pos;
+	const char *section = d->data + start;
+	struct header_field f;
+
+	for (pos = 0; header_next(section, d->len - start, &pos, &f);)
+		if (f.id == resent[0] || f.id == resent[1] ||
+		    f.id == resent[2])
+			wanted = resent;
+	for (pos = 0; header_next(section, d->len - start, &pos, &f);)
+		if ((f.id == wanted[0] || f.id == wanted[1] ||
+			f.id == wanted[2]) &&
+		    addresses_parse(out, section + f.body,
+			(size_t)(f.end - f.body), error, size) == -1)
+			return -1;
+	return 0;
+}
+
+/* ---- writing ---------------------------------------------------------- */
+
+struct line_state {
+	int start; /* of a line */
+	int cr;
+};
+
+/* A lone CR ends a line too: it would be refused, and inside a line it is
+ * only how a terminal was told to begin it again. */
+static void
+write_text(FILE *out, struct line_state *st, const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (s[i] == '\n' && st->cr) {
+			st->cr = 0;
+			continue;
+		}
+		st->cr = s[i] == '\r';
+		if (s[i] == '\n' || s[i] == '\r') {
+			fputs("\r\n", out);
+			st->start = 1;
+			continue;
+		}
+		if (st->start && s[i] == '.')
+			putc('.', out);
+		st->start = 0;
+		putc(s[i], out);
+	}
+}
+
+static void
+write_line(FILE *out, struct line_state *st, const char *line)
+{
+	if (line == NULL)
+		return;
+	write_text(out, st, line, strlen(line));
+	write_text(out, st, "\n", 1);
+}
+
+void
+compose_write(const struct draft *d, const struct additions *add, FILE *out)
+{
+	size_t start = draft_start(d), pos = 0, end = 0, len = d->len - start;
+	const char *section = d->data + start;
+	int from = 0, date = 0, id = 0;
+	struct line_state st = { .start = 1 };
+	struct header_field f;
+
+	while (header_next(section, len, &pos, &f)) {
+		end = (size_t)f.end;
+		from |= f.id == HEADER_FROM;
+		date |= f.id == HEADER_DATE;
+		id |= f.id == HEADER_MESSAGE_ID;
+		if (f.id == HEADER_BCC || f.id == HEADER_RESENT_BCC ||
+		    f.id == HEADER_RETURN_PATH)
+			continue;
+		write_text(out, &st, section + f.start, end - (size_t)f.start);
+		if (!st.start)
+			write_text(out, &st, "\n", 1);
+	}
+	if (!from)
+		write_line(out, &st, add->from);
+	if (!date)
+		write_line(out, &st, add->date);
+	if (!id)
+		write_line(out, &st, add->message_id);
+	/* a body that no empty line sets off gets one */
+	if (end < len && section[end] != '\n' &&
+	    !(section[end] == '\r' && end + 1 < len &&
+		section[end + 1] == '\n'))
+		write_text(out, &st, "\n", 1);
+	write_text(out, &st, section + end, len - end);
+	if (!st.start)
+		write_text(out, &st, "\n", 1);
+	fputs(".\r\n", out);
+}
+
+int
+compose_is_8bit(const struct draft *d)
+{
+	for (size_t i = 0; i < d->len; i++)
+		if ((unsigned char)d->data[i] > 127)
+			return 1;
+	return 0;
+}
+
+void
+compose_mailbox(const char *name, const char *address, char *out, size_t size)
+{
+	char quoted[600];
+	size_t n = 0, len = name != NULL ? strlen(name) : 0;
+	int ascii = 1;
+
+	if (len > 180)
+		len = 180;
+	for (size_t i = 0; i < len; i++)
+		ascii &= (unsigned char)name[i] < 128;
+	if (len == 0) {
+		snprintf(out, size, "%s", address);
+		return;
+	}
+	if (!ascii) {
+		/* RFC 2047; a word of 45 octets is under its 75 */
+		char word[128];
+
+		quoted[0] = '\0';
+		for (size_t i = 0, cut; i < len; i += cut) {
+			cut = len - i > 42 ? 42 : len - i;
+			while (cut > 1 && i + cut < len &&
+			    ((unsigned char)name[i + cut] & 0xc0) == 0x80)
+				cut--;
+			if (base64_encode((const uint8_t *)name + i, cut,
+				word, sizeof(word)) == -1)
+				break;
+			n += (size_t)snprintf(quoted + n, sizeof(quoted) - n,
+			    "%s=?UTF-8?B?%s?=", i ? " " : "", word);
+			if (n >= sizeof(quoted))
+				break;
+		}
+		snprintf(out, size, "%s <%s>", quoted, address);
+		return;
+	}
+	for (size_t i = 0; i < len; i++) {
+		if (name[i] == '"' || name[i] == '\\')
+			quoted[n++] = '\\';
+		quoted[n++] = name[i];
+	}
+	quoted[n] = '\0';
+	snprintf(out, size, "\"%s\" <%s>", quoted, address);
+}

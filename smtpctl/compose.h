@@ -1,0 +1,43 @@
+/*
+ * What sendmail does to a message before it is submitted: recipients out of
+ * its header, fields that must not leave dropped, fields that are missing
+ * added, line ends and transparency. Pure but for the stream written to.
+ */
+#ifndef SMTPCTL_COMPOSE_H
+#define SMTPCTL_COMPOSE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "smtpctl/addresses.h"
+
+/* A message as it came, lines ending in LF or CRLF. */
+struct draft {
+	const char *data;
+	size_t len;
+};
+
+/* Fields that are added where missing; strings of whole lines without their
+ * ends, such as "From: a@b". NULL adds none. */
+struct additions {
+	const char *from;
+	const char *date;
+	const char *message_id;
+};
+
+/* Adds the recipients of To, Cc and Bcc, or of their Resent- twins when the
+ * message has any. -1 with the reason in error. */
+int compose_recipients(
+    const struct draft *, struct addresses *, char *error, size_t size);
+/* Writes the message with CRLF and dots doubled, and the final dot. Bcc,
+ * Resent-Bcc and Return-Path are left out. Stream errors are the caller's. */
+void compose_write(
+    const struct draft *, const struct additions *, FILE *out);
+/* 1 when an octet over 127 is in it. */
+int compose_is_8bit(const struct draft *);
+/* Writes `Name <address>` as it may stand in a From field. */
+void compose_mailbox(
+    const char *name, const char *address, char *out, size_t size);
+
+#endif

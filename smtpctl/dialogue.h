@@ -1,0 +1,34 @@
+/*
+ * SMTP as sendmail speaks it to the daemon, over the socket that the control
+ * socket handed out. Blocking, with a deadline for each reply.
+ */
+#ifndef SMTPCTL_DIALOGUE_H
+#define SMTPCTL_DIALOGUE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "smtpctl/addresses.h"
+#include "smtpctl/compose.h"
+
+struct submission {
+	const char *sender;	/* canonical, without domain, or "" */
+	struct addresses *rcpts;
+	const char *full_name;	/* may be NULL */
+	const char *envid;	/* may be NULL */
+	uint8_t notify;
+	uint8_t ret;
+	int verbose;		/* the dialogue on standard error */
+	/* go on when some recipients are refused; else nothing is sent */
+	int partial;
+	int refused;		/* out: how many were */
+};
+
+/* Takes fd. An exit status of sysexits.h, the reason in error unless it is
+ * EX_OK. Recipients without domain get that of the daemon. */
+int dialogue_submit(int fd, struct submission *, const struct draft *,
+    char *error, size_t size);
+/* -bs: passes on octets between standard input and output and fd. */
+int dialogue_proxy(int fd);
+
+#endif

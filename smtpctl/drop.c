@@ -1,0 +1,168 @@
+/*
+ * See drop.h. The folder is 01730 and sendmail setgid: the group may create
+ * files whose names nobody else can list. A file is written under a name that
+ * master does not look at and renamed when it is whole and synced.
+ */
+#include "config.h"
+
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "smtp/address.h"
+#include "smtpctl/drop.h"
+
+enum {
+	ENVELOPE_MAX = 64 * 1024 * 1024
+};
+
+static void
+write_envelope(FILE *f, const struct sendmail_options *o, const char *sender,
+    const struct addresses *rcpts)
+{
+	fputs(DROP_FIRST_LINE, f);
+	fprintf(f, "sender %s\n", sender);
+	if (o->full_name != NULL)
+		fprintf(f, "name %s\n", o->full_name);
+	if (o->envid != NULL)
+		fprintf(f, "envid %s\n", o->envid);
+	fprintf(f, "notify %u\nret %u\n", o->notify, o->ret);
+	for (size_t i = 0; i < rcpts->count; i++)
+		fprintf(f, "recipient %s\n", rcpts->list[i]);
+	putc('\n', f);
+}
+
+static int
+write_file(int fd, const struct sendmail_options *o, const char *sender,
+    const struct addresses *rcpts, const struct draft *d)
+{
+	FILE *f = fdopen(fd, "w");
+	int bad;
+
+	if (f == NULL) {
+		close(fd);
+		return -1;
+	}
+	write_envelope(f, o, sender, rcpts);
+	bad = fwrite(d->data, 1, d->len, f) != d->len;
+	bad |= fflush(f) != 0 || fsync(fd) == -1;
+	bad |= fclose(f) != 0;
+	return bad ? -1 : 0;
+}
+
+int
+drop_write(const char *folder, const struct sendmail_options *o,
+    const char *sender, const struct addresses *rcpts, const struct draft *d,
+    char *error, size_t size)
+{
+	unsigned long long r[2];
+	char temporary[64], final[64];
+	int dir, fd = -1, sync_fd, made = 0, rc = -1;
+
+	dir = open(folder, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir == -1 || getrandom(r, sizeof(r), 0) != sizeof(r))
+		goto out;
+	snprintf(temporary, sizeof(temporary), "t.%016llx%016llx", r[0], r[1]);
+	snprintf(final, sizeof(final), "m.%016llx%016llx", r[0], r[1]);
+	fd = openat(dir, temporary,
+	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd == -1)
+		goto out;
+	made = 1;
+	/* the folder itself cannot be opened for fsync: it is not readable */
+	if ((sync_fd = dup(fd)) == -1) {
+		close(fd);
+		goto out;
+	}
+	rc = write_file(fd, o, sender, rcpts, d);
+	if (rc == 0 && (rc = renameat(dir, temporary, dir, final)) == 0)
+		rc = syncfs(sync_fd);
+	close(sync_fd);
+out:
+	if (rc == -1)
+		snprintf(error, size, "%s: %s", folder, strerror(errno));
+	if (rc == -1 && made)
+		unlinkat(dir, temporary, 0);
+	if (dir != -1)
+		close(dir);
+	return rc;
+}
+
+/* One line of the envelope; -1 if it is none. */
+static int
+take_line(char *line, struct sendmail_options *o, const char **sender,
+    struct addresses *rcpts)
+{
+	char *value = strchr(line, ' ');
+	struct address a;
+
+	if (value == NULL)
+		return -1;
+	*value++ = '\0';
+	for (const char *s = value; *s != '\0'; s++)
+		if ((unsigned char)*s < ' ' || *s == 0x7f)
+			return -1;
+	if (strcmp(line, "sender") == 0)
+		*sender = value;
+	else if (strcmp(line, "name") == 0)
+		o->full_name = value;
+	else if (strcmp(line, "envid") == 0)
+		o->envid = value;
+	else if (strcmp(line, "notify") == 0)
+		o->notify = (uint8_t)(atoi(value) & 15);
+	else if (strcmp(line, "ret") == 0)
+		o->ret = (uint8_t)(atoi(value) % 3);
+	else if (strcmp(line, "recipient") == 0) {
+		if (address_parse(value, strlen(value), ADDRESS_CANONICAL, &a)
+			!= ADDRESS_OK || a.kind == ADDRESS_IS_NULL)
+			return -1;
+		return addresses_add(rcpts, value);
+	} else
+		return -1;
+	return 0;
+}
+
+int
+drop_parse(const char *data, size_t len, struct sendmail_options *o,
+    const char **sender, struct addresses *rcpts, struct draft *d,
+    char **text, char *error, size_t size)
+{
+	const size_t first = strlen(DROP_FIRST_LINE);
+	struct address a;
+	const char *end;
+	size_t n;
+	char *line, *next;
+
+	memset(o, 0, sizeof(*o));
+	*sender = NULL;
+	*text = NULL;
+	end = memmem(data, len, "\n\n", 2);
+	if (len < first || memcmp(data, DROP_FIRST_LINE, first) != 0 ||
+	    end == NULL || (n = (size_t)(end - data) + 1) > ENVELOPE_MAX)
+		goto bad;
+	if ((*text = strndup(data, n)) == NULL)
+		goto bad;
+	for (line = *text + first; *line != '\0'; line = next) {
+		if ((next = strchr(line, '\n')) == NULL)
+			goto bad;
+		*next++ = '\0';
+		if (take_line(line, o, sender, rcpts) == -1)
+			goto bad;
+	}
+	if (*sender == NULL || rcpts->count == 0 ||
+	    address_parse(*sender, strlen(*sender), ADDRESS_CANONICAL, &a) !=
+		ADDRESS_OK)
+		goto bad;
+	d->data = end + 2;
+	d->len = len - n - 1;
+	return 0;
+bad:
+	snprintf(error, size, "not a message that sendmail left");
+	return -1;
+}

@@ -1,0 +1,130 @@
+/*
+ * smtpctl, and by the name it is started under sendmail, mailq, newaliases.
+ * It may be installed setgid for the drop folder and started by anybody with
+ * any environment and descriptors: it begins by making both harmless.
+ */
+#include "config.h"
+
+#include <crypt.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "smtpctl/sendmail.h"
+
+/* The three standard descriptors must be open, or a file of ours would take
+ * the place of one. */
+static void
+make_harmless(struct caller *c)
+{
+	int fd;
+
+	do
+		if ((fd = open("/dev/null", O_RDWR)) == -1)
+			_exit(EX_OSERR);
+	while (fd <= STDERR_FILENO);
+	close(fd);
+	c->drop_gid = getegid();
+	c->real_gid = getgid();
+	/* the right comes back for the one file that needs it */
+	if (setegid(c->real_gid) == -1)
+		_exit(EX_OSERR);
+	signal(SIGPIPE, SIG_IGN);
+	umask(077);
+}
+
+static int
+usage(void)
+{
+	fputs("usage: smtpctl [-j] [-S socket] command [argument ...]\n"
+	    "commands: show queue|message|envelope|status|stats|hosts|routes,\n"
+	    "  schedule, remove, flush, discover, pause, resume, monitor,\n"
+	    "  log, trace, untrace, reload, stop, verify, encrypt\n",
+	    stderr);
+	return EX_USAGE;
+}
+
+/* A hash for a table of credentials. */
+static int
+encrypt_password(const char *given)
+{
+	char line[512], *salt, *hash;
+	struct crypt_data data = { 0 };
+
+	if (given == NULL) {
+		if (fgets(line, sizeof(line), stdin) == NULL)
+			return EX_NOINPUT;
+		line[strcspn(line, "\r\n")] = '\0';
+		given = line;
+	}
+	if ((salt = crypt_gensalt("$y$", 0, NULL, 0)) == NULL ||
+	    (hash = crypt_r(given, salt, &data)) == NULL || hash[0] == '*') {
+		fprintf(stderr, "smtpctl: encrypt: %s\n", strerror(errno));
+		return EX_SOFTWARE;
+	}
+	puts(hash);
+	explicit_bzero(line, sizeof(line));
+	return EX_OK;
+}
+
+static int
+smtpctl_main(struct caller *c, int argc, char **argv)
+{
+	int ch, json = 0;
+
+	while ((ch = getopt(argc, argv, "+jS:")) != -1)
+		switch (ch) {
+		case 'j':
+			json = 1;
+			break;
+		case 'S':
+			c->socket = optarg;
+			break;
+		default:
+			return usage();
+		}
+	argc -= optind;
+	argv += optind;
+	if (argc == 0)
+		return usage();
+	if (strcmp(argv[0], "encrypt") == 0)
+		return argc > 2 ? usage() : encrypt_password(argv[1]);
+	if (strcmp(argv[0], "mailq") == 0 && argc == 1)
+		return mailq_main(c, json);
+	/* started by master, with the file on standard input */
+	if (strcmp(argv[0], "from-drop") == 0 && argc == 1)
+		return sendmail_from_drop(c);
+	return smtpctl_ask(c, argv, (size_t)argc, json);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct caller c = { 0 };
+	const char *name, *value;
+
+	make_harmless(&c);
+	/* not believed when we have more rights than our caller */
+	value = secure_getenv("RELAIS_CONTROL");
+	c.socket = value != NULL ? value : RELAIS_RUNDIR "/control";
+	value = secure_getenv("RELAIS_DROP");
+	c.folder = value != NULL ? value : RELAIS_STATEDIR "/drop";
+
+	if (argc == 0 || argv[0] == NULL)
+		return usage();
+	name = strrchr(argv[0], '/');
+	name = name != NULL ? name + 1 : argv[0];
+	if (strcmp(name, "sendmail") == 0 || strcmp(name, "send-mail") == 0)
+		return sendmail_main(&c, argc, argv);
+	if (strcmp(name, "mailq") == 0)
+		return argc > 1 && strcmp(argv[1], "-j") == 0
+		    ? mailq_main(&c, 1) : mailq_main(&c, 0);
+	if (strcmp(name, "newaliases") == 0)
+		return newaliases_main(&c);
+	return smtpctl_main(&c, argc, argv);
+}

@@ -1,0 +1,199 @@
+/*
+ * See print.h.
+ */
+#include "config.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "smtpctl/print.h"
+
+/* A value between bars: neither a control character nor a bar. */
+static void
+put_value(FILE *out, const char *s, int bars)
+{
+	for (; *s != '\0'; s++)
+		putc((unsigned char)*s < ' ' || *s == 0x7f ||
+			(bars && *s == '|') ? ' ' : *s, out);
+}
+
+void
+print_bars(FILE *out, struct ipc_list fields)
+{
+	struct msg_ctl_field f;
+	int n = 0;
+
+	while (ipc_next_ctl_field(&fields, &f)) {
+		if (f.name[0] == '+')
+			continue;
+		if (n++ > 0)
+			putc('|', out);
+		put_value(out, f.value, 1);
+	}
+	putc('\n', out);
+}
+
+/* Whether JSON may have it as a number without changing it. */
+static int
+is_number(const char *s)
+{
+	size_t digits = strspn(s, "0123456789");
+
+	return digits > 0 && digits < 16 && s[digits] == '\0' &&
+	    (s[0] != '0' || digits == 1);
+}
+
+void
+print_json(FILE *out, struct ipc_list fields)
+{
+	/* which fields are identifiers though they may look like numbers */
+	static const char *const texts[] = { "envelope", "message",
+		"session", "recipient", "sender", "error", "flags", "user" };
+	json_t *row = json_object(), *value;
+	struct msg_ctl_field f;
+	char *text;
+
+	while (row != NULL && ipc_next_ctl_field(&fields, &f)) {
+		const char *name = f.name + (f.name[0] == '+');
+		int number = is_number(f.value);
+
+		for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+			if (strcmp(name, texts[i]) == 0)
+				number = 0;
+		value = number ? json_integer(atoll(f.value))
+			       : json_string(f.value);
+		if (value == NULL)
+			value = json_string("(not UTF-8)");
+		json_object_set_new(row, name, value);
+	}
+	if (row != NULL && (text = json_dumps(row, JSON_COMPACT)) != NULL) {
+		fprintf(out, "%s\n", text);
+		free(text);
+	}
+	json_decref(row);
+}
+
+void
+print_pairs(FILE *out, struct ipc_list fields)
+{
+	struct msg_ctl_field f;
+
+	while (ipc_next_ctl_field(&fields, &f)) {
+		if (f.name[0] == '+')
+			continue;
+		fprintf(out, "%s=", f.name);
+		put_value(out, f.value, 0);
+		putc('\n', out);
+	}
+}
+
+void
+print_words(FILE *out, struct ipc_list fields)
+{
+	struct msg_ctl_field f;
+	int n = 0;
+
+	while (ipc_next_ctl_field(&fields, &f)) {
+		if (n++ > 0)
+			putc(' ', out);
+		put_value(out, f.value, 0);
+	}
+	putc('\n', out);
+}
+
+/* ---- mailq ------------------------------------------------------------ */
+
+enum {
+	WIDTH = 80
+};
+
+/* The fields that mailq shows. */
+struct mailq_fields {
+	const char *message;
+	const char *size;
+	const char *created;
+	const char *sender;
+	const char *recipient;
+	const char *state;
+	const char *error;
+};
+
+static void
+mailq_fields(struct ipc_list list, struct mailq_fields *m)
+{
+	const struct {
+		const char *name;
+		const char **value;
+	} wanted[] = { { "+message", &m->message }, { "+size", &m->size },
+		{ "created", &m->created }, { "sender", &m->sender },
+		{ "destination", &m->recipient }, { "state", &m->state },
+		{ "error", &m->error } };
+	struct msg_ctl_field f;
+
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		*wanted[i].value = "";
+	while (ipc_next_ctl_field(&list, &f))
+		for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+			if (strcmp(f.name, wanted[i].name) == 0)
+				*wanted[i].value = f.value;
+}
+
+static void
+mailq_message(struct mailq *q, const struct mailq_fields *m)
+{
+	time_t t = (time_t)strtoll(m->created, NULL, 10);
+	char when[32] = "", id[24];
+	struct tm tm;
+
+	if (q->messages++ == 0)
+		fputs("-Queue ID-  --Size-- ----Arrival Time---- "
+		      "-Sender/Recipient-------\n", q->out);
+	else
+		putc('\n', q->out);
+	if (localtime_r(&t, &tm) != NULL)
+		strftime(when, sizeof(when), "%a %b %e %H:%M:%S", &tm);
+	snprintf(id, sizeof(id), "%.12s%s", m->message,
+	    strcmp(m->state, "inflight") == 0 ? "*"
+		: strcmp(m->state, "held") == 0 ? "!" : "");
+	q->octets += strtoull(m->size, NULL, 10);
+	fprintf(q->out, "%-11s %8s %19.20s  ", id, m->size, when);
+	put_value(q->out, m->sender[0] != '\0' ? m->sender : "MAILER-DAEMON",
+	    0);
+	putc('\n', q->out);
+}
+
+void
+mailq_row(struct mailq *q, struct ipc_list list)
+{
+	struct mailq_fields m;
+
+	mailq_fields(list, &m);
+	if (q->messages == 0 || strcmp(m.message, q->message) != 0) {
+		mailq_message(q, &m);
+		snprintf(q->message, sizeof(q->message), "%s", m.message);
+	}
+	if (m.error[0] != '\0') {
+		int len = (int)strlen(m.error) + 2;
+
+		fprintf(q->out, "%*s(", len < WIDTH ? WIDTH - len : 0, "");
+		put_value(q->out, m.error, 0);
+		fputs(")\n", q->out);
+	}
+	fprintf(q->out, "%42s", "");
+	put_value(q->out, m.recipient, 0);
+	putc('\n', q->out);
+}
+
+void
+mailq_end(struct mailq *q)
+{
+	if (q->messages == 0)
+		fputs("Mail queue is empty\n", q->out);
+	else
+		fprintf(q->out, "\n-- %llu Kbytes in %llu Request%s.\n",
+		    (unsigned long long)(q->octets + 1023) / 1024,
+		    (unsigned long long)q->messages,
+		    q->messages == 1 ? "" : "s");
+}

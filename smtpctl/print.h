@@ -1,0 +1,32 @@
+/*
+ * How answers look: bars for people and scripts, JSON lines, `name=value`,
+ * and the columns of mailq. Rows are printed as they come; no state but what
+ * one message of mailq needs. Strings that others wrote go out without their
+ * control characters.
+ */
+#ifndef SMTPCTL_PRINT_H
+#define SMTPCTL_PRINT_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "ipc/messages.h"
+
+void print_bars(FILE *, struct ipc_list fields);
+void print_json(FILE *, struct ipc_list fields);
+/* A line for each field. */
+void print_pairs(FILE *, struct ipc_list fields);
+/* The values with a space between. */
+void print_words(FILE *, struct ipc_list fields);
+
+struct mailq {
+	FILE *out;
+	char message[16];	/* whose recipients are being printed */
+	uint64_t messages;
+	uint64_t octets;
+};
+/* Rows of `show queue`, those of one message together. */
+void mailq_row(struct mailq *, struct ipc_list fields);
+void mailq_end(struct mailq *);
+
+#endif

@@ -1,0 +1,346 @@
+/*
+ * sendmail: takes a message on standard input and submits it over a session
+ * of the daemon, or leaves it in the drop folder while there is none. Runs as
+ * whoever calls it; may be setgid for the drop folder, and uses that right for
+ * the one file that it writes there. The environment decides nothing here.
+ */
+#include "config.h"
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "smtp/address.h"
+#include "smtpctl/client.h"
+#include "smtpctl/dialogue.h"
+#include "smtpctl/drop.h"
+#include "smtpctl/sendmail.h"
+
+/* One run. */
+struct mail {
+	struct sendmail_options options;
+	struct addresses rcpts;
+	char sender[ADDRESS_SIZE];
+	char name[256];
+	struct draft draft;
+	char error[1200];
+};
+
+static int
+fail(const struct mail *m, int status)
+{
+	fprintf(stderr, "sendmail: %s\n", m->error);
+	return status;
+}
+
+/* ---- the message ------------------------------------------------------ */
+
+/* Copies standard input to a file without name; a lone dot ends it unless
+ * -i was given. */
+static int
+read_input(FILE *to, int keep_dots)
+{
+	char *line = NULL;
+	size_t room = 0;
+	ssize_t n;
+
+	while ((n = getline(&line, &room, stdin)) > 0) {
+		if (!keep_dots && (strcmp(line, ".\n") == 0 ||
+		    strcmp(line, ".\r\n") == 0) )
+			break;
+		if (fwrite(line, 1, (size_t)n, to) != (size_t)n)
+			break;
+	}
+	free(line);
+	return ferror(stdin) || ferror(to) || fflush(to) != 0 ? -1 : 0;
+}
+
+static int
+map_file(int fd, struct draft *d)
+{
+	struct stat st;
+	void *p;
+
+	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode))
+		return -1;
+	d->data = "";
+	d->len = (size_t)st.st_size;
+	if (d->len == 0)
+		return 0;
+	p = mmap(NULL, d->len, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (p == MAP_FAILED)
+		return -1;
+	d->data = p;
+	return 0;
+}
+
+static int
+read_message(struct mail *m)
+{
+	FILE *f = tmpfile();
+
+	if (f == NULL || read_input(f, m->options.keep_dots) == -1 ||
+	    map_file(fileno(f), &m->draft) == -1) {
+		snprintf(m->error, sizeof(m->error),
+		    "the message could not be read: %s", strerror(errno));
+		return -1;
+	}
+	return 0; /* f stays open as long as we run */
+}
+
+/* ---- who -------------------------------------------------------------- */
+
+static int
+set_sender(struct mail *m)
+{
+	const char *given = m->options.sender;
+	struct passwd *pw = getpwuid(getuid());
+	struct address a;
+	enum address_error e;
+	size_t len;
+
+	if (pw != NULL && m->options.full_name == NULL) {
+		snprintf(m->name, sizeof(m->name), "%.*s",
+		    (int)strcspn(pw->pw_gecos, ","), pw->pw_gecos);
+		for (char *s = m->name; *s != '\0'; s++)
+			if ((unsigned char)*s < ' ' || *s == 0x7f)
+				*s = ' ';
+		m->options.full_name = m->name;
+	}
+	if (given == NULL && pw == NULL) {
+		snprintf(m->error, sizeof(m->error),
+		    "uid %u has no name: give the sender with -f",
+		    (unsigned)getuid());
+		return -1;
+	}
+	if (given == NULL)
+		given = pw->pw_name;
+	len = strlen(given);
+	if (len >= 2 && given[0] == '<')
+		e = address_parse_path(given, len, ADDRESS_UTF8 |
+		    ADDRESS_NULL | ADDRESS_BARE | ADDRESS_LONG, &a);
+	else
+		e = address_parse(given, len, ADDRESS_CANONICAL, &a);
+	if (e != ADDRESS_OK) {
+		snprintf(m->error, sizeof(m->error), "sender `%.100s`: %s",
+		    given, address_strerror(e));
+		return -1;
+	}
+	address_format(&a, m->sender);
+	if (m->sender[0] == '-') {
+		snprintf(m->error, sizeof(m->error),
+		    "sender `%.100s`: it begins with a dash", given);
+		return -1;
+	}
+	return 0;
+}
+
+/* -1 is a usage error. */
+static int
+set_recipients(struct mail *m, int argc, char **argv)
+{
+	for (int i = m->options.first; i < argc; i++)
+		if (addresses_parse(&m->rcpts, argv[i], strlen(argv[i]),
+			m->error, sizeof(m->error)) == -1)
+			return -1;
+	if (m->options.extract && compose_recipients(&m->draft, &m->rcpts,
+		m->error, sizeof(m->error)) == -1)
+		return -1;
+	if (m->rcpts.count > 0)
+		return 0;
+	snprintf(m->error, sizeof(m->error), m->options.extract
+		? "neither To, Cc nor Bcc names a recipient"
+		: "no recipient: name one, or use -t");
+	return -1;
+}
+
+/* ---- delivery to the daemon ------------------------------------------- */
+
+static int
+open_session(const struct caller *c, struct mail *m, int *status)
+{
+	static const struct client_ops ops;
+	char submit[] = "submit", *words[] = { submit };
+	int fd = -1;
+
+	switch (client_ask(c->socket, words, 1, &ops, &fd, m->error,
+	    sizeof(m->error))) {
+	case CLIENT_OK:
+		break;
+	default:
+		*status = EX_TEMPFAIL;
+		return -1;
+	}
+	if (fd == -1) {
+		snprintf(m->error, sizeof(m->error),
+		    "the daemon gave no session");
+		*status = EX_TEMPFAIL;
+	}
+	return fd;
+}
+
+static int
+submit(const struct caller *c, struct mail *m, int partial, int *refused)
+{
+	struct submission s = { .sender = m->sender,
+		.rcpts = &m->rcpts,
+		.full_name = m->options.full_name,
+		.envid = m->options.envid,
+		.notify = m->options.notify,
+		.ret = m->options.ret,
+		.verbose = m->options.verbose,
+		.partial = partial };
+	int status = EX_OK, fd;
+
+	if ((fd = open_session(c, m, &status)) == -1)
+		return status;
+	status = dialogue_submit(fd, &s, &m->draft, m->error,
+	    sizeof(m->error));
+	*refused = s.refused;
+	return status;
+}
+
+/* Mail that cannot be taken now waits in the drop folder. */
+static int
+leave(const struct caller *c, struct mail *m)
+{
+	char why[600];
+	int rc;
+
+	snprintf(why, sizeof(why), "%.590s", m->error);
+	if (setegid(c->drop_gid) == -1)
+		return fail(m, EX_TEMPFAIL);
+	rc = drop_write(c->folder, &m->options, m->sender, &m->rcpts,
+	    &m->draft, m->error, sizeof(m->error));
+	if (setegid(c->real_gid) == -1)
+		rc = -1;
+	if (rc == 0) {
+		if (m->options.verbose || isatty(STDERR_FILENO))
+			fprintf(stderr, "sendmail: %s: the message waits for "
+			    "the daemon\n", why);
+		return EX_OK;
+	}
+	fprintf(stderr, "sendmail: %s; nor can it wait: %s\n", why, m->error);
+	return EX_TEMPFAIL;
+}
+
+static int
+flush_queue(const struct caller *c)
+{
+	char flush[] = "flush", *words[] = { flush };
+
+	return smtpctl_ask(c, words, 1, 0);
+}
+
+static int
+serve_smtp(const struct caller *c, struct mail *m)
+{
+	int status = EX_OK, fd = open_session(c, m, &status);
+
+	return fd == -1 ? fail(m, status) : dialogue_proxy(fd);
+}
+
+int
+sendmail_main(const struct caller *c, int argc, char **argv)
+{
+	struct mail m = { 0 };
+	int status, refused = 0;
+
+	if (sendmail_parse(argc, argv, &m.options, m.error,
+		sizeof(m.error)) == -1)
+		return fail(&m, EX_USAGE);
+	switch (m.options.mode) {
+	case SENDMAIL_QUEUE:
+		return mailq_main(c, 0);
+	case SENDMAIL_FLUSH:
+		return flush_queue(c);
+	case SENDMAIL_ALIASES:
+		return newaliases_main(c);
+	case SENDMAIL_SMTP:
+		return serve_smtp(c, &m);
+	case SENDMAIL_MAIL:
+		break;
+	}
+	if (set_sender(&m) == -1)
+		return fail(&m, EX_USAGE);
+	if (!m.options.extract && set_recipients(&m, argc, argv) == -1)
+		return fail(&m, EX_USAGE);
+	if (read_message(&m) == -1)
+		return fail(&m, EX_IOERR);
+	if (m.options.extract && set_recipients(&m, argc, argv) == -1)
+		return fail(&m, EX_DATAERR);
+	status = submit(c, &m, 0, &refused);
+	if (status == EX_TEMPFAIL)
+		status = leave(c, &m);
+	else if (status != EX_OK)
+		fail(&m, status);
+	addresses_free(&m.rcpts);
+	return status;
+}
+
+/* ---- mail that waited ------------------------------------------------- */
+
+/* Tells the sender what became of mail that nobody waits for any more: the
+ * words of the daemon, then the message as it was. */
+static int
+report_failure(const struct caller *c, const struct mail *failed)
+{
+	struct mail m = { 0 };
+	char *text = NULL;
+	size_t size = 0;
+	int status = EX_TEMPFAIL, refused = 0;
+	FILE *f;
+
+	if (failed->sender[0] == '\0')
+		return EX_OK; /* a report is not reported upon */
+	if ((f = open_memstream(&text, &size)) == NULL)
+		return EX_TEMPFAIL;
+	fprintf(f, "From: MAILER-DAEMON\nTo: %s\n"
+	    "Subject: Undelivered mail\nAuto-Submitted: auto-replied\n\n"
+	    "This mail waited for the mail system to run. It could not be "
+	    "sent then:\n\n    %s\n\nIt follows as you gave it.\n\n",
+	    failed->sender, failed->error);
+	fwrite(failed->draft.data, 1, failed->draft.len, f);
+	if (fclose(f) == 0 && addresses_add(&m.rcpts, failed->sender) == 0) {
+		m.draft = (struct draft){ text, size };
+		status = submit(c, &m, 0, &refused);
+	}
+	addresses_free(&m.rcpts);
+	free(text);
+	return status;
+}
+
+int
+sendmail_from_drop(const struct caller *c)
+{
+	struct mail m = { 0 };
+	const char *sender;
+	struct draft file;
+	char *text = NULL;
+	int status = EX_DATAERR, refused = 0;
+
+	if (map_file(STDIN_FILENO, &file) == -1 ||
+	    drop_parse(file.data, file.len, &m.options, &sender, &m.rcpts,
+		&m.draft, &text, m.error, sizeof(m.error)) == -1) {
+		status = fail(&m, EX_DATAERR);
+		goto out;
+	}
+	snprintf(m.sender, sizeof(m.sender), "%s", sender);
+	status = submit(c, &m, 1, &refused);
+	if (status != EX_TEMPFAIL && (status != EX_OK || refused > 0))
+		status = report_failure(c, &m);
+	if (status != EX_OK)
+		fail(&m, status);
+out:
+	free(text);
+	addresses_free(&m.rcpts);
+	return status;
+}
