@@ -24,7 +24,8 @@
 
 enum {
 	CONNS_MAX = 256,
-	CONNS_USER = 64,	/* of one who is no admin */
+	CONNS_OTHERS = 192,	/* of all who are no admin */
+	CONNS_USER = 64,	/* of one of them */
 	IDLE_MS = 15 * 1000,
 	STALLED_MS = 60 * 1000,	/* an answer that nobody takes */
 	TICK_MS = 20,
@@ -354,18 +355,22 @@ void
 control_on_peer_user(struct control *ctl, const struct msg_peer_user *m)
 {
 	struct control_conn *c = find_conn(ctl, m->id), *other;
-	unsigned same = 0;
+	unsigned same = 0, others = 0;
 	int fd;
 
 	if (c == NULL || c->channel != NULL)
 		return;
 	c->admin = m->admin;
 	snprintf(c->user, sizeof(c->user), "%s", m->user);
-	TAILQ_FOREACH(other, &ctl->conns, entry)
-		same += other->channel != NULL && !other->admin &&
-		    strcmp(other->user, c->user) == 0;
+	TAILQ_FOREACH(other, &ctl->conns, entry) {
+		if (other->channel == NULL || other->admin)
+			continue;
+		others++;
+		same += strcmp(other->user, c->user) == 0;
+	}
 	/* a uid without a name can be given no mail to answer to */
-	if (c->user[0] == '\0' || (!c->admin && same >= CONNS_USER)) {
+	if (c->user[0] == '\0' || (!c->admin &&
+		(same >= CONNS_USER || others >= CONNS_OTHERS))) {
 		conn_free(c);
 		return;
 	}
