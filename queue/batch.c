@@ -27,15 +27,20 @@ RB_HEAD(change_tree, change);
 RB_GENERATE_INTERNAL(
     change_tree, change, entry, change_compare, static __attribute__((unused)))
 
+struct new_message {
+	struct batch_message m;
+	enum store_status status;
+};
+
 struct batch {
 	struct store *st;
 	struct bodies *bodies;
 	batch_done *done;
 	void *arg;
 	struct change_tree changes;
-	struct batch_message messages[BATCH_MESSAGES];
-	enum store_status status[BATCH_MESSAGES];
+	struct new_message *messages;
 	uint32_t count;
+	uint32_t size;
 	uint64_t octets;
 };
 
@@ -80,22 +85,37 @@ batch_free(struct batch *b)
 	if (b == NULL)
 		return;
 	for (uint32_t i = 0; i < b->count; i++)
-		free_message(b, &b->messages[i]);
+		free_message(b, &b->messages[i].m);
+	free(b->messages);
 	free_changes(b);
 	free(b);
+}
+
+static int
+reserve(struct batch *b)
+{
+	uint32_t size = b->size ? b->size * 2 : BATCH_MESSAGES;
+	struct new_message *messages;
+
+	if (b->count < b->size)
+		return 0;
+	messages = reallocarray(b->messages, size, sizeof(*messages));
+	if (messages == NULL)
+		return -1;
+	b->messages = messages;
+	b->size = size;
+	return 0;
 }
 
 int
 batch_put(struct batch *b, const struct batch_message *message)
 {
-	/* whoever has not looked at batch_need */
-	if (b->count == BATCH_MESSAGES)
-		batch_flush(b);
-	if (message->env == NULL || !envelope_fit(message->env)) {
+	if (message->env == NULL || !envelope_fit(message->env) ||
+	    reserve(b) == -1) {
 		free_message(b, message);
 		return -1;
 	}
-	b->messages[b->count++] = *message;
+	b->messages[b->count++].m = *message;
 	if (message->data != NULL)
 		b->octets += message->size;
 	return 0;
@@ -176,7 +196,7 @@ batch_need(const struct batch *b)
 	    (struct change_tree *)(uintptr_t)&b->changes;
 	struct change *c;
 
-	if (b->count == BATCH_MESSAGES || b->octets >= BATCH_OCTETS)
+	if (b->count >= BATCH_MESSAGES || b->octets >= BATCH_OCTETS)
 		return BATCH_FULL;
 	if (b->count > 0)
 		return BATCH_MAIL;
@@ -208,19 +228,19 @@ write_message(struct batch *b, const struct batch_message *m)
 static int
 write_messages(struct batch *b, int only_vital)
 {
-	for (uint32_t i = 0; i < b->count; i++) {
-		b->status[i] = STORE_FAILED;
-		if (only_vital && !b->messages[i].vital)
+	struct new_message *n = b->messages;
+
+	for (uint32_t i = 0; i < b->count; i++, n++) {
+		n->status = STORE_FAILED;
+		if (only_vital && !n->m.vital)
 			continue;
-		b->status[i] = write_message(b, &b->messages[i]);
-		if (b->status[i] == STORE_OK)
+		n->status = write_message(b, &n->m);
+		if (n->status == STORE_OK)
 			continue;
-		if (b->messages[i].vital &&
-		    (only_vital || b->status[i] != STORE_FAILED))
+		if (n->m.vital && (only_vital || n->status != STORE_FAILED))
 			store_panic("report %08x cannot be written: %s",
-			    b->messages[i].env->msgid,
-			    store_strstatus(b->status[i]));
-		if (b->status[i] == STORE_FAILED)
+			    n->m.env->msgid, store_strstatus(n->status));
+		if (n->status == STORE_FAILED)
 			return -1;
 	}
 	return 0;
@@ -255,8 +275,7 @@ begin(struct batch *b)
 void
 batch_flush(struct batch *b)
 {
-	struct batch_message told[BATCH_MESSAGES];
-	enum store_status status[BATCH_MESSAGES];
+	struct new_message *told = b->messages;
 	uint32_t count = b->count;
 
 	if (batch_need(b) == BATCH_EMPTY) {
@@ -274,12 +293,12 @@ batch_flush(struct batch *b)
 	store_batch_commit(b->st);
 	free_changes(b);
 	/* the callback may already fill the next batch */
-	memcpy(told, b->messages, count * sizeof(told[0]));
-	memcpy(status, b->status, count * sizeof(status[0]));
-	b->count = 0;
+	b->messages = NULL;
+	b->count = b->size = 0;
 	b->octets = 0;
 	for (uint32_t i = 0; i < count; i++) {
-		b->done(b->arg, &told[i], status[i]);
-		free_message(b, &told[i]);
+		b->done(b->arg, &told[i].m, told[i].status);
+		free_message(b, &told[i].m);
 	}
+	free(told);
 }

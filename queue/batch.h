@@ -47,7 +47,7 @@ struct batch *batch_new(struct store *, struct bodies *, batch_done *done,
 void batch_free(struct batch *);
 
 /* Takes over all that message points to. 0, or -1 without memory: it is then
- * freed, and done is not called. */
+ * freed, and done is not called. Never flushes: envelopes stay valid. */
 int batch_put(struct batch *, const struct batch_message *);
 /* The envelope of a stored message, to be looked at or changed until the next
  * flush. NULL when there is none, or it is being removed: *status says. */

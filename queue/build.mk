@@ -39,3 +39,17 @@ queue_libqueue_a_SOURCES += \
 	queue/control_words.c
 queue_libs = queue/libqueue.a libcommon.a $(DB_LIBS) $(ZLIB_LIBS) \
 	$(BSD_LIBS) -lpthread
+
+# The queue worker.
+pkglibexec_PROGRAMS += queue/queue
+queue_queue_SOURCES = \
+	queue/dispatch.c \
+	queue/enlist.c \
+	queue/expanded.c \
+	queue/main.c \
+	queue/operator.c \
+	queue/queue.h \
+	queue/report.c \
+	queue/result.c
+queue_queue_CFLAGS = $(AM_CFLAGS) -pthread
+queue_queue_LDADD = $(queue_libs) $(worker_libs)

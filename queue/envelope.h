@@ -59,6 +59,8 @@ struct envelope_rcpt {
 	uint8_t outcome;	/* enum envelope_outcome */
 	uint8_t kind;		/* enum dest_kind, once expanded */
 	uint8_t notify;		/* enum smtp_notify bits */
+	uint8_t routed;		/* its destination is known: READY, and not
+				 * INCOMING, when nothing holds it */
 	uint8_t forwarded;	/* came out of a .forward */
 	uint8_t warned;		/* delay warnings sent */
 	uint8_t depth;		/* of expansion, 0 as accepted */

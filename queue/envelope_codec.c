@@ -68,6 +68,7 @@ static const struct field rcpt_fields[] = {
 	NUMBER(envelope_rcpt, outcome, F_U8, ENVELOPE_OUTCOMES - 1),
 	NUMBER(envelope_rcpt, kind, F_U8, UINT8_MAX),
 	NUMBER(envelope_rcpt, notify, F_U8, UINT8_MAX),
+	NUMBER(envelope_rcpt, routed, F_U8, 1),
 	NUMBER(envelope_rcpt, forwarded, F_U8, 1),
 	NUMBER(envelope_rcpt, warned, F_U8, UINT8_MAX),
 	NUMBER(envelope_rcpt, depth, F_U8, UINT8_MAX),

@@ -36,6 +36,7 @@ add_rcpts(struct ingest *in, struct envelope *env, struct ipc_list list)
 		r.notify = spec.notify;
 		r.action = spec.action;
 		r.state = (uint8_t)in->ops->first_state(in->arg, spec.action);
+		r.routed = r.state == ENVELOPE_READY;
 		envelope_add(env, &r);
 	}
 }

@@ -1,0 +1,367 @@
+/*
+ * What the scheduler starts leaves from here: a transfer to a deliver worker,
+ * a local delivery to master, an expansion to auth. The jobs under way are
+ * kept by the scheduler's own id, so a worker can only speak about what it
+ * was given.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ipc/channel.h"
+#include "os/log.h"
+#include "queue/queue.h"
+
+static int
+job_compare(const struct job *a, const struct job *b)
+{
+	return a->id < b->id ? -1 : a->id > b->id;
+}
+
+RB_GENERATE_INTERNAL(
+    job_tree, job, entry, job_compare, static __attribute__((unused)))
+
+struct job *
+dispatch_find(struct queue *q, uint64_t id)
+{
+	struct job key = { .id = id };
+
+	return RB_FIND(job_tree, &q->jobs, &key);
+}
+
+static void
+job_free(struct queue *q, struct job *job)
+{
+	RB_REMOVE(job_tree, &q->jobs, job);
+	free(job->rcpts);
+	free(job);
+}
+
+static struct job *
+job_new(struct queue *q, const struct sched_job *from)
+{
+	struct job *job;
+
+	if ((job = calloc(1, sizeof(*job))) == NULL ||
+	    (job->rcpts = reallocarray(
+		 NULL, from->nrcpts, sizeof(*job->rcpts))) == NULL)
+		log_fatal("out of memory");
+	job->id = from->id;
+	job->msgid = from->msgid;
+	job->kind = from->kind;
+	job->nrcpts = from->nrcpts;
+	memcpy(job->rcpts, from->rcpts, from->nrcpts * sizeof(*job->rcpts));
+	RB_INSERT(job_tree, &q->jobs, job);
+	return job;
+}
+
+void
+dispatch_finish(struct queue *q, struct job *job, enum sched_route route)
+{
+	static struct sched_verdict verdicts[SCHED_BATCH_MAX];
+	static uint32_t rcpts[SCHED_BATCH_MAX];
+	struct events events = { 0 };
+	enum store_status status;
+	int n;
+
+	n = sched_finish(
+	    q->sched, job->id, route, queue_now(q), verdicts, rcpts);
+	if (n > 0) {
+		events.env = batch_envelope(q->batch, job->msgid, &status);
+		for (int i = 0; events.env != NULL && i < n; i++)
+			result_verdict(q, &events, rcpts[i], &verdicts[i]);
+		if (events.env != NULL)
+			result_settle(q, &events);
+	}
+	job_free(q, job);
+	queue_kick(q);
+}
+
+void
+dispatch_peer_down(struct queue *q, enum process_kind kind, uint16_t instance)
+{
+	struct job *job, *next;
+
+	for (job = RB_MIN(job_tree, &q->jobs); job != NULL; job = next) {
+		next = RB_NEXT(job_tree, &q->jobs, job);
+		if (job->peer == kind && job->instance == instance)
+			dispatch_finish(q, job, SCHED_ROUTE_UNKNOWN);
+	}
+}
+
+/* ---- transfers ---------------------------------------------------------- */
+
+/* Always the same worker for a destination while it lives, since that one
+ * has the connections. */
+static struct channel *
+deliver_for(struct queue *q, const char *action, const char *domain)
+{
+	uint16_t n = worker_peer_count(q->worker, PROC_DELIVER);
+	struct channel *ch;
+	uint32_t hash = 5381;
+
+	for (; *action != '\0'; action++)
+		hash = hash * 33 + (uint8_t)*action;
+	for (; *domain != '\0'; domain++)
+		hash = hash * 33 + (uint8_t)*domain;
+	for (uint16_t i = 0; i < n; i++) {
+		ch = worker_peer(
+		    q->worker, PROC_DELIVER, (uint16_t)((hash + i) % n));
+		if (ch != NULL)
+			return ch;
+	}
+	return NULL;
+}
+
+static int
+send_transfer(struct queue *q, struct job *job, const struct sched_job *from,
+    const struct envelope *env)
+{
+	struct channel *ch = deliver_for(q, from->action, from->domain);
+	const struct envelope_rcpt *r = &env->rcpts[job->rcpts[0]];
+	struct msg_transfer m = { .id = job->id,
+		.msgid = env->msgid,
+		.session = env->session,
+		.action = from->action,
+		.destination = from->domain,
+		.sender = *r->owner != '\0' ? r->owner : env->sender,
+		.envid = env->envid,
+		.ret = env->ret,
+		.flags = env->flags,
+		.size = env->body_size };
+	struct ipc_buf rcpts = { 0 };
+	int rc;
+
+	if (ch == NULL)
+		return -1;
+	for (uint32_t i = 0; i < job->nrcpts; i++) {
+		struct msg_transfer_rcpt tr = { .index = job->rcpts[i] };
+
+		r = &env->rcpts[job->rcpts[i]];
+		/* one transaction has one reverse-path; those of another
+		 * owner have no result and so come up again */
+		if (strcmp(m.sender,
+			*r->owner != '\0' ? r->owner : env->sender) != 0)
+			continue;
+		tr.address = r->address;
+		tr.orcpt = r->orcpt;
+		tr.notify = r->notify;
+		ipc_add_transfer_rcpt(&rcpts, &tr);
+	}
+	m.rcpts = ipc_buf_list(&rcpts);
+	job->peer = PROC_DELIVER;
+	job->instance = channel_instance(ch);
+	rc = rcpts.failed ? -1 : ipc_send(ch, transfer, &m);
+	ipc_buf_free(&rcpts);
+	return rc;
+}
+
+/* ---- local deliveries --------------------------------------------------- */
+
+/* The recipient as it was accepted. */
+static const struct envelope_rcpt *
+origin_of(const struct envelope *env, const struct envelope_rcpt *r)
+{
+	while (r->parent != ENVELOPE_NO_PARENT)
+		r = &env->rcpts[r->parent];
+	return r;
+}
+
+static int
+send_local(struct queue *q, struct job *job, const struct envelope *env)
+{
+	const struct envelope_rcpt *r = &env->rcpts[job->rcpts[0]];
+	struct msg_local_delivery m = { .id = job->id,
+		.msgid = env->msgid,
+		.session = env->session,
+		.action = r->action,
+		.kind = r->kind,
+		.user = r->user,
+		.recipient = origin_of(env, r)->address,
+		.address = r->address,
+		.sender = *r->owner != '\0' ? r->owner : env->sender,
+		.alias = r->alias,
+		.entry = r->entry,
+		.size = env->body_size };
+	struct store_body *body;
+	int fd;
+
+	if (worker_master(q->worker) == NULL ||
+	    store_body_open(q->store, env, &body) != STORE_OK)
+		return -1;
+	fd = store_body_fd(body, 1);
+	store_body_close(body);
+	if (fd == -1)
+		return -1;
+	job->peer = PROC_MASTER;
+	return ipc_send_fd(worker_master(q->worker), local_delivery, &m, fd);
+}
+
+/* ---- expansions --------------------------------------------------------- */
+
+static int
+send_expand(struct queue *q, struct job *job, const struct envelope *env)
+{
+	struct channel *ch = worker_peer(q->worker, PROC_AUTH, 0);
+	const struct envelope_rcpt *r = &env->rcpts[job->rcpts[0]];
+	struct msg_expand m = { .id = job->id,
+		.sender = *r->owner != '\0' ? r->owner : env->sender,
+		.recipient = r->address,
+		.action = r->action,
+		.user = r->user,
+		.depth = r->depth,
+		.forwarded = r->forwarded };
+
+	if (ch == NULL)
+		return -1;
+	job->peer = PROC_AUTH;
+	return ipc_send(ch, expand, &m);
+}
+
+/* ---- the scheduler's turn ----------------------------------------------- */
+
+/* An envelope that cannot be read is kept and not tried again and again. */
+static void
+set_aside(struct queue *q, struct job *job, enum store_status status)
+{
+	uint32_t msgid = job->msgid;
+
+	log_error("%08x: %s", msgid, store_strstatus(status));
+	dispatch_finish(q, job, SCHED_ROUTE_UNKNOWN);
+	if (status == STORE_NOTFOUND)
+		sched_remove(q->sched, msgid, SCHED_ALL);
+	else
+		sched_hold(q->sched, msgid, SCHED_ALL);
+}
+
+static int
+job_fits(const struct job *job, const struct envelope *env)
+{
+	for (uint32_t i = 0; i < job->nrcpts; i++)
+		if (job->rcpts[i] >= env->rcpt_count)
+			return 0;
+	return job->nrcpts > 0;
+}
+
+static void
+start_job(struct queue *q, const struct sched_job *from)
+{
+	struct job *job = job_new(q, from);
+	enum store_status status;
+	struct envelope *env;
+	int rc = -1;
+
+	env = batch_envelope(q->batch, job->msgid, &status);
+	if (env != NULL && !job_fits(job, env))
+		status = STORE_DAMAGED;
+	if (status != STORE_OK) {
+		set_aside(q, job, status);
+		return;
+	}
+	switch (job->kind) {
+	case SCHED_RELAY:
+		rc = send_transfer(q, job, from, env);
+		break;
+	case SCHED_LOCAL:
+		rc = send_local(q, job, env);
+		break;
+	case SCHED_EXPAND:
+		rc = send_expand(q, job, env);
+		break;
+	case SCHED_KINDS:
+		break;
+	}
+	if (rc == -1)
+		dispatch_finish(q, job, SCHED_ROUTE_UNKNOWN);
+}
+
+int
+dispatch_run(struct queue *q, unsigned limit)
+{
+	static struct sched_job job;
+
+	for (; limit > 0; limit--) {
+		switch (sched_next(q->sched, queue_now(q), &job)) {
+		case SCHED_NOTHING:
+			return 0;
+		case SCHED_START:
+			start_job(q, &job);
+			break;
+		case SCHED_EXPIRED:
+			result_expired(q, job.msgid, job.rcpts[0]);
+			break;
+		case SCHED_WARN:
+			result_late(q, job.msgid, job.rcpts[0]);
+			break;
+		}
+	}
+	return 1;
+}
+
+/* ---- bodies ------------------------------------------------------------- */
+
+/* A body in the database fits one message; an empty one is sent too. */
+static int
+send_chunks(struct channel *ch, uint64_t id, struct store_body *body)
+{
+	static uint8_t data[BODY_INLINE];
+	struct msg_body_data m = { .id = id };
+	uint64_t left = store_body_size(body);
+	ssize_t n;
+
+	do {
+		n = store_body_read(body, data, sizeof(data));
+		if (n == -1 || (n == 0 && left > 0))
+			return -1;
+		left -= (uint64_t)n;
+		m.last = left == 0;
+		m.data = ipc_blob(data, (size_t)n);
+		if (ipc_send(ch, body_data, &m) == -1)
+			return -1;
+	} while (left > 0);
+	return 0;
+}
+
+static int
+send_body(struct channel *ch, uint64_t id, struct store_body *body)
+{
+	struct msg_body_file m = { .id = id, .size = store_body_size(body) };
+	int fd;
+
+	if ((fd = store_body_fd(body, 0)) != -1)
+		return ipc_send_fd(ch, body_file, &m, fd);
+	return send_chunks(ch, id, body);
+}
+
+void
+dispatch_on_body_request(
+    void *ctx, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct queue *q = ctx;
+	struct job *job = dispatch_find(q, m->body_request.id);
+	struct msg_transfer_cancel cancel = { .id = m->body_request.id };
+	struct store_body *body;
+	enum store_status status;
+	struct envelope *env;
+	int rc;
+
+	if (job == NULL || job->peer != channel_peer(ch) ||
+	    job->instance != channel_instance(ch)) {
+		log_warn("a body is asked for by who has no part in it");
+		return;
+	}
+	env = batch_envelope(q->batch, job->msgid, &status);
+	if (env != NULL)
+		status = store_body_open(q->store, env, &body);
+	if (status == STORE_OK) {
+		rc = send_body(ch, job->id, body);
+		store_body_close(body);
+		if (rc == 0)
+			return;
+		status = STORE_DAMAGED;
+	}
+	ipc_send(ch, transfer_cancel, &cancel);
+	set_aside(q, job, status);
+}

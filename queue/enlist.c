@@ -1,0 +1,224 @@
+/*
+ * Envelopes into the schedule: which kind of work a recipient is, where it
+ * goes, until when it is tried. What the scheduler gets to know of a message
+ * is decided here and nowhere else.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "os/log.h"
+#include "queue/queue.h"
+#include "smtp/address.h"
+
+enum {
+	EXPAND_INFLIGHT = 200, /* auth takes no more */
+	LOCAL_INFLIGHT = 100, /* processes */
+	LOCAL_PER_USER = 7
+};
+
+/* The class of a relay action; it keeps it over reloads. */
+static uint8_t
+class_of(struct queue *q, const struct conf_action *action)
+{
+	unsigned n;
+
+	for (n = CLASS_RELAY; n < SCHED_CLASSES; n++) {
+		if (q->class_name[n] == NULL) {
+			q->class_name[n] = strdup(action->name);
+			return q->class_name[n] != NULL ? (uint8_t)n
+							: CLASS_UNKNOWN;
+		}
+		if (strcmp(q->class_name[n], action->name) == 0)
+			return (uint8_t)n;
+	}
+	return CLASS_UNKNOWN;
+}
+
+static uint32_t
+first_set(uint32_t a, uint32_t b)
+{
+	return a != 0 ? a : b;
+}
+
+static void
+configure_action(struct queue *q, const struct conf_action *action)
+{
+	const struct conf_relay *relay = &action->relay;
+	struct sched_class class = { 0 };
+
+	if (action->kind != CONF_ACTION_RELAY)
+		return;
+	class.retry_floor = first_set(relay->retry_min, q->conf->retry.min);
+	class.retry_ceiling = first_set(relay->retry_max, q->conf->retry.max);
+	if (relay->backup)
+		class.probe_floor = class.probe_ceiling =
+		    first_set(relay->probe_interval, 5);
+	sched_set_class(q->sched, class_of(q, action), &class);
+}
+
+void
+enlist_configure(struct queue *q)
+{
+	const struct conf *conf = q->conf;
+	struct sched_params params = { 0 };
+	struct sched_class retry = { .retry_floor = conf->retry.min,
+		.retry_ceiling = conf->retry.max };
+	struct sched_class expand = { .retry_floor = conf->retry.min,
+		.retry_ceiling = conf->retry.max,
+		.window_start = EXPAND_INFLIGHT,
+		.window_max = EXPAND_INFLIGHT,
+		.batch_max = 1 };
+	struct sched_class local = expand;
+
+	params.max_inflight[SCHED_RELAY] = conf->scheduler.max_inflight;
+	params.max_inflight[SCHED_EXPAND] = EXPAND_INFLIGHT;
+	params.max_inflight[SCHED_LOCAL] = LOCAL_INFLIGHT;
+	if (conf->mda.max_session != 0 &&
+	    conf->mda.max_session < LOCAL_INFLIGHT)
+		params.max_inflight[SCHED_LOCAL] = conf->mda.max_session;
+	local.window_start = local.window_max =
+	    first_set(conf->mda.max_session_per_user, LOCAL_PER_USER);
+	sched_set_params(q->sched, &params);
+	sched_set_class(q->sched, CLASS_UNKNOWN, &retry);
+	sched_set_class(q->sched, CLASS_EXPAND, &expand);
+	sched_set_class(q->sched, CLASS_LOCAL, &local);
+	for (uint32_t i = 0; i < conf->nactions; i++)
+		configure_action(q, &conf->actions[i]);
+}
+
+enum envelope_state
+enlist_first_state(struct queue *q, const char *name)
+{
+	const struct conf_action *action = conf_find_action(q->conf, name);
+
+	return action != NULL && action->kind == CONF_ACTION_RELAY
+	    ? ENVELOPE_READY
+	    : ENVELOPE_INCOMING;
+}
+
+int64_t
+enlist_expiry(struct queue *q, const struct envelope *env,
+    const struct envelope_rcpt *rcpt)
+{
+	const struct conf_action *action =
+	    conf_find_action(q->conf, rcpt->action);
+	uint32_t lifetime = env->lifetime;
+
+	if (lifetime == 0)
+		lifetime = action != NULL ? conf_action_ttl(q->conf, action)
+					  : q->conf->queue.ttl;
+	return env->arrival + lifetime;
+}
+
+int64_t
+enlist_warning(struct queue *q, const struct envelope *env,
+    const struct envelope_rcpt *rcpt)
+{
+	uint32_t delay;
+
+	if (rcpt->warned >= CONF_BOUNCE_WARN_MAX || *env->sender == '\0')
+		return 0;
+	delay = q->conf->bounce.warn[rcpt->warned];
+	return delay != 0 ? env->arrival + delay : 0;
+}
+
+/* Fills in kind, class, action and domain. domain has ADDRESS_SIZE octets.
+ * -1 when the configuration has no such action. */
+static int
+find_route(
+    struct queue *q, const struct envelope_rcpt *rcpt, struct sched_add *add)
+{
+	const struct conf_action *action =
+	    conf_find_action(q->conf, rcpt->action);
+
+	add->action = rcpt->action;
+	if (!rcpt->routed) {
+		add->kind = SCHED_EXPAND;
+		add->class = CLASS_EXPAND;
+		add->domain = "";
+		return 0;
+	}
+	if (rcpt->kind != DEST_RELAY) {
+		add->kind = SCHED_LOCAL;
+		add->class = CLASS_LOCAL;
+		add->domain = *rcpt->user != '\0' ? rcpt->user : rcpt->alias;
+		return action != NULL ? 0 : -1;
+	}
+	add->kind = SCHED_RELAY;
+	add->domain = "";
+	if (action == NULL || action->kind != CONF_ACTION_RELAY)
+		return -1;
+	add->class = class_of(q, action);
+	if (action->relay.host == NULL)
+		add->domain = address_domain(rcpt->address);
+	return 0;
+}
+
+uint32_t
+enlist_rcpt(struct queue *q, const struct envelope *env, uint32_t index)
+{
+	const struct envelope_rcpt *rcpt = &env->rcpts[index];
+	struct sched_add add = { .msgid = env->msgid,
+		.rcpt = index,
+		.priority = SCHED_NORMAL,
+		.sender_key = sched_sender_key(q->sched, env->sender),
+		.size = env->size,
+		.attempts = rcpt->attempts,
+		.next = rcpt->next };
+
+	if (rcpt->state == ENVELOPE_DONE)
+		return 0;
+	if (rcpt->state == ENVELOPE_HELD || env->hold)
+		add.flags |= SCHED_ADD_HELD;
+	if (find_route(q, rcpt, &add) == -1) {
+		log_warn("%08x: the configuration has no action %s any more: "
+			 "a recipient is held",
+		    env->msgid, rcpt->action);
+		add.flags |= SCHED_ADD_HELD;
+	}
+	add.expiry = enlist_expiry(q, env, rcpt);
+	add.warn = enlist_warning(q, env, rcpt);
+	if (sched_add(q->sched, &add, queue_now(q)) == 0)
+		return 1;
+	/* the disk knows it: the next start takes it up again */
+	log_fatal("%08x: a recipient cannot be scheduled", env->msgid);
+}
+
+uint32_t
+enlist_all(struct queue *q, const struct envelope *env)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < env->rcpt_count; i++)
+		n += enlist_rcpt(q, env, i);
+	return n;
+}
+
+/* ---- at start ----------------------------------------------------------- */
+
+struct loading {
+	struct queue *q;
+	int64_t count;
+};
+
+static int
+load_envelope(void *arg, const struct envelope *env)
+{
+	struct loading *l = arg;
+
+	l->count += enlist_all(l->q, env);
+	return 0;
+}
+
+int64_t
+enlist_load(struct queue *q)
+{
+	struct loading l = { .q = q };
+	uint32_t next;
+
+	if (store_iterate(q->store, 0, 0, load_envelope, &l, &next) != STORE_OK)
+		return -1;
+	return l.count;
+}

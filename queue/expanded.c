@@ -1,0 +1,165 @@
+/*
+ * Recipients behind a recipient: what auth found behind an address, and the
+ * addresses of a .forward or a list file. They are added to the envelope in
+ * the same change that ends their parent, so none is ever lost or left over.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "ipc/channel.h"
+#include "os/log.h"
+#include "queue/queue.h"
+#include "smtp/address.h"
+
+/*
+ * What a child takes over from its parent. RFC 3461 section 5.2.7: one
+ * address behind another keeps what the sender asked for; of several none
+ * promises that all got it, so a success is not reported; a list with an
+ * owner is a delivery of its own, about which the owner is told.
+ */
+static void
+init_child(struct envelope_rcpt *child, const struct envelope *env,
+    uint32_t parent, int several, char orcpt[ADDRESS_SIZE + 8])
+{
+	const struct envelope_rcpt *p = &env->rcpts[parent];
+
+	envelope_rcpt_init(child);
+	child->parent = parent;
+	child->depth = p->depth < UINT8_MAX ? p->depth + 1 : UINT8_MAX;
+	child->owner = p->owner;
+	child->notify = p->notify;
+	if (several && child->notify != NOTIFY_UNSAID) {
+		child->notify &= (uint8_t)~NOTIFY_SUCCESS;
+		if (child->notify == NOTIFY_UNSAID)
+			child->notify = NOTIFY_NEVER;
+	}
+	child->orcpt = p->orcpt;
+	if (*p->orcpt == '\0') {
+		snprintf(orcpt, ADDRESS_SIZE + 8, "rfc822;%s", p->address);
+		child->orcpt = orcpt;
+	}
+}
+
+static void
+add_dest(struct queue *q, struct events *ev, uint32_t parent,
+    const struct msg_expanded *m, const struct msg_expand_dest *d)
+{
+	char orcpt[ADDRESS_SIZE + 8];
+	struct envelope_rcpt child;
+	uint32_t index;
+
+	init_child(&child, ev->env, parent, m->dests.count > 1, orcpt);
+	if (*m->owner != '\0') {
+		child.owner = m->owner;
+		child.orcpt = "";
+		child.notify = NOTIFY_UNSAID;
+	}
+	child.kind = d->kind;
+	child.address = d->address;
+	child.action = d->action;
+	child.user = d->user;
+	child.alias = d->alias;
+	child.entry = d->entry;
+	child.routed = d->kind != DEST_ADDRESS;
+	child.state = child.routed ? ENVELOPE_READY : ENVELOPE_INCOMING;
+	if (d->kind == DEST_ERROR) {
+		child.state = ENVELOPE_DONE;
+		child.outcome = ENVELOPE_BOUNCED;
+		child.code = d->code;
+		child.enhanced = d->enhanced;
+		child.text = d->text;
+	}
+	if ((index = envelope_add(ev->env, &child)) == ENVELOPE_NO_PARENT)
+		log_fatal(
+		    "%08x: its recipients cannot be kept", ev->env->msgid);
+	if (d->kind == DEST_ERROR)
+		result_event(ev, index, DSN_FAILED, 1);
+	else
+		enlist_rcpt(q, ev->env, index);
+}
+
+static void
+add_dests(struct queue *q, struct events *ev, uint32_t parent,
+    const struct msg_expanded *m)
+{
+	struct ipc_list list = m->dests;
+	struct msg_expand_dest d;
+
+	while (ipc_next_expand_dest(&list, &d))
+		if (d.kind < DEST_MAX)
+			add_dest(q, ev, parent, m, &d);
+}
+
+static int
+has_room(const struct envelope *env, uint32_t more)
+{
+	return more > 0 && more <= ENVELOPE_RCPTS_MAX - env->rcpt_count;
+}
+
+void
+expanded_on_expanded(
+    void *ctx, struct channel *ch, const union ipc_msg *msg, int fd)
+{
+	const struct msg_expanded *m = &msg->expanded;
+	struct outcome o = {
+		.status = DELIVERY_OK, .expanded = 1, .enhanced = "2.1.5"
+	};
+	struct events ev = { 0 };
+	enum store_status status;
+	struct queue *q = ctx;
+	struct job *job;
+
+	if ((job = dispatch_find(q, m->id)) == NULL || job->peer != PROC_AUTH)
+		return;
+	ev.env = batch_envelope(q->batch, job->msgid, &status);
+	if (ev.env != NULL) {
+		if (m->code != 250) {
+			o = (struct outcome){ .code = m->code,
+				.enhanced = m->enhanced,
+				.text = m->text,
+				.status = m->code >= 500 ? DELIVERY_PERMFAIL
+							 : DELIVERY_TEMPFAIL };
+		} else if (!has_room(ev.env, m->dests.count)) {
+			o = (struct outcome){ .code = 550,
+				.enhanced = "5.2.4",
+				.text = "Too many recipients are behind it",
+				.status = DELIVERY_PERMFAIL };
+		} else
+			add_dests(q, &ev, job->rcpts[0], m);
+		result_apply(q, &ev, job->rcpts[0], &o);
+		result_settle(q, &ev);
+	}
+	dispatch_finish(q, job, SCHED_ROUTE_OK);
+}
+
+int
+expanded_forward(struct queue *q, struct events *ev, uint32_t parent,
+    struct ipc_list forward)
+{
+	char orcpt[ADDRESS_SIZE + 8];
+	struct msg_forward_dest d;
+	struct envelope_rcpt child;
+	uint32_t index;
+
+	if (!has_room(ev->env, forward.count))
+		return -1;
+	while (ipc_next_forward_dest(&forward, &d)) {
+		init_child(&child, ev->env, parent, forward.count > 1, orcpt);
+		child.forwarded = 1;
+		child.address = d.address;
+		child.action = ev->env->rcpts[parent].action;
+		child.user = ev->env->rcpts[parent].user;
+		child.state = ENVELOPE_INCOMING;
+		/* an address goes by the rules, a name by this action */
+		if (strchr(d.address, '@') != NULL)
+			child.action = "";
+		index = envelope_add(ev->env, &child);
+		if (index == ENVELOPE_NO_PARENT)
+			log_fatal("%08x: its recipients cannot be kept",
+			    ev->env->msgid);
+		enlist_rcpt(q, ev->env, index);
+	}
+	return 0;
+}

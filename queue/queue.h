@@ -1,0 +1,186 @@
+/*
+ * The queue process: its one context, and what its files offer each other.
+ *
+ *	main.c		life of the worker, turns, standing, ids, workers
+ *	enlist.c	envelopes into the schedule
+ *	dispatch.c	what the scheduler starts: transfers, local deliveries,
+ *			expansions; and bodies when they are asked for
+ *	result.c	what came of it, for one recipient after another
+ *	expanded.c	recipients behind a recipient
+ *	report.c	delivery reports as new messages
+ *	operator.c	what smtpctl changes
+ */
+#ifndef QUEUE_QUEUE_H
+#define QUEUE_QUEUE_H
+
+#include <sys/tree.h>
+
+#include <stdint.h>
+
+#include "conf/conf.h"
+#include "ipc/worker.h"
+#include "mail/dsn.h"
+#include "net/loop.h"
+#include "queue/batch.h"
+#include "queue/guard.h"
+#include "queue/ingest.h"
+#include "queue/scheduler.h"
+
+struct event;
+struct control;
+
+/* Classes of the scheduler; those of relay actions follow. */
+enum queue_class {
+	CLASS_UNKNOWN,
+	CLASS_EXPAND,
+	CLASS_LOCAL,
+	CLASS_RELAY
+};
+
+/* A transaction under way, named as the scheduler names it. */
+struct job {
+	RB_ENTRY(job) entry;
+	uint64_t id;
+	uint32_t msgid;
+	enum sched_kind kind;
+	enum process_kind peer;		/* who has it */
+	uint16_t instance;
+	uint32_t nrcpts;
+	uint32_t *rcpts;
+};
+RB_HEAD(job_tree, job);
+
+struct queue {
+	struct worker *worker;
+	struct conf *conf;
+	struct conf *next_conf;
+	const char *spool;		/* as named inside the sandbox */
+	int64_t wall;			/* seconds at start, and ... */
+	int64_t mono;			/* ... milliseconds then */
+	struct store *store;
+	struct guard *guard;
+	struct bodies *bodies;
+	struct idblocks *ids;
+	struct batch *batch;
+	struct ingest ingest;
+	int intake_paused;
+	struct sched *sched;
+	char *class_name[SCHED_CLASSES];
+	struct job_tree jobs;
+	uint32_t own_id;		/* next of the ids for reports */
+	uint32_t own_ids;		/* left of them */
+	struct control *control;
+	int control_fd;			/* until there is one, or -1 */
+	struct loop_deferred turn;
+	struct event *tick;		/* each second */
+	struct event *due;		/* the scheduler's next deadline */
+	struct event *settle;		/* changes that nobody waits for */
+	int settle_armed;
+	int settle_now;
+	int in_turn;
+	int64_t patience;		/* until then peers are waited for */
+	int stopping;
+};
+
+/* main.c */
+/* Seconds since 1970 by a clock that does not jump. */
+int64_t queue_now(struct queue *);
+/* At the end of this turn write what changed and start what may start. */
+void queue_kick(struct queue *);
+/* A message id for a message of the queue itself, 0 if there is none. */
+uint32_t queue_own_id(struct queue *);
+
+/* enlist.c */
+/* The configuration changed: tells the scheduler its limits. */
+void enlist_configure(struct queue *);
+/* READY for an action that relays, else INCOMING. */
+enum envelope_state enlist_first_state(struct queue *, const char *action);
+/* Schedules one recipient, or all, that are not done. How many were. */
+uint32_t enlist_rcpt(struct queue *, const struct envelope *, uint32_t index);
+uint32_t enlist_all(struct queue *, const struct envelope *);
+/* When a recipient's time is over, and how to treat mail that is refused. */
+int64_t enlist_expiry(
+    struct queue *, const struct envelope *, const struct envelope_rcpt *);
+/* When the next delay warning of a recipient is due, 0 for none. */
+int64_t enlist_warning(
+    struct queue *, const struct envelope *, const struct envelope_rcpt *);
+/* Loads the schedule from the store: the number of recipients, or -1. */
+int64_t enlist_load(struct queue *);
+
+/* dispatch.c */
+/* Starts what the scheduler wants started, at most `limit` times. 1 when
+ * there may be more. */
+int dispatch_run(struct queue *, unsigned limit);
+struct job *dispatch_find(struct queue *, uint64_t id);
+/* The transaction is over. Records what the scheduler says of recipients that
+ * had no result. */
+void dispatch_finish(struct queue *, struct job *, enum sched_route);
+/* A peer is gone: what it had goes back to the schedule. */
+void dispatch_peer_down(struct queue *, enum process_kind, uint16_t);
+extern channel_handler dispatch_on_body_request;
+
+/* result.c */
+/* What came of one recipient. Strings are borrowed. */
+struct outcome {
+	enum delivery_status status;
+	uint16_t code;
+	const char *enhanced;
+	const char *text;
+	const char *remote;
+	int relayed;		/* by a host that does not speak DSN */
+	int passed;		/* by one that does and will report itself */
+	int expanded;		/* its children carry on */
+	int not_tried;		/* the route failed, not the recipient */
+};
+
+/* Events of one message that may be reported. */
+struct event_rcpt {
+	uint32_t index;
+	int action;		/* enum dsn_action, or -1: only done */
+	int done;		/* the recipient is finished with it */
+};
+struct events {
+	struct envelope *env;
+	uint32_t count;
+	uint32_t size;
+	struct event_rcpt *list;
+};
+/* Something happened to a recipient that its sender may be told. */
+void result_event(
+    struct events *, uint32_t index, int action, int done);
+/* Records an outcome in schedule and envelope. Nothing if the entry is not in
+ * flight. */
+void result_apply(struct queue *, struct events *, uint32_t index,
+    const struct outcome *);
+/* Records what the scheduler decided on its own. */
+void result_verdict(struct queue *, struct events *, uint32_t index,
+    const struct sched_verdict *);
+/* The operator removed it. */
+void result_removed(struct events *, uint32_t index);
+/* Ends a round of results: reports, takes out what is done, and removes the
+ * message when nothing of it is left. Frees what events hold. */
+void result_settle(struct queue *, struct events *);
+/* An entry ran out of time, or is late. */
+void result_expired(struct queue *, uint32_t msgid, uint32_t rcpt);
+void result_late(struct queue *, uint32_t msgid, uint32_t rcpt);
+extern channel_handler result_on_transfer_done;
+extern channel_handler result_on_local_done;
+
+/* expanded.c */
+extern channel_handler expanded_on_expanded;
+/* The addresses of a .forward or of a list file. 0 when there were any and
+ * they are recipients now, else -1. */
+int expanded_forward(struct queue *, struct events *, uint32_t index,
+    struct ipc_list forward);
+
+/* report.c */
+/* Decides who is told of the events and puts the reports into the batch.
+ * Recipients that are to be held instead are not done any more. */
+void report_events(struct queue *, struct events *);
+
+/* operator.c */
+struct control_ops;
+extern const struct control_ops operator_ops;
+void operator_set_standing(struct queue *);
+
+#endif

@@ -1,0 +1,270 @@
+/*
+ * Delivery reports: who is told of what happened to recipients is decided by
+ * bounce.c, how it is written by common/mail/dsn.c; here it becomes a message
+ * with the null sender, in the same batch as the change it tells of. It is
+ * vital to that batch: either both are durable or neither.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <zlib.h>
+
+#include "os/log.h"
+#include "queue/bounce.h"
+#include "queue/queue.h"
+
+enum {
+	RETURN_FULL_MAX = 50000, /* octets of an original that goes back */
+	RETURN_HEADER_MAX = 16384
+};
+
+/* The report under construction, and the original that it returns. */
+struct writer {
+	struct queue *q;
+	const struct envelope *original;
+	struct store_body *body;
+	uint8_t *data;
+	size_t len;
+	size_t size;
+};
+
+static ssize_t
+read_original(void *arg, void *buf, size_t size)
+{
+	struct writer *w = arg;
+
+	return w->body != NULL ? store_body_read(w->body, buf, size) : 0;
+}
+
+static int
+write_report(void *arg, const void *buf, size_t len)
+{
+	struct writer *w = arg;
+	size_t size = w->size ? w->size : 8192;
+	uint8_t *data;
+
+	while (size - w->len < len)
+		size *= 2;
+	if (size != w->size) {
+		if ((data = realloc(w->data, size)) == NULL)
+			return -1;
+		w->data = data;
+		w->size = size;
+	}
+	memcpy(w->data + w->len, buf, len);
+	w->len += len;
+	return 0;
+}
+
+/* Whom the events of a recipient concern. */
+static const char *
+told_of(const struct envelope *env, const struct envelope_rcpt *r)
+{
+	return *r->owner != '\0' ? r->owner : env->sender;
+}
+
+static enum bounce_verdict
+decide(struct queue *q, const struct envelope *env, const struct event_rcpt *e)
+{
+	static const enum bounce_refused refused[] = { [CONF_REFUSED_HOLD] =
+							   BOUNCE_REFUSED_HOLD,
+		[CONF_REFUSED_DROP] = BOUNCE_REFUSED_DROP,
+		[CONF_REFUSED_BOUNCE] = BOUNCE_REFUSED_BOUNCE };
+	const struct envelope_rcpt *r = &env->rcpts[e->index];
+	const struct conf_action *action = conf_find_action(q->conf, r->action);
+	struct bounce_message m = { .sender = told_of(env, r),
+		.verified =
+		    (env->flags & (MAIL_AUTHENTICATED | MAIL_LOCAL)) != 0,
+		.refused = BOUNCE_REFUSED_BOUNCE };
+	struct bounce_rcpt rcpt = { .action = (enum dsn_action)e->action,
+		.notify = r->notify };
+
+	if (action != NULL && action->kind == CONF_ACTION_RELAY &&
+	    action->relay.backup)
+		m.refused = refused[action->relay.refused];
+	return bounce_decide(&m, &rcpt);
+}
+
+static void
+fill_rcpt(struct queue *q, const struct envelope *env,
+    const struct event_rcpt *e, struct dsn_rcpt *out)
+{
+	const struct envelope_rcpt *r = &env->rcpts[e->index];
+
+	memset(out, 0, sizeof(*out));
+	out->address = r->address;
+	out->orcpt = r->orcpt;
+	out->action = (enum dsn_action)e->action;
+	out->status = r->enhanced;
+	out->code = r->code;
+	out->text = r->text;
+	out->remote_name = r->remote;
+	out->last_attempt = r->last;
+	if (r->outcome == ENVELOPE_EXPIRED) {
+		out->status = "4.4.7";
+		if (*r->text == '\0')
+			out->text = "The message could not be delivered "
+				    "in time";
+	}
+	if (e->action == DSN_DELAYED)
+		out->retry_until = enlist_expiry(q, env, r);
+}
+
+static int
+build(
+    struct writer *w, struct dsn_report *report, const char *to, uint32_t msgid)
+{
+	const struct envelope *env = w->original;
+	struct dsn_io io = { read_original, write_report, w };
+	char id[16], unique[64];
+	uint8_t random[16];
+
+	arc4random_buf(random, sizeof(random));
+	snprintf(id, sizeof(id), "%08x", env->msgid);
+	snprintf(unique, sizeof(unique), "%08x.%lld", msgid,
+	    (long long)queue_now(w->q));
+	report->host = w->q->conf->server_name;
+	report->sender = to;
+	report->envid = env->envid;
+	report->id = id;
+	report->unique = unique;
+	report->random = random;
+	report->now.seconds = queue_now(w->q);
+	report->arrival = env->arrival;
+	report->ret = (enum smtp_ret)env->ret;
+	report->size = env->body_size;
+	report->full_max = RETURN_FULL_MAX;
+	report->header_max = RETURN_HEADER_MAX;
+	report->utf8 = (env->flags & MAIL_UTF8) != 0;
+	report->eight_bit = (env->flags & (MAIL_8BIT | MAIL_UTF8)) != 0;
+	return dsn_build(report, &io);
+}
+
+static struct envelope *
+make_envelope(const struct writer *w, const char *to, uint32_t msgid)
+{
+	const struct envelope *env = w->original;
+	struct envelope_rcpt r;
+	struct envelope *report;
+
+	if ((report = envelope_new(msgid)) == NULL)
+		return NULL;
+	report->session = env->session;
+	report->flags =
+	    MAIL_DSN | MAIL_LOCAL | (env->flags & (MAIL_8BIT | MAIL_UTF8));
+	report->size = w->len;
+	report->arrival = queue_now(w->q);
+	envelope_rcpt_init(&r);
+	r.address = to;
+	/* the rules choose its action when it is expanded */
+	r.state = ENVELOPE_INCOMING;
+	envelope_add(report, &r);
+	return report;
+}
+
+/* One report to one address. It is written or the process ends: what it is
+ * about must not be forgotten. */
+static void
+send_report(struct queue *q, const struct envelope *env, const char *to,
+    enum dsn_kind kind, const struct dsn_rcpt *rcpts, size_t n)
+{
+	struct writer w = { .q = q, .original = env };
+	struct dsn_report report = {
+		.kind = kind, .rcpts = rcpts, .nrcpts = n
+	};
+	struct batch_message bm = { .vital = 1 };
+	uint32_t msgid = queue_own_id(q);
+
+	/* without its body the original can still be reported */
+	if (store_body_open(q->store, env, &w.body) != STORE_OK)
+		w.body = NULL;
+	if (msgid == 0 || build(&w, &report, to, msgid) == -1)
+		log_fatal("%08x: its report cannot be built", env->msgid);
+	store_body_close(w.body);
+	bm.env = make_envelope(&w, to, msgid);
+	bm.data = w.data;
+	bm.size = w.len;
+	bm.crc = (uint32_t)crc32_z(0, w.data, w.len);
+	if (batch_put(q->batch, &bm) == -1)
+		log_fatal("out of memory");
+	log_info("%08x: report %08x goes to <%s>", env->msgid, msgid, to);
+}
+
+/* All events of one kind that concern the same address as event `first`. */
+static void
+report_group(struct queue *q, struct events *ev, const uint8_t *verdicts,
+    uint8_t *told, uint32_t first)
+{
+	const struct envelope *env = ev->env;
+	const char *to = told_of(env, &env->rcpts[ev->list[first].index]);
+	struct dsn_rcpt *rcpts;
+	size_t n = 0;
+
+	rcpts = reallocarray(NULL, ev->count - first, sizeof(*rcpts));
+	if (rcpts == NULL)
+		log_fatal("out of memory");
+	for (uint32_t i = first; i < ev->count; i++) {
+		if (told[i] || verdicts[i] != verdicts[first] ||
+		    strcmp(to, told_of(env, &env->rcpts[ev->list[i].index])) !=
+			0)
+			continue;
+		fill_rcpt(q, env, &ev->list[i], &rcpts[n++]);
+		told[i] = 1;
+	}
+	send_report(q, env, to,
+	    (enum dsn_kind)bounce_kind((enum bounce_verdict)verdicts[first]),
+	    rcpts, n);
+	free(rcpts);
+}
+
+/* Mail that the primary refuses and whose sender may be forged. */
+static void
+hold_rcpt(struct events *ev, uint32_t index)
+{
+	struct envelope_rcpt *r = envelope_edit(ev->env, index);
+
+	r->state = ENVELOPE_HELD;
+	r->outcome = ENVELOPE_PENDING;
+	log_warn("%016llx: refused, held for the operator",
+	    (unsigned long long)envelope_evpid(ev->env->msgid, index));
+}
+
+static void
+drop_rcpt(struct events *ev, uint32_t index)
+{
+	struct envelope_rcpt *r = envelope_edit(ev->env, index);
+
+	r->outcome = ENVELOPE_DROPPED;
+	log_warn("%016llx: failed, and nobody may be told",
+	    (unsigned long long)envelope_evpid(ev->env->msgid, index));
+}
+
+void
+report_events(struct queue *q, struct events *ev)
+{
+	uint8_t *verdicts, *told;
+
+	if (ev->count == 0)
+		return;
+	verdicts = calloc(ev->count, 2);
+	if (verdicts == NULL)
+		log_fatal("out of memory");
+	told = verdicts + ev->count;
+	for (uint32_t i = 0; i < ev->count; i++) {
+		verdicts[i] = BOUNCE_QUIET;
+		if (ev->list[i].action != -1)
+			verdicts[i] = (uint8_t)decide(q, ev->env, &ev->list[i]);
+		if (verdicts[i] == BOUNCE_HOLD)
+			hold_rcpt(ev, ev->list[i].index);
+		else if (verdicts[i] == BOUNCE_DROP)
+			drop_rcpt(ev, ev->list[i].index);
+	}
+	for (uint32_t i = 0; i < ev->count; i++)
+		if (!told[i] &&
+		    bounce_kind((enum bounce_verdict)verdicts[i]) != -1)
+			report_group(q, ev, verdicts, told, i);
+	free(verdicts);
+}

@@ -1,0 +1,335 @@
+/*
+ * What came of a recipient goes into the schedule and the envelope alike, is
+ * reported where it must be, and ends the message when it was the last. The
+ * change rides in the next batch: after a crash before that the recipient is
+ * tried again, so it may get a message twice, and never not at all.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ipc/channel.h"
+#include "os/log.h"
+#include "queue/queue.h"
+
+void
+result_event(struct events *ev, uint32_t index, int action, int done)
+{
+	struct event_rcpt *list;
+
+	if (ev->count == ev->size) {
+		ev->size = ev->size ? ev->size * 2 : 16;
+		list = reallocarray(ev->list, ev->size, sizeof(*list));
+		if (list == NULL)
+			log_fatal("out of memory");
+		ev->list = list;
+	}
+	ev->list[ev->count].index = index;
+	ev->list[ev->count].action = action;
+	ev->list[ev->count++].done = done;
+}
+
+static void
+log_outcome(const struct envelope *env, uint32_t index, const char *event)
+{
+	const struct envelope_rcpt *r = &env->rcpts[index];
+	char id[20], status[600];
+
+	snprintf(id, sizeof(id), "%016llx",
+	    (unsigned long long)envelope_evpid(env->msgid, index));
+	snprintf(
+	    status, sizeof(status), "%u %s %s", r->code, r->enhanced, r->text);
+	log_event(env->session, event, "evpid", id, "from", env->sender, "to",
+	    r->address, "action", r->action, "host",
+	    *r->remote != '\0' ? r->remote : NULL, "result", status, NULL);
+}
+
+/* The recipient is done; how and with which event. */
+static void
+finish_rcpt(struct events *ev, uint32_t index, enum envelope_outcome how,
+    int event, const char *word)
+{
+	struct envelope_rcpt *r = envelope_edit(ev->env, index);
+
+	r->state = ENVELOPE_DONE;
+	r->outcome = (uint8_t)how;
+	r->next = 0;
+	log_outcome(ev->env, index, word);
+	result_event(ev, index, event, 1);
+}
+
+void
+result_removed(struct events *ev, uint32_t index)
+{
+	finish_rcpt(ev, index, ENVELOPE_REMOVED, -1, "removed");
+}
+
+void
+result_verdict(struct queue *q, struct events *ev, uint32_t index,
+    const struct sched_verdict *v)
+{
+	const struct envelope_rcpt *was;
+	struct envelope_rcpt *r;
+
+	if (index >= ev->env->rcpt_count)
+		return;
+	was = &ev->env->rcpts[index];
+	switch (v->state) {
+	case SCHED_DONE:
+		if (v->removed)
+			result_removed(ev, index);
+		else if (v->expired)
+			finish_rcpt(
+			    ev, index, ENVELOPE_EXPIRED, DSN_FAILED, "expired");
+		break;
+	case SCHED_WAITING:
+		/* a turn that says nothing is not worth a write */
+		if (was->attempts == v->attempts)
+			break;
+		r = envelope_edit(ev->env, index);
+		if (r->state == ENVELOPE_READY)
+			r->state = ENVELOPE_WAITING;
+		r->attempts = v->attempts;
+		r->next = v->next;
+		log_outcome(ev->env, index, "deferred");
+		break;
+	default:
+		break;
+	}
+}
+
+/* The words of an outcome, into the envelope. */
+static void
+record_words(struct queue *q, struct envelope *env, uint32_t index,
+    const struct outcome *o)
+{
+	struct envelope_rcpt *r = envelope_edit(env, index);
+
+	r->code = o->code;
+	r->last = queue_now(q);
+	envelope_set(env, &r->enhanced, o->enhanced);
+	envelope_set(env, &r->text, o->text);
+	envelope_set(env, &r->remote, o->remote);
+}
+
+static void
+deliver_rcpt(struct events *ev, uint32_t index, const struct outcome *o)
+{
+	if (o->expanded)
+		finish_rcpt(ev, index, ENVELOPE_EXPANDED, -1, "expanded");
+	else if (o->relayed)
+		finish_rcpt(
+		    ev, index, ENVELOPE_RELAYED, DSN_RELAYED, "relayed");
+	else
+		finish_rcpt(ev, index, ENVELOPE_DELIVERED,
+		    o->passed ? -1 : DSN_DELIVERED, "delivered");
+}
+
+void
+result_apply(
+    struct queue *q, struct events *ev, uint32_t index, const struct outcome *o)
+{
+	static const enum sched_outcome outcomes[DELIVERY_STATUS_MAX] = {
+		[DELIVERY_OK] = SCHED_DELIVERED,
+		[DELIVERY_TEMPFAIL] = SCHED_TEMPFAIL,
+		[DELIVERY_PERMFAIL] = SCHED_REFUSED,
+		[DELIVERY_FORWARD] = SCHED_DELIVERED
+	};
+	struct sched_verdict v;
+
+	if (index >= ev->env->rcpt_count ||
+	    sched_result(q->sched, ev->env->msgid, index,
+		o->not_tried ? SCHED_NOT_TRIED : outcomes[o->status],
+		queue_now(q), &v) == -1)
+		return;
+	record_words(q, ev->env, index, o);
+	if (o->not_tried || o->status == DELIVERY_TEMPFAIL)
+		result_verdict(q, ev, index, &v);
+	else if (o->status == DELIVERY_PERMFAIL)
+		finish_rcpt(ev, index, ENVELOPE_BOUNCED, DSN_FAILED, "failed");
+	else
+		deliver_rcpt(ev, index, o);
+}
+
+void
+result_settle(struct queue *q, struct events *ev)
+{
+	struct envelope *env = ev->env;
+	uint32_t index;
+
+	report_events(q, ev);
+	for (uint32_t i = 0; i < ev->count; i++) {
+		if (!ev->list[i].done)
+			continue;
+		index = ev->list[i].index;
+		sched_remove(q->sched, env->msgid, index);
+		/* held instead, for the operator to decide */
+		if (env->rcpts[index].state != ENVELOPE_DONE)
+			enlist_rcpt(q, env, index);
+	}
+	if (ev->count > 0 && envelope_finished(env) &&
+	    batch_remove(q->batch, env->msgid) == -1)
+		log_fatal("out of memory");
+	free(ev->list);
+	ev->list = NULL;
+	ev->count = ev->size = 0;
+	queue_kick(q);
+}
+
+/* ---- what the scheduler says by itself ---------------------------------- */
+
+static struct envelope *
+find_envelope(struct queue *q, uint32_t msgid, uint32_t rcpt)
+{
+	enum store_status status;
+	struct envelope *env = batch_envelope(q->batch, msgid, &status);
+
+	if (env != NULL && rcpt < env->rcpt_count)
+		return env;
+	log_error("%08x: recipient %u: %s", msgid, rcpt,
+	    store_strstatus(env == NULL ? status : STORE_DAMAGED));
+	sched_remove(q->sched, msgid, rcpt);
+	return NULL;
+}
+
+void
+result_expired(struct queue *q, uint32_t msgid, uint32_t rcpt)
+{
+	struct events ev = { .env = find_envelope(q, msgid, rcpt) };
+
+	if (ev.env == NULL)
+		return;
+	finish_rcpt(&ev, rcpt, ENVELOPE_EXPIRED, DSN_FAILED, "expired");
+	result_settle(q, &ev);
+}
+
+void
+result_late(struct queue *q, uint32_t msgid, uint32_t rcpt)
+{
+	struct events ev = { .env = find_envelope(q, msgid, rcpt) };
+
+	if (ev.env == NULL)
+		return;
+	envelope_edit(ev.env, rcpt)->warned++;
+	result_event(&ev, rcpt, DSN_DELAYED, 0);
+	result_settle(q, &ev);
+	/* the scheduler warns once for each time it is told of */
+	if (enlist_warning(q, ev.env, &ev.env->rcpts[rcpt]) != 0 &&
+	    sched_remove(q->sched, msgid, rcpt) == 1)
+		enlist_rcpt(q, ev.env, rcpt);
+}
+
+/* ---- answers ------------------------------------------------------------ */
+
+/* The job that an answer is about, if the one who answers has it. */
+static struct job *
+find_job(struct queue *q, struct channel *ch, uint64_t id)
+{
+	struct job *job = dispatch_find(q, id);
+
+	if (job == NULL || job->peer != channel_peer(ch) ||
+	    (job->peer == PROC_DELIVER &&
+		job->instance != channel_instance(ch)))
+		return NULL;
+	return job;
+}
+
+static int
+job_has(const struct job *job, uint32_t index)
+{
+	for (uint32_t i = 0; i < job->nrcpts; i++)
+		if (job->rcpts[i] == index)
+			return 1;
+	return 0;
+}
+
+static void
+apply_results(struct queue *q, struct job *job, struct events *ev,
+    const struct msg_transfer_done *m, int route_failed)
+{
+	struct ipc_list list = m->results;
+	struct msg_rcpt_result r;
+
+	while (ipc_next_rcpt_result(&list, &r)) {
+		struct outcome o = { .status = r.status,
+			.code = r.code,
+			.enhanced = r.enhanced,
+			.text = r.text,
+			.remote = m->remote_name,
+			.relayed = r.relayed != 0,
+			.passed = r.relayed == 0 };
+
+		if (r.status >= DELIVERY_FORWARD || !job_has(job, r.index))
+			continue;
+		/* a dead route counts against the route */
+		o.not_tried = route_failed && r.status == DELIVERY_TEMPFAIL;
+		result_apply(q, ev, r.index, &o);
+	}
+}
+
+void
+result_on_transfer_done(
+    void *ctx, struct channel *ch, const union ipc_msg *msg, int fd)
+{
+	static const enum sched_route routes[ROUTE_STATUS_MAX] = {
+		[ROUTE_OK] = SCHED_ROUTE_OK,
+		[ROUTE_SLOW] = SCHED_ROUTE_SLOW,
+		[ROUTE_DOWN] = SCHED_ROUTE_FAILED,
+		[ROUTE_DNS] = SCHED_ROUTE_FAILED,
+		[ROUTE_TLS] = SCHED_ROUTE_FAILED,
+		[ROUTE_BAD] = SCHED_ROUTE_UNKNOWN,
+		[ROUTE_CANCELLED] = SCHED_ROUTE_UNKNOWN
+	};
+	const struct msg_transfer_done *m = &msg->transfer_done;
+	enum sched_route route = SCHED_ROUTE_UNKNOWN;
+	struct events ev = { 0 };
+	enum store_status status;
+	struct queue *q = ctx;
+	struct job *job;
+
+	if ((job = find_job(q, ch, m->id)) == NULL)
+		return;
+	if (m->route < ROUTE_STATUS_MAX)
+		route = routes[m->route];
+	ev.env = batch_envelope(q->batch, job->msgid, &status);
+	if (ev.env != NULL) {
+		apply_results(q, job, &ev, m, route == SCHED_ROUTE_FAILED);
+		result_settle(q, &ev);
+	}
+	dispatch_finish(q, job, route);
+}
+
+void
+result_on_local_done(
+    void *ctx, struct channel *ch, const union ipc_msg *msg, int fd)
+{
+	const struct msg_local_done *m = &msg->local_done;
+	struct outcome o = { .status = m->status,
+		.code = m->code,
+		.enhanced = m->enhanced,
+		.text = m->text };
+	struct events ev = { 0 };
+	enum store_status status;
+	struct queue *q = ctx;
+	struct job *job;
+
+	if ((job = find_job(q, ch, m->id)) == NULL)
+		return;
+	ev.env = batch_envelope(q->batch, job->msgid, &status);
+	if (ev.env != NULL && m->status < DELIVERY_STATUS_MAX) {
+		if (m->status == DELIVERY_FORWARD)
+			o.expanded = 1;
+		if (o.expanded &&
+		    expanded_forward(q, &ev, job->rcpts[0], m->forward) == -1) {
+			o = (struct outcome){ .status = DELIVERY_TEMPFAIL,
+				.code = 451,
+				.enhanced = "4.3.5",
+				.text = "It is forwarded to nobody" };
+		}
+		result_apply(q, &ev, job->rcpts[0], &o);
+		result_settle(q, &ev);
+	}
+	dispatch_finish(q, job, SCHED_ROUTE_OK);
+}

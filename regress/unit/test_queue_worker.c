@@ -1,0 +1,738 @@
+/*
+ * The queue worker as a process, in its sandbox, with a master, an smtpd, an
+ * auth and a deliver made of channels: mail goes in, is expanded, delivered,
+ * retried and reported; the worker is killed in between; and in the end the
+ * store is empty, since nothing was lost and nothing is left.
+ */
+#include "config.h"
+
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "conf/codec.h"
+#include "ipc/channel.h"
+#include "net/loop.h"
+#include "os/log.h"
+#include "store_fixture.h"
+
+#define S(text)      \
+	(char[])     \
+	{            \
+		text \
+	}
+
+enum { MASTER_CHANNEL = 3, LARGE = 200000 };
+
+struct world {
+	char *path;
+	struct loop *loop;
+	pid_t pid;
+	struct channel *master;
+	struct channel *smtpd;
+	struct channel *auth;
+	struct channel *deliver;
+	enum msg_type wanted;
+	uint32_t next_id;
+	uint32_t ids;
+	/* how deliver and local answer, and with which route */
+	enum delivery_status verdict;
+	enum route_status route;
+	int relayed;
+	int silent; /* deliver takes and says nothing */
+	/* what was seen last */
+	uint16_t code;
+	uint8_t accepting;
+	uint32_t transfers;
+	uint32_t rcpts; /* of the transfer */
+	uint64_t transfer_id;
+	char sender[256];
+	char rcpt[256];
+	char destination[256];
+	uint32_t locals;
+	char users[256];
+	uint8_t body[LARGE + 1];
+	size_t body_len;
+};
+
+static struct conf_action actions[] = {
+	{ .name = S("local"), .kind = CONF_ACTION_MBOX },
+	{ .name = S("out"), .kind = CONF_ACTION_RELAY },
+};
+static struct conf conf = { .server_name = S("mx.example.org"),
+	.retry = { .min = 1, .max = 2 },
+	.queue = { .ttl = 432000 },
+	.actions = actions,
+	.nactions = sizeof(actions) / sizeof(actions[0]) };
+
+static struct world world;
+
+static void
+got(struct world *w, enum msg_type type)
+{
+	if (w->wanted == type)
+		loop_stop(w->loop);
+}
+
+/* ---- master ---- */
+
+static void
+on_config_ready(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	got(arg, MSG_config_ready);
+}
+
+static void
+on_worker_ready(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	got(arg, MSG_worker_ready);
+}
+
+static void
+on_log_line(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+}
+
+static void
+on_local_delivery(
+    void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
+{
+	const struct msg_local_delivery *m = &msg->local_delivery;
+	struct msg_forward_dest dest = { .address = "x@far.example" };
+	struct msg_local_done done = { .id = m->id, .enhanced = "2.0.0" };
+	struct ipc_buf forward = { 0 };
+	struct world *w = arg;
+	ssize_t n;
+
+	w->locals++;
+	strncat(w->users, m->user, 32);
+	strncat(w->users, " ", 2);
+	n = read(fd, w->body, sizeof(w->body));
+	w->body_len = n > 0 ? (size_t)n : 0;
+	close(fd);
+	if (strcmp(m->user, "fred") == 0) {
+		ipc_add_forward_dest(&forward, &dest);
+		done.status = DELIVERY_FORWARD;
+	}
+	done.forward = ipc_buf_list(&forward);
+	ipc_send(ch, local_done, &done);
+	ipc_buf_free(&forward);
+	got(w, MSG_local_delivery);
+}
+
+/* ---- smtpd ---- */
+
+static void
+on_queue_status(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct world *w = arg;
+
+	w->accepting = m->queue_status.accepting;
+	got(w, MSG_queue_status);
+}
+
+static void
+on_id_block(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct world *w = arg;
+
+	w->next_id = m->id_block.first;
+	w->ids = m->id_block.count;
+	got(w, MSG_id_block);
+}
+
+static void
+on_submitted(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct world *w = arg;
+
+	w->code = m->submitted.code;
+	got(w, MSG_submitted);
+}
+
+/* ---- auth ---- */
+
+static void
+add_user(struct ipc_buf *dests, const char *address, const char *user)
+{
+	struct msg_expand_dest d = { .kind = DEST_USER,
+		.address = address,
+		.action = "local",
+		.user = user,
+		.alias = "",
+		.enhanced = "",
+		.text = "" };
+
+	ipc_add_expand_dest(dests, &d);
+}
+
+static void
+on_expand(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
+{
+	const struct msg_expand *m = &msg->expand;
+	struct msg_expanded e = { .id = m->id, .code = 250 };
+	struct ipc_buf dests = { 0 };
+	struct msg_expand_dest d = {
+		.kind = DEST_RELAY, .address = m->recipient, .action = "out"
+	};
+
+	if (m->action[0] == '\0') {
+		ipc_add_expand_dest(&dests, &d);
+	} else if (strcmp(m->recipient, "two@example.org") == 0) {
+		add_user(&dests, m->recipient, "joe");
+		add_user(&dests, m->recipient, "ann");
+	} else if (strcmp(m->recipient, "fwd@example.org") == 0) {
+		add_user(&dests, m->recipient, "fred");
+	} else {
+		e.code = 550;
+		e.enhanced = "5.1.1";
+		e.text = "No such recipient";
+	}
+	e.dests = ipc_buf_list(&dests);
+	ipc_send(ch, expanded, &e);
+	ipc_buf_free(&dests);
+}
+
+/* ---- deliver ---- */
+
+static void
+answer_transfer(
+    struct world *w, struct channel *ch, uint64_t id, struct ipc_list rcpts)
+{
+	struct msg_transfer_done done = { .id = id,
+		.route = (uint8_t)w->route,
+		.remote_name = "mx.far.example" };
+	struct ipc_buf results = { 0 };
+	struct msg_transfer_rcpt r;
+
+	while (ipc_next_transfer_rcpt(&rcpts, &r)) {
+		struct msg_rcpt_result result = { .index = r.index,
+			.status = (uint8_t)w->verdict,
+			.relayed = (uint8_t)w->relayed,
+			.code = 250,
+			.enhanced = "2.0.0",
+			.text = "ok" };
+
+		if (w->verdict == DELIVERY_PERMFAIL) {
+			result.code = 550;
+			result.enhanced = "5.1.1";
+			result.text = "nobody here";
+		} else if (w->verdict == DELIVERY_TEMPFAIL) {
+			result.code = 451;
+			result.enhanced = "4.3.0";
+			result.text = "later";
+		}
+		ipc_add_rcpt_result(&results, &result);
+	}
+	done.results = ipc_buf_list(&results);
+	ipc_send(ch, transfer_done, &done);
+	ipc_buf_free(&results);
+}
+
+static void
+on_transfer(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
+{
+	const struct msg_transfer *m = &msg->transfer;
+	struct msg_body_request request = { .id = m->id };
+	struct ipc_list list = m->rcpts;
+	struct msg_transfer_rcpt r;
+	struct world *w = arg;
+
+	w->transfers++;
+	w->transfer_id = m->id;
+	w->rcpts = m->rcpts.count;
+	snprintf(w->sender, sizeof(w->sender), "%s", m->sender);
+	snprintf(w->destination, sizeof(w->destination), "%s", m->destination);
+	if (ipc_next_transfer_rcpt(&list, &r))
+		snprintf(w->rcpt, sizeof(w->rcpt), "%s", r.address);
+	if (!w->silent) {
+		w->body_len = 0;
+		ipc_send(ch, body_request, &request);
+		/* the body is on its way before the result is heard */
+		answer_transfer(w, ch, m->id, m->rcpts);
+	}
+	got(w, MSG_transfer);
+}
+
+static void
+on_body_data(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	const struct ipc_blob *data = &m->body_data.data;
+	struct world *w = arg;
+
+	if (data->len > sizeof(w->body) - w->body_len)
+		fail_msg("a body that is too long");
+	memcpy(w->body + w->body_len, data->data, data->len);
+	w->body_len += data->len;
+	if (m->body_data.last)
+		got(w, MSG_body_data);
+}
+
+static void
+on_body_file(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct world *w = arg;
+	ssize_t n;
+
+	while ((n = read(fd, w->body + w->body_len,
+		    sizeof(w->body) - w->body_len)) > 0)
+		w->body_len += (size_t)n;
+	close(fd);
+	got(w, MSG_body_file);
+}
+
+static void
+on_closed(void *arg, struct channel *ch, const char *reason)
+{
+	struct world *w = arg;
+
+	if (ch == w->master) {
+		w->master = NULL;
+		loop_stop(w->loop);
+	} else if (ch == w->smtpd) {
+		w->smtpd = NULL;
+		got(w, MSG_NONE);
+	} else if (ch == w->auth)
+		w->auth = NULL;
+	else if (ch == w->deliver)
+		w->deliver = NULL;
+	channel_free(ch);
+}
+
+static channel_handler *const handlers[MSG_MAX] = {
+	[MSG_config_ready] = on_config_ready,
+	[MSG_worker_ready] = on_worker_ready,
+	[MSG_log_line] = on_log_line,
+	[MSG_local_delivery] = on_local_delivery,
+	[MSG_queue_status] = on_queue_status,
+	[MSG_id_block] = on_id_block,
+	[MSG_submitted] = on_submitted,
+	[MSG_expand] = on_expand,
+	[MSG_transfer] = on_transfer,
+	[MSG_body_data] = on_body_data,
+	[MSG_body_file] = on_body_file,
+};
+static const struct channel_ops ops = { handlers, on_closed, NULL };
+
+/* ---- the stage ---- */
+
+static void
+await(enum msg_type type)
+{
+	world.wanted = type;
+	alarm(30);
+	assert_int_equal(loop_run(world.loop), 0);
+	alarm(0);
+	if (world.master == NULL && type != MSG_NONE)
+		fail_msg("the worker has died");
+}
+
+static void
+send_configuration(uint32_t generation)
+{
+	struct msg_config_begin begin = { .generation = generation };
+	struct msg_config_end end = { .generation = generation };
+	struct msg_config_chunk chunk;
+	uint8_t *slice;
+	size_t len;
+
+	assert_int_equal(conf_slice(&conf, PROC_QUEUE, &slice, &len), 0);
+	begin.total = (uint32_t)len;
+	chunk.data = ipc_blob(slice, len);
+	ipc_send(world.master, config_begin, &begin);
+	ipc_send(world.master, config_chunk, &chunk);
+	ipc_send(world.master, config_end, &end);
+	free(slice);
+}
+
+static struct channel *
+add_peer(enum process_kind kind)
+{
+	struct msg_peer peer = { .kind = (uint8_t)kind };
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	ipc_send_fd(world.master, peer, &peer, fds[1]);
+	return channel_new(
+	    world.loop, fds[0], kind, PROC_QUEUE, 0, &ops, &world);
+}
+
+static void
+start_worker(void)
+{
+	struct msg_config_swap swap = { .generation = 1 };
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	if ((world.pid = fork()) == 0) {
+		dup2(fds[1], MASTER_CHANNEL);
+		closefrom(MASTER_CHANNEL + 1);
+		setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
+		execl("queue/queue", "queue", "-d", "-w", world.path,
+		    (char *)NULL);
+		_exit(127);
+	}
+	close(fds[1]);
+	world.master = channel_new(
+	    world.loop, fds[0], PROC_MASTER, PROC_QUEUE, 0, &ops, &world);
+	send_configuration(1);
+	await(MSG_config_ready);
+	world.smtpd = add_peer(PROC_SMTPD);
+	world.auth = add_peer(PROC_AUTH);
+	world.deliver = add_peer(PROC_DELIVER);
+	ipc_send(world.master, config_swap, &swap);
+	await(MSG_worker_ready);
+}
+
+static void
+drop_peers(void)
+{
+	struct channel *all[] = { world.smtpd, world.auth, world.deliver };
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i] != NULL)
+			channel_free(all[i]);
+	world.smtpd = world.auth = world.deliver = NULL;
+}
+
+static void
+kill_worker(void)
+{
+	kill(world.pid, SIGKILL);
+	waitpid(world.pid, NULL, 0);
+	channel_free(world.master);
+	world.master = NULL;
+	drop_peers();
+}
+
+static void
+stop_worker(void)
+{
+	struct msg_worker_stop stop = { 0 };
+	int status;
+
+	ipc_send(world.master, worker_stop, &stop);
+	while (world.master != NULL)
+		await(MSG_NONE);
+	waitpid(world.pid, &status, 0);
+	drop_peers();
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		fail_msg("the worker ended with %#x", status);
+}
+
+static int
+count_one(void *arg, const struct envelope *env)
+{
+	++*(uint32_t *)arg;
+	return 0;
+}
+
+/* How many messages are in the store, which nobody else may have open. */
+static uint32_t
+count_messages(void)
+{
+	struct store *st = fixture_open(world.path);
+	uint32_t count = 0, next;
+
+	assert_int_equal(
+	    store_iterate(st, 0, 0, count_one, &count, &next), STORE_OK);
+	store_close(st);
+	return count;
+}
+
+static int
+setup(void **state)
+{
+	memset(&world, 0, sizeof(world));
+	log_init("test", LOG_TO_STDERR);
+	world.path = fixture_folder();
+	world.loop = loop_new();
+	start_worker();
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	if (world.master != NULL)
+		kill_worker();
+	loop_free(world.loop);
+	fixture_remove(world.path);
+	return 0;
+}
+
+static uint32_t
+take_id(void)
+{
+	struct msg_id_request request = { .count = 16 };
+
+	if (world.ids == 0) {
+		ipc_send(world.smtpd, id_request, &request);
+		await(MSG_id_block);
+		assert_int_equal(world.ids, 16);
+	}
+	world.ids--;
+	return world.next_id++;
+}
+
+static void
+submit(const char *rcpt, const char *action, const char *body, uint8_t notify)
+{
+	struct msg_rcpt_spec spec = {
+		.address = rcpt, .action = action, .notify = notify
+	};
+	struct ipc_buf rcpts = { 0 };
+	struct msg_submit m = { .id = 5,
+		.msgid = take_id(),
+		.session = 0xabc,
+		.sender = "s@near.example",
+		.size = body != NULL ? strlen(body) : LARGE,
+		.body_sent = body == NULL };
+
+	if (body != NULL)
+		m.body = ipc_blob(body, strlen(body));
+	ipc_add_rcpt_spec(&rcpts, &spec);
+	m.rcpts = ipc_buf_list(&rcpts);
+	ipc_send(world.smtpd, submit, &m);
+	ipc_buf_free(&rcpts);
+	await(MSG_submitted);
+	assert_int_equal(world.code, 250);
+}
+
+static const char message[] =
+    "Subject: x\r\nFrom: s@near.example\r\n\r\nhi\r\n";
+
+/* ---- scenes ---- */
+
+static void
+test_relay(void **state)
+{
+	submit("r@far.example", "out", message, 0);
+	if (world.body_len == 0)
+		await(MSG_body_data);
+	assert_int_equal(world.transfers, 1);
+	assert_string_equal(world.sender, "s@near.example");
+	assert_string_equal(world.rcpt, "r@far.example");
+	assert_string_equal(world.destination, "far.example");
+	assert_int_equal(world.body_len, strlen(message));
+	assert_memory_equal(world.body, message, strlen(message));
+	stop_worker();
+	assert_int_equal(count_messages(), 0);
+}
+
+static void
+test_large(void **state)
+{
+	struct msg_body_data piece = { .id = 5 };
+	uint8_t *want = malloc(LARGE);
+
+	fixture_body(1, want, LARGE);
+	for (size_t at = 0; at < LARGE; at += 50000) {
+		piece.data = ipc_blob(want + at, 50000);
+		piece.last = at + 50000 == LARGE;
+		ipc_send(world.smtpd, body_data, &piece);
+	}
+	submit("r@far.example", "out", NULL, 0);
+	if (world.body_len == 0)
+		await(MSG_body_file);
+	assert_int_equal(world.body_len, LARGE);
+	assert_memory_equal(world.body, want, LARGE);
+	free(want);
+	stop_worker();
+	assert_int_equal(count_messages(), 0);
+}
+
+/* A temporary failure is tried again; a kill in between changes nothing. */
+static void
+test_retry(void **state)
+{
+	world.verdict = DELIVERY_TEMPFAIL;
+	submit("r@far.example", "out", message, 0);
+	while (world.transfers < 2)
+		await(MSG_transfer);
+	kill_worker();
+	assert_int_equal(count_messages(), 1);
+	world.verdict = DELIVERY_OK;
+	world.transfers = 0;
+	world.ids = 0;
+	start_worker();
+	while (world.transfers < 1)
+		await(MSG_transfer);
+	await(MSG_body_data);
+	stop_worker();
+	assert_int_equal(count_messages(), 0);
+}
+
+/* Killed with the transfer under way: it is made again. */
+static void
+test_killed(void **state)
+{
+	world.silent = 1;
+	for (int i = 0; i < 20; i++)
+		submit("r@far.example", "out", message, 0);
+	kill_worker();
+	assert_int_equal(count_messages(), 20);
+	world.silent = 0;
+	world.transfers = 0;
+	start_worker();
+	while (world.transfers < 20)
+		await(MSG_transfer);
+	await(MSG_body_data);
+	stop_worker();
+	assert_int_equal(count_messages(), 0);
+}
+
+/* The worker that has the transfer dies: another gets it. */
+static void
+test_deliver_dies(void **state)
+{
+	world.silent = 1;
+	submit("r@far.example", "out", message, 0);
+	if (world.transfers == 0)
+		await(MSG_transfer);
+	channel_free(world.deliver);
+	world.deliver = add_peer(PROC_DELIVER);
+	world.silent = 0;
+	while (world.transfers < 2)
+		await(MSG_transfer);
+	await(MSG_body_data);
+	stop_worker();
+	assert_int_equal(count_messages(), 0);
+}
+
+static int
+body_has(const char *text)
+{
+	return memmem(world.body, world.body_len, text, strlen(text)) != NULL;
+}
+
+/* Refused for good: the sender gets a report, and that is all that is left
+ * until it is delivered. */
+static void
+test_bounce(void **state)
+{
+	world.verdict = DELIVERY_PERMFAIL;
+	submit("r@far.example", "out", message, 0);
+	if (world.transfers == 0)
+		await(MSG_transfer);
+	world.verdict = DELIVERY_OK;
+	while (world.transfers < 2)
+		await(MSG_transfer);
+	while (!body_has("Final-Recipient"))
+		await(MSG_body_data);
+	assert_string_equal(world.sender, "");
+	assert_string_equal(world.rcpt, "s@near.example");
+	assert_true(body_has("rfc822;r@far.example") ||
+	    body_has("rfc822; r@far.example"));
+	assert_true(body_has("nobody here"));
+	assert_true(body_has("Subject: x"));
+	stop_worker();
+	assert_int_equal(count_messages(), 0);
+}
+
+/* A report that fails itself ends. */
+static void
+test_double_bounce(void **state)
+{
+	world.verdict = DELIVERY_PERMFAIL;
+	submit("r@far.example", "out", message, 0);
+	while (world.transfers < 2)
+		await(MSG_transfer);
+	await(MSG_body_data);
+	stop_worker();
+	assert_int_equal(world.transfers, 2);
+	assert_int_equal(count_messages(), 0);
+}
+
+static void
+test_success_report(void **state)
+{
+	world.relayed = 1;
+	submit("r@far.example", "out", message, NOTIFY_SUCCESS);
+	while (world.transfers < 2)
+		await(MSG_transfer);
+	while (!body_has("Final-Recipient"))
+		await(MSG_body_data);
+	assert_true(body_has("relayed"));
+	stop_worker();
+	assert_int_equal(count_messages(), 0);
+}
+
+static void
+test_local(void **state)
+{
+	submit("two@example.org", "local", message, 0);
+	while (world.locals < 2)
+		await(MSG_local_delivery);
+	assert_non_null(strstr(world.users, "joe "));
+	assert_non_null(strstr(world.users, "ann "));
+	assert_int_equal(world.body_len, strlen(message));
+	assert_memory_equal(world.body, message, strlen(message));
+	submit("fwd@example.org", "local", message, 0);
+	if (world.transfers == 0)
+		await(MSG_transfer);
+	assert_string_equal(world.rcpt, "x@far.example");
+	await(MSG_body_data);
+	submit("none@example.org", "local", message, 0);
+	while (!body_has("No such recipient"))
+		await(MSG_body_data);
+	assert_string_equal(world.rcpt, "s@near.example");
+	stop_worker();
+	assert_int_equal(count_messages(), 0);
+}
+
+/* Who uses an id that is not his is cut off. */
+static void
+test_forged(void **state)
+{
+	struct msg_rcpt_spec spec = { .address = "r@far.example",
+		.action = "out" };
+	struct ipc_buf rcpts = { 0 };
+	struct msg_submit m = { .id = 5, .msgid = 0x7777777 };
+
+	ipc_add_rcpt_spec(&rcpts, &spec);
+	m.rcpts = ipc_buf_list(&rcpts);
+	ipc_send(world.smtpd, submit, &m);
+	ipc_buf_free(&rcpts);
+	await(MSG_NONE);
+	assert_null(world.smtpd);
+	world.smtpd = add_peer(PROC_SMTPD);
+	await(MSG_queue_status);
+	assert_int_equal(world.accepting, 1);
+	submit("r@far.example", "out", message, 0);
+	if (world.body_len == 0)
+		await(MSG_body_data);
+	stop_worker();
+	assert_int_equal(count_messages(), 0);
+}
+
+int
+main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_relay),
+		TEST(test_large),
+		TEST(test_retry),
+		TEST(test_killed),
+		TEST(test_deliver_dies),
+		TEST(test_bounce),
+		TEST(test_double_bounce),
+		TEST(test_success_report),
+		TEST(test_local),
+		TEST(test_forged),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
