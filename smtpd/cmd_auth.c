@@ -63,7 +63,7 @@ refusal_of_auth(const struct session *s, const struct smtp_auth *auth)
 		return REPLY_NOT_OFFERED;
 	if (session_is_submission(s))
 		return REPLY_AUTH_ALREADY;
-	if (!s->tls && !(options & OPT_AUTH_PLAINTEXT))
+	if (!s->tls && !s->secure)
 		return REPLY_AUTH_NEEDS_TLS;
 	snprintf(ext.mechanisms, sizeof(ext.mechanisms), "%s",
 	    s->conf->mechanisms);

@@ -44,10 +44,10 @@ offer(const struct session *s, struct smtp_extensions *ext)
 		ext->bits |= EXT_DSN;
 	if ((conf->options & OPT_STARTTLS) && !s->tls)
 		ext->bits |= EXT_STARTTLS;
-	if (conf->etrn_count > 0)
+	if (conf->options & OPT_ETRN)
 		ext->bits |= EXT_ETRN;
 	if ((conf->options & OPT_AUTH) && *s->user == '\0' &&
-	    (s->tls || (conf->options & OPT_AUTH_PLAINTEXT))) {
+	    (s->tls || s->secure)) {
 		list_mechanisms(s, ext->mechanisms, sizeof(ext->mechanisms));
 		if (*ext->mechanisms != '\0')
 			ext->bits |= EXT_AUTH;

@@ -51,15 +51,6 @@ cmd_expn(struct session *s, struct session_turn *t,
 	session_refuse(s, t, REPLY_EXPN, NULL);
 }
 
-static int
-may_start_queue(const struct session_conf *conf, const char *domain)
-{
-	for (uint32_t i = 0; i < conf->etrn_count; i++)
-		if (strcmp(conf->etrn[i], domain) == 0)
-			return 1;
-	return 0;
-}
-
 void
 cmd_etrn(struct session *s, struct session_turn *t,
     const struct smtp_command *cmd)
@@ -67,12 +58,8 @@ cmd_etrn(struct session *s, struct session_turn *t,
 	struct msg_etrn *m;
 
 	memcpy(s->etrn, cmd->etrn.domain, sizeof(s->etrn));
-	if (s->conf->etrn_count == 0) {
+	if (!(s->conf->options & OPT_ETRN)) {
 		session_refuse(s, t, REPLY_NOT_OFFERED, "ETRN");
-		return;
-	}
-	if (!may_start_queue(s->conf, cmd->etrn.domain)) {
-		session_refuse(s, t, REPLY_ETRN_REFUSED, s->etrn);
 		return;
 	}
 	m = &session_send(t, MSG_etrn, PROC_QUEUE)->etrn;
@@ -90,6 +77,8 @@ etrn_answer(struct session *s, struct session_turn *t,
 	session_expect_command(s, t);
 	if (m == NULL)
 		session_reply(s, t, REPLY_ETRN_UNABLE, s->etrn);
+	else if (m->count == ETRN_REFUSED)
+		session_refuse(s, t, REPLY_ETRN_REFUSED, s->etrn);
 	else if (m->count == 0)
 		session_reply(s, t, REPLY_ETRN_NONE, s->etrn);
 	else

@@ -142,6 +142,7 @@ session_connected(struct session *s, struct session_turn *t,
 	copy(s->client_addr, sizeof(s->client_addr), facts->client_addr);
 	copy(s->local_user, sizeof(s->local_user), facts->local_user);
 	s->local = *s->local_user != '\0';
+	s->secure = facts->secure || (s->conf->options & OPT_AUTH_PLAINTEXT);
 	if (hostname == NULL)
 		hostname = s->conf->hostname;
 	copy(s->hostname, sizeof(s->hostname), hostname);
@@ -270,8 +271,9 @@ session_lost(struct session *s, struct session_turn *t, enum process_kind peer)
 		return;
 	if (peer == PROC_AUTH && s->input == INPUT_AUTH)
 		s->sasl_lost = 1;
-	if (peer == PROC_QUEUE && s->txn != NULL && s->txn->sent) {
-		/* what went ahead is gone with it */
+	if (peer == PROC_QUEUE && s->txn != NULL && s->txn->msgid != 0) {
+		/* what went ahead is gone with it, and the id may be given to
+		 * another message by the queue that comes next */
 		s->txn->sent = 0;
 		body_refuse(s, t, REPLY_TEMPORARY);
 	}

@@ -35,12 +35,12 @@ enum session_option {
 	OPT_SMTPS = 1 << 2,	    /* TLS from the first octet */
 	OPT_AUTH = 1 << 3,	    /* offered */
 	OPT_AUTH_REQUIRED = 1 << 4, /* before MAIL */
-	OPT_AUTH_PLAINTEXT = 1 << 5, /* offered without TLS too */
+	OPT_AUTH_PLAINTEXT = 1 << 5, /* offered without TLS to all */
 	OPT_SOCKET = 1 << 6,	    /* a local socket: LHLO is spoken too */
 	OPT_MASK_SRC = 1 << 7,	    /* Received does not tell the client */
 	OPT_NO_DSN = 1 << 8,
 	OPT_RECEIVED_AUTH = 1 << 9, /* Received tells the login name */
-	OPT_RDNS = 1 << 10	    /* RCPT waits for the client's name */
+	OPT_ETRN = 1 << 10	    /* offered; the queue knows the domains */
 };
 
 /* Durations are milliseconds, sizes octets. Strings must outlive the session;
@@ -70,8 +70,6 @@ struct session_conf {
 	int64_t submit_time;	/* for the queue to make a message durable */
 	int64_t rdns_time;	/* RCPT waits no longer for a name */
 	int64_t session_time;	/* after which we hang up between messages */
-	const char *const *etrn; /* domains whose queue ETRN may start */
-	uint32_t etrn_count;
 };
 
 /* Sets the limits and times to their defaults, the rest to nothing. */
@@ -87,6 +85,7 @@ struct session_facts {
 	const char *local_user; /* who is behind the control socket */
 	const char *hostname;	/* used instead of conf->hostname */
 	int early;		/* octets were there before the greeting */
+	int secure;		/* nobody listens on the way: AUTH without TLS */
 	int rdns_pending;	/* session_rdns will be called */
 };
 

@@ -116,6 +116,7 @@ struct session {
 	uint8_t confirmed;    /* client_name leads back to client_addr */
 	uint8_t rdns_pending;
 	uint8_t local;
+	uint8_t secure;	      /* facts.secure, or OPT_AUTH_PLAINTEXT */
 	uint8_t stopping;
 	uint8_t starttls;     /* taken, the handshake is about to begin */
 	uint8_t sasl_lost;    /* auth died inside the exchange */

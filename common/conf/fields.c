@@ -207,7 +207,7 @@ static const struct field relay_fields[] = {
 	LIST(filters, &shape_string, LIST_LIMIT, D),
 	NUM(retry_min, Q),
 	NUM(retry_max, Q),
-	FLAG(backup, Q | D | A),
+	FLAG(backup, Q | D | A | S),
 	STR(backup_mx, NAME_LIMIT, D),
 	TABLE(recipients, CONF_SERVICE_RECIPIENTS, A),
 	FLAG(call_ahead, D | A),
@@ -221,11 +221,11 @@ static SHAPE(relay, NULL);
 #define OF struct conf_action
 static const struct field action_fields[] = {
 	WHERE,
-	STR(name, NAME_LIMIT, Q | D | A),
-	ENUM(kind, CONF_ACTION_RELAY, Q | D | A),
+	STR(name, NAME_LIMIT, Q | D | A | S),
+	ENUM(kind, CONF_ACTION_RELAY, Q | D | A | S),
 	NUM(ttl, Q),
 	STRUCT(local, &shape_local, Q | D | A),
-	STRUCT(relay, &shape_relay, Q | D | A),
+	STRUCT(relay, &shape_relay, Q | D | A | S),
 };
 static SHAPE(action, action_wanted);
 #undef OF

@@ -22,6 +22,9 @@ enum process_kind {
 /* The name of a process as logs and files have it. */
 const char *process_name(enum process_kind);
 
+/* etrn_done.count: no backup action has the domain */
+#define ETRN_REFUSED 0xffffffffu
+
 /* dns_answer.status */
 enum dns_status {
 	DNS_OK,

@@ -234,8 +234,8 @@ option(struct player *p, const char *word)
 		{ "auth-plaintext", OPT_AUTH_PLAINTEXT },
 		{ "socket", OPT_SOCKET }, { "mask-src", OPT_MASK_SRC },
 		{ "no-dsn", OPT_NO_DSN },
-		{ "received-auth", OPT_RECEIVED_AUTH } };
-	static const char *const etrn[] = { "backup.example" };
+		{ "received-auth", OPT_RECEIVED_AUTH },
+		{ "etrn", OPT_ETRN } };
 	const char *value = strchr(word, '=');
 	size_t len = value != NULL ? (size_t)(value - word) : strlen(word);
 	unsigned long n = value != NULL ? strtoul(value + 1, NULL, 10) : 0;
@@ -245,10 +245,9 @@ option(struct player *p, const char *word)
 			p->conf.options |= bits[i].bit;
 			return;
 		}
-	if (strcmp(word, "etrn") == 0) {
-		p->conf.etrn = etrn;
-		p->conf.etrn_count = 1;
-	} else if (strcmp(word, "senders") == 0)
+	if (strcmp(word, "secure") == 0)
+		p->facts.secure = 1;
+	else if (strcmp(word, "senders") == 0)
 		p->conf.senders = "people";
 	else if (strcmp(word, "scram") == 0)
 		p->conf.mechanisms = "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN";
@@ -412,7 +411,9 @@ answer_peer(struct player *p, const char *word, char *rest)
 		session_answer(p->session, &p->turn, MSG_table_answer, &m);
 	} else if (strcmp(word, "etrn") == 0) {
 		m.etrn_done.id = p->question;
-		m.etrn_done.count = (uint32_t)strtoul(rest, NULL, 10);
+		m.etrn_done.count = strcmp(rest, "refused") == 0 ?
+		    ETRN_REFUSED :
+		    (uint32_t)strtoul(rest, NULL, 10);
 		session_answer(p->session, &p->turn, MSG_etrn_done, &m);
 	} else
 		fail_at(p, "unknown answer", word);

@@ -320,7 +320,7 @@ static const struct dialogue peers[] = {
 	    0 },
 	{ "ETRN",
 	    "O: etrn\n" GREETING HELO
-	    "C: ETRN other.example\n"
+	    "C: ETRN other.example\nQ: etrn\nA: etrn refused\n"
 	    "S: 459 4.7.1 Queue of other.example is not started for you\n"
 	    "C: ETRN Backup.Example\nQ: etrn domain=backup.example subdomains=0\n"
 	    "A: etrn 3\n"

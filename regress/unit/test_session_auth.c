@@ -212,6 +212,8 @@ static const struct dialogue auth[] = {
 	    "C: AUTH PLAIN AGEAYg==\n"
 	    "S: 538 5.7.11 Say STARTTLS before AUTH\n",
 	    0 },
+	{ "a local path needs no TLS",
+	    "O: auth starttls secure\n" GREETING EHLO(OFFERED PLAIN) LOGIN, 0 },
 	{ "mechanisms that bind need what they bind to",
 	    "O: auth auth-plaintext starttls scram\n" GREETING
 	    EHLO(OFFERED "S: 250-AUTH SCRAM-SHA-256 PLAIN\n") STARTTLS

@@ -155,6 +155,10 @@ static const struct dialogue refused[] = {
 		    "S: 451 4.3.0 Not possible now, try later\n"
 		    "A: submitted 250\n" ALIVE,
 	    0 },
+	{ "the queue dies while the message comes",
+	    TO_DATA "c: A: 1\\r\\n\nA: lost queue\nC: \nC: .\n"
+		    "S: 451 4.3.0 Not possible now, try later\n" ALIVE,
+	    0 },
 	{ "the queue does not answer in time",
 	    TO_DATA "C: A: 1\nC: .\nQ: submit\nA: tick 299999\nA: tick 1\n"
 		    "S: 451 4.3.0 Not possible now, try later\n"
