@@ -1,0 +1,150 @@
+/*
+ * What the two ends of a connection are called: the client by the DNS, which
+ * the resolver asks, ourselves by the listener's table of host names, which
+ * auth holds. Neither keeps a session from ending: the session waits for the
+ * client's name only so long, and a peer that goes takes its questions along.
+ */
+#include <sys/socket.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "net/loop.h"
+#include "smtpd/smtpd.h"
+
+static int64_t
+seconds(const struct smtpd *d)
+{
+	return loop_now(d->loop) / 1000;
+}
+
+static int
+ask_dns(struct client *c, const struct rdns_question *q)
+{
+	struct channel *ch =
+	    worker_peer(c->smtpd->worker, PROC_RESOLVER, 0);
+	struct msg_dns_query m = { .type = q->type, .name = q->name };
+
+	if (ch == NULL)
+		return -1;
+	m.id = client_question(c);
+	if (ipc_send(ch, dns_query, &m) == -1)
+		return -1;
+	c->rdns_id = m.id;
+	return 0;
+}
+
+int
+names_client(struct client *c)
+{
+	struct smtpd *d = c->smtpd;
+	const struct rdns *known;
+	struct rdns_question q;
+
+	if (c->octets_len == 0)
+		return 0;
+	if (c->local) {
+		snprintf(c->rdns.name, sizeof(c->rdns.name), "localhost");
+		c->rdns.confirmed = 1;
+		return 0;
+	}
+	known = rdns_cache_find(
+	    d->names, c->octets, c->octets_len, seconds(d));
+	if (known != NULL) {
+		c->rdns = *known;
+		return 0;
+	}
+	rdns_begin(&c->rdns, c->octets, c->octets_len, &q);
+	return ask_dns(c, &q) == 0;
+}
+
+static void
+finish(struct client *c)
+{
+	c->rdns_id = 0;
+	client_rdns(c, *c->rdns.name != '\0' ? c->rdns.name : NULL,
+	    c->rdns.confirmed);
+}
+
+void
+names_dns_answer(struct smtpd *d, const struct msg_dns_answer *m)
+{
+	struct client *c = client_find(d, m->id);
+	struct rdns_question q;
+
+	if (c == NULL || c->rdns_id != m->id)
+		return;
+	c->rdns_id = 0;
+	if (rdns_answer(&c->rdns, m, &q) && ask_dns(c, &q) == 0)
+		return;
+	rdns_cache_add(d->names, &c->rdns, seconds(d));
+	finish(c);
+}
+
+void
+names_forget(struct client *c)
+{
+	struct channel *ch =
+	    worker_peer(c->smtpd->worker, PROC_RESOLVER, 0);
+	struct msg_dns_cancel m = { .id = c->rdns_id };
+
+	if (c->rdns_id != 0 && ch != NULL)
+		ipc_send(ch, dns_cancel, &m);
+	c->rdns_id = 0;
+}
+
+void
+names_lost(struct client *c, enum process_kind peer)
+{
+	if (peer == PROC_RESOLVER && c->rdns_id != 0)
+		finish(c);
+	else if (peer == PROC_AUTH && c->hostname_id != 0) {
+		c->hostname_id = 0;
+		client_connect(c);
+	}
+}
+
+int
+names_own(struct client *c)
+{
+	struct channel *ch = worker_peer(c->smtpd->worker, PROC_AUTH, 0);
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	char text[INET6_ADDRSTRLEN];
+	struct msg_table_query m = { .table = c->listener->hostnames,
+		.service = CONF_SERVICE_ADDRNAME,
+		.key = text };
+	const void *octets = &((struct sockaddr_in *)&ss)->sin_addr;
+
+	if (m.table == NULL || ch == NULL || c->octets_len == 0 ||
+	    getsockname(c->fd, (struct sockaddr *)&ss, &len) ==
+		-1)
+		return 0;
+	if (ss.ss_family == AF_INET6)
+		octets = &((struct sockaddr_in6 *)&ss)->sin6_addr;
+	if (inet_ntop(ss.ss_family, octets, text, sizeof(text)) == NULL)
+		return 0;
+	m.id = client_question(c);
+	if (ipc_send(ch, table_query, &m) == -1)
+		return 0;
+	c->hostname_id = m.id;
+	return 1;
+}
+
+int
+names_own_answer(struct smtpd *d, const struct msg_table_answer *m)
+{
+	struct client *c = client_find(d, m->id);
+
+	if (c == NULL || c->hostname_id != m->id)
+		return 0;
+	c->hostname_id = 0;
+	if (m->status == LOOKUP_FOUND &&
+	    address_parse_domain(m->value, strlen(m->value), 0,
+		c->hostname) != ADDRESS_OK)
+		c->hostname[0] = '\0';
+	client_connect(c);
+	return 1;
+}
