@@ -271,7 +271,8 @@ session_lost(struct session *s, struct session_turn *t, enum process_kind peer)
 		return;
 	if (peer == PROC_AUTH && s->input == INPUT_AUTH)
 		s->sasl_lost = 1;
-	if (peer == PROC_QUEUE && s->txn != NULL && s->txn->msgid != 0) {
+	if (peer == PROC_QUEUE && s->txn != NULL && s->txn->msgid != 0 &&
+	    s->question != ASK_SUBMIT) {
 		/* what went ahead is gone with it, and the id may be given to
 		 * another message by the queue that comes next */
 		s->txn->sent = 0;

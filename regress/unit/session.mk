@@ -21,3 +21,23 @@ regress_unit_test_session_auth_SOURCES = regress/unit/test_session_auth.c \
 	regress/unit/session_player.c regress/unit/session_player.h
 regress_unit_test_session_auth_CFLAGS = $(unit_cflags)
 regress_unit_test_session_auth_LDADD = $(session_test_ldadd)
+
+# Runs the worker that was built.
+check_PROGRAMS += regress/unit/test_smtpd_worker
+TESTS += regress/unit/test_smtpd_worker
+regress_unit_test_smtpd_worker_SOURCES = regress/unit/test_smtpd_worker.c \
+	regress/unit/net_fixture.c regress/unit/net_fixture.h
+regress_unit_test_smtpd_worker_CFLAGS = $(unit_cflags)
+regress_unit_test_smtpd_worker_LDADD = $(net_test_ldadd)
+
+check_PROGRAMS += regress/unit/test_limits
+TESTS += regress/unit/test_limits
+regress_unit_test_limits_SOURCES = regress/unit/test_limits.c
+regress_unit_test_limits_CFLAGS = $(unit_cflags)
+regress_unit_test_limits_LDADD = $(session_test_ldadd)
+
+check_PROGRAMS += regress/unit/test_rdns
+TESTS += regress/unit/test_rdns
+regress_unit_test_rdns_SOURCES = regress/unit/test_rdns.c
+regress_unit_test_rdns_CFLAGS = $(unit_cflags)
+regress_unit_test_rdns_LDADD = $(session_test_ldadd)
