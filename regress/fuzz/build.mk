@@ -9,6 +9,7 @@ regress_fuzz_fuzz_dns_packet_LDFLAGS = $(fuzz_ldflags)
 regress_fuzz_fuzz_dns_packet_LDADD = libcommon.a
 include $(srcdir)/regress/fuzz/mail.mk
 include $(srcdir)/regress/fuzz/smtp.mk
+include $(srcdir)/regress/fuzz/net.mk
 
 noinst_PROGRAMS += regress/fuzz/fuzz_client
 regress_fuzz_fuzz_client_SOURCES = regress/fuzz/fuzz_client.c
