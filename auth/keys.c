@@ -185,7 +185,8 @@ make_signature(EVP_PKEY *pkey, const EVP_MD *md, int padding,
 	EVP_PKEY_CTX *pctx;
 	size_t len = KEYS_SIGNATURE_MAX;
 
-	if (ctx == NULL || EVP_DigestSignInit(ctx, &pctx, md, NULL, pkey) != 1 ||
+	if (ctx == NULL ||
+	    EVP_DigestSignInit(ctx, &pctx, md, NULL, pkey) != 1 ||
 	    (padding != 0 &&
 		EVP_PKEY_CTX_set_rsa_padding(pctx, padding) != 1) ||
 	    (padding == RSA_PKCS1_PSS_PADDING &&

@@ -101,9 +101,9 @@ on_key_sign(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 	size_t len;
 
 	/* peers may ask before the first swap, while nothing is held */
-	len = c->keys == NULL ? 0
-			      : keys_sign(c->keys, channel_peer(ch), m,
-				    signature, &reason);
+	len = c->keys == NULL
+	    ? 0
+	    : keys_sign(c->keys, channel_peer(ch), m, signature, &reason);
 	if (len == 0)
 		log_warn("refused to sign for %s, pki %s: %s",
 		    process_name(channel_peer(ch)),
@@ -134,8 +134,8 @@ main(int argc, char **argv)
 
 	/* before the sandbox: OpenSSL's configuration, its generator, and
 	 * memory that is neither swapped nor dumped */
-	if (OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG |
-		    OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
+	if (OPENSSL_init_crypto(
+		OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
 		NULL) != 1 ||
 	    RAND_bytes(seed, sizeof(seed)) != 1 ||
 	    RAND_priv_bytes(seed, sizeof(seed)) != 1) {

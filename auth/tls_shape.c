@@ -7,7 +7,8 @@
 
 enum {
 	PAD_LEN = 64, /* spaces before the context string of TLS 1.3 */
-	RANDOMS_LEN = 64, /* of client and server, before TLS 1.2's parameters */
+	RANDOMS_LEN =
+	    64, /* of client and server, before TLS 1.2's parameters */
 	CONTEXT_LEN = 34, /* with its NUL */
 	NAMED_CURVE = 3,
 	CLIENT_HELLO = 1,

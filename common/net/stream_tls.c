@@ -137,9 +137,9 @@ note_tls_error(struct stream *s)
 	if (reason == NULL && code != 0)
 		reason = ERR_reason_error_string(code);
 	stream_note(s,
-	    reason != NULL  ? reason
-		: s->eof    ? "connection closed inside TLS"
-			    : "TLS failed");
+	    reason != NULL ? reason
+		: s->eof   ? "connection closed inside TLS"
+			   : "TLS failed");
 	ERR_clear_error();
 }
 
@@ -209,9 +209,9 @@ stream_start_tls(struct stream *s, SSL *ssl, enum stream_role role)
 		SSL_set_accept_state(ssl);
 	else
 		SSL_set_connect_state(ssl);
-	SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE |
-		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-		SSL_MODE_RELEASE_BUFFERS);
+	SSL_set_mode(ssl,
+	    SSL_MODE_ENABLE_PARTIAL_WRITE |
+		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
 	SSL_set_msg_callback(ssl, on_message);
 	SSL_set_msg_callback_arg(ssl, s);
 	SSL_set_async_callback(ssl, on_signed);
@@ -262,8 +262,8 @@ stream_decrypt(struct stream *s)
 			return;
 		}
 		if (n > 0) {
-			if (buffer_append(
-				&s->in, s->set->scratch, (size_t)n) == -1) {
+			if (buffer_append(&s->in, s->set->scratch, (size_t)n) ==
+			    -1) {
 				stream_end_with(
 				    s, STREAM_END_ERROR, "out of memory");
 				return;

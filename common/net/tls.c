@@ -54,11 +54,7 @@ tls_init(char *error, size_t error_size)
 
 /* ---- protocols and ciphers -------------------------------------------- */
 
-enum {
-	P12 = 1,
-	P13 = 2,
-	POLD = 4
-};
+enum { P12 = 1, P13 = 2, POLD = 4 };
 
 static const struct {
 	const char *word;
@@ -91,13 +87,13 @@ word_versions(const char *word, size_t len)
 static int
 parse_protocols(const char *list, char *error, size_t error_size)
 {
-	int versions = 0, v, not;
+	int versions = 0, v, not ;
 	size_t len;
 
 	for (const char *p = list; *p != '\0'; p += len) {
 		p += strspn(p, " ,:");
 		not = *p == '!';
-		p += not;
+		p += not ;
 		len = strcspn(p, " ,:");
 		if (len == 0)
 			continue;
@@ -205,8 +201,9 @@ tls_context_new(
 	    ctx, versions & P13 ? TLS1_3_VERSION : TLS1_2_VERSION);
 	/* SMTP says itself where a message ends, so a peer that hangs up
 	 * without close_notify, as many do, takes nothing from us */
-	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION |
-		SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+	SSL_CTX_set_options(ctx,
+	    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+		SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	if (set_ciphers(ctx, o, error, error_size) == -1)
 		goto fail;
@@ -310,7 +307,7 @@ tls_context_use_pki(SSL_CTX *ctx, const struct tls_pki *pki,
 
 int
 tls_context_trust(SSL_CTX *ctx, const char *pem, size_t len,
-    STACK_OF(X509_NAME) *names, char *error, size_t error_size)
+    STACK_OF(X509_NAME) * names, char *error, size_t error_size)
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
 	BIO *bio = BIO_new_mem_buf(pem, (int)len);

@@ -104,8 +104,7 @@ expect_name(SSL *ssl, const char *name)
 	size_t len = strlen(name);
 
 	if (is_address(name))
-		return X509_VERIFY_PARAM_set1_ip_asc(
-		    SSL_get0_param(ssl), name);
+		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name);
 	if (len > 0 && name[len - 1] == '.')
 		len--;
 	if (len == 0 || len > NAME_MAX_LEN)
@@ -160,8 +159,8 @@ enable_dane(SSL *ssl)
 }
 
 int
-tls_client_add_tlsa(SSL *ssl, uint8_t usage, uint8_t selector,
-    uint8_t matching, const uint8_t *data, size_t len)
+tls_client_add_tlsa(SSL *ssl, uint8_t usage, uint8_t selector, uint8_t matching,
+    const uint8_t *data, size_t len)
 {
 	int rc;
 

@@ -29,7 +29,7 @@ int tls_context_use_pki(SSL_CTX *, const struct tls_pki *,
 /* Trusts the certificates of the bundle. -1 with a message. names gets their
  * subjects unless it is NULL. */
 int tls_context_trust(SSL_CTX *, const char *pem, size_t len,
-    STACK_OF(X509_NAME) *names, char *error, size_t error_size);
+    STACK_OF(X509_NAME) * names, char *error, size_t error_size);
 
 /* Issues and takes tickets with the keys of `tickets`, which the context finds
  * through the server that is its application data. */

@@ -14,10 +14,7 @@
 
 #include "net/tls_internal.h"
 
-enum {
-	NAME_MAX_LEN = 255,
-	SESSION_SECONDS = 7200
-};
+enum { NAME_MAX_LEN = 255, SESSION_SECONDS = 7200 };
 
 struct server_pki {
 	char *name;
@@ -137,7 +134,7 @@ static int
 set_verify(SSL_CTX *ctx, const struct tls_server_options *o, char *error,
     size_t error_size)
 {
-	STACK_OF(X509_NAME) *names;
+	STACK_OF(X509_NAME) * names;
 
 	if (o->verify == TLS_VERIFY_NONE)
 		return 0;
@@ -182,8 +179,8 @@ set_session_context(SSL_CTX *ctx, const struct tls_server_options *o)
 	int ok;
 
 	ok = md != NULL &&
-	    X509_digest(SSL_CTX_get0_certificate(ctx), EVP_sha256(), leaf,
-		NULL) == 1 &&
+	    X509_digest(
+		SSL_CTX_get0_certificate(ctx), EVP_sha256(), leaf, NULL) == 1 &&
 	    EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
 	    EVP_DigestUpdate(md, leaf, sizeof(leaf)) == 1 &&
 	    EVP_DigestUpdate(md, &verify, 1) == 1 &&
@@ -271,8 +268,8 @@ tls_server_new(
 	server->tickets = o->tickets;
 	for (size_t i = 0; i < o->pki_count; i++) {
 		p = &server->pki[i];
-		p->ctx = server_context(
-		    server, o, &o->pki[i], error, error_size);
+		p->ctx =
+		    server_context(server, o, &o->pki[i], error, error_size);
 		if (p->ctx == NULL)
 			goto fail;
 		server->pki_count++;

@@ -12,12 +12,7 @@
 
 #include "net/tls_internal.h"
 
-enum {
-	NAME_LEN = 16,
-	SECRET_LEN = 32,
-	CURRENT = 0,
-	PREVIOUS = 1
-};
+enum { NAME_LEN = 16, SECRET_LEN = 32, CURRENT = 0, PREVIOUS = 1 };
 
 struct ticket_key {
 	uint8_t name[NAME_LEN];
