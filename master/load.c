@@ -20,6 +20,7 @@
 #include "master/master.h"
 #include "master/parse.h"
 #include "master/readfile.h"
+#include "net/pem.h"
 #include "os/log.h"
 
 static const char system_ca[] = "/etc/ssl/certs/ca-certificates.crt";
@@ -47,11 +48,15 @@ load_certificates(struct conf *conf)
 
 		if ((p->cert_pem = read_pem(p->cert_path)) == NULL)
 			return -1;
+		pem_keep_certificates(p->cert_pem);
 	}
-	for (uint32_t i = 0; i < conf->ncas; i++)
-		if ((conf->cas[i].ca_pem = read_pem(conf->cas[i].path)) ==
-		    NULL)
+	for (uint32_t i = 0; i < conf->ncas; i++) {
+		struct conf_ca *ca = &conf->cas[i];
+
+		if ((ca->ca_pem = read_pem(ca->path)) == NULL)
 			return -1;
+		pem_keep_certificates(ca->ca_pem);
+	}
 	return 0;
 }
 

@@ -4,6 +4,7 @@ libcommon_a_SOURCES += \
 	common/net/key_object.c common/net/key_object.h \
 	common/net/key_provider.c common/net/key_provider.h \
 	common/net/loop.c common/net/loop.h \
+	common/net/pem.c common/net/pem.h \
 	common/net/stream.c common/net/stream.h \
 	common/net/stream_internal.h common/net/stream_life.c \
 	common/net/stream_tls.c \

@@ -9,6 +9,12 @@ regress_unit_test_buffer_SOURCES = regress/unit/test_buffer.c
 regress_unit_test_buffer_CFLAGS = $(unit_cflags)
 regress_unit_test_buffer_LDADD = $(unit_libs)
 
+check_PROGRAMS += regress/unit/test_pem
+TESTS += regress/unit/test_pem
+regress_unit_test_pem_SOURCES = regress/unit/test_pem.c
+regress_unit_test_pem_CFLAGS = $(unit_cflags)
+regress_unit_test_pem_LDADD = $(unit_libs)
+
 check_PROGRAMS += regress/unit/test_stream
 TESTS += regress/unit/test_stream
 regress_unit_test_stream_SOURCES = regress/unit/test_stream.c \
