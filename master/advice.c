@@ -9,7 +9,7 @@
 
 #include "master/parser.h"
 
-static void
+static void __attribute__((format(printf, 4, 0)))
 report(struct parser *p, const struct conf_where *where, const char *kind,
     const char *format, va_list ap)
 {

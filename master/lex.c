@@ -16,6 +16,7 @@
 #include "master/readfile.h"
 
 #define LEX_EOF	(-1)
+#define LEX_ERROR (-2)	/* reported */
 
 int yylex(YYSTYPE *, struct conf_where *, struct parser *);
 
@@ -467,7 +468,7 @@ token_begin(struct parser *p, struct conf_where *where)
 			p->line_start = true;
 		else if (c == '$') {
 			if (!macro_expand(p, where))
-				return '\0';
+				return LEX_ERROR;
 		} else
 			return c;
 	}
@@ -576,9 +577,12 @@ token_read(struct parser *p, YYSTYPE *value, struct conf_where *where)
 			return token_error(p);
 		return token_word(p, value, buf, false);
 	}
-	if (c == '\0')
-		return token_error(p);
-	return token_mark(p, where, c);
+	if (c > 0 && strchr("{}<>=!,", c) != NULL)
+		return token_mark(p, where, c);
+	if (c != LEX_ERROR)
+		parse_error(p, where, isprint(c) ? "`%c` can stand in quotes "
+		    "only" : "the octet \\%03o can stand in quotes only", c);
+	return token_error(p);
 }
 
 /* Words that begin a statement and nothing else. */

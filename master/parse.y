@@ -784,7 +784,7 @@ parser_run(struct parser *p, const char *const *macros)
 	if (p->nsyntax == 0 && p->frame != NULL)
 		check_tree(p);
 	conf = p->conf;
-	if (p->nerrors > 0) {
+	if (p->nerrors + p->nsyntax > 0) {
 		conf_free(conf);
 		conf = NULL;
 	}

@@ -26,3 +26,4 @@ regress_fuzz_fuzz_mx_LDADD = deliver/libdeliver.a libcommon.a \
 	$(IDN2_LIBS) $(BSD_LIBS)
 
 include $(srcdir)/regress/fuzz/auth.mk
+include $(srcdir)/regress/fuzz/conf.mk
