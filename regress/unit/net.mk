@@ -48,3 +48,10 @@ TESTS += regress/unit/test_keys
 regress_unit_test_keys_SOURCES = regress/unit/test_keys.c $(net_fixture)
 regress_unit_test_keys_CFLAGS = $(unit_cflags)
 regress_unit_test_keys_LDADD = $(net_test_ldadd)
+
+check_PROGRAMS += regress/unit/test_keys_process
+TESTS += regress/unit/test_keys_process
+regress_unit_test_keys_process_SOURCES = \
+	regress/unit/test_keys_process.c $(net_fixture)
+regress_unit_test_keys_process_CFLAGS = $(unit_cflags)
+regress_unit_test_keys_process_LDADD = $(net_test_ldadd)
