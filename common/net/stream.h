@@ -12,7 +12,7 @@
  * - Nothing blocks: a handshake that waits for the keys process is put aside.
  *
  * Written octets leave at the end of the turn, in one system call as a rule.
- * The process must ignore SIGPIPE.
+ * Callbacks are made at the end of the turn too, never from inside a call.
  */
 #ifndef NET_STREAM_H
 #define NET_STREAM_H
@@ -60,7 +60,8 @@ enum stream_end {
  * on_closed: called at most once, after the last on_readable; the caller must
  * then stream_free or stream_finish. After STREAM_END_EOF and
  * STREAM_END_TIMEOUT, writing is still possible and stream_finish will try to
- * send what is written (a 421, say).
+ * send what is written (a 421, say), unless a handshake was under way. EOF is
+ * told only once the stream is not paused, the other ends also while it is.
  */
 struct stream_ops {
 	void (*on_readable)(struct stream *, void *arg);
@@ -79,9 +80,10 @@ void stream_set_free(struct stream_set *);
 size_t stream_set_count(const struct stream_set *);
 
 /*
- * Takes the connected socket fd, and makes it non-blocking. ops and arg must
+ * Takes the connected socket fd, which may be a blocking one. ops and arg must
  * outlive the stream. NULL when memory is out; fd is then closed. Reading
- * begins at the next turn.
+ * begins at the end of the turn. TCP_NODELAY is inherited from the listening
+ * socket: set it there.
  */
 struct stream *stream_new(
     struct stream_set *, int fd, const struct stream_ops *, void *arg);
