@@ -16,7 +16,14 @@
 #include "os/log.h"
 #include "queue/guard.h"
 
-enum { LOG_FILES = 6, FLIGHT_FACTOR = 3, INODES_LEFT = 1024, SLICE = 1 << 20 };
+enum {
+	LOG_FILES = 6,
+	LOG_FILES_LEAST = 2,
+	LOG_FILES_BALLAST = 4,
+	FLIGHT_FACTOR = 3,
+	INODES_LEFT = 1024,
+	SLICE = 1 << 20
+};
 
 struct guard {
 	int root_fd;
@@ -39,7 +46,9 @@ guard_decide(const struct guard_facts *f, enum guard_verdict before)
 {
 	uint64_t octets = guard_needed(f), inodes = INODES_LEFT;
 
-	if (before == GUARD_NO_SPACE)
+	if (f->free_octets < LOG_FILES_LEAST * f->log_file)
+		return GUARD_STOP;
+	if (before == GUARD_NO_SPACE || before == GUARD_STOP)
 		octets += octets / 8;
 	if (before == GUARD_NO_INODES)
 		inodes += inodes / 8;
@@ -92,7 +101,7 @@ guard_open(const char *path, uint64_t cache, uint64_t log_file, char *error,
 	}
 	g->facts.cache = cache;
 	g->facts.log_file = log_file;
-	g->ballast = cache + 2 * log_file;
+	g->ballast = cache + LOG_FILES_BALLAST * log_file;
 	g->ballast_fd = -1;
 	g->root_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (g->root_fd == -1 || look(g) == -1) {
@@ -141,6 +150,15 @@ fill_ballast(struct guard *g)
 enum guard_verdict
 guard_check(struct guard *g, uint64_t in_flight)
 {
+	static const char *const words[] = {
+		[GUARD_OK] = "the spool has room again: mail is taken",
+		[GUARD_NO_SPACE] =
+		    "the spool has too little room: mail is refused",
+		[GUARD_NO_INODES] =
+		    "the spool has too few inodes: mail is refused",
+		[GUARD_STOP] = "the spool has no room: mail is refused and "
+			       "deliveries wait",
+	};
 	enum guard_verdict before = g->verdict;
 
 	g->facts.in_flight = in_flight;
@@ -153,10 +171,7 @@ guard_check(struct guard *g, uint64_t in_flight)
 	if (g->verdict == GUARD_OK)
 		fill_ballast(g);
 	if (g->verdict != before)
-		log_warn("%s",
-		    g->verdict == GUARD_OK
-			? "the spool has room again: mail is taken"
-			: "the spool has too little room: mail is refused");
+		log_warn("%s", words[g->verdict]);
 	return g->verdict;
 }
 

@@ -5,7 +5,8 @@
  * times the octets of the bodies under way.
  *
  * A ballast file keeps some space back that only recovery may use: when the
- * queue starts on a disk too full to recover, the ballast goes first.
+ * queue starts on a disk too full to recover, the ballast goes first. It is
+ * large enough to recover and then to deliver and remove what is queued.
  */
 #ifndef QUEUE_GUARD_H
 #define QUEUE_GUARD_H
@@ -24,7 +25,10 @@ struct guard_facts {
 enum guard_verdict {
 	GUARD_OK,
 	GUARD_NO_SPACE,
-	GUARD_NO_INODES
+	GUARD_NO_INODES,
+	/* less than two files of log are free: deliveries wait too, since
+	 * even a removal is logged */
+	GUARD_STOP
 };
 uint64_t guard_needed(const struct guard_facts *);
 /* To be taken again after a refusal there must be an eighth more. */

@@ -117,7 +117,7 @@ start_due(struct queue *q)
 
 	if (q->stopping)
 		return;
-	if (!peers_are_here(q)) {
+	if (q->disk == GUARD_STOP || !peers_are_here(q)) {
 		set_timer(q->due, 1000);
 		return;
 	}

@@ -96,6 +96,8 @@ on_remove(void *ctx, uint32_t msgid, uint32_t rcpt)
 static void
 decide_standing(struct queue *q, struct msg_queue_status *m)
 {
+	q->disk = guard_check(q->guard, bodies_octets(q->bodies));
+	store_tight(q->store, q->disk != GUARD_OK);
 	*m = (struct msg_queue_status){
 		.accepting = 1, .code = 250, .enhanced = "2.0.0", .text = ""
 	};
@@ -107,7 +109,7 @@ decide_standing(struct queue *q, struct msg_queue_status *m)
 		*m = (struct msg_queue_status){ .code = 421,
 			.enhanced = "4.3.2",
 			.text = "Mail is not taken now" };
-	else if (guard_check(q->guard, bodies_octets(q->bodies)) != GUARD_OK)
+	else if (q->disk != GUARD_OK)
 		*m = (struct msg_queue_status){ .code = 452,
 			.enhanced = "4.3.1",
 			.text = "Insufficient system storage" };

@@ -59,6 +59,7 @@ struct queue {
 	int64_t mono;			/* ... milliseconds then */
 	struct store *store;
 	struct guard *guard;
+	enum guard_verdict disk;
 	struct bodies *bodies;
 	struct idblocks *ids;
 	struct batch *batch;

@@ -165,6 +165,10 @@ void store_stats(struct store *, struct store_stats *);
 /* Once a second or so: panics when the checkpoint thread has failed. */
 void store_check(struct store *);
 enum store_status store_checkpoint(struct store *);
+/* On a disk with little room: each MiB of log is followed by a checkpoint
+ * before anything else, so that the log stays short and removals, which are
+ * logged too, make room instead of taking it. */
+void store_tight(struct store *, int tight);
 /* Reads everything. Returns how many messages are damaged, or -1; reports
  * each in the log. *checked gets the number of messages. */
 int64_t store_verify(struct store *, uint64_t *checked);

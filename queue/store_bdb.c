@@ -518,6 +518,12 @@ store_checkpoint(struct store *st)
 }
 
 void
+store_tight(struct store *st, int tight)
+{
+	st->tight = tight;
+}
+
+void
 store_stats(struct store *st, struct store_stats *out)
 {
 	*out = st->stats;

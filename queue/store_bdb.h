@@ -70,6 +70,7 @@ struct store {
 	int backup_running;		/* doomed files wait for its end */
 	uint64_t batch_bytes;		/* of log, about, in the open batch */
 	uint64_t since_checkpoint;
+	int tight;
 	struct store_options options;
 	struct store_ticker ticker;
 	struct store_stats stats;

@@ -14,7 +14,7 @@
 #include "queue/store_bdb.h"
 
 /* What a record costs in the log beyond its octets, about. */
-enum { LOG_OVERHEAD = 128 };
+enum { LOG_OVERHEAD = 128, TIGHT_OCTETS = 1 << 20 };
 
 enum store_status
 store_batch_begin(struct store *st)
@@ -256,7 +256,11 @@ store_batch_commit(struct store *st)
 	st->stats.batches++;
 	st->stats.log_bytes += st->batch_bytes;
 	st->since_checkpoint += st->batch_bytes;
-	if (st->since_checkpoint >= st->options.checkpoint_bytes) {
+	if (st->tight && st->since_checkpoint >= TIGHT_OCTETS) {
+		st->since_checkpoint = 0;
+		if (store_checkpoint(st) != STORE_OK)
+			store_panic("no checkpoint on a disk without room");
+	} else if (st->since_checkpoint >= st->options.checkpoint_bytes) {
 		st->since_checkpoint = 0;
 		store_ticker_wake(&st->ticker);
 	}

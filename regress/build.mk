@@ -6,3 +6,4 @@ if FUZZ
 include $(srcdir)/regress/fuzz/build.mk
 endif
 include $(srcdir)/regress/conf/build.mk
+include $(srcdir)/regress/crash/build.mk

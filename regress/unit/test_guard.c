@@ -35,7 +35,9 @@ test_rule(void **state)
 		{ 101 * MIB, 99999, 3 * MIB + 1, GUARD_OK, GUARD_NO_SPACE },
 		{ 103 * MIB, 99999, 0, GUARD_NO_SPACE, GUARD_NO_SPACE },
 		{ 104 * MIB, 99999, 0, GUARD_NO_SPACE, GUARD_OK },
-		{ 0, 0, 0, GUARD_OK, GUARD_NO_SPACE },
+		{ 20 * MIB, 0, 0, GUARD_OK, GUARD_NO_SPACE },
+		{ 20 * MIB - 1, 0, 0, GUARD_OK, GUARD_STOP },
+		{ 103 * MIB, 99999, 0, GUARD_STOP, GUARD_NO_SPACE },
 		{ 200 * MIB, 1023, 0, GUARD_OK, GUARD_NO_INODES },
 		{ 200 * MIB, 1024, 0, GUARD_OK, GUARD_OK },
 		{ 200 * MIB, 1024, 0, GUARD_NO_INODES, GUARD_NO_INODES },
@@ -60,12 +62,12 @@ test_ballast(void **state)
 
 	g = guard_open(path, MIB, MIB, error, sizeof(error));
 	assert_non_null(g);
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < 8; i++)
 		assert_int_equal(guard_check(g, 0), GUARD_OK);
 	snprintf(name, sizeof(name), "%s/ballast", path);
 	assert_int_equal(stat(name, &st), 0);
-	assert_int_equal(st.st_size, 3 * MIB);
-	assert_true((uint64_t)st.st_blocks * 512 >= 3 * MIB);
+	assert_int_equal(st.st_size, 5 * MIB);
+	assert_true((uint64_t)st.st_blocks * 512 >= 5 * MIB);
 	/* no disk has room for this many octets under way */
 	assert_int_equal(guard_check(g, (uint64_t)1 << 60), GUARD_NO_SPACE);
 	guard_close(g);

@@ -1,0 +1,12 @@
+# What dies at the wrong moment, and what must be there afterwards.
+check_PROGRAMS += regress/crash/store_kill regress/crash/store_full
+TESTS += regress/crash/store_kill regress/crash/store_full
+crash_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/regress/unit
+regress_crash_store_kill_SOURCES = regress/crash/store_kill.c \
+	regress/unit/store_fixture.c regress/unit/store_fixture.h
+regress_crash_store_kill_CPPFLAGS = $(crash_cppflags)
+regress_crash_store_kill_LDADD = $(queue_libs)
+regress_crash_store_full_SOURCES = regress/crash/store_full.c \
+	regress/unit/store_fixture.c regress/unit/store_fixture.h
+regress_crash_store_full_CPPFLAGS = $(crash_cppflags)
+regress_crash_store_full_LDADD = $(queue_libs)
