@@ -5,6 +5,8 @@
  */
 #include "config.h"
 
+#include <sys/resource.h>
+
 #include <err.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -26,6 +28,17 @@ now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* CPU seconds of this process. */
+static double
+used(void)
+{
+	struct rusage ru;
+
+	getrusage(RUSAGE_SELF, &ru);
+	return (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
+	    (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6;
 }
 
 static int
@@ -62,7 +75,7 @@ measure(struct store *st, uint32_t n)
 {
 	static double took[COMMITS_MAX];
 	static uint8_t body[BODY];
-	double start = now(), last = start, t;
+	double start = now(), last = start, cpu = used(), t;
 	uint32_t crc, count = 0;
 
 	fixture_body(1, body, BODY);
@@ -74,9 +87,10 @@ measure(struct store *st, uint32_t n)
 		last = t;
 	}
 	qsort(took, count, sizeof(took[0]), compare);
-	printf("batch %3u: %8.0f messages/s, commit p50 %.2f ms, p99 %.2f "
-	       "ms, p99.9 %.2f ms, worst %.2f ms\n",
-	    n, (double)count * n / (last - start), took[count / 2] * 1e3,
+	printf("batch %3u: %8.0f messages/s, %3.0f us CPU each, commit p50 "
+	       "%.2f ms, p99 %.2f ms, p99.9 %.2f ms, worst %.2f ms\n",
+	    n, (double)count * n / (last - start),
+	    (used() - cpu) * 1e6 / count / n, took[count / 2] * 1e3,
 	    took[count * 99 / 100] * 1e3, took[count * 999 / 1000] * 1e3,
 	    took[count - 1] * 1e3);
 }

@@ -24,8 +24,8 @@ enum {
 	PAGE_OCTETS = 4096,
 	LOG_BUFFER = 2 << 20,
 	/* a checkpoint writes so many pages, then pauses: commits go on */
-	CHECKPOINT_PAGES = 256,
-	CHECKPOINT_PAUSE_US = 500,
+	CHECKPOINT_PAGES = 64,
+	CHECKPOINT_PAUSE_US = 200,
 	ID_RESERVE = 4096,
 	ID_BLOCK_MAX = 65536
 };
