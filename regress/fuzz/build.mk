@@ -28,3 +28,4 @@ regress_fuzz_fuzz_mx_LDADD = deliver/libdeliver.a libcommon.a \
 include $(srcdir)/regress/fuzz/auth.mk
 include $(srcdir)/regress/fuzz/conf.mk
 include $(srcdir)/regress/fuzz/store.mk
+include $(srcdir)/regress/fuzz/session.mk
