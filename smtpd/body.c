@@ -115,8 +115,7 @@ body_flushed(struct transaction *txn)
 }
 
 static void
-send_body(struct session_turn *t, struct transaction *txn, size_t len,
-    int last)
+send_body(struct session_turn *t, struct transaction *txn, size_t len, int last)
 {
 	struct msg_body_data *m =
 	    &session_send(t, MSG_body_data, PROC_QUEUE)->body_data;
@@ -167,8 +166,8 @@ insert_at_end(struct transaction *txn, const char *text, size_t len)
 	if (at < txn->flushed || len > sizeof(txn->data) - txn->len)
 		return -1;
 	offset = (size_t)(at - txn->flushed);
-	memmove(txn->data + offset + len, txn->data + offset,
-	    txn->len - offset);
+	memmove(
+	    txn->data + offset + len, txn->data + offset, txn->len - offset);
 	memcpy(txn->data + offset, text, len);
 	txn->len += len;
 	return 0;
@@ -176,8 +175,8 @@ insert_at_end(struct transaction *txn, const char *text, size_t len)
 
 /* The fields that a message of our own users lacks. */
 static size_t
-missing_fields(const struct session *s, const struct session_turn *t,
-    char *out, size_t size)
+missing_fields(const struct session *s, const struct session_turn *t, char *out,
+    size_t size)
 {
 	const struct transaction *txn = s->txn;
 	const uint32_t *count = txn->header.count;
@@ -222,14 +221,14 @@ end_header(struct session *s, const struct session_turn *t)
 		memcpy(added + len, "\r\n", 2);
 		len += 2;
 	}
-	return insert_at_end(txn, added, len) == -1 ? REPLY_HEADER_BAD :
-						      REPLY_NONE;
+	return insert_at_end(txn, added, len) == -1 ? REPLY_HEADER_BAD
+						    : REPLY_NONE;
 }
 
 /* Looks at octets of the section, the last len in the buffer. */
 static enum reply_id
-scan_header(struct session *s, const struct session_turn *t,
-    const char *data, size_t len)
+scan_header(struct session *s, const struct session_turn *t, const char *data,
+    size_t len)
 {
 	struct transaction *txn = s->txn;
 	struct header_field field;
@@ -306,8 +305,8 @@ make_room(struct session_turn *t, struct transaction *txn)
 
 	if (room > 0)
 		return room;
-	send_body(t, txn,
-	    txn->header_over ? txn->len : txn->len - HEADER_KEEP, 0);
+	send_body(
+	    t, txn, txn->header_over ? txn->len : txn->len - HEADER_KEEP, 0);
 	return 0;
 }
 
@@ -483,8 +482,8 @@ body_end(struct session *s, struct session_turn *t)
 		snprintf(s->outcome.arg, sizeof(s->outcome.arg), "%llu",
 		    (unsigned long long)s->conf->max_size);
 	session_log(t, "message-refused", "from",
-	    session_text(t, "<%s>", txn->sender), "reason",
-	    reply_text(reply), NULL);
+	    session_text(t, "<%s>", txn->sender), "reason", reply_text(reply),
+	    NULL);
 	body_outcome(s, t);
 }
 

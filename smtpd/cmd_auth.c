@@ -39,8 +39,8 @@ auth_end(struct session *s, struct session_turn *t, int abort)
 
 /* Decodes a response into the scratch; -1 if it is no base64. */
 static int
-decode(struct session_turn *t, const char *text, size_t len,
-    struct ipc_blob *out)
+decode(
+    struct session_turn *t, const char *text, size_t len, struct ipc_blob *out)
 {
 	uint8_t *room = (uint8_t *)t->scratch + t->scratch_len;
 	ssize_t n;
@@ -65,16 +65,16 @@ refusal_of_auth(const struct session *s, const struct smtp_auth *auth)
 		return REPLY_AUTH_ALREADY;
 	if (!s->tls && !s->secure)
 		return REPLY_AUTH_NEEDS_TLS;
-	snprintf(ext.mechanisms, sizeof(ext.mechanisms), "%s",
-	    s->conf->mechanisms);
+	snprintf(
+	    ext.mechanisms, sizeof(ext.mechanisms), "%s", s->conf->mechanisms);
 	if (!extension_has_mechanism(&ext, auth->mechanism))
 		return REPLY_AUTH_MECHANISM;
 	return REPLY_NONE;
 }
 
 void
-cmd_auth(struct session *s, struct session_turn *t,
-    const struct smtp_command *cmd)
+cmd_auth(
+    struct session *s, struct session_turn *t, const struct smtp_command *cmd)
 {
 	const struct smtp_auth *auth = &cmd->auth;
 	enum reply_id refusal = refusal_of_auth(s, auth);
@@ -83,9 +83,9 @@ cmd_auth(struct session *s, struct session_turn *t,
 
 	if (refusal != REPLY_NONE) {
 		session_refuse(s, t, refusal,
-		    refusal == REPLY_NOT_OFFERED ?
-			"AUTH" :
-			session_text(t, "%s", auth->mechanism));
+		    refusal == REPLY_NOT_OFFERED
+			? "AUTH"
+			: session_text(t, "%s", auth->mechanism));
 		return;
 	}
 	if (auth->initial != NULL &&
@@ -112,8 +112,8 @@ cmd_auth(struct session *s, struct session_turn *t,
 
 /* Sends 334, and has room for a long line of the client. */
 static void
-challenge(struct session *s, struct session_turn *t,
-    const struct ipc_blob *data)
+challenge(
+    struct session *s, struct session_turn *t, const struct ipc_blob *data)
 {
 	size_t room = SESSION_OUT - t->out_len;
 	char *out = t->out + t->out_len;
@@ -160,8 +160,8 @@ failed(struct session *s, struct session_turn *t, enum reply_id reply,
 }
 
 void
-auth_line(struct session *s, struct session_turn *t, const char *line,
-    size_t len)
+auth_line(
+    struct session *s, struct session_turn *t, const char *line, size_t len)
 {
 	struct msg_sasl_step *m;
 	struct ipc_blob response;
@@ -195,8 +195,8 @@ auth_line(struct session *s, struct session_turn *t, const char *line,
 }
 
 void
-auth_answer(struct session *s, struct session_turn *t,
-    const struct msg_sasl_reply *m)
+auth_answer(
+    struct session *s, struct session_turn *t, const struct msg_sasl_reply *m)
 {
 	static const enum reply_id replies[SASL_STATUS_MAX] = {
 		[SASL_DENIED] = REPLY_AUTH_FAILED,
@@ -214,8 +214,8 @@ auth_answer(struct session *s, struct session_turn *t,
 		challenge(s, t, &m->challenge);
 	else if (m->status != SASL_OK || *m->user == '\0')
 		failed(s, t,
-		    m->status == SASL_OK ? REPLY_AUTH_FAILED :
-					   replies[m->status],
+		    m->status == SASL_OK ? REPLY_AUTH_FAILED
+					 : replies[m->status],
 		    m->user);
 	else {
 		snprintf(s->user, sizeof(s->user), "%s", m->user);

@@ -12,8 +12,8 @@
 enum { CHUNK_GRACE = 1 << 20 };
 
 static enum reply_id
-begin_chunk(struct session *s, struct session_turn *t,
-    const struct smtp_bdat *bdat)
+begin_chunk(
+    struct session *s, struct session_turn *t, const struct smtp_bdat *bdat)
 {
 	static const enum reply_id by_stage[STAGE_COUNT] = {
 		[STAGE_START] = REPLY_SAY_HELO,
@@ -36,8 +36,8 @@ begin_chunk(struct session *s, struct session_turn *t,
 }
 
 void
-cmd_bdat(struct session *s, struct session_turn *t,
-    const struct smtp_command *cmd)
+cmd_bdat(
+    struct session *s, struct session_turn *t, const struct smtp_command *cmd)
 {
 	const struct smtp_bdat *bdat = &cmd->bdat;
 
@@ -46,8 +46,8 @@ cmd_bdat(struct session *s, struct session_turn *t,
 	s->chunk_last = bdat->last != 0;
 	if (bdat->size > s->conf->max_size + CHUNK_GRACE) {
 		session_reply(s, t, REPLY_TOO_BIG,
-		    session_text(t, "%llu",
-			(unsigned long long)s->conf->max_size));
+		    session_text(
+			t, "%llu", (unsigned long long)s->conf->max_size));
 		session_hang_up(s, t, "chunk too big", 1);
 		return;
 	}
@@ -73,10 +73,9 @@ cmd_bdat_end(struct session *s, struct session_turn *t)
 		refusal = s->txn->refusal;
 	if (refusal != REPLY_NONE)
 		session_refuse(s, t, refusal,
-		    session_text(t, "%llu",
-			(unsigned long long)s->conf->max_size));
+		    session_text(
+			t, "%llu", (unsigned long long)s->conf->max_size));
 	else
 		session_reply(s, t, REPLY_CHUNK_OK,
-		    session_text(
-			t, "%llu", (unsigned long long)s->chunk_size));
+		    session_text(t, "%llu", (unsigned long long)s->chunk_size));
 }

@@ -9,8 +9,8 @@
 #include "session_private.h"
 
 void
-cmd_data(struct session *s, struct session_turn *t,
-    const struct smtp_command *cmd)
+cmd_data(
+    struct session *s, struct session_turn *t, const struct smtp_command *cmd)
 {
 	enum reply_id refusal;
 
@@ -47,8 +47,8 @@ take_outcome(struct session *s, const struct msg_submitted *m)
 }
 
 void
-data_answer(struct session *s, struct session_turn *t,
-    const struct msg_submitted *m)
+data_answer(
+    struct session *s, struct session_turn *t, const struct msg_submitted *m)
 {
 	struct transaction *txn = s->txn;
 
@@ -66,9 +66,9 @@ data_answer(struct session *s, struct session_turn *t,
 	    session_text(
 		t, "%llu", (unsigned long long)(txn->flushed + txn->len)),
 	    "rcpts", session_text(t, "%u", txn->rcpts.count), "reply",
-	    s->outcome.reply == REPLY_MESSAGE_OK ? "250" :
-	    m != NULL ? session_text(t, "%u %s", m->code, m->text) :
-			"no answer of the queue",
+	    s->outcome.reply == REPLY_MESSAGE_OK ? "250"
+		: m != NULL ? session_text(t, "%u %s", m->code, m->text)
+			    : "no answer of the queue",
 	    NULL);
 	body_outcome(s, t);
 }

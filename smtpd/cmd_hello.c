@@ -56,8 +56,8 @@ offer(const struct session *s, struct smtp_extensions *ext)
 }
 
 void
-cmd_helo(struct session *s, struct session_turn *t,
-    const struct smtp_command *cmd)
+cmd_helo(
+    struct session *s, struct session_turn *t, const struct smtp_command *cmd)
 {
 	struct smtp_extensions ext = { 0 };
 	char greeting[ADDRESS_DOMAIN_SIZE + 16];
@@ -83,6 +83,6 @@ cmd_helo(struct session *s, struct session_turn *t,
 	offer(s, &ext);
 	s->extensions = ext.bits;
 	snprintf(greeting, sizeof(greeting), "greets %s", s->helo);
-	t->out_len += extension_format(t->out + t->out_len,
-	    SESSION_OUT - t->out_len, &ext, greeting);
+	t->out_len += extension_format(
+	    t->out + t->out_len, SESSION_OUT - t->out_len, &ext, greeting);
 }

@@ -70,8 +70,8 @@ begin(struct session *s, struct session_turn *t, const struct smtp_mail *mail)
 }
 
 void
-cmd_mail(struct session *s, struct session_turn *t,
-    const struct smtp_command *cmd)
+cmd_mail(
+    struct session *s, struct session_turn *t, const struct smtp_command *cmd)
 {
 	enum reply_id refusal = refusal_of_mail(s, t, &cmd->mail);
 
@@ -81,11 +81,11 @@ cmd_mail(struct session *s, struct session_turn *t,
 		session_hang_up(s, t, "enough messages", 0);
 	} else if (refusal != REPLY_NONE)
 		session_refuse(s, t, refusal,
-		    session_text(t, "%llu",
-			(unsigned long long)s->conf->max_size));
+		    session_text(
+			t, "%llu", (unsigned long long)s->conf->max_size));
 	else if (!t->queue->accepting)
-		session_reply_peer(s, t, t->queue->code, t->queue->enhanced,
-		    t->queue->text);
+		session_reply_peer(
+		    s, t, t->queue->code, t->queue->enhanced, t->queue->text);
 	else
 		begin(s, t, &cmd->mail);
 }
@@ -127,8 +127,8 @@ list_matches(const char *list, const char *sender)
 }
 
 void
-mail_answer(struct session *s, struct session_turn *t,
-    const struct msg_table_answer *m)
+mail_answer(
+    struct session *s, struct session_turn *t, const struct msg_table_answer *m)
 {
 	s->question = ASK_NOTHING;
 	session_expect_command(s, t);

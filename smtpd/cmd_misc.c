@@ -8,52 +8,52 @@
 #include "session_private.h"
 
 void
-cmd_rset(struct session *s, struct session_turn *t,
-    const struct smtp_command *cmd)
+cmd_rset(
+    struct session *s, struct session_turn *t, const struct smtp_command *cmd)
 {
 	transaction_reset(s, t);
 	session_reply(s, t, REPLY_RSET);
 }
 
 void
-cmd_noop(struct session *s, struct session_turn *t,
-    const struct smtp_command *cmd)
+cmd_noop(
+    struct session *s, struct session_turn *t, const struct smtp_command *cmd)
 {
 	session_reply(s, t, REPLY_NOOP);
 }
 
 void
-cmd_quit(struct session *s, struct session_turn *t,
-    const struct smtp_command *cmd)
+cmd_quit(
+    struct session *s, struct session_turn *t, const struct smtp_command *cmd)
 {
 	session_reply(s, t, REPLY_CLOSING);
 	session_hang_up(s, t, "quit", 0);
 }
 
 void
-cmd_help(struct session *s, struct session_turn *t,
-    const struct smtp_command *cmd)
+cmd_help(
+    struct session *s, struct session_turn *t, const struct smtp_command *cmd)
 {
 	session_reply(s, t, REPLY_HELP);
 }
 
 void
-cmd_vrfy(struct session *s, struct session_turn *t,
-    const struct smtp_command *cmd)
+cmd_vrfy(
+    struct session *s, struct session_turn *t, const struct smtp_command *cmd)
 {
 	session_reply(s, t, REPLY_VRFY);
 }
 
 void
-cmd_expn(struct session *s, struct session_turn *t,
-    const struct smtp_command *cmd)
+cmd_expn(
+    struct session *s, struct session_turn *t, const struct smtp_command *cmd)
 {
 	session_refuse(s, t, REPLY_EXPN, NULL);
 }
 
 void
-cmd_etrn(struct session *s, struct session_turn *t,
-    const struct smtp_command *cmd)
+cmd_etrn(
+    struct session *s, struct session_turn *t, const struct smtp_command *cmd)
 {
 	struct msg_etrn *m;
 
@@ -70,8 +70,8 @@ cmd_etrn(struct session *s, struct session_turn *t,
 }
 
 void
-etrn_answer(struct session *s, struct session_turn *t,
-    const struct msg_etrn_done *m)
+etrn_answer(
+    struct session *s, struct session_turn *t, const struct msg_etrn_done *m)
 {
 	s->question = ASK_NOTHING;
 	session_expect_command(s, t);

@@ -30,8 +30,8 @@ rcpt_ask(struct session *s, struct session_turn *t)
 }
 
 void
-cmd_rcpt(struct session *s, struct session_turn *t,
-    const struct smtp_command *cmd)
+cmd_rcpt(
+    struct session *s, struct session_turn *t, const struct smtp_command *cmd)
 {
 	struct transaction *txn = s->txn;
 	struct address rcpt = cmd->rcpt.recipient;
@@ -47,8 +47,8 @@ cmd_rcpt(struct session *s, struct session_turn *t,
 	txn->rcpt_utf8 = rcpt.utf8 != 0;
 	/* the client's name is a fact that rules may ask about */
 	if (s->rdns_pending && t->now < s->begun + s->conf->rdns_time)
-		session_ask(s, t, ASK_RDNS, 0,
-		    s->begun + s->conf->rdns_time - t->now);
+		session_ask(
+		    s, t, ASK_RDNS, 0, s->begun + s->conf->rdns_time - t->now);
 	else
 		rcpt_ask(s, t);
 }
@@ -77,8 +77,8 @@ add_recipient(struct transaction *txn, const char *action)
 }
 
 static void
-refuse_recipient(struct session *s, struct session_turn *t,
-    const struct msg_rcpt_verdict *m)
+refuse_recipient(
+    struct session *s, struct session_turn *t, const struct msg_rcpt_verdict *m)
 {
 	session_log(t, "rcpt-refused", "from",
 	    session_text(t, "<%s>", s->txn->sender), "to",
@@ -95,8 +95,8 @@ refuse_recipient(struct session *s, struct session_turn *t,
 }
 
 void
-rcpt_answer(struct session *s, struct session_turn *t,
-    const struct msg_rcpt_verdict *m)
+rcpt_answer(
+    struct session *s, struct session_turn *t, const struct msg_rcpt_verdict *m)
 {
 	s->question = ASK_NOTHING;
 	session_expect_command(s, t);

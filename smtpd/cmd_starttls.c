@@ -5,8 +5,8 @@
 #include "session_private.h"
 
 void
-cmd_starttls(struct session *s, struct session_turn *t,
-    const struct smtp_command *cmd)
+cmd_starttls(
+    struct session *s, struct session_turn *t, const struct smtp_command *cmd)
 {
 	if (s->tls)
 		session_refuse(s, t, REPLY_TLS_ALREADY, NULL);

@@ -254,8 +254,8 @@ end_turn(struct client *c)
 	session_turn_reset(t);
 	for (unsigned peer = 0; missing != 0; peer++, missing >>= 1)
 		if (missing & 1) {
-			session_lost(c->session, begin_turn(d),
-			    (enum process_kind)peer);
+			session_lost(
+			    c->session, begin_turn(d), (enum process_kind)peer);
 			if (end_turn(c) == -1)
 				return -1;
 		}
@@ -296,8 +296,8 @@ drive(struct client *c)
 		data = stream_input(c->stream, &len);
 		if (!may_go_on(c, len))
 			break;
-		n = session_octets(c->session, begin_turn(c->smtpd),
-		    (const char *)data, len);
+		n = session_octets(
+		    c->session, begin_turn(c->smtpd), (const char *)data, len);
 		stream_consume(c->stream, n);
 		if (end_turn(c) == -1)
 			return;
@@ -345,8 +345,7 @@ on_tls(struct stream *stream, int established, void *arg)
 	if (!established) {
 		log_event(session_id(c->session), "tls-failed", "reason",
 		    stream_error(stream), NULL);
-		session_tls_done(
-		    c->session, begin_turn(c->smtpd), NULL);
+		session_tls_done(c->session, begin_turn(c->smtpd), NULL);
 		finish_turn(c);
 		return;
 	}
@@ -373,8 +372,8 @@ on_closed(struct stream *stream, enum stream_end end, void *arg)
 		return;
 	}
 	log_event(session_id(c->session), "disconnected", "reason",
-	    end == STREAM_END_EOF ? "the client went away" :
-				    stream_error(stream),
+	    end == STREAM_END_EOF ? "the client went away"
+				  : stream_error(stream),
 	    NULL);
 	client_close(c, 0, 1);
 }
@@ -406,8 +405,8 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 static uint64_t
 session_name(struct smtpd *d)
 {
-	uint64_t x = d->session_seed + ++d->session_count *
-	    UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t x =
+	    d->session_seed + ++d->session_count * UINT64_C(0x9e3779b97f4a7c15);
 
 	/* splitmix64: distinct for distinct counts */
 	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -440,8 +439,7 @@ client_connect(struct client *c)
 	if (end_turn(c) == -1)
 		return;
 	if (!names_client(c))
-		client_rdns(c,
-		    *c->rdns.name != '\0' ? c->rdns.name : NULL,
+		client_rdns(c, *c->rdns.name != '\0' ? c->rdns.name : NULL,
 		    c->rdns.confirmed);
 	else
 		drive(c);
@@ -467,16 +465,16 @@ set_address(struct client *c, const struct sockaddr *sa)
 	}
 	memcpy(c->octets, octets, c->octets_len);
 	inet_ntop(sa->sa_family, octets, c->addr, sizeof(c->addr));
-	c->local = c->octets_len == 4 ?
-	    c->octets[0] == 127 :
-	    memcmp(c->octets, loopback, sizeof(loopback)) == 0;
+	c->local = c->octets_len == 4
+	    ? c->octets[0] == 127
+	    : memcmp(c->octets, loopback, sizeof(loopback)) == 0;
 	c->address = limits_address(c->octets, c->octets_len);
 }
 
 /* Says 421 to whom a limit keeps out. */
 static void
-turn_away(struct listener *l, int fd, const char *addr,
-    enum limits_verdict verdict)
+turn_away(
+    struct listener *l, int fd, const char *addr, enum limits_verdict verdict)
 {
 	static const char *const why[] = {
 		[LIMITS_TOTAL] = "too many connections",
@@ -529,8 +527,8 @@ client_new(struct smtpd *d, struct listener *l, int fd,
 	set_address(c, address);
 	c->counted = !c->local;
 	snprintf(c->local_user, sizeof(c->local_user), "%s", user);
-	verdict = limits_open(d->limits, c->counted ? &c->address : NULL,
-	    loop_now(d->loop));
+	verdict = limits_open(
+	    d->limits, c->counted ? &c->address : NULL, loop_now(d->loop));
 	if (verdict != LIMITS_OK) {
 		turn_away(l, fd, c->addr, verdict);
 		free(c);
@@ -557,8 +555,8 @@ client_new(struct smtpd *d, struct listener *l, int fd,
 /* ---- what others say -------------------------------------------------- */
 
 void
-client_answer(struct smtpd *d, uint64_t id, enum msg_type type,
-    const union ipc_msg *m)
+client_answer(
+    struct smtpd *d, uint64_t id, enum msg_type type, const union ipc_msg *m)
 {
 	struct client *c = client_find(d, id);
 

@@ -18,20 +18,20 @@ const struct limits_settings limits_default_settings = {
 
 struct entry {
 	TAILQ_ENTRY(entry) idle; /* while open is 0 */
-	struct entry *next;	 /* in the chain */
+	struct entry *next; /* in the chain */
 	struct limits_address address;
-	int64_t window;		 /* when the present window began */
+	int64_t window; /* when the present window began */
 	uint32_t open;
-	uint32_t now;		 /* new ones in this window */
-	uint32_t before;	 /* and in the one before */
+	uint32_t now; /* new ones in this window */
+	uint32_t before; /* and in the one before */
 };
 
 struct limits {
 	struct limits_settings settings;
 	uint64_t key[2];
 	uint32_t total;
-	size_t used;  /* entries that were ever taken */
-	size_t size;  /* entries, and chains: a power of two */
+	size_t used; /* entries that were ever taken */
+	size_t size; /* entries, and chains: a power of two */
 	struct entry *entries;
 	struct entry **chains;
 	TAILQ_HEAD(, entry) idle;
@@ -160,8 +160,7 @@ recent(struct limits *l, struct entry *e, int64_t now)
 }
 
 enum limits_verdict
-limits_open(
-    struct limits *l, const struct limits_address *a, int64_t now)
+limits_open(struct limits *l, const struct limits_address *a, int64_t now)
 {
 	struct entry *e;
 

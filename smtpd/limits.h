@@ -15,20 +15,15 @@
 struct limits;
 
 struct limits_settings {
-	uint32_t total;	      /* connections at one time, at least 1 */
+	uint32_t total; /* connections at one time, at least 1 */
 	uint32_t per_address; /* of one address at one time */
-	uint32_t rate;	      /* new ones of one address in a window */
+	uint32_t rate; /* new ones of one address in a window */
 	int64_t window;
 };
 
 extern const struct limits_settings limits_default_settings;
 
-enum limits_verdict {
-	LIMITS_OK,
-	LIMITS_TOTAL,
-	LIMITS_ADDRESS,
-	LIMITS_RATE
-};
+enum limits_verdict { LIMITS_OK, LIMITS_TOTAL, LIMITS_ADDRESS, LIMITS_RATE };
 
 struct limits_address {
 	uint64_t high;

@@ -52,8 +52,8 @@ listen_refuse(const struct listener *l, int fd)
 
 	/* in TLS nothing could be said without a handshake */
 	if (!(l->session.options & OPT_SMTPS)) {
-		len = reply_format(reply, sizeof(reply),
-		    REPLY_TOO_MANY_CONNECTIONS, NULL);
+		len = reply_format(
+		    reply, sizeof(reply), REPLY_TOO_MANY_CONNECTIONS, NULL);
 		send(fd, reply, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	}
 	close(fd);
@@ -69,8 +69,8 @@ take(struct port *p, int fd, const struct sockaddr_storage *ss)
 		listen_refuse(l, fd);
 	else
 		client_new(d, l, fd,
-		    ss->ss_family == AF_UNIX ? NULL :
-					       (const struct sockaddr *)ss,
+		    ss->ss_family == AF_UNIX ? NULL
+					     : (const struct sockaddr *)ss,
 		    "");
 }
 
@@ -94,8 +94,8 @@ on_acceptable(evutil_socket_t fd, short what, void *arg)
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
 		    errno == ENOBUFS) {
-			log_warn("no more connections for now: %s",
-			    strerror(errno));
+			log_warn(
+			    "no more connections for now: %s", strerror(errno));
 			event_del(p->event);
 			event_add(p->pause, &pause);
 		}
@@ -140,8 +140,8 @@ port_start(struct port *p)
 {
 	struct event_base *base = loop_base(p->smtpd->loop);
 
-	p->event = event_new(
-	    base, p->fd, EV_READ | EV_PERSIST, on_acceptable, p);
+	p->event =
+	    event_new(base, p->fd, EV_READ | EV_PERSIST, on_acceptable, p);
 	p->pause = evtimer_new(base, on_pause_over, p);
 	if (p->event == NULL || p->pause == NULL ||
 	    event_add(p->event, NULL) == -1)

@@ -86,8 +86,8 @@ configure(void *arg, struct worker *worker, const uint8_t *slice, size_t len,
 	d->next = NULL;
 	if ((conf = conf_decode(slice, len, error, size)) == NULL)
 		return -1;
-	d->next = settings_new(conf, d->tickets, key_client_signer(d->keys),
-	    error, size);
+	d->next = settings_new(
+	    conf, d->tickets, key_client_signer(d->keys), error, size);
 	return d->next != NULL ? 0 : -1;
 }
 
@@ -111,8 +111,9 @@ peer_up(void *arg, struct channel *ch)
 
 	switch (channel_peer(ch)) {
 	case PROC_QUEUE:
-		d->queue = (struct msg_queue_status){ .accepting = 1,
-			.code = 250, .enhanced = "", .text = "" };
+		d->queue = (struct msg_queue_status){
+			.accepting = 1, .code = 250, .enhanced = "", .text = ""
+		};
 		d->queue_up = 1;
 		ids_request(d);
 		break;
@@ -199,8 +200,8 @@ on_queue_status(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 
 	snprintf(d->queue_enhanced, sizeof(d->queue_enhanced), "%s",
 	    m->queue_status.enhanced);
-	snprintf(d->queue_text, sizeof(d->queue_text), "%s",
-	    m->queue_status.text);
+	snprintf(
+	    d->queue_text, sizeof(d->queue_text), "%s", m->queue_status.text);
 	d->queue = m->queue_status;
 	d->queue.enhanced = d->queue_enhanced;
 	d->queue.text = d->queue_text;
@@ -212,8 +213,8 @@ on_id_block(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	struct smtpd *d = arg;
 
 	d->ids_asked = 0;
-	d->more_ids = (struct session_ids){ m->id_block.first,
-		m->id_block.count };
+	d->more_ids =
+	    (struct session_ids){ m->id_block.first, m->id_block.count };
 }
 
 static void
@@ -225,23 +226,20 @@ on_key_signed(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 }
 
 static void
-on_local_session(
-    void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+on_local_session(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
 	struct smtpd *d = arg;
 
 	if (d->now == NULL || d->stopping || *m->local_session.user == '\0')
 		close(fd);
 	else
-		client_new(
-		    d, &d->now->socket, fd, NULL, m->local_session.user);
+		client_new(d, &d->now->socket, fd, NULL, m->local_session.user);
 }
 
 /* ---- master ----------------------------------------------------------- */
 
 static void
-on_listen_socket(
-    void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+on_listen_socket(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
 	listen_add(arg, m->listen_socket.listener, fd);
 }

@@ -23,8 +23,7 @@ seconds(const struct smtpd *d)
 static int
 ask_dns(struct client *c, const struct rdns_question *q)
 {
-	struct channel *ch =
-	    worker_peer(c->smtpd->worker, PROC_RESOLVER, 0);
+	struct channel *ch = worker_peer(c->smtpd->worker, PROC_RESOLVER, 0);
 	struct msg_dns_query m = { .type = q->type, .name = q->name };
 
 	if (ch == NULL)
@@ -50,8 +49,7 @@ names_client(struct client *c)
 		c->rdns.confirmed = 1;
 		return 0;
 	}
-	known = rdns_cache_find(
-	    d->names, c->octets, c->octets_len, seconds(d));
+	known = rdns_cache_find(d->names, c->octets, c->octets_len, seconds(d));
 	if (known != NULL) {
 		c->rdns = *known;
 		return 0;
@@ -64,8 +62,8 @@ static void
 finish(struct client *c)
 {
 	c->rdns_id = 0;
-	client_rdns(c, *c->rdns.name != '\0' ? c->rdns.name : NULL,
-	    c->rdns.confirmed);
+	client_rdns(
+	    c, *c->rdns.name != '\0' ? c->rdns.name : NULL, c->rdns.confirmed);
 }
 
 void
@@ -86,8 +84,7 @@ names_dns_answer(struct smtpd *d, const struct msg_dns_answer *m)
 void
 names_forget(struct client *c)
 {
-	struct channel *ch =
-	    worker_peer(c->smtpd->worker, PROC_RESOLVER, 0);
+	struct channel *ch = worker_peer(c->smtpd->worker, PROC_RESOLVER, 0);
 	struct msg_dns_cancel m = { .id = c->rdns_id };
 
 	if (c->rdns_id != 0 && ch != NULL)
@@ -119,8 +116,7 @@ names_own(struct client *c)
 	const void *octets = &((struct sockaddr_in *)&ss)->sin_addr;
 
 	if (m.table == NULL || ch == NULL || c->octets_len == 0 ||
-	    getsockname(c->fd, (struct sockaddr *)&ss, &len) ==
-		-1)
+	    getsockname(c->fd, (struct sockaddr *)&ss, &len) == -1)
 		return 0;
 	if (ss.ss_family == AF_INET6)
 		octets = &((struct sockaddr_in6 *)&ss)->sin6_addr;
@@ -142,8 +138,8 @@ names_own_answer(struct smtpd *d, const struct msg_table_answer *m)
 		return 0;
 	c->hostname_id = 0;
 	if (m->status == LOOKUP_FOUND &&
-	    address_parse_domain(m->value, strlen(m->value), 0,
-		c->hostname) != ADDRESS_OK)
+	    address_parse_domain(m->value, strlen(m->value), 0, c->hostname) !=
+		ADDRESS_OK)
 		c->hostname[0] = '\0';
 	client_connect(c);
 	return 1;

@@ -49,8 +49,8 @@ reverse_name(const uint8_t *octets, size_t len, char *out, size_t size)
 }
 
 void
-rdns_begin(struct rdns *r, const uint8_t *octets, size_t len,
-    struct rdns_question *q)
+rdns_begin(
+    struct rdns *r, const uint8_t *octets, size_t len, struct rdns_question *q)
 {
 	memset(r, 0, sizeof(*r));
 	memcpy(r->octets, octets, len);
@@ -92,8 +92,8 @@ leads_back(const struct rdns *r, const struct msg_dns_answer *m)
 }
 
 int
-rdns_answer(struct rdns *r, const struct msg_dns_answer *m,
-    struct rdns_question *q)
+rdns_answer(
+    struct rdns *r, const struct msg_dns_answer *m, struct rdns_question *q)
 {
 	if (m->status == DNS_TEMPFAIL)
 		r->ttl = TTL_FAILED;
@@ -152,8 +152,8 @@ place(const struct rdns_cache *c, const uint8_t *octets, size_t len)
 }
 
 const struct rdns *
-rdns_cache_find(const struct rdns_cache *c, const uint8_t *octets, size_t len,
-    int64_t now)
+rdns_cache_find(
+    const struct rdns_cache *c, const uint8_t *octets, size_t len, int64_t now)
 {
 	const struct cached *e = place(c, octets, len);
 

@@ -18,9 +18,9 @@
 
 struct rdns {
 	uint8_t octets[16];
-	size_t len;	 /* 4 or 16 */
+	size_t len; /* 4 or 16 */
 	int asking_name; /* PTR; else A or AAAA */
-	uint32_t ttl;	 /* seconds that the result holds */
+	uint32_t ttl; /* seconds that the result holds */
 	int confirmed;
 	char name[ADDRESS_DOMAIN_SIZE]; /* "" if there is none */
 };
@@ -32,8 +32,8 @@ struct rdns_question {
 };
 
 /* Begins with an address of 4 or 16 octets, and says what to ask. */
-void rdns_begin(struct rdns *, const uint8_t *octets, size_t len,
-    struct rdns_question *);
+void rdns_begin(
+    struct rdns *, const uint8_t *octets, size_t len, struct rdns_question *);
 /* An answer. 1 with what to ask next; 0 when name and confirmed hold. */
 int rdns_answer(
     struct rdns *, const struct msg_dns_answer *, struct rdns_question *);
@@ -44,8 +44,8 @@ struct rdns_cache;
 struct rdns_cache *rdns_cache_new(size_t entries);
 void rdns_cache_free(struct rdns_cache *);
 /* What was found for the address and still holds; NULL if nothing. */
-const struct rdns *rdns_cache_find(const struct rdns_cache *,
-    const uint8_t *octets, size_t len, int64_t now);
+const struct rdns *rdns_cache_find(
+    const struct rdns_cache *, const uint8_t *octets, size_t len, int64_t now);
 void rdns_cache_add(struct rdns_cache *, const struct rdns *, int64_t now);
 
 #endif

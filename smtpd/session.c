@@ -24,12 +24,15 @@ enum {
  * cmd_bdat refuses on its own. Octets that follow a refused AUTH or DATA are
  * commands.
  */
-#define ANYWHERE { 0 }
+#define ANYWHERE  \
+	{         \
+		0 \
+	}
 
 static const struct {
 	command_handler *handle;
-	int needs_tls;		/* where the listener requires TLS */
-	int is_mail;		/* does not count as idle */
+	int needs_tls; /* where the listener requires TLS */
+	int is_mail; /* does not count as idle */
 	enum reply_id refusal[STAGE_COUNT];
 } commands[VERB_COUNT] = {
 	[VERB_HELO] = { cmd_helo, 0, 0, ANYWHERE },
@@ -160,8 +163,8 @@ session_connected(struct session *s, struct session_turn *t,
 }
 
 void
-session_tls_done(struct session *s, struct session_turn *t,
-    const struct session_tls *tls)
+session_tls_done(
+    struct session *s, struct session_turn *t, const struct session_tls *tls)
 {
 	if (s->question != ASK_TLS)
 		return;
@@ -188,8 +191,8 @@ session_tls_done(struct session *s, struct session_turn *t,
 }
 
 void
-session_rdns(struct session *s, struct session_turn *t, const char *name,
-    int confirmed)
+session_rdns(
+    struct session *s, struct session_turn *t, const char *name, int confirmed)
 {
 	if (!s->rdns_pending)
 		return;
@@ -352,8 +355,7 @@ run_command(
 	enum reply_id refusal;
 	unsigned ext = s->extended ? s->extensions : 0;
 
-	command_parse(
-	    line, len, ext, s->txn != NULL && s->txn->smtputf8, &cmd);
+	command_parse(line, len, ext, s->txn != NULL && s->txn->smtputf8, &cmd);
 	if (cmd.close) {
 		t->out_len += command_refusal(
 		    &cmd, t->out + t->out_len, SESSION_OUT - t->out_len);
@@ -391,8 +393,8 @@ is_foreign(const struct session *s, const char *data, size_t len)
 }
 
 static size_t
-take_line(struct session *s, struct session_turn *t, const char *data,
-    size_t len)
+take_line(
+    struct session *s, struct session_turn *t, const char *data, size_t len)
 {
 	const char *line;
 	size_t used, line_len;

@@ -30,46 +30,46 @@ struct session_pool;
 /* ---- settings of a listener ------------------------------------------- */
 
 enum session_option {
-	OPT_STARTTLS = 1 << 0,	    /* offered */
-	OPT_TLS_REQUIRED = 1 << 1,  /* before MAIL, AUTH, VRFY and ETRN */
-	OPT_SMTPS = 1 << 2,	    /* TLS from the first octet */
-	OPT_AUTH = 1 << 3,	    /* offered */
+	OPT_STARTTLS = 1 << 0, /* offered */
+	OPT_TLS_REQUIRED = 1 << 1, /* before MAIL, AUTH, VRFY and ETRN */
+	OPT_SMTPS = 1 << 2, /* TLS from the first octet */
+	OPT_AUTH = 1 << 3, /* offered */
 	OPT_AUTH_REQUIRED = 1 << 4, /* before MAIL */
 	OPT_AUTH_PLAINTEXT = 1 << 5, /* offered without TLS to all */
-	OPT_SOCKET = 1 << 6,	    /* a local socket: LHLO is spoken too */
-	OPT_MASK_SRC = 1 << 7,	    /* Received does not tell the client */
+	OPT_SOCKET = 1 << 6, /* a local socket: LHLO is spoken too */
+	OPT_MASK_SRC = 1 << 7, /* Received does not tell the client */
 	OPT_NO_DSN = 1 << 8,
 	OPT_RECEIVED_AUTH = 1 << 9, /* Received tells the login name */
-	OPT_ETRN = 1 << 10	    /* offered; the queue knows the domains */
+	OPT_ETRN = 1 << 10 /* offered; the queue knows the domains */
 };
 
 /* Durations are milliseconds, sizes octets. Strings must outlive the session;
  * none may be NULL unless it says so. */
 struct session_conf {
-	const char *hostname;	/* what we call ourselves */
-	const char *tag;	/* "" if none */
+	const char *hostname; /* what we call ourselves */
+	const char *tag; /* "" if none */
 	const char *mechanisms; /* "PLAIN LOGIN": upper case, one space */
 	const char *auth_table; /* "" for the system's accounts */
-	const char *senders;	/* table of login to addresses, NULL if none */
-	unsigned options;	/* enum session_option */
-	uint64_t max_size;	/* of a message */
-	size_t max_line;	/* of a message's lines; 0: any */
+	const char *senders; /* table of login to addresses, NULL if none */
+	unsigned options; /* enum session_option */
+	uint64_t max_size; /* of a message */
+	size_t max_line; /* of a message's lines; 0: any */
 	struct header_limits header;
-	uint32_t max_received;	/* hops before mail goes in circles */
-	uint32_t max_mails;	/* messages in a session */
-	uint32_t max_rcpts;	/* recipients of a message */
-	uint32_t max_errors;	/* before we hang up */
-	uint32_t max_refused;	/* recipients refused before we hang up */
-	uint32_t max_auths;	/* failed logins before we hang up */
+	uint32_t max_received; /* hops before mail goes in circles */
+	uint32_t max_mails; /* messages in a session */
+	uint32_t max_rcpts; /* recipients of a message */
+	uint32_t max_errors; /* before we hang up */
+	uint32_t max_refused; /* recipients refused before we hang up */
+	uint32_t max_auths; /* failed logins before we hang up */
 	uint32_t max_idle_commands; /* commands between two messages */
-	int64_t command_time;	/* for the client to give the next command */
-	int64_t tls_time;	/* for a TLS handshake */
-	int64_t auth_time;	/* for a whole AUTH exchange */
-	int64_t data_time;	/* for a message, and 1 s more for each KiB */
-	int64_t check_time;	/* for an answer of auth or resolver */
-	int64_t submit_time;	/* for the queue to make a message durable */
-	int64_t rdns_time;	/* RCPT waits no longer for a name */
-	int64_t session_time;	/* after which we hang up between messages */
+	int64_t command_time; /* for the client to give the next command */
+	int64_t tls_time; /* for a TLS handshake */
+	int64_t auth_time; /* for a whole AUTH exchange */
+	int64_t data_time; /* for a message, and 1 s more for each KiB */
+	int64_t check_time; /* for an answer of auth or resolver */
+	int64_t submit_time; /* for the queue to make a message durable */
+	int64_t rdns_time; /* RCPT waits no longer for a name */
+	int64_t session_time; /* after which we hang up between messages */
 };
 
 /* Sets the limits and times to their defaults, the rest to nothing. */
@@ -79,44 +79,44 @@ void session_conf_defaults(struct session_conf *);
 
 /* Copied; a NULL string stands for "". */
 struct session_facts {
-	uint64_t id;		/* of the session in the log */
-	uint32_t slot;		/* comes back in the low half of question ids */
+	uint64_t id; /* of the session in the log */
+	uint32_t slot; /* comes back in the low half of question ids */
 	const char *client_addr; /* "192.0.2.1", "2001:db8::1", "local" */
 	const char *local_user; /* who is behind the control socket */
-	const char *hostname;	/* used instead of conf->hostname */
-	int early;		/* octets were there before the greeting */
-	int secure;		/* nobody listens on the way: AUTH without TLS */
-	int rdns_pending;	/* session_rdns will be called */
+	const char *hostname; /* used instead of conf->hostname */
+	int early; /* octets were there before the greeting */
+	int secure; /* nobody listens on the way: AUTH without TLS */
+	int rdns_pending; /* session_rdns will be called */
 };
 
 /* Copied. */
 struct session_tls {
 	const char *text; /* "TLSv1.3:TLS_AES_256_GCM_SHA384:256" */
-	int verified;	  /* the client showed a valid certificate */
+	int verified; /* the client showed a valid certificate */
 	const void *binding; /* tls-exporter, RFC 9266 */
-	size_t binding_len;  /* 0 where there is none */
+	size_t binding_len; /* 0 where there is none */
 };
 
 /* ---- a turn ----------------------------------------------------------- */
 
 enum {
-	SESSION_OUT = 49152,	 /* octets of replies in a turn */
-	SESSION_ACTIONS = 16,	 /* actions in a turn */
+	SESSION_OUT = 49152, /* octets of replies in a turn */
+	SESSION_ACTIONS = 16, /* actions in a turn */
 	SESSION_LOG_PAIRS = 8,
 	SESSION_SCRATCH = 16384
 };
 
 enum session_action_kind {
-	ACT_SEND,	/* a message to the peer that takes its type */
-	ACT_LOG,	/* an event for the log */
-	ACT_START_TLS,	/* after `out`; session_tls_done follows */
-	ACT_DISCONNECT	/* after `out`; no further call but session_close */
+	ACT_SEND, /* a message to the peer that takes its type */
+	ACT_LOG, /* an event for the log */
+	ACT_START_TLS, /* after `out`; session_tls_done follows */
+	ACT_DISCONNECT /* after `out`; no further call but session_close */
 };
 
 struct session_action {
 	enum session_action_kind kind;
-	enum msg_type type;	/* SEND */
-	enum process_kind peer;	/* SEND */
+	enum msg_type type; /* SEND */
+	enum process_kind peer; /* SEND */
 	union {
 		union ipc_msg msg; /* SEND */
 		struct {
@@ -136,11 +136,11 @@ struct session_ids {
 
 struct session_turn {
 	/* Set by the driver. */
-	int64_t now;		/* milliseconds, monotonic */
+	int64_t now; /* milliseconds, monotonic */
 	struct trace_time time;
 	struct session_ids *ids; /* the core takes from it */
 	const struct msg_queue_status *queue; /* NULL: no queue is there */
-	uint32_t *serial;	/* counts questions of the whole worker */
+	uint32_t *serial; /* counts questions of the whole worker */
 	/* Filled by the core, emptied by session_turn_reset. */
 	size_t out_len;
 	unsigned action_count;
@@ -160,8 +160,7 @@ struct session_pool *session_pool_new(size_t keep);
 void session_pool_free(struct session_pool *);
 
 /* NULL when memory is out. conf and pool must outlive it. */
-struct session *session_new(
-    const struct session_conf *, struct session_pool *);
+struct session *session_new(const struct session_conf *, struct session_pool *);
 /* Tells peers what they need not go on with. Then only session_free. */
 void session_close(struct session *, struct session_turn *);
 void session_free(struct session *);
@@ -187,8 +186,7 @@ void session_rdns(
 void session_answer(struct session *, struct session_turn *, enum msg_type,
     const union ipc_msg *);
 /* A peer is gone, with all that it had been told. */
-void session_lost(
-    struct session *, struct session_turn *, enum process_kind);
+void session_lost(struct session *, struct session_turn *, enum process_kind);
 /* Time has passed; see session_deadline. */
 void session_tick(struct session *, struct session_turn *);
 /* The client has sent its last octet. */

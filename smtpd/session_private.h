@@ -12,32 +12,32 @@
 
 /* What commands are in order. The columns of the table in session.c. */
 enum stage {
-	STAGE_START,  /* no HELO, EHLO or LHLO yet */
-	STAGE_READY,  /* no transaction */
-	STAGE_MAIL,   /* a sender, no recipient taken */
-	STAGE_RCPT,   /* at least one recipient taken */
+	STAGE_START, /* no HELO, EHLO or LHLO yet */
+	STAGE_READY, /* no transaction */
+	STAGE_MAIL, /* a sender, no recipient taken */
+	STAGE_RCPT, /* at least one recipient taken */
 	STAGE_CHUNKS, /* between two BDAT */
 	STAGE_COUNT
 };
 
 /* What the octets of the client are. */
 enum input {
-	INPUT_NONE,	/* not wanted: not greeted yet, TLS, or over */
+	INPUT_NONE, /* not wanted: not greeted yet, TLS, or over */
 	INPUT_COMMANDS,
-	INPUT_AUTH,	/* lines of an AUTH exchange */
+	INPUT_AUTH, /* lines of an AUTH exchange */
 	INPUT_DATA,
 	INPUT_CHUNK,
-	INPUT_OVER	/* ACT_DISCONNECT was given */
+	INPUT_OVER /* ACT_DISCONNECT was given */
 };
 
 /* What a session waits for. */
 enum question {
 	ASK_NOTHING,
-	ASK_TLS,     /* the handshake */
-	ASK_RDNS,    /* the client's name, before the rcpt_check */
+	ASK_TLS, /* the handshake */
+	ASK_RDNS, /* the client's name, before the rcpt_check */
 	ASK_SENDERS, /* table_query */
-	ASK_RCPT,    /* rcpt_check */
-	ASK_SASL,    /* sasl_begin or sasl_step */
+	ASK_RCPT, /* rcpt_check */
+	ASK_SASL, /* sasl_begin or sasl_step */
 	ASK_SUBMIT,
 	ASK_ETRN
 };
@@ -63,27 +63,27 @@ struct transaction {
 	uint8_t smtputf8;
 	uint8_t body_type; /* enum smtp_body */
 	struct ipc_buf rcpts; /* rcpt_spec records */
-	unsigned refused;     /* recipients */
+	unsigned refused; /* recipients */
 	/* the recipient in question */
 	char rcpt[ADDRESS_SIZE];
 	char orcpt[XTEXT_ORCPT_MAX + 1];
 	uint8_t notify;
 	uint8_t rcpt_utf8;
 	/* the message */
-	uint32_t msgid;	     /* 0 until the body begins */
-	uint64_t id;	     /* question id of body_data and submit */
-	int64_t deadline;    /* of the whole message */
+	uint32_t msgid; /* 0 until the body begins */
+	uint64_t id; /* question id of body_data and submit */
+	int64_t deadline; /* of the whole message */
 	enum reply_id refusal; /* why the message is not taken */
 	uint8_t header_over; /* the header section has ended */
-	uint8_t sent;	     /* body_data went to the queue, submit did not */
-	uint8_t streamed;    /* body_data went to the queue */
+	uint8_t sent; /* body_data went to the queue, submit did not */
+	uint8_t streamed; /* body_data went to the queue */
 	size_t pending_flush; /* octets of data that the turn has sent */
-	uint64_t octets;     /* of the client's message, without stuffing */
-	uint64_t flushed;    /* octets that went to the queue */
-	uint64_t trace;	     /* octets that we put before the message */
+	uint64_t octets; /* of the client's message, without stuffing */
+	uint64_t flushed; /* octets that went to the queue */
+	uint64_t trace; /* octets that we put before the message */
 	struct body_decoder decoder;
 	struct header_scan header;
-	size_t len;	     /* octets in data */
+	size_t len; /* octets in data */
 	char data[BODY_INLINE];
 };
 
@@ -98,8 +98,8 @@ struct session {
 	enum question question;
 	uint64_t question_id;
 	/* deadlines; 0 for none */
-	int64_t deadline;     /* of the client, for what `input` says */
-	int64_t wait_until;   /* of a peer, for the question */
+	int64_t deadline; /* of the client, for what `input` says */
+	int64_t wait_until; /* of a peer, for the question */
 	int64_t begun;
 	/* counters */
 	uint32_t mails;
@@ -113,15 +113,15 @@ struct session {
 	uint8_t lmtp;
 	uint8_t tls;
 	uint8_t tls_verified;
-	uint8_t confirmed;    /* client_name leads back to client_addr */
+	uint8_t confirmed; /* client_name leads back to client_addr */
 	uint8_t rdns_pending;
 	uint8_t local;
-	uint8_t secure;	      /* facts.secure, or OPT_AUTH_PLAINTEXT */
+	uint8_t secure; /* facts.secure, or OPT_AUTH_PLAINTEXT */
 	uint8_t stopping;
-	uint8_t starttls;     /* taken, the handshake is about to begin */
-	uint8_t sasl_lost;    /* auth died inside the exchange */
-	uint8_t sasl_final;   /* OK came with data that were sent as 334 */
-	unsigned extensions;  /* offered in EHLO */
+	uint8_t starttls; /* taken, the handshake is about to begin */
+	uint8_t sasl_lost; /* auth died inside the exchange */
+	uint8_t sasl_final; /* OK came with data that were sent as 334 */
+	unsigned extensions; /* offered in EHLO */
 	/* BDAT */
 	uint64_t chunk_left;
 	uint64_t chunk_size;
@@ -142,7 +142,7 @@ struct session {
 	char client_addr[65];
 	char client_name[ADDRESS_DOMAIN_SIZE];
 	char helo[ADDRESS_DOMAIN_SIZE];
-	char user[256];	      /* the login name, "" before */
+	char user[256]; /* the login name, "" before */
 	char local_user[65];
 	char tls_text[128];
 	struct line_splitter line;
@@ -152,18 +152,18 @@ struct session {
 /* ---- session.c -------------------------------------------------------- */
 
 /* Appends a reply of the table; arguments end with NULL. */
-#define session_reply(s, t, ...)                                           \
-	((t)->out_len += reply_format((t)->out + (t)->out_len,             \
+#define session_reply(s, t, ...)                               \
+	((t)->out_len += reply_format((t)->out + (t)->out_len, \
 	     SESSION_OUT - (t)->out_len, __VA_ARGS__, NULL))
 /* Appends a reply that a peer decided. */
 void session_reply_peer(struct session *, struct session_turn *, unsigned code,
     const char *enhanced, const char *text);
 /* A reply that counts as an error of the client. */
-void session_refuse(struct session *, struct session_turn *, enum reply_id,
-    const char *arg);
+void session_refuse(
+    struct session *, struct session_turn *, enum reply_id, const char *arg);
 /* Hangs up behind what was replied. reason is for the log. */
-void session_hang_up(struct session *, struct session_turn *,
-    const char *reason, int linger);
+void session_hang_up(
+    struct session *, struct session_turn *, const char *reason, int linger);
 /* Goes on with commands; the client's time for one begins. */
 void session_expect_command(struct session *, struct session_turn *);
 /* A fresh question id. */
@@ -202,8 +202,7 @@ void transaction_reset(struct session *, struct session_turn *);
 enum reply_id body_begin(
     struct session *, struct session_turn *, enum body_mode);
 /* Takes octets of DATA; returns how many. */
-size_t body_data(
-    struct session *, struct session_turn *, const char *, size_t);
+size_t body_data(struct session *, struct session_turn *, const char *, size_t);
 /* Takes octets of a BDAT chunk; returns how many. */
 size_t body_chunk(
     struct session *, struct session_turn *, const char *, size_t);
@@ -221,8 +220,8 @@ void body_lmtp_replies(struct session *, struct session_turn *);
 
 /* ---- cmd_*.c ---------------------------------------------------------- */
 
-typedef void command_handler(struct session *, struct session_turn *,
-    const struct smtp_command *);
+typedef void command_handler(
+    struct session *, struct session_turn *, const struct smtp_command *);
 command_handler cmd_helo, cmd_mail, cmd_rcpt, cmd_data, cmd_bdat, cmd_rset,
     cmd_noop, cmd_quit, cmd_help, cmd_vrfy, cmd_expn, cmd_etrn, cmd_auth,
     cmd_starttls;
@@ -238,8 +237,7 @@ void rcpt_answer(
     struct session *, struct session_turn *, const struct msg_rcpt_verdict *);
 void data_answer(
     struct session *, struct session_turn *, const struct msg_submitted *);
-void auth_line(
-    struct session *, struct session_turn *, const char *, size_t);
+void auth_line(struct session *, struct session_turn *, const char *, size_t);
 void auth_answer(
     struct session *, struct session_turn *, const struct msg_sasl_reply *);
 /* Ends an exchange that goes no further; tells auth if it may not know. */

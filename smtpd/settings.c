@@ -75,8 +75,8 @@ add_pki(const struct conf_pki *pki, struct tls_pki *list, size_t *count)
 {
 	if (pki == NULL || pki->cert_pem == NULL || *count == PKIS_MAX)
 		return 0;
-	list[(*count)++] = (struct tls_pki){ pki->name, pki->cert_pem,
-		strlen(pki->cert_pem) };
+	list[(*count)++] =
+	    (struct tls_pki){ pki->name, pki->cert_pem, strlen(pki->cert_pem) };
 	return pki->dhe != CONF_DHE_NONE;
 }
 
@@ -88,8 +88,8 @@ choose_pkis(const struct conf *conf, const struct conf_listener *l,
 	int dhe = 0;
 
 	for (uint32_t i = 0; i < l->npkis; i++)
-		dhe |= add_pki(conf_find_pki(conf, l->pkis[i].text), list,
-		    count);
+		dhe |=
+		    add_pki(conf_find_pki(conf, l->pkis[i].text), list, count);
 	if (*count == 0)
 		dhe = add_pki(conf_find_pki(conf, hostname), list, count);
 	if (*count == 0)
@@ -109,17 +109,14 @@ start_tls(struct listener *to, const struct conf *conf,
 	struct tls_server_options o = { .listener = name,
 		.pki = list,
 		.protocols = l->protocols,
-		.ciphers = l->ciphers != NULL ? l->ciphers :
-						conf->smtp.ciphers,
-		.verify = l->tls_verify ? TLS_VERIFY_REQUIRED :
-					  TLS_VERIFY_NONE,
+		.ciphers = l->ciphers != NULL ? l->ciphers : conf->smtp.ciphers,
+		.verify = l->tls_verify ? TLS_VERIFY_REQUIRED : TLS_VERIFY_NONE,
 		.tickets = tickets,
 		.keys = keys };
 	size_t n;
 
 	snprintf(name, sizeof(name), "%u", (unsigned)(l - conf->listeners));
-	o.dhe = choose_pkis(
-	    conf, l, to->session.hostname, list, &o.pki_count);
+	o.dhe = choose_pkis(conf, l, to->session.hostname, list, &o.pki_count);
 	if (ca != NULL && ca->ca_pem != NULL) {
 		o.ca_pem = ca->ca_pem;
 		o.ca_pem_len = strlen(ca->ca_pem);

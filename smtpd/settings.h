@@ -18,14 +18,14 @@ struct listener {
 	struct settings *settings;
 	struct session_conf session;
 	struct tls_server *tls; /* NULL without */
-	const char *hostnames;	/* table of our names by address, or NULL */
+	const char *hostnames; /* table of our names by address, or NULL */
 };
 
 struct settings {
 	unsigned refs;
 	struct conf *conf;
 	struct listener *listeners; /* conf->nlisteners of them */
-	struct listener socket;	    /* of sessions by the control socket */
+	struct listener socket; /* of sessions by the control socket */
 };
 
 /*

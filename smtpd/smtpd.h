@@ -47,7 +47,7 @@ struct smtpd {
 	struct client_list clients;
 	struct client **slots;
 	uint32_t slot_count; /* allocated */
-	uint32_t slot_free;  /* the lowest that may be free */
+	uint32_t slot_free; /* the lowest that may be free */
 	/* what the queue has said */
 	struct session_ids ids;
 	struct session_ids more_ids;
@@ -69,17 +69,17 @@ struct client {
 	TAILQ_ENTRY(client) entry;
 	struct smtpd *smtpd;
 	struct listener *listener; /* counts in its settings */
-	int fd;		       /* until the stream has it */
+	int fd; /* until the stream has it */
 	struct stream *stream; /* NULL before the session begins */
 	struct session *session;
 	uint32_t slot;
 	struct event timer;
-	int64_t armed;	   /* when the timer fires; 0: it is not set */
+	int64_t armed; /* when the timer fires; 0: it is not set */
 	uint8_t connected; /* the session has begun */
 	uint8_t eof;
-	uint8_t stalled;   /* waits until the queue keeps up */
-	uint8_t counted;   /* by address, not only in all */
-	uint8_t local;	   /* a local socket or this machine's loopback */
+	uint8_t stalled; /* waits until the queue keeps up */
+	uint8_t counted; /* by address, not only in all */
+	uint8_t local; /* a local socket or this machine's loopback */
 	uint8_t early;
 	struct limits_address address;
 	uint8_t octets[16];

@@ -22,8 +22,8 @@ void
 session_reply_peer(struct session *s, struct session_turn *t, unsigned code,
     const char *enhanced, const char *text)
 {
-	t->out_len += reply_build(t->out + t->out_len,
-	    SESSION_OUT - t->out_len, (int)code, enhanced, text);
+	t->out_len += reply_build(t->out + t->out_len, SESSION_OUT - t->out_len,
+	    (int)code, enhanced, text);
 }
 
 void
@@ -38,8 +38,8 @@ session_refuse(struct session *s, struct session_turn *t, enum reply_id id,
 }
 
 void
-session_hang_up(struct session *s, struct session_turn *t, const char *reason,
-    int linger)
+session_hang_up(
+    struct session *s, struct session_turn *t, const char *reason, int linger)
 {
 	struct session_action *a;
 
@@ -66,12 +66,11 @@ session_expect_command(struct session *s, struct session_turn *t)
 uint64_t
 session_question_id(struct session *s, struct session_turn *t)
 {
-	return (uint64_t)++*t->serial << 32 | s->slot;
+	return (uint64_t)++ * t->serial << 32 | s->slot;
 }
 
 union ipc_msg *
-session_send(
-    struct session_turn *t, enum msg_type type, enum process_kind peer)
+session_send(struct session_turn *t, enum msg_type type, enum process_kind peer)
 {
 	struct session_action *a = &t->actions[t->action_count++];
 
@@ -102,8 +101,8 @@ session_log(struct session_turn *t, const char *event, ...)
 	a->kind = ACT_LOG;
 	a->log.event = event;
 	va_start(ap, event);
-	while ((key = va_arg(ap, const char *)) != NULL &&
-	    n < SESSION_LOG_PAIRS) {
+	while (
+	    (key = va_arg(ap, const char *)) != NULL && n < SESSION_LOG_PAIRS) {
 		const char *value = va_arg(ap, const char *);
 
 		if (value == NULL)

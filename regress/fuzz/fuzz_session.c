@@ -38,7 +38,7 @@ struct harness {
 	uint64_t question;
 	unsigned accepted;
 	unsigned submitted; /* recipients of the submit under way */
-	unsigned promises;  /* how often "in the queue" may be said */
+	unsigned promises; /* how often "in the queue" may be said */
 	uint64_t body_id;
 	uint64_t body_len;
 	int cr, clean; /* of the body: last octet was CR, no fault so far */
@@ -213,8 +213,8 @@ pump(struct harness *h)
 		left = h->in_len - h->in_used;
 		if (given > left)
 			given = left;
-		n = session_octets(h->session, h->turn,
-		    (char *)h->in + h->in_used, given);
+		n = session_octets(
+		    h->session, h->turn, (char *)h->in + h->in_used, given);
 		require(n <= given);
 		h->in_used += n;
 		/* drops the rest when TLS begins */
@@ -235,9 +235,9 @@ client(struct harness *h, const void *data, size_t len)
 	h->in_len += len;
 }
 
-static const char *const lines[] = { "EHLO a.example\r\n",
-	"HELO a.example\r\n", "LHLO a.example\r\n",
-	"MAIL FROM:<a@b.example>\r\n", "MAIL FROM:<> BODY=8BITMIME\r\n",
+static const char *const lines[] = { "EHLO a.example\r\n", "HELO a.example\r\n",
+	"LHLO a.example\r\n", "MAIL FROM:<a@b.example>\r\n",
+	"MAIL FROM:<> BODY=8BITMIME\r\n",
 	"MAIL FROM:<a@b> BODY=BINARYMIME SMTPUTF8\r\n",
 	"MAIL FROM:<a@b> SIZE=100 RET=FULL ENVID=x\r\n",
 	"RCPT TO:<x@y.example>\r\n", "RCPT TO:<Postmaster>\r\n",
@@ -264,11 +264,12 @@ answer(struct harness *h, uint8_t how, const char *text)
 		h->asked = type; /* an answer to something else */
 	switch (type) {
 	case MSG_rcpt_check:
-		m.rcpt_verdict = (struct msg_rcpt_verdict){
-			.id = m.submitted.id, .code = codes[how & 7],
-			.enhanced = how & 8 ? "5.1.1" : "", .text = text,
-			.action = "act"
-		};
+		m.rcpt_verdict =
+		    (struct msg_rcpt_verdict){ .id = m.submitted.id,
+			    .code = codes[how & 7],
+			    .enhanced = how & 8 ? "5.1.1" : "",
+			    .text = text,
+			    .action = "act" };
 		if (codes[how & 7] == 250 && !(how & 64))
 			h->accepted++;
 		session_answer(h->session, h->turn, MSG_rcpt_verdict, &m);
@@ -285,15 +286,16 @@ answer(struct harness *h, uint8_t how, const char *text)
 	case MSG_sasl_begin:
 	case MSG_sasl_step:
 		m.sasl_reply = (struct msg_sasl_reply){ .id = m.submitted.id,
-			.status = how & 7, .user = how & 8 ? "" : "alice",
+			.status = how & 7,
+			.user = how & 8 ? "" : "alice",
 			.challenge = ipc_blob(text, strlen(text)) };
 		session_answer(h->session, h->turn, MSG_sasl_reply, &m);
 		break;
 	case MSG_table_query:
-		m.table_answer = (struct msg_table_answer){
-			.id = m.submitted.id, .status = how & 3,
-			.value = how & 8 ? "@b" : text
-		};
+		m.table_answer =
+		    (struct msg_table_answer){ .id = m.submitted.id,
+			    .status = how & 3,
+			    .value = how & 8 ? "@b" : text };
 		session_answer(h->session, h->turn, MSG_table_answer, &m);
 		break;
 	case MSG_etrn:
@@ -388,8 +390,8 @@ configure(struct harness *h, const uint8_t *data)
 {
 	session_conf_defaults(&h->conf);
 	h->conf.hostname = "mx.example";
-	h->conf.options = OPT_STARTTLS | OPT_AUTH | OPT_AUTH_PLAINTEXT |
-	    OPT_ETRN;
+	h->conf.options =
+	    OPT_STARTTLS | OPT_AUTH | OPT_AUTH_PLAINTEXT | OPT_ETRN;
 	if (data[0] & 1)
 		h->conf.options |= OPT_SOCKET;
 	if (data[0] & 2)
@@ -418,9 +420,14 @@ play(const uint8_t *data, size_t size, size_t piece)
 	static struct session_turn turn;
 	static struct session_pool *pool;
 	static uint8_t *in;
-	struct session_facts facts = { .id = 1, .slot = 2,
-		.client_addr = "192.0.2.1" };
-	struct harness h = { .turn = &turn, .piece = piece, .said_hash = 1, .asked_hash = 2, .body_hash = 3,
+	struct session_facts facts = {
+		.id = 1, .slot = 2, .client_addr = "192.0.2.1"
+	};
+	struct harness h = { .turn = &turn,
+		.piece = piece,
+		.said_hash = 1,
+		.asked_hash = 2,
+		.body_hash = 3,
 		.ids = { 1, 1000 } };
 	int cut_matters = 0;
 
@@ -430,8 +437,9 @@ play(const uint8_t *data, size_t size, size_t piece)
 		require(pool != NULL && in != NULL);
 	}
 	h.in = in;
-	h.queue = (struct msg_queue_status){ .accepting = 1, .code = 452,
-		.enhanced = "4.3.1", .text = "full" };
+	h.queue = (struct msg_queue_status){
+		.accepting = 1, .code = 452, .enhanced = "4.3.1", .text = "full"
+	};
 	configure(&h, data);
 	facts.local_user = data[1] & 1 ? "alice" : "";
 	facts.rdns_pending = data[1] >> 1 & 1;

@@ -26,6 +26,7 @@ regress_unit_test_session_auth_LDADD = $(session_test_ldadd)
 check_PROGRAMS += regress/unit/test_smtpd_worker
 TESTS += regress/unit/test_smtpd_worker
 regress_unit_test_smtpd_worker_SOURCES = regress/unit/test_smtpd_worker.c \
+	regress/unit/blocking_client.c regress/unit/blocking_client.h \
 	regress/unit/net_fixture.c regress/unit/net_fixture.h
 regress_unit_test_smtpd_worker_CFLAGS = $(unit_cflags)
 regress_unit_test_smtpd_worker_LDADD = $(net_test_ldadd)

@@ -15,11 +15,7 @@
 #include "session_player.h"
 #include "smtpd/session.h"
 
-enum {
-	QUEUE_MAX = 1 << 20,
-	EVENTS_MAX = 64,
-	EVENT_SIZE = 4096
-};
+enum { QUEUE_MAX = 1 << 20, EVENTS_MAX = 64, EVENT_SIZE = 4096 };
 
 struct player {
 	const struct dialogue *dialogue;
@@ -57,8 +53,7 @@ fail_at(const struct player *p, const char *what, const char *detail)
 
 /* ---- what the session does -------------------------------------------- */
 
-static void
-add_event(struct player *p, const char *format, ...)
+static void add_event(struct player *p, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 static void
@@ -91,8 +86,8 @@ describe_submit(struct player *p, const struct msg_submit *m)
 
 	while (ipc_next_rcpt_spec(&list, &spec) && n < 1024)
 		n += (size_t)snprintf(rcpts + n, sizeof(rcpts) - n,
-		    " to=<%s>:%s:%u:%s", spec.address, spec.action,
-		    spec.notify, spec.orcpt);
+		    " to=<%s>:%s:%u:%s", spec.address, spec.action, spec.notify,
+		    spec.orcpt);
 	if (!m->body_sent)
 		p->body_len = 0;
 	add_body(p, &m->body);
@@ -117,15 +112,18 @@ describe_send(struct player *p, enum msg_type type, const union ipc_msg *m)
 	switch (type) {
 	case MSG_rcpt_check:
 		p->question = m->rcpt_check.id;
-		add_event(p, "Q rcpt_check from=<%s> to=<%s> user=%s helo=%s "
-		    "flags=%u name=%s tag=%s ", m->rcpt_check.sender,
-		    m->rcpt_check.recipient, m->rcpt_check.auth_user,
-		    m->rcpt_check.helo, m->rcpt_check.flags,
-		    m->rcpt_check.client_name, m->rcpt_check.tag);
+		add_event(p,
+		    "Q rcpt_check from=<%s> to=<%s> user=%s helo=%s "
+		    "flags=%u name=%s tag=%s ",
+		    m->rcpt_check.sender, m->rcpt_check.recipient,
+		    m->rcpt_check.auth_user, m->rcpt_check.helo,
+		    m->rcpt_check.flags, m->rcpt_check.client_name,
+		    m->rcpt_check.tag);
 		break;
 	case MSG_sasl_begin:
 		p->question = m->sasl_begin.id;
-		add_event(p, "Q sasl_begin mech=%s initial=%u:%.*s binding=%zu ",
+		add_event(p,
+		    "Q sasl_begin mech=%s initial=%u:%.*s binding=%zu ",
 		    m->sasl_begin.mechanism, m->sasl_begin.has_initial,
 		    (int)m->sasl_begin.initial.len,
 		    (const char *)m->sasl_begin.initial.data,
@@ -144,8 +142,8 @@ describe_send(struct player *p, enum msg_type type, const union ipc_msg *m)
 		break;
 	case MSG_etrn:
 		p->question = m->etrn.id;
-		add_event(p, "Q etrn domain=%s subdomains=%u ",
-		    m->etrn.domain, m->etrn.subdomains);
+		add_event(p, "Q etrn domain=%s subdomains=%u ", m->etrn.domain,
+		    m->etrn.subdomains);
 		break;
 	case MSG_body_data:
 		add_body(p, &m->body_data.data);
@@ -214,9 +212,8 @@ pump(struct player *p)
 			continue;
 		}
 		n = p->piece > 0 ? p->piece : p->in_len;
-		p->in_sent += n < p->in_len - p->in_sent ?
-		    n :
-		    p->in_len - p->in_sent;
+		p->in_sent +=
+		    n < p->in_len - p->in_sent ? n : p->in_len - p->in_sent;
 	}
 }
 
@@ -234,8 +231,7 @@ option(struct player *p, const char *word)
 		{ "auth-plaintext", OPT_AUTH_PLAINTEXT },
 		{ "socket", OPT_SOCKET }, { "mask-src", OPT_MASK_SRC },
 		{ "no-dsn", OPT_NO_DSN },
-		{ "received-auth", OPT_RECEIVED_AUTH },
-		{ "etrn", OPT_ETRN } };
+		{ "received-auth", OPT_RECEIVED_AUTH }, { "etrn", OPT_ETRN } };
 	const char *value = strchr(word, '=');
 	size_t len = value != NULL ? (size_t)(value - word) : strlen(word);
 	unsigned long n = value != NULL ? strtoul(value + 1, NULL, 10) : 0;
@@ -287,8 +283,8 @@ connect_client(struct player *p)
 	p->connected = 1;
 	p->facts.id = 0x1234;
 	p->facts.slot = 7;
-	p->facts.client_addr = p->facts.local_user != NULL ? "local" :
-							     "192.0.2.1";
+	p->facts.client_addr =
+	    p->facts.local_user != NULL ? "local" : "192.0.2.1";
 	session_connected(p->session, &p->turn, &p->facts);
 	perform(p);
 }
@@ -359,7 +355,8 @@ answer_sasl(struct player *p, char *rest)
 		{ "denied", SASL_DENIED }, { "tempfail", SASL_TEMPFAIL },
 		{ "malformed", SASL_MALFORMED } };
 	union ipc_msg m = { .sasl_reply = { .id = p->question,
-				.status = SASL_UNSUPPORTED, .user = "" } };
+				.status = SASL_UNSUPPORTED,
+				.user = "" } };
 	char *arg = strchr(rest, ' ');
 
 	if (arg != NULL)
@@ -390,30 +387,29 @@ answer_peer(struct player *p, const char *word, char *rest)
 		m.rcpt_verdict.id = p->question;
 		m.rcpt_verdict.code = (uint16_t)reply_words(
 		    rest, &m.rcpt_verdict.enhanced, &m.rcpt_verdict.text);
-		m.rcpt_verdict.action = m.rcpt_verdict.code == 250 ?
-		    m.rcpt_verdict.enhanced :
-		    "";
+		m.rcpt_verdict.action =
+		    m.rcpt_verdict.code == 250 ? m.rcpt_verdict.enhanced : "";
 		session_answer(p->session, &p->turn, MSG_rcpt_verdict, &m);
 	} else if (strcmp(word, "submitted") == 0) {
 		m.submitted.id = p->question;
-		m.submitted.code = (uint16_t)reply_words(
-		    rest, &m.submitted.enhanced, &text);
+		m.submitted.code =
+		    (uint16_t)reply_words(rest, &m.submitted.enhanced, &text);
 		m.submitted.text = text;
 		session_answer(p->session, &p->turn, MSG_submitted, &m);
 	} else if (strcmp(word, "table") == 0) {
 		m.table_answer.id = p->question;
-		m.table_answer.status = strncmp(rest, "found", 5) == 0 ?
-		    LOOKUP_FOUND :
-		    strcmp(rest, "none") == 0 ? LOOKUP_NONE : LOOKUP_TEMPFAIL;
-		m.table_answer.value = strncmp(rest, "found ", 6) == 0 ?
-		    rest + 6 :
-		    "";
+		m.table_answer.status = strncmp(rest, "found", 5) == 0
+		    ? LOOKUP_FOUND
+		    : strcmp(rest, "none") == 0 ? LOOKUP_NONE
+						: LOOKUP_TEMPFAIL;
+		m.table_answer.value =
+		    strncmp(rest, "found ", 6) == 0 ? rest + 6 : "";
 		session_answer(p->session, &p->turn, MSG_table_answer, &m);
 	} else if (strcmp(word, "etrn") == 0) {
 		m.etrn_done.id = p->question;
-		m.etrn_done.count = strcmp(rest, "refused") == 0 ?
-		    ETRN_REFUSED :
-		    (uint32_t)strtoul(rest, NULL, 10);
+		m.etrn_done.count = strcmp(rest, "refused") == 0
+		    ? ETRN_REFUSED
+		    : (uint32_t)strtoul(rest, NULL, 10);
 		session_answer(p->session, &p->turn, MSG_etrn_done, &m);
 	} else
 		fail_at(p, "unknown answer", word);
@@ -510,8 +506,7 @@ received_length(struct player *p)
 	size_t i = 0;
 	char *end;
 
-	assert_true(p->body_len > 10 &&
-	    memcmp(p->body, "Received: ", 10) == 0);
+	assert_true(p->body_len > 10 && memcmp(p->body, "Received: ", 10) == 0);
 	do {
 		end = memmem(p->body + i, p->body_len - i, "\r\n", 2);
 		assert_non_null(end);
@@ -638,8 +633,9 @@ dialogue_play(const struct dialogue *d, size_t piece)
 	p->out = malloc(QUEUE_MAX + 1);
 	p->body = malloc(QUEUE_MAX + 1);
 	assert_true(p->in != NULL && p->out != NULL && p->body != NULL);
-	p->queue = (struct msg_queue_status){ .accepting = 1, .code = 250,
-		.enhanced = "", .text = "" };
+	p->queue = (struct msg_queue_status){
+		.accepting = 1, .code = 250, .enhanced = "", .text = ""
+	};
 	p->ids = (struct session_ids){ 0xabc, 100 };
 	p->turn.now = 1000000;
 	p->turn.time = (struct trace_time){ 1795536000, 60 };

@@ -25,8 +25,8 @@
 #define GREETING "S: 220 mx.example ESMTP Relais\n"
 #define HELO "C: HELO c.example\nS: 250 mx.example greets c.example\n"
 #define MAIL "C: MAIL FROM:<a@b.example>\nS: 250 2.1.0 Sender OK\n"
-#define RCPT                                                              \
-	"C: RCPT TO:<x@y.example>\nQ: rcpt_check to=<x@y.example>\n"      \
+#define RCPT                                                         \
+	"C: RCPT TO:<x@y.example>\nQ: rcpt_check to=<x@y.example>\n" \
 	"A: verdict 250 local\nS: 250 2.1.5 Recipient OK\n"
 #define QUIT "C: QUIT\nS: 221 2.0.0 Goodbye\nX: close\n"
 

@@ -23,8 +23,8 @@ v4(uint8_t a, uint8_t b, uint8_t c, uint8_t d)
 static struct limits_address
 v6(uint8_t subnet, uint8_t host)
 {
-	uint8_t octets[16] = { 0x20, 0x01, 0x0d, 0xb8, [7] = subnet,
-		[15] = host };
+	uint8_t octets[16] = { 0x20, 0x01, 0x0d,
+		0xb8, [7] = subnet, [15] = host };
 
 	return limits_address(octets, sizeof(octets));
 }

@@ -21,11 +21,10 @@ answer(struct rdns *r, uint8_t status, uint16_t type, const char *name,
     const char *other, const void *data, size_t len, struct rdns_question *q)
 {
 	struct ipc_buf buf = { 0 };
-	struct msg_dns_record record = { .type = type,
-		.name = name,
-		.data = ipc_blob(data, len) };
-	struct msg_dns_answer m = { .status = status, .ttl = 300,
-		.name = "" };
+	struct msg_dns_record record = {
+		.type = type, .name = name, .data = ipc_blob(data, len)
+	};
+	struct msg_dns_answer m = { .status = status, .ttl = 300, .name = "" };
 	int rc;
 
 	if (name != NULL)
@@ -112,9 +111,8 @@ test_odd_names(void **state)
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		rdns_begin(&r, addr4, 4, &q);
-		assert_int_equal(answer(&r, DNS_OK, 12, names[i], NULL, NULL,
-				     0, &q),
-		    0);
+		assert_int_equal(
+		    answer(&r, DNS_OK, 12, names[i], NULL, NULL, 0, &q), 0);
 		assert_string_equal(r.name, "");
 		/* and does not hide a good one behind it */
 		rdns_begin(&r, addr4, 4, &q);

@@ -14,29 +14,26 @@
 
 #define NITEMS(a) (sizeof(a) / sizeof((a)[0]))
 
-#define EHLO                                                          \
-	"C: EHLO c.example\n"                                         \
-	"S: 250-mx.example greets c.example\nS: 250-PIPELINING\n"     \
-	"S: 250-SIZE 36700160\nS: 250-ENHANCEDSTATUSCODES\n"          \
-	"S: 250-8BITMIME\nS: 250-DSN\n" EHLO_END                      \
+#define EHLO                                                      \
+	"C: EHLO c.example\n"                                     \
+	"S: 250-mx.example greets c.example\nS: 250-PIPELINING\n" \
+	"S: 250-SIZE 36700160\nS: 250-ENHANCEDSTATUSCODES\n"      \
+	"S: 250-8BITMIME\nS: 250-DSN\n" EHLO_END                  \
 	"S: 250-LIMITS RCPTMAX=1000 MAILMAX=1000\nS: 250 HELP\n"
-#define EHLO_END                                                      \
-	"S: 250-SMTPUTF8\nS: 250-CHUNKING\nS: 250-BINARYMIME\n"
+#define EHLO_END "S: 250-SMTPUTF8\nS: 250-CHUNKING\nS: 250-BINARYMIME\n"
 static const struct dialogue greeting[] = {
 	{ "greeting, nothing said", GREETING "A: eof\nX: close\n", 0 },
 	{ "EHLO", GREETING EHLO QUIT, 0 },
 	{ "EHLO offers what the listener has",
 	    "O: starttls auth-plaintext auth no-dsn etrn max_size=1000 "
-	    "max_rcpts=5 max_mails=6\n" GREETING
-	    "C: EHLO [192.0.2.1]\n"
+	    "max_rcpts=5 max_mails=6\n" GREETING "C: EHLO [192.0.2.1]\n"
 	    "S: 250-mx.example greets [192.0.2.1]\nS: 250-PIPELINING\n"
 	    "S: 250-SIZE 1000\nS: 250-ETRN\nS: 250-STARTTLS\n"
 	    "S: 250-AUTH PLAIN LOGIN\nS: 250-ENHANCEDSTATUSCODES\n"
 	    "S: 250-8BITMIME\n" EHLO_END
 	    "S: 250-LIMITS RCPTMAX=5 MAILMAX=6\nS: 250 HELP\n",
 	    0 },
-	{ "AUTH is not offered in plain", "O: auth\n" GREETING EHLO,
-	    0 },
+	{ "AUTH is not offered in plain", "O: auth\n" GREETING EHLO, 0 },
 	{ "HELO has no parameters",
 	    GREETING HELO
 	    "C: MAIL FROM:<a@b.example> SIZE=5\n"
@@ -195,23 +192,25 @@ static const struct dialogue recipients[] = {
 	    "C: DATA\nS: 554 5.5.1 No valid recipients\n",
 	    0 },
 	{ "auth dies while asked",
-	    GREETING HELO MAIL "C: RCPT TO:<x@y>\nQ: rcpt_check\n"
+	    GREETING HELO MAIL
+	    "C: RCPT TO:<x@y>\nQ: rcpt_check\n"
 	    "A: lost auth\nS: 451 4.3.0 The recipient cannot be checked now\n"
 	    "A: verdict 250 local\nC: DATA\nS: 554 5.5.1 No valid recipients\n",
 	    0 },
 	{ "auth does not answer in time",
-	    GREETING HELO MAIL "C: RCPT TO:<x@y>\nQ: rcpt_check\n"
+	    GREETING HELO MAIL
+	    "C: RCPT TO:<x@y>\nQ: rcpt_check\n"
 	    "A: tick 60000\n"
 	    "S: 451 4.3.0 The recipient cannot be checked now\n"
 	    "A: verdict 250 local\nC: DATA\nS: 554 5.5.1 No valid recipients\n",
 	    0 },
 	{ "421 of the rules ends the session",
-	    GREETING HELO MAIL "C: RCPT TO:<x@y>\nQ: rcpt_check\n"
+	    GREETING HELO MAIL
+	    "C: RCPT TO:<x@y>\nQ: rcpt_check\n"
 	    "A: verdict 421 4.7.0 Go away\nS: 421 4.7.0 Go away\nX: close\n",
 	    0 },
 	{ "recipients per message",
-	    "O: max_rcpts=1\n" GREETING HELO MAIL RCPT
-	    "C: RCPT TO:<x@y>\n"
+	    "O: max_rcpts=1\n" GREETING HELO MAIL RCPT "C: RCPT TO:<x@y>\n"
 	    "S: 452 4.5.3 Too many recipients, send the rest later\n",
 	    0 },
 	{ "refused recipients",
@@ -223,10 +222,11 @@ static const struct dialogue recipients[] = {
 	    0 },
 	{ "a reply of the rules cannot forge another",
 	    GREETING HELO MAIL "C: RCPT TO:<x@y>\nQ: rcpt_check\n"
-	    "A: verdict 550 2.0.0 a\rb\nS: 550 5.0.0 a?b\n",
+			       "A: verdict 550 2.0.0 a\rb\nS: 550 5.0.0 a?b\n",
 	    0 },
 	{ "an id answers once",
-	    GREETING HELO MAIL RCPT "A: verdict 250 local\n"
+	    GREETING HELO MAIL RCPT
+	    "A: verdict 250 local\n"
 	    "A: verdict 550 5.1.1 No\nC: NOOP\nS: 250 2.0.0 OK\n",
 	    0 },
 	{ "UTF-8 needs SMTPUTF8",
@@ -305,7 +305,8 @@ static const struct dialogue peers[] = {
 	    "S: 451 4.3.0 Not possible now, try later\n",
 	    0 },
 	{ "queue goes between RCPT and DATA",
-	    GREETING HELO MAIL RCPT "A: queue gone\nC: DATA\n"
+	    GREETING HELO MAIL RCPT
+	    "A: queue gone\nC: DATA\n"
 	    "S: 451 4.3.0 Not possible now, try later\n",
 	    0 },
 	{ "shutdown at rest",
@@ -314,7 +315,8 @@ static const struct dialogue peers[] = {
 			  "soon\nX: close\n",
 	    0 },
 	{ "shutdown after the answer that is awaited",
-	    GREETING HELO MAIL "C: RCPT TO:<x@y>\nQ: rcpt_check\nA: shutdown\n"
+	    GREETING HELO MAIL
+	    "C: RCPT TO:<x@y>\nQ: rcpt_check\nA: shutdown\n"
 	    "A: verdict 250 local\nS: 250 2.1.5 Recipient OK\n"
 	    "S: 421 4.3.2 mx.example is closing, come back soon\nX: close\n",
 	    0 },
@@ -322,7 +324,8 @@ static const struct dialogue peers[] = {
 	    "O: etrn\n" GREETING HELO
 	    "C: ETRN other.example\nQ: etrn\nA: etrn refused\n"
 	    "S: 459 4.7.1 Queue of other.example is not started for you\n"
-	    "C: ETRN Backup.Example\nQ: etrn domain=backup.example subdomains=0\n"
+	    "C: ETRN Backup.Example\nQ: etrn domain=backup.example "
+	    "subdomains=0\n"
 	    "A: etrn 3\n"
 	    "S: 250 2.0.0 Queue for backup.example started, messages: 3\n"
 	    "C: ETRN @backup.example\nQ: etrn subdomains=1\nA: etrn 0\n"
@@ -333,8 +336,8 @@ static const struct dialogue peers[] = {
 	    0 },
 	{ "input waits for an answer",
 	    GREETING HELO MAIL "C: RCPT TO:<x@y>\nC: QUIT\nQ: rcpt_check\n"
-	    "A: verdict 550 5.1.1 No\nS: 550 5.1.1 No\n"
-	    "S: 221 2.0.0 Goodbye\nX: close\n",
+			       "A: verdict 550 5.1.1 No\nS: 550 5.1.1 No\n"
+			       "S: 221 2.0.0 Goodbye\nX: close\n",
 	    0 },
 };
 

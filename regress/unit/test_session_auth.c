@@ -17,34 +17,35 @@
 #define NITEMS(a) (sizeof(a) / sizeof((a)[0]))
 
 /* The EHLO reply with `own` among the rest. */
-#define EHLO(own)                                                     \
-	"C: EHLO c.example\n"                                         \
-	"S: 250-mx.example greets c.example\nS: 250-PIPELINING\n"     \
-	"S: 250-SIZE 36700160\n" own                                  \
-	"S: 250-ENHANCEDSTATUSCODES\n"                                \
-	"S: 250-8BITMIME\nS: 250-DSN\nS: 250-SMTPUTF8\n"              \
-	"S: 250-CHUNKING\nS: 250-BINARYMIME\n"                        \
+#define EHLO(own)                                                   \
+	"C: EHLO c.example\n"                                       \
+	"S: 250-mx.example greets c.example\nS: 250-PIPELINING\n"   \
+	"S: 250-SIZE 36700160\n" own "S: 250-ENHANCEDSTATUSCODES\n" \
+	"S: 250-8BITMIME\nS: 250-DSN\nS: 250-SMTPUTF8\n"            \
+	"S: 250-CHUNKING\nS: 250-BINARYMIME\n"                      \
 	"S: 250-LIMITS RCPTMAX=1000 MAILMAX=1000\nS: 250 HELP\n"
 #define OFFERED "S: 250-STARTTLS\n"
 #define PLAIN "S: 250-AUTH PLAIN LOGIN\n"
-#define STARTTLS "C: STARTTLS\nS: 220 2.0.0 Ready to start TLS\nX: tls\nA: tls\n"
+#define STARTTLS \
+	"C: STARTTLS\nS: 220 2.0.0 Ready to start TLS\nX: tls\nA: tls\n"
 #define ALIVE "C: NOOP\nS: 250 2.0.0 OK\n"
 #define CLEAR "O: auth auth-plaintext\n" GREETING HELO
-#define LOGIN                                                           \
-	"C: AUTH PLAIN AGEAYg==\nQ: sasl_begin mech=PLAIN\n"            \
+#define LOGIN                                                \
+	"C: AUTH PLAIN AGEAYg==\nQ: sasl_begin mech=PLAIN\n" \
 	"A: sasl ok alice\nS: 235 2.7.0 Authenticated\n"
 
 static const struct dialogue tls[] = {
 	{ "STARTTLS",
 	    "O: starttls\n" GREETING EHLO(OFFERED) STARTTLS
-	    "C: MAIL FROM:<a@b>\nS: 503 5.5.1 Say EHLO or HELO first\n"
-	    EHLO("") "C: STARTTLS\nS: 503 5.5.1 TLS is already in use\n"
-	    MAIL "C: RCPT TO:<x@y>\nQ: rcpt_check flags=4\n"
-	    "A: verdict 250 local\nS: 250 2.1.5 Recipient OK\n"
-	    "C: DATA\nS: 354 End with a dot on a line of its own\n"
-	    "C: A: 1\nC: .\nQ: submit flags=32\n"
-	    "R: with ESMTPS (TLSv1.3:TLS_AES_256_GCM_SHA384:256) id 00000abc\n"
-	    "A: submitted 250\nS: 250 2.0.0 00000abc is in the queue\n",
+	    "C: MAIL FROM:<a@b>\nS: 503 5.5.1 Say EHLO or HELO first\n" EHLO(
+		"") "C: STARTTLS\nS: 503 5.5.1 TLS is already in use\n" MAIL
+		    "C: RCPT TO:<x@y>\nQ: rcpt_check flags=4\n"
+		    "A: verdict 250 local\nS: 250 2.1.5 Recipient OK\n"
+		    "C: DATA\nS: 354 End with a dot on a line of its own\n"
+		    "C: A: 1\nC: .\nQ: submit flags=32\n"
+		    "R: with ESMTPS (TLSv1.3:TLS_AES_256_GCM_SHA384:256) id "
+		    "00000abc\n"
+		    "A: submitted 250\nS: 250 2.0.0 00000abc is in the queue\n",
 	    0 },
 	{ "a command behind STARTTLS",
 	    "O: starttls\n" GREETING HELO "C: STARTTLS\nC: NOOP\n"
@@ -67,9 +68,10 @@ static const struct dialogue tls[] = {
 	    "A: tick 59999\nA: tick 1\nX: close\nA: tls\n",
 	    0 },
 	{ "a login before STARTTLS is forgotten",
-	    "O: starttls auth auth-plaintext auth-required\n" GREETING
-	    EHLO(OFFERED PLAIN) LOGIN STARTTLS EHLO(PLAIN)
-	    "C: MAIL FROM:<a@b>\nS: 530 5.7.0 Say AUTH first\n",
+	    "O: starttls auth auth-plaintext auth-required\n" GREETING EHLO(
+		OFFERED PLAIN)
+		LOGIN STARTTLS EHLO(
+		    PLAIN) "C: MAIL FROM:<a@b>\nS: 530 5.7.0 Say AUTH first\n",
 	    0 },
 	{ "TLS from the first octet",
 	    "O: smtps\nX: tls\nA: tls\n" GREETING EHLO(""), 0 },
@@ -90,22 +92,23 @@ static const struct dialogue tls[] = {
 
 static const struct dialogue auth[] = {
 	{ "PLAIN",
-	    CLEAR "C: AUTH plain AGEAYg==\n"
-		  "Q: sasl_begin mech=PLAIN binding=0\nA: sasl ok alice\n"
-		  "S: 235 2.7.0 Authenticated\n"
-		  "C: AUTH PLAIN AGEAYg==\nS: 503 5.5.1 Already authenticated\n"
-		  MAIL "C: RCPT TO:<x@y>\nQ: rcpt_check user=alice flags=16\n"
-		  "A: verdict 250 out\nS: 250 2.1.5 Recipient OK\n"
-		  "C: DATA\nS: 354 End with a dot on a line of its own\n"
-		  "C: Date: 1\nC: Message-ID: 2\nC: .\n"
-		  "Q: submit user=alice flags=8\n"
-		  "B: Date: 1\\r\\nMessage-ID: 2\\r\\nFrom: "
-		  "a@b.example\\r\\n\nA: submitted 250\n"
-		  "S: 250 2.0.0 00000abc is in the queue\n",
+	    CLEAR
+	    "C: AUTH plain AGEAYg==\n"
+	    "Q: sasl_begin mech=PLAIN binding=0\nA: sasl ok alice\n"
+	    "S: 235 2.7.0 Authenticated\n"
+	    "C: AUTH PLAIN AGEAYg==\nS: 503 5.5.1 Already authenticated\n" MAIL
+	    "C: RCPT TO:<x@y>\nQ: rcpt_check user=alice flags=16\n"
+	    "A: verdict 250 out\nS: 250 2.1.5 Recipient OK\n"
+	    "C: DATA\nS: 354 End with a dot on a line of its own\n"
+	    "C: Date: 1\nC: Message-ID: 2\nC: .\n"
+	    "Q: submit user=alice flags=8\n"
+	    "B: Date: 1\\r\\nMessage-ID: 2\\r\\nFrom: "
+	    "a@b.example\\r\\n\nA: submitted 250\n"
+	    "S: 250 2.0.0 00000abc is in the queue\n",
 	    0 },
 	{ "what was received with a login tells it where wanted",
-	    "O: auth auth-plaintext received-auth\n" GREETING
-	    EHLO(PLAIN) LOGIN MAIL RCPT
+	    "O: auth auth-plaintext received-auth\n" GREETING EHLO(PLAIN)
+		LOGIN MAIL RCPT
 	    "C: DATA\nS: 354 End with a dot on a line of its own\n"
 	    "C: A: 1\nC: .\nQ: submit\nR: alice\nR: with ESMTPA id\n"
 	    "A: submitted 250\nS: 250 2.0.0 00000abc is in the queue\n",
@@ -208,19 +211,21 @@ static const struct dialogue auth[] = {
 		  "S: 501 5.5.2 Not base64\nQ: sasl_abort\n",
 	    0 },
 	{ "AUTH in plain where that is not permitted",
-	    "O: auth starttls\n" GREETING EHLO(OFFERED)
-	    "C: AUTH PLAIN AGEAYg==\n"
-	    "S: 538 5.7.11 Say STARTTLS before AUTH\n",
+	    "O: auth starttls\n" GREETING EHLO(
+		OFFERED) "C: AUTH PLAIN AGEAYg==\n"
+			 "S: 538 5.7.11 Say STARTTLS before AUTH\n",
 	    0 },
 	{ "a local path needs no TLS",
 	    "O: auth starttls secure\n" GREETING EHLO(OFFERED PLAIN) LOGIN, 0 },
 	{ "mechanisms that bind need what they bind to",
-	    "O: auth auth-plaintext starttls scram\n" GREETING
-	    EHLO(OFFERED "S: 250-AUTH SCRAM-SHA-256 PLAIN\n") STARTTLS
-	    EHLO("S: 250-AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN\n")
-	    "C: AUTH SCRAM-SHA-256-PLUS\n"
-	    "Q: sasl_begin mech=SCRAM-SHA-256-PLUS binding=10\n"
-	    "A: sasl denied\nS: 535 5.7.8 Authentication failed\n",
+	    "O: auth auth-plaintext starttls scram\n" GREETING EHLO(
+		OFFERED "S: 250-AUTH SCRAM-SHA-256 PLAIN\n")
+		STARTTLS EHLO("S: 250-AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 "
+			      "PLAIN\n") "C: AUTH SCRAM-SHA-256-PLUS\n"
+					 "Q: sasl_begin "
+					 "mech=SCRAM-SHA-256-PLUS binding=10\n"
+					 "A: sasl denied\nS: 535 5.7.8 "
+					 "Authentication failed\n",
 	    0 },
 	{ "a local user has a name already",
 	    "O: local socket auth auth-plaintext\n" GREETING HELO
@@ -236,20 +241,21 @@ static const struct dialogue auth[] = {
 
 static const struct dialogue senders[] = {
 	{ "senders of a login",
-	    SENDERS
-	    "C: MAIL FROM:<a@b.example>\nQ: table_query table=people key=alice\n"
-	    "A: table found x@y, a@B.example\nS: 250 2.1.0 Sender OK\n"
-	    "C: RSET\nS: 250 2.0.0 Reset\n"
-	    "C: MAIL FROM:<a@b.example>\nQ: table_query\n"
-	    "A: table found @b.example\nS: 250 2.1.0 Sender OK\n"
-	    "C: RSET\nS: 250 2.0.0 Reset\n"
-	    "C: MAIL FROM:<a@b.example>\nQ: table_query\n"
-	    "A: table found a\nS: 250 2.1.0 Sender OK\n",
+	    SENDERS "C: MAIL FROM:<a@b.example>\nQ: table_query table=people "
+		    "key=alice\n"
+		    "A: table found x@y, a@B.example\nS: 250 2.1.0 Sender OK\n"
+		    "C: RSET\nS: 250 2.0.0 Reset\n"
+		    "C: MAIL FROM:<a@b.example>\nQ: table_query\n"
+		    "A: table found @b.example\nS: 250 2.1.0 Sender OK\n"
+		    "C: RSET\nS: 250 2.0.0 Reset\n"
+		    "C: MAIL FROM:<a@b.example>\nQ: table_query\n"
+		    "A: table found a\nS: 250 2.1.0 Sender OK\n",
 	    0 },
 	{ "senders of others",
 	    SENDERS
 	    "C: MAIL FROM:<a@b.example>\nQ: table_query\n"
-	    "A: table found aa@b.example,a@bb.example,@b,b.example,a@,A@b.example\n"
+	    "A: table found "
+	    "aa@b.example,a@bb.example,@b,b.example,a@,A@b.example\n"
 	    "S: 550 5.7.1 This sender is not yours\n"
 	    "C: RCPT TO:<x@y>\nS: 503 5.5.1 Say MAIL first\n"
 	    "C: MAIL FROM:<a@b.example>\nQ: table_query\nA: table none\n"
@@ -293,17 +299,19 @@ test_long_lines(void **state)
 
 	assert_non_null(script);
 	for (size_t i = 0; i < NITEMS(lens); i++) {
-		char *at = script + sprintf(script, "%s",
-		    CLEAR "C: AUTH LOGIN\nQ: sasl_begin\nA: sasl continue x\n"
-			  "S: 334 eA==\nC: ");
+		char *at = script +
+		    sprintf(script, "%s",
+			CLEAR
+			"C: AUTH LOGIN\nQ: sasl_begin\nA: sasl continue x\n"
+			"S: 334 eA==\nC: ");
 
 		memset(at, 'A', lens[i]);
 		sprintf(at + lens[i], "\n%s",
-		    lens[i] > 12288 ?
-			"S: 500 5.5.6 Authentication exchange line too "
-			"long\nQ: sasl_abort\n" ALIVE :
-			"Q: sasl_step\nA: sasl denied\n"
-			"S: 535 5.7.8 Authentication failed\n" ALIVE);
+		    lens[i] > 12288
+			? "S: 500 5.5.6 Authentication exchange line too "
+			  "long\nQ: sasl_abort\n" ALIVE
+			: "Q: sasl_step\nA: sasl denied\n"
+			  "S: 535 5.7.8 Authentication failed\n" ALIVE);
 		dialogues_play(&d, 1);
 	}
 	/* a command of the same length is none */
@@ -312,9 +320,8 @@ test_long_lines(void **state)
 
 		memset(at, 'A', lens[i]);
 		sprintf(at + lens[i], "\n%s" ALIVE,
-		    lens[i] > 2048 ?
-			"S: 500 5.5.6 Line too long\n" :
-			"S: 500 5.5.1 Command not recognized\n");
+		    lens[i] > 2048 ? "S: 500 5.5.6 Line too long\n"
+				   : "S: 500 5.5.1 Command not recognized\n");
 		dialogues_play(&d, 1);
 	}
 	free(script);

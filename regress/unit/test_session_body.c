@@ -16,30 +16,30 @@
 
 #define NITEMS(a) (sizeof(a) / sizeof((a)[0]))
 
-#define EHLO                                                          \
-	"C: EHLO c.example\n"                                         \
-	"S: 250-mx.example greets c.example\nS: 250-PIPELINING\n"     \
-	"S: 250-SIZE 36700160\nS: 250-ENHANCEDSTATUSCODES\n"          \
-	"S: 250-8BITMIME\nS: 250-DSN\nS: 250-SMTPUTF8\n"              \
-	"S: 250-CHUNKING\nS: 250-BINARYMIME\n"                        \
+#define EHLO                                                      \
+	"C: EHLO c.example\n"                                     \
+	"S: 250-mx.example greets c.example\nS: 250-PIPELINING\n" \
+	"S: 250-SIZE 36700160\nS: 250-ENHANCEDSTATUSCODES\n"      \
+	"S: 250-8BITMIME\nS: 250-DSN\nS: 250-SMTPUTF8\n"          \
+	"S: 250-CHUNKING\nS: 250-BINARYMIME\n"                    \
 	"S: 250-LIMITS RCPTMAX=1000 MAILMAX=1000\nS: 250 HELP\n"
 #define TO_RCPT GREETING HELO MAIL RCPT
 #define DATA "C: DATA\nS: 354 End with a dot on a line of its own\n"
 #define TO_DATA TO_RCPT DATA
 #define TAKEN "A: submitted 250\nS: 250 2.0.0 00000abc is in the queue\n"
-#define BARE \
-	"S: 550 5.6.0 A line of the message holds CR or LF on its own\n"
+#define BARE "S: 550 5.6.0 A line of the message holds CR or LF on its own\n"
 #define ALIVE "C: NOOP\nS: 250 2.0.0 OK\n"
 
 static const struct dialogue taken[] = {
 	{ "a message",
-	    TO_DATA "C: Subject: x\nC: \nC: hello\nC: .\n"
-		    "Q: submit from=<a@b.example> rcpts=1 msgid=2748 sent=0 "
-		    "flags=0 to=<x@y.example>:local:0:\n"
-		    "B: Subject: x\\r\\n\\r\\nhello\\r\\n\n"
-		    "R: Received: from c.example (unknown [192.0.2.1]) by mx.example\n"
-		    "R: with SMTP id 00000abc for <x@y.example>;\n" TAKEN
-		    "C: DATA\nS: 503 5.5.1 Say MAIL first\n",
+	    TO_DATA
+	    "C: Subject: x\nC: \nC: hello\nC: .\n"
+	    "Q: submit from=<a@b.example> rcpts=1 msgid=2748 sent=0 "
+	    "flags=0 to=<x@y.example>:local:0:\n"
+	    "B: Subject: x\\r\\n\\r\\nhello\\r\\n\n"
+	    "R: Received: from c.example (unknown [192.0.2.1]) by mx.example\n"
+	    "R: with SMTP id 00000abc for <x@y.example>;\n" TAKEN
+	    "C: DATA\nS: 503 5.5.1 Say MAIL first\n",
 	    0 },
 	{ "two messages, all of it pipelined",
 	    GREETING HELO
@@ -67,8 +67,7 @@ static const struct dialogue taken[] = {
 	    TO_DATA "C: A: 1\nC: \nC: ..\nC: ...x\nC: .y\nC: .\nQ: submit\n"
 		    "B: A: 1\\r\\n\\r\\n.\\r\\n..x\\r\\ny\\r\\n\n" TAKEN,
 	    0 },
-	{ "an empty message",
-	    TO_DATA "C: .\nQ: submit\nB: \n" TAKEN, 0 },
+	{ "an empty message", TO_DATA "C: .\nQ: submit\nB: \n" TAKEN, 0 },
 	{ "a message without header gets its empty line",
 	    TO_DATA "C: hello there\nC: A: 1\nC: .\nQ: submit\n"
 		    "B: \\r\\nhello there\\r\\nA: 1\\r\\n\n" TAKEN,
@@ -86,8 +85,8 @@ static const struct dialogue taken[] = {
 	    "C: MAIL FROM:<a@b> RET=HDRS ENVID=a+3Db BODY=8BITMIME SMTPUTF8\n"
 	    "S: 250 2.1.0 Sender OK\n"
 	    "C: RCPT TO:<x@y> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;q@r\n"
-	    "Q: rcpt_check\nA: verdict 250 out\nS: 250 2.1.5 Recipient OK\n"
-	    DATA "C: A: 1\nC: .\n"
+	    "Q: rcpt_check\nA: verdict 250 out\nS: 250 2.1.5 Recipient "
+	    "OK\n" DATA "C: A: 1\nC: .\n"
 	    "Q: submit envid=a=b ret=2 flags=5 to=<x@y>:out:10:rfc822;q@r\n"
 	    "R: with UTF8SMTP id 00000abc\n" TAKEN,
 	    0 },
@@ -212,9 +211,17 @@ static const struct dialogue refused[] = {
 /* What others take for the end of data, and what would follow: all of it is
  * one message, which is refused, and nothing of it is a command. */
 static const char *const endings[] = {
-	"\\n.\\n", "\\n.\\r\\n", "\\r.\\r", "\\r.\\r\\n", "\\r\\n.\\n",
-	"\\r\\n.\\r", "\\r\\n\\0.\\r\\n", "\\r\\r\\n.\\r\\r\\n",
-	"\\r\\n.\\r\\r\\n", "\\n\\n.\\r\\n", "\\r\\n.\\0\\r\\n",
+	"\\n.\\n",
+	"\\n.\\r\\n",
+	"\\r.\\r",
+	"\\r.\\r\\n",
+	"\\r\\n.\\n",
+	"\\r\\n.\\r",
+	"\\r\\n\\0.\\r\\n",
+	"\\r\\r\\n.\\r\\r\\n",
+	"\\r\\n.\\r\\r\\n",
+	"\\n\\n.\\r\\n",
+	"\\r\\n.\\0\\r\\n",
 	"\\r\\n.\\r\\0\\n",
 };
 
@@ -351,9 +358,9 @@ test_smuggling(void **state)
 		    "RCPT TO:<v@y>\\r\\nDATA\\r\\nB: 2\\r\\n.\\r\\n\n%s" ALIVE,
 		    TO_DATA, endings[i],
 		    strstr(endings[i], "\\0") != NULL &&
-			    strncmp(endings[i], "\\r\\n.\\r\\0", 9) != 0 ?
-			"S: 550 5.6.0 The message holds a NUL octet\n" :
-			BARE);
+			    strncmp(endings[i], "\\r\\n.\\r\\0", 9) != 0
+			? "S: 550 5.6.0 The message holds a NUL octet\n"
+			: BARE);
 		dialogues_play(&d, 1);
 	}
 }
@@ -400,8 +407,7 @@ test_big(void **state)
 	play_big(TO_DATA, 5000, "Q: submit sent=1\n", TAKEN);
 	play_big("O: local socket\n" TO_DATA "C: Date: 1\nC: From: 2\n"
 		 "C: Message-ID: 3\n",
-	    3000, "",
-	    "Q: submit sent=1\n" TAKEN);
+	    3000, "", "Q: submit sent=1\n" TAKEN);
 	play_big("O: max_size=150000\n" TO_DATA, 5000, "",
 	    "Q: body_abort\n"
 	    "S: 552 5.3.4 Message is over the limit of 150000 octets\n" ALIVE);
@@ -416,8 +422,7 @@ test_big_lost(void **state)
 	play_big(TO_DATA, 2000, "Q: submit sent=1\n",
 	    "A: lost queue\n"
 	    "S: 451 4.3.0 Not possible now, try later\n" ALIVE);
-	play_big(TO_DATA, 2000, "Q: submit sent=1\n",
-	    "A: eof\nX: close\n");
+	play_big(TO_DATA, 2000, "Q: submit sent=1\n", "A: eof\nX: close\n");
 }
 
 /* A header section that is longer than the buffer: what our users' mail lacks
@@ -432,18 +437,21 @@ test_big_header(void **state)
 	assert_non_null(script);
 	for (int pad = 0; pad < 300; pad += 7) {
 		at = script;
-		at += sprintf(at, "O: local socket\n" TO_DATA
-				  "C: Date: 1\nC: Message-ID: 2\n");
+		at += sprintf(at,
+		    "O: local socket\n" TO_DATA
+		    "C: Date: 1\nC: Message-ID: 2\n");
 		for (int i = 0; i < 610; i++)
 			at += sprintf(at, "C: X: %0*d\n", FIELD - 5, i);
-		at += sprintf(at, "C: Y: %0*d\nC: \nC: body\nC: .\n",
-		    pad + 1, 0);
-		at += sprintf(at, "Q: submit\nB: Date: 1\\r\\n"
-				  "Message-ID: 2\\r\\n");
+		at +=
+		    sprintf(at, "C: Y: %0*d\nC: \nC: body\nC: .\n", pad + 1, 0);
+		at += sprintf(at,
+		    "Q: submit\nB: Date: 1\\r\\n"
+		    "Message-ID: 2\\r\\n");
 		for (int i = 0; i < 610; i++)
 			at += sprintf(at, "X: %0*d\\r\\n", FIELD - 5, i);
-		sprintf(at, "Y: %0*d\\r\\nFrom: a@b.example\\r\\n\\r\\n"
-			    "body\\r\\n\n" TAKEN,
+		sprintf(at,
+		    "Y: %0*d\\r\\nFrom: a@b.example\\r\\n\\r\\n"
+		    "body\\r\\n\n" TAKEN,
 		    pad + 1, 0);
 		dialogue_play(&d, 0);
 		dialogue_play(&d, 1000);

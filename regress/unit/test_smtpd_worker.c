@@ -25,12 +25,17 @@
 #include <event2/event.h>
 #include <openssl/rsa.h>
 
+#include "blocking_client.h"
 #include "conf/codec.h"
 #include "ipc/channel.h"
 #include "net_fixture.h"
 #include "os/log.h"
 
-#define S(text) (char[]){ text }
+#define S(text)      \
+	(char[])     \
+	{            \
+		text \
+	}
 
 enum { MASTER_CHANNEL = 3, BIG = 3 << 20 };
 
@@ -66,8 +71,11 @@ static struct conf_listener listeners[] = {
 	{ .family = CONF_INET4, .port = 25, .tls = CONF_LISTEN_TLS },
 };
 static struct conf conf = { .server_name = S("mx.example"),
-	.smtp = { .max_message_size = 8 << 20 }, .pkis = &pki, .npkis = 1,
-	.listeners = listeners, .nlisteners = 1 };
+	.smtp = { .max_message_size = 8 << 20 },
+	.pkis = &pki,
+	.npkis = 1,
+	.listeners = listeners,
+	.nlisteners = 1 };
 
 static void
 got(struct world *w, enum msg_type type)
@@ -83,8 +91,7 @@ static struct channel *add_peer(enum process_kind kind);
 static void
 on_config_ready(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
-	snprintf(world.error, sizeof(world.error), "%s",
-	    m->config_ready.error);
+	snprintf(world.error, sizeof(world.error), "%s", m->config_ready.error);
 	got(arg, MSG_config_ready);
 }
 
@@ -104,8 +111,11 @@ static void
 on_rcpt_check(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
 	struct world *w = arg;
-	struct msg_rcpt_verdict v = { .id = m->rcpt_check.id, .code = 250,
-		.enhanced = "2.1.5", .text = "", .action = "out" };
+	struct msg_rcpt_verdict v = { .id = m->rcpt_check.id,
+		.code = 250,
+		.enhanced = "2.1.5",
+		.text = "",
+		.action = "out" };
 
 	if (strncmp(m->rcpt_check.recipient, "die", 3) == 0) {
 		channel_free(ch);
@@ -162,8 +172,10 @@ on_submit(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
 	struct world *w = arg;
 	struct msg_submitted s = { .id = m->submit.id,
-		.msgid = m->submit.msgid, .code = w->queue_code,
-		.enhanced = "4.3.1", .text = "as the test wants" };
+		.msgid = m->submit.msgid,
+		.code = w->queue_code,
+		.enhanced = "4.3.1",
+		.text = "as the test wants" };
 
 	w->submits++;
 	if (w->queue_dies) {
@@ -189,9 +201,9 @@ on_key_sign(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	size_t len = sizeof(out);
 
 	assert_string_equal(q->pki, "mx.example");
-	assert_int_equal(EVP_DigestSignInit(ctx, NULL,
-			     EVP_get_digestbyname(q->digest), NULL,
-			     w->cert.key),
+	assert_int_equal(
+	    EVP_DigestSignInit(
+		ctx, NULL, EVP_get_digestbyname(q->digest), NULL, w->cert.key),
 	    1);
 	assert_int_equal(
 	    EVP_DigestSign(ctx, out, &len, q->data.data, q->data.len), 1);
@@ -281,8 +293,8 @@ add_peer(enum process_kind kind)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	ipc_send_fd(world.master, peer, &peer, fds[1]);
-	return channel_new(world.loop, fds[0], kind, PROC_SMTPD, 0, &ops,
-	    &world);
+	return channel_new(
+	    world.loop, fds[0], kind, PROC_SMTPD, 0, &ops, &world);
 }
 
 static void
@@ -325,8 +337,8 @@ setup(void **state)
 	world.loop = loop_new();
 	world.next_id = 0x1000;
 	world.queue_code = 250;
-	world.master = channel_new(world.loop, fds[0], PROC_MASTER,
-	    PROC_SMTPD, 0, &ops, &world);
+	world.master = channel_new(
+	    world.loop, fds[0], PROC_MASTER, PROC_SMTPD, 0, &ops, &world);
 	send_configuration(1);
 	await(MSG_worker_ready);
 	return 0;
@@ -353,71 +365,6 @@ teardown(void **state)
 }
 
 /* ---- clients ---------------------------------------------------------- */
-
-/* A client runs in a process of its own, with plain blocking calls. What it
- * does not find as it should be ends it with a message. */
-
-static void
-client_fail(const char *what, const char *line)
-{
-	fprintf(stderr, "client: wanted %s, got %s\n", what, line);
-	_exit(1);
-}
-
-static int
-client_connect(void)
-{
-	struct sockaddr_in sin = { .sin_family = AF_INET,
-		.sin_port = world.port };
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (connect(fd, (struct sockaddr *)&sin, sizeof(sin)) == -1)
-		client_fail("a connection", "none");
-	return fd;
-}
-
-static void
-say(int fd, const char *text)
-{
-	size_t len = strlen(text);
-	ssize_t n;
-
-	for (; len > 0; text += n, len -= (size_t)n)
-		if ((n = write(fd, text, len)) <= 0)
-			client_fail("to write", "an error");
-}
-
-/* Reads one reply, all of its lines; fails unless the last begins so. */
-static void
-hear(int fd, const char *want)
-{
-	char line[1024];
-	size_t n;
-
-	do {
-		for (n = 0; n < sizeof(line) - 1; n++) {
-			if (read(fd, line + n, 1) != 1) {
-				line[n] = '\0';
-				client_fail(want, n > 0 ? line : "the end");
-			}
-			if (line[n] == '\n')
-				break;
-		}
-		line[n] = '\0';
-	} while (n > 3 && line[3] == '-');
-	if (strncmp(line, want, strlen(want)) != 0)
-		client_fail(want, line);
-}
-
-static void
-hear_end(int fd)
-{
-	char octet;
-
-	if (read(fd, &octet, 1) != 0)
-		client_fail("the end", "an octet");
-}
 
 static void
 on_client_end(evutil_socket_t fd, short what, void *arg)
@@ -459,13 +406,14 @@ run_client(void (*client)(void))
 static void
 client_message(void)
 {
-	int fd = client_connect();
+	int fd = client_connect(world.port);
 
 	hear(fd, "220 mx.example");
 	say(fd, "EHLO c.example\r\n");
 	hear(fd, "250 ");
-	say(fd, "MAIL FROM:<a@b.example>\r\nRCPT TO:<no@y.example>\r\n"
-		"RCPT TO:<ok@y.example>\r\nDATA\r\n");
+	say(fd,
+	    "MAIL FROM:<a@b.example>\r\nRCPT TO:<no@y.example>\r\n"
+	    "RCPT TO:<ok@y.example>\r\nDATA\r\n");
 	hear(fd, "250 2.1.0");
 	hear(fd, "550 5.1.1");
 	hear(fd, "250 2.1.5");
@@ -481,10 +429,10 @@ test_message(void **state)
 {
 	run_client(client_message);
 	assert_string_equal(world.sender, "a@b.example");
+	assert_non_null(strstr(world.body, "<ok@y.example>;"));
 	assert_non_null(strstr(world.body,
-	    "<ok@y.example>;"));
-	assert_non_null(strstr(world.body, "from c.example (localhost "
-					   "[127.0.0.1])"));
+	    "from c.example (localhost "
+	    "[127.0.0.1])"));
 	assert_non_null(strstr(world.body, "\r\n\r\n.hello\r\n"));
 }
 
@@ -503,10 +451,11 @@ start_message(int fd)
 static void
 client_half_closed(void)
 {
-	int fd = client_connect();
+	int fd = client_connect(world.port);
 
-	say(fd, "HELO c\r\nMAIL FROM:<a@b>\r\nRCPT TO:<ok@y>\r\nDATA\r\n"
-		"A: 1\r\n.\r\n");
+	say(fd,
+	    "HELO c\r\nMAIL FROM:<a@b>\r\nRCPT TO:<ok@y>\r\nDATA\r\n"
+	    "A: 1\r\n.\r\n");
 	shutdown(fd, SHUT_WR);
 	hear(fd, "220 ");
 	hear(fd, "250 ");
@@ -537,7 +486,7 @@ big_line(char *line, size_t size, unsigned i, uint32_t sum)
 static void
 client_big(void)
 {
-	int fd = client_connect();
+	int fd = client_connect(world.port);
 	char *text = malloc(BIG + 4096), *at = text;
 
 	start_message(fd);
@@ -569,15 +518,14 @@ test_big(void **state)
 		sum = big_line(line, sizeof(line), i, sum);
 		len += strlen(line);
 	}
-	assert_int_equal(
-	    world.body_len, (size_t)(end - world.body) + len);
+	assert_int_equal(world.body_len, (size_t)(end - world.body) + len);
 	assert_int_equal(world.body_sum, sum);
 }
 
 static void
 client_big_gone(void)
 {
-	int fd = client_connect();
+	int fd = client_connect(world.port);
 	static char text[200000];
 
 	start_message(fd);
@@ -602,7 +550,7 @@ test_big_gone(void **state)
 static void
 client_after_death(void)
 {
-	int fd = client_connect();
+	int fd = client_connect(world.port);
 
 	start_message(fd);
 	say(fd, "A: 1\r\n.\r\n");
@@ -631,7 +579,7 @@ test_deaths(void **state)
 static void
 client_full(void)
 {
-	int fd = client_connect();
+	int fd = client_connect(world.port);
 
 	start_message(fd);
 	say(fd, "A: 1\r\n.\r\n");
@@ -649,38 +597,11 @@ test_full(void **state)
 /* ---- TLS -------------------------------------------------------------- */
 
 static void
-tls_say(SSL *ssl, const char *text)
-{
-	if (SSL_write(ssl, text, (int)strlen(text)) <= 0)
-		client_fail("to write TLS", "an error");
-}
-
-static void
-tls_hear(SSL *ssl, const char *want)
-{
-	char buf[4096], *last;
-	int n = 0, more;
-
-	do {
-		more = SSL_read(ssl, buf + n, (int)sizeof(buf) - 1 - n);
-		if (more <= 0)
-			client_fail(want, "the end of TLS");
-		n += more;
-		buf[n] = '\0';
-		/* the beginning of the last line */
-		for (last = buf + n - 2; last > buf && last[-1] != '\n';)
-			last--;
-	} while (buf[n - 1] != '\n' || last[3] == '-');
-	if (strncmp(last, want, strlen(want)) != 0)
-		client_fail(want, last);
-}
-
-static void
 client_tls(void)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 	SSL *ssl = SSL_new(ctx);
-	int fd = client_connect();
+	int fd = client_connect(world.port);
 
 	hear(fd, "220 ");
 	say(fd, "EHLO c.example\r\n");
@@ -724,7 +645,7 @@ static int old_session = -1;
 static void
 client_new_name(void)
 {
-	int fd = client_connect();
+	int fd = client_connect(world.port);
 
 	hear(fd, "220 new.example");
 	/* who came before stays with what he was told */
@@ -737,7 +658,7 @@ test_reload(void **state)
 {
 	char *before = conf.server_name;
 
-	old_session = client_connect();
+	old_session = client_connect(world.port);
 	hear(old_session, "2");
 	conf.server_name = S("new.example");
 	pki.name = S("mx.example");
@@ -765,7 +686,7 @@ test_stop(void **state)
 	int status;
 	pid_t pid;
 
-	old_session = client_connect();
+	old_session = client_connect(world.port);
 	if ((pid = fork()) == 0) {
 		alarm(20);
 		hear(old_session, "220 ");
