@@ -62,6 +62,7 @@ struct resolver {
 	size_t waiting_count;
 	int validating;
 	struct loop_deferred pump; /* starts what waits */
+	struct loop_deferred give_up; /* on validation */
 };
 
 /* ---- the context ------------------------------------------------------ */
@@ -369,12 +370,24 @@ use_context(struct resolver *r, struct ub_ctx *ctx)
 	r->ctx = ctx;
 }
 
+/* At the end of the turn: libunbound must not be taken away from under the
+ * callback that it is making. */
+static void
+on_give_up(void *arg)
+{
+	struct resolver *r = arg;
+	struct ub_ctx *plain;
+	char error[128];
+
+	plain = make_context(r->loop, &r->settings, 0, error, sizeof(error));
+	if (plain != NULL)
+		use_context(r, plain);
+}
+
 static void
 on_root(void *asker, uint64_t id, const struct resolver_answer *a)
 {
 	struct resolver *r = asker;
-	struct ub_ctx *plain;
-	char error[128];
 
 	if (!r->validating)
 		return;
@@ -385,9 +398,7 @@ on_root(void *asker, uint64_t id, const struct resolver_answer *a)
 	log_warn("the resolvers do not hand on a signed root zone: DNSSEC "
 		 "and what needs it (DANE) are off until the next reload");
 	r->validating = 0;
-	plain = make_context(r->loop, &r->settings, 0, error, sizeof(error));
-	if (plain != NULL)
-		use_context(r, plain);
+	loop_defer(r->loop, &r->give_up);
 }
 
 static void
@@ -428,6 +439,7 @@ resolver_new(struct loop *loop)
 	TAILQ_INIT(&r->active);
 	TAILQ_INIT(&r->waiting);
 	loop_deferred_init(&r->pump, on_pump, r);
+	loop_deferred_init(&r->give_up, on_give_up, r);
 	return r;
 }
 
@@ -444,5 +456,6 @@ resolver_free(struct resolver *r)
 	if (r->ctx != NULL)
 		ub_ctx_delete(r->ctx);
 	loop_undefer(r->loop, &r->pump);
+	loop_undefer(r->loop, &r->give_up);
 	free(r);
 }
