@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include <pwd.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -32,6 +33,8 @@
 	{            \
 		text \
 	}
+
+#define SERVICE_USER "nobody"
 
 enum { MASTER_CHANNEL = 3, LARGE = 200000 };
 
@@ -379,6 +382,9 @@ start_worker(void)
 		dup2(fds[1], MASTER_CHANNEL);
 		closefrom(MASTER_CHANNEL + 1);
 		setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
+		if (geteuid() == 0) /* as it is on a real machine */
+			execl("queue/queue", "queue", "-d", "-u", SERVICE_USER,
+			    "-c", world.path, "-w", "/", (char *)NULL);
 		execl("queue/queue", "queue", "-d", "-w", world.path,
 		    (char *)NULL);
 		_exit(127);
@@ -438,16 +444,31 @@ count_one(void *arg, const struct envelope *env)
 	return 0;
 }
 
+/* The spool belongs to the user that the worker becomes. */
+static void
+act_as_owner(int yes)
+{
+	const struct passwd *pw = getpwnam(SERVICE_USER);
+
+	if (getuid() != 0)
+		return;
+	assert_non_null(pw);
+	assert_int_equal(seteuid(yes ? pw->pw_uid : 0), 0);
+}
+
 /* How many messages are in the store, which nobody else may have open. */
 static uint32_t
 count_messages(void)
 {
-	struct store *st = fixture_open(world.path);
 	uint32_t count = 0, next;
+	struct store *st;
 
+	act_as_owner(1);
+	st = fixture_open(world.path);
 	assert_int_equal(
 	    store_iterate(st, 0, 0, count_one, &count, &next), STORE_OK);
 	store_close(st);
+	act_as_owner(0);
 	return count;
 }
 
@@ -457,6 +478,12 @@ setup(void **state)
 	memset(&world, 0, sizeof(world));
 	log_init("test", LOG_TO_STDERR);
 	world.path = fixture_folder();
+	if (geteuid() == 0) {
+		const struct passwd *pw = getpwnam(SERVICE_USER);
+
+		assert_non_null(pw);
+		assert_int_equal(chown(world.path, pw->pw_uid, pw->pw_gid), 0);
+	}
 	world.loop = loop_new();
 	start_worker();
 	return 0;
@@ -549,6 +576,25 @@ test_large(void **state)
 	assert_int_equal(world.body_len, LARGE);
 	assert_memory_equal(world.body, want, LARGE);
 	free(want);
+	stop_worker();
+	assert_int_equal(count_messages(), 0);
+}
+
+/* Enough for several files of log: they come, are checkpointed and go, all
+ * inside the sandbox. */
+static void
+test_much(void **state)
+{
+	char *body = malloc(60001);
+
+	memset(body, 'x', 60000);
+	body[60000] = '\0';
+	for (int i = 0; i < 600; i++)
+		submit("r@far.example", "out", body, 0);
+	while (world.transfers < 600)
+		await(MSG_transfer);
+	free(body);
+	await(MSG_body_data);
 	stop_worker();
 	assert_int_equal(count_messages(), 0);
 }
@@ -724,6 +770,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_relay),
 		TEST(test_large),
+		TEST(test_much),
 		TEST(test_retry),
 		TEST(test_killed),
 		TEST(test_deliver_dies),
