@@ -13,7 +13,8 @@ master_libparse_a_SOURCES = \
 	master/build_table.c \
 	master/check.c \
 	master/check_rules.c \
-	master/lex.c \
+	master/lex.c master/lex.h \
+	master/lex_input.c \
 	master/old_grammar.c \
 	master/parse.y master/parser.h \
 	master/readfile.c master/readfile.h

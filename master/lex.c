@@ -1,275 +1,17 @@
 /*
- * The lexer of relais.conf. It reads frames: files, and the values of macros
- * pushed on top of them. Words are as smtpd.conf(5) has them: bare, or in
- * double or single quotes; a backslash ends no line; `#` begins a comment
- * that a backslash carries on too; inside braces an end of line counts for
- * nothing. Called by the parser of bison; reads files only for `include`.
+ * The words of relais.conf, as smtpd.conf(5) has them: bare, or in double or
+ * single quotes; `#` begins a comment that a backslash carries on too; inside
+ * braces an end of line counts for nothing. Called by the parser of bison.
  */
-#include "config.h"
-
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "master/lex.h"
 #include "master/parse.h"
-#include "master/parser.h"
-#include "master/readfile.h"
-
-#define LEX_EOF	(-1)
-#define LEX_ERROR (-2)	/* reported */
 
 int yylex(YYSTYPE *, struct conf_where *, struct parser *);
-
-/* ---- frames ----------------------------------------------------------- */
-
-static void
-frame_pop(struct parser *p)
-{
-	struct frame *frame = p->frame;
-
-	p->frame = frame->outer;
-	free(frame->path);
-	free(frame->owned);
-	free(frame);
-}
-
-void
-lex_end(struct parser *p)
-{
-	while (p->frame != NULL)
-		frame_pop(p);
-}
-
-static struct frame *
-frame_push(struct parser *p, const char *text, size_t len)
-{
-	struct frame *frame;
-
-	if ((frame = calloc(1, sizeof(*frame))) == NULL) {
-		parse_out_of_memory(p);
-		return NULL;
-	}
-	frame->outer = p->frame;
-	frame->text = text;
-	frame->len = len;
-	p->frame = frame;
-	return frame;
-}
-
-void
-lex_push_text(struct parser *p, const char *name, const char *text, size_t len,
-    char *owned)
-{
-	struct conf *conf = p->conf;
-	struct conf_string *file;
-	struct frame *frame;
-
-	file = conf_append(&conf->files, &conf->nfiles, sizeof(*file));
-	if (file == NULL || (frame = frame_push(p, text, len)) == NULL) {
-		parse_out_of_memory(p);
-		free(owned);
-		return;
-	}
-	file->text = parse_strdup(p, name);
-	frame->owned = owned;
-	frame->path = parse_strdup(p, name);
-	frame->where.file = conf->nfiles - 1;
-	frame->where.line = frame->where.column = 1;
-	p->line_start = true;
-}
-
-static struct frame *
-frame_file(struct parser *p)
-{
-	struct frame *frame = p->frame;
-
-	while (frame != NULL && frame->is_macro)
-		frame = frame->outer;
-	return frame;
-}
-
-/* A relative name is one beside the file that includes it. */
-static char *
-include_path(struct parser *p, const char *path)
-{
-	const struct frame *file = frame_file(p);
-	const char *slash;
-	char *joined;
-
-	if (*path == '/' || file == NULL || file->path == NULL ||
-	    (slash = strrchr(file->path, '/')) == NULL)
-		return parse_strdup(p, path);
-	if (asprintf(&joined, "%.*s/%s", (int)(slash - file->path),
-	    file->path, path) == -1) {
-		parse_out_of_memory(p);
-		return NULL;
-	}
-	return joined;
-}
-
-static bool
-include_loops(struct parser *p, const struct conf_where *where,
-    const char *path)
-{
-	const struct frame *frame;
-	unsigned int depth = 0;
-
-	for (frame = p->frame; frame != NULL; frame = frame->outer) {
-		if (frame->path != NULL && strcmp(frame->path, path) == 0) {
-			parse_error(p, where, "`%s` includes itself", path);
-			return true;
-		}
-		depth++;
-	}
-	if (depth < PARSER_INCLUDE_DEPTH)
-		return false;
-	parse_error(p, where, "files include each other more than %d deep",
-	    PARSER_INCLUDE_DEPTH);
-	return true;
-}
-
-void
-lex_include(struct parser *p, const struct conf_where *where, const char *path)
-{
-	char error[256], *full, *text;
-	size_t len;
-
-	if (!p->may_include) {
-		parse_error(p, where, "nothing can be included here");
-		return;
-	}
-	if ((full = include_path(p, path)) == NULL)
-		return;
-	if (!include_loops(p, where, full)) {
-		text = readfile(full, READFILE_CONFIG_MAX, &len, error,
-		    sizeof(error));
-		if (text == NULL)
-			parse_error(p, where, "cannot read `%s`: %s", full,
-			    error);
-		else
-			lex_push_text(p, full, text, len, text);
-	}
-	free(full);
-}
-
-const char *
-lex_line_text(const struct parser *p, const struct conf_where *where,
-    size_t *len)
-{
-	const struct frame *frame = p->frame;
-	const char *line, *end;
-	uint32_t i;
-
-	while (frame != NULL &&
-	    (frame->is_macro || frame->where.file != where->file))
-		frame = frame->outer;
-	if (frame == NULL || where->line == 0)
-		return NULL;
-	line = frame->text;
-	for (i = 1; i < where->line; i++) {
-		line = memchr(line, '\n',
-		    frame->len - (size_t)(line - frame->text));
-		if (line++ == NULL)
-			return NULL;
-	}
-	*len = frame->len - (size_t)(line - frame->text);
-	if ((end = memchr(line, '\n', *len)) != NULL)
-		*len = (size_t)(end - line);
-	return line;
-}
-
-/* ---- octets ----------------------------------------------------------- */
-
-/* The next octet as it stands. The last line of a file always has an end. */
-static int
-raw_get(struct parser *p)
-{
-	struct frame *frame;
-	int c;
-
-	while ((frame = p->frame) != NULL) {
-		p->before = frame->where;
-		p->ungot_end = false;
-		if (frame->at < frame->len) {
-			c = (unsigned char)frame->text[frame->at++];
-			if (frame->is_macro)
-				return c;
-			frame->where.column++;
-			if (c == '\n') {
-				frame->where.line++;
-				frame->where.column = 1;
-			}
-			return c;
-		}
-		if (!frame->is_macro && !frame->ended) {
-			frame->ended = true;
-			p->ungot_end = true;
-			return '\n';
-		}
-		if (frame->outer == NULL)
-			return LEX_EOF;
-		frame_pop(p);
-	}
-	return LEX_EOF;
-}
-
-/* Takes back what raw_get() returned last. */
-static void
-raw_unget(struct parser *p, int c)
-{
-	if (c == LEX_EOF)
-		return;
-	if (p->ungot_end) {
-		p->frame->ended = false;
-		return;
-	}
-	p->frame->at--;
-	p->frame->where = p->before;
-}
-
-/* Whether only blanks stand between here and the end of the line; then the
- * frame moves to that end. */
-static bool
-blanks_to_end(struct frame *frame)
-{
-	size_t at = frame->at;
-
-	while (at < frame->len && (frame->text[at] == ' ' ||
-	    frame->text[at] == '\t' || frame->text[at] == '\r'))
-		at++;
-	if (at < frame->len && frame->text[at] != '\n')
-		return false;
-	frame->where.column += (uint32_t)(at - frame->at);
-	frame->at = at;
-	return true;
-}
-
-/* The next octet outside quotes: a backslash at the end of a line joins it
- * with the next; before any other octet it says nothing. */
-static int
-lex_get(struct parser *p, bool in_comment)
-{
-	struct conf_where where;
-	int c, next;
-
-	while ((c = raw_get(p)) == '\\') {
-		where = p->before;
-		next = raw_get(p);
-		if (next == '\r' && !p->frame->is_macro &&
-		    blanks_to_end(p->frame))
-			next = raw_get(p);
-		else if ((next == ' ' || next == '\t') && !in_comment &&
-		    !p->frame->is_macro && blanks_to_end(p->frame)) {
-			parse_error(p, &where, "a space follows the backslash, "
-			    "which then does not continue the line; remove "
-			    "the space");
-			next = raw_get(p);
-		}
-		if (next != '\n')
-			return next;
-	}
-	return c;
-}
 
 /* ---- words ------------------------------------------------------------ */
 
@@ -341,10 +83,10 @@ macro_expand(struct parser *p, const struct conf_where *where)
 	size_t len = 0;
 	int c;
 
-	while ((isalnum(c = raw_get(p)) || c == '_') &&
+	while ((isalnum(c = lex_raw(p)) || c == '_') &&
 	    len < sizeof(name) - 1)
 		name[len++] = (char)c;
-	raw_unget(p, c);
+	lex_unread(p, c);
 	name[len] = '\0';
 	if (p->frame->is_macro) {
 		parse_error(p, where, "the value of a macro cannot use "
@@ -358,7 +100,7 @@ macro_expand(struct parser *p, const struct conf_where *where)
 		return false;
 	}
 	macro->used = true;
-	frame = frame_push(p, macro->value, strlen(macro->value));
+	frame = lex_push(p, macro->value, strlen(macro->value));
 	if (frame == NULL)
 		return false;
 	frame->is_macro = true;
@@ -403,10 +145,10 @@ word_quoted(struct parser *p, const struct conf_where *where, int quote,
 	int c, next;
 
 	buf[0] = '\0';
-	while ((c = raw_get(p)) != quote) {
+	while ((c = lex_raw(p)) != quote) {
 		if (c == LEX_EOF || p->ungot_end) {
 			parse_error(p, where, "the quote is not closed");
-			raw_unget(p, c);
+			lex_unread(p, c);
 			return -1;
 		}
 		if (c == '\n') {
@@ -418,13 +160,13 @@ word_quoted(struct parser *p, const struct conf_where *where, int quote,
 			return -1;
 		}
 		if (c == '\\') {
-			next = raw_get(p);
+			next = lex_raw(p);
 			if (next == '\n' && !p->ungot_end)
 				continue;
 			if (next == quote || next == ' ' || next == '\t')
 				c = next;
 			else
-				raw_unget(p, next);
+				lex_unread(p, next);
 		}
 		if (word_put(p, where, buf, &len, c) == -1)
 			return -1;
@@ -442,7 +184,7 @@ word_bare(struct parser *p, const struct conf_where *where, int c, char *buf)
 			return -1;
 		c = lex_get(p, false);
 	} while (c != LEX_EOF && word_goes_on(c));
-	raw_unget(p, c);
+	lex_unread(p, c);
 	return 0;
 }
 
@@ -480,9 +222,9 @@ token_error(struct parser *p)
 {
 	int c;
 
-	while ((c = raw_get(p)) != '\n' && c != LEX_EOF)
+	while ((c = lex_raw(p)) != '\n' && c != LEX_EOF)
 		;
-	raw_unget(p, c);
+	lex_unread(p, c);
 	p->nsyntax++;
 	return YYerror;
 }
@@ -542,7 +284,7 @@ token_mark(struct parser *p, const struct conf_where *where, int c)
 		return c;
 	if ((next = lex_get(p, false)) == '>')
 		return ARROW;
-	raw_unget(p, next);
+	lex_unread(p, next);
 	return '=';
 }
 

@@ -76,8 +76,12 @@ item_read(struct splitter *split, char *buf, size_t size)
 			keep = len;
 			if (!stay)
 				continue;
-		} else if (quoted && !stay && c == '\\' && split->at + 1 < split->len)
+		} else if (quoted && c == '\\' && split->at + 1 < split->len) {
+			/* What stays quoted keeps its escapes. */
+			if (stay && len + 1 < size)
+				buf[len++] = c;
 			c = split->text[++split->at];
+		}
 		if (len + 1 >= size)
 			return splitter_fail(split, "a destination is longer "
 			    "than 1024 octets");

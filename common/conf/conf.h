@@ -557,7 +557,8 @@ void *conf_append(void *list, uint32_t *count, size_t size);
 
 /* Calls report for each thing that the tree asks for and this release does
  * not do; returns how many there were. */
-typedef void conf_report(void *arg, const struct conf_where *, const char *what);
+typedef void conf_report(void *arg, const struct conf_where *,
+    const char *what);
 unsigned int conf_unbuilt(const struct conf *, conf_report *, void *arg);
 
 #endif

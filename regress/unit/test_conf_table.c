@@ -185,6 +185,8 @@ static const struct {
 	{ "error:550 gone", "E:550 gone;" },
 	{ "\\joe", "A:joe;" },
 	{ "\"a b\"@example.org", "A:\"a b\"@example.org;" },
+	{ "\"a\\\"b, c\"@example.org, joe",
+	    "A:\"a\\\"b, c\"@example.org;A:joe;" },
 	{ "joe;rm -rf /", "A:joe;rm -rf /;" },
 	{ "", NULL },
 	{ " ", NULL },
