@@ -35,13 +35,6 @@ enum {
 
 /* Sockets of our own making, and bodies that are files. */
 static const int syscalls[] = {
-	SCMP_SYS(socket),
-	SCMP_SYS(bind),
-	SCMP_SYS(connect),
-	SCMP_SYS(getsockname),
-	SCMP_SYS(getsockopt),
-	SCMP_SYS(setsockopt),
-	SCMP_SYS(shutdown),
 	SCMP_SYS(pread64),
 };
 

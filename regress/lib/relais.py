@@ -6,6 +6,7 @@ was started is ended by its pid when the test ends.
 """
 import atexit
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -84,7 +85,8 @@ class Instance:
         command = [self.command('relaisd'), '-d', '-v', *options,
                    '-f', self.conf_path]
         if self.user:
-            command = ['setpriv', '--reuid', self.user, '--regid', self.user,
+            gid = str(pwd.getpwnam(self.user).pw_gid)
+            command = ['setpriv', '--reuid', self.user, '--regid', gid,
                        '--clear-groups', '--'] + command
         mark = len(self.log())
         with open(self.log_path, 'a') as log:
