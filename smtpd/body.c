@@ -526,4 +526,6 @@ body_outcome(struct session *s, struct session_turn *t)
 	say_outcome(s, t, "");
 	transaction_reset(s, t);
 	session_expect_command(s, t);
+	if (s->outcome.reply == REPLY_NONE && s->outcome.code == 421)
+		session_hang_up(s, t, "the queue takes none", 0);
 }

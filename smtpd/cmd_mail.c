@@ -83,11 +83,14 @@ cmd_mail(
 		session_refuse(s, t, refusal,
 		    session_text(
 			t, "%llu", (unsigned long long)s->conf->max_size));
-	else if (!t->queue->accepting)
+	else if (t->queue->accepting)
+		begin(s, t, &cmd->mail);
+	else {
 		session_reply_peer(
 		    s, t, t->queue->code, t->queue->enhanced, t->queue->text);
-	else
-		begin(s, t, &cmd->mail);
+		if (t->queue->code == 421)
+			session_hang_up(s, t, "the queue takes none", 0);
+	}
 }
 
 /* One entry of the table: user@domain, @domain, or a local part alone. */

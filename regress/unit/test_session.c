@@ -300,6 +300,10 @@ static const struct dialogue peers[] = {
 	    GREETING HELO "A: queue 452 4.3.1 Disk full\nC: MAIL FROM:<a@b>\n"
 			  "S: 452 4.3.1 Disk full\n",
 	    0 },
+	{ "queue on its way out",
+	    GREETING HELO "A: queue 421 4.3.2 Later\nC: MAIL FROM:<a@b>\n"
+			  "S: 421 4.3.2 Later\nX: close\n",
+	    0 },
 	{ "no message ids",
 	    "O: ids=0\n" GREETING HELO "C: MAIL FROM:<a@b>\n"
 	    "S: 451 4.3.0 Not possible now, try later\n",
