@@ -21,6 +21,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 import relais  # noqa: E402
 
 TTY = sys.stderr.isatty()
+PER_SESSION = 50
 
 
 def say(text):
@@ -85,9 +86,10 @@ def make_message(i, rng):
 
 def send_some(port, indices, messages, counter, errors):
     try:
-        c = relais.Client(port, timeout=120)
-        c.expect('EHLO source.test', 250)
-        for i in indices:
+        for n, i in enumerate(indices):
+            if n % PER_SESSION == 0:
+                c = relais.Client(port, timeout=120)
+                c.expect('EHLO source.test', 250)
             rcpt, body = messages[i]
             params = ' BODY=8BITMIME'
             if not rcpt.isascii():
