@@ -81,11 +81,11 @@ on_remove(void *ctx, uint32_t msgid, uint32_t rcpt)
 		return 0;
 	for (uint32_t i = 0; i < ev.env->rcpt_count; i++) {
 		if (!is_meant(i, rcpt) ||
-		    ev.env->rcpts[i].state == ENVELOPE_DONE ||
-		    is_scheduled(q, msgid, i))
+		    ev.env->rcpts[i].state == ENVELOPE_DONE)
 			continue;
-		result_removed(&ev, i);
 		n++;
+		if (!is_scheduled(q, msgid, i))
+			result_removed(&ev, i);
 	}
 	result_settle(q, &ev);
 	return n;

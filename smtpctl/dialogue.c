@@ -196,7 +196,7 @@ transaction(struct dialogue *d, struct submission *s, const char *sender,
 			taken++;
 			continue;
 		}
-		/* a full transaction, not a bad recipient: RFC 5321 4.5.3.1.10*/
+		/* a full transaction (RFC 5321 4.5.3.1.10) */
 		if (taken > 0 && (d->code == 452 || d->code == 552) &&
 		    strstr(d->line, ".5.3") != NULL)
 			break;

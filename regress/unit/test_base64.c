@@ -1,4 +1,6 @@
-/* Base64 both ways, and what the decoder must refuse. */
+/*
+ * Base64, strict both ways.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
