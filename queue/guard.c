@@ -156,8 +156,8 @@ guard_check(struct guard *g, uint64_t in_flight)
 		    "the spool has too little room: mail is refused",
 		[GUARD_NO_INODES] =
 		    "the spool has too few inodes: mail is refused",
-		[GUARD_STOP] = "the spool has no room: mail is refused and "
-			       "deliveries wait",
+		[GUARD_STOP] =
+		    "the spool is full: mail is refused, deliveries wait",
 	};
 	enum guard_verdict before = g->verdict;
 
