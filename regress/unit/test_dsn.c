@@ -486,8 +486,8 @@ hostile(void **state)
 		"\r\n--" BOUNDARY "--\r\n",
 		"\x1b]0;x\x07",
 		"\xff\xfe\xc0\xaf",
-		"x\xe2\x80\xa8"
-		"X-Injected: yes",
+		("x\xe2\x80\xa8"
+		 "X-Injected: yes"),
 		"",
 		" ",
 		";",

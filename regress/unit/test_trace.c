@@ -162,8 +162,8 @@ hostile_received(void **state)
 		"\\",
 		"a\\",
 		"\x1b[2J\x7f\x01",
-		"a\xe2\x80\xa8"
-		"b",
+		("a\xe2\x80\xa8"
+		 "b"),
 		"\xc0\xaf\xff\xfe",
 		"; Mon, 1 Jan 1990",
 		" ",
