@@ -22,7 +22,7 @@ is_scheduled(struct queue *q, uint32_t msgid, uint32_t index)
 {
 	struct sched_info info;
 
-	return sched_lookup(q->sched, msgid, index, &info) == 0;
+	return sched_lookup(q->sched, msgid, index, &info);
 }
 
 static void
@@ -67,13 +67,13 @@ on_remove(void *ctx, uint32_t msgid, uint32_t rcpt)
 	struct events ev = { 0 };
 	enum store_status status;
 	struct queue *q = ctx;
+	struct sched_info info;
 	uint32_t n = 0;
 
-	/* those in flight go when their transaction is over */
-	sched_remove(q->sched, msgid, rcpt);
 	ev.env = batch_envelope(q->batch, msgid, &status);
 	if (ev.env == NULL && status == STORE_DAMAGED && rcpt == SCHED_ALL) {
 		log_warn("%08x: damaged, removed by the operator", msgid);
+		sched_remove(q->sched, msgid, SCHED_ALL);
 		queue_kick(q);
 		return batch_remove(q->batch, msgid) == 0;
 	}
@@ -83,7 +83,12 @@ on_remove(void *ctx, uint32_t msgid, uint32_t rcpt)
 		if (!is_meant(i, rcpt) ||
 		    ev.env->rcpts[i].state == ENVELOPE_DONE)
 			continue;
+		if (sched_lookup(q->sched, msgid, i, &info) &&
+		    info.removing)
+			continue;
 		n++;
+		/* one in flight goes when its transaction is over */
+		sched_remove(q->sched, msgid, i);
 		if (!is_scheduled(q, msgid, i))
 			result_removed(&ev, i);
 	}

@@ -196,6 +196,7 @@ fill_info(const struct sched *s, uint32_t e, struct sched_info *info)
 	info->expiry = entry->expiry;
 	info->action = dest->action;
 	info->domain = dest->domain;
+	info->removing = (entry->flags & ENTRY_REMOVE) != 0;
 	if (entry->state == SCHED_WAITING)
 		info->next = entry->next;
 	if (entry->state != SCHED_READY)

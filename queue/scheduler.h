@@ -204,6 +204,7 @@ struct sched_info {
 	enum sched_priority priority;
 	uint8_t blocked; /* READY, but its destination is not reached */
 	uint8_t paused; /* READY, but kind or destination is paused */
+	uint8_t removing; /* INFLIGHT, and sched_remove was asked */
 	uint32_t attempts;
 	uint32_t dest;
 	uint64_t size;
@@ -212,6 +213,7 @@ struct sched_info {
 	const char *action; /* valid until the next call that changes */
 	const char *domain;
 };
+/* 1, or 0 when it is not scheduled. */
 int sched_lookup(
     const struct sched *, uint32_t msgid, uint32_t rcpt, struct sched_info *);
 
