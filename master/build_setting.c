@@ -271,7 +271,8 @@ limit_nearest(const struct shape *shape, const char *word)
 		folded[i] = word[i] == '-' ? '_' : word[i];
 	folded[i] = '\0';
 	for (i = 0; i < shape->nfields && n < 64; i++)
-		if (shape->fields[i].type == FIELD_U32)
+		if (shape->fields[i].type == FIELD_U32 ||
+		    shape->fields[i].type == FIELD_SECONDS)
 			names[n++] = shape->fields[i].name;
 	return advice_nearest(folded, names, n);
 }
@@ -288,6 +289,12 @@ limit_set(struct parser *p, const struct conf_where *where,
 
 	if (field != NULL) {
 		if (parse_number(p, where, number, 0, UINT32_MAX, &value))
+			memcpy(field_at(field, group), &value, sizeof(value));
+		return;
+	}
+	field = field_by_word(shape, FIELD_SECONDS, word);
+	if (field != NULL) {
+		if (parse_duration(p, where, number, &value))
 			memcpy(field_at(field, group), &value, sizeof(value));
 		return;
 	}

@@ -120,6 +120,54 @@ take(struct limits *l)
 	return e;
 }
 
+static void
+adopt(struct limits *l, const struct entry *from)
+{
+	struct entry *e = &l->entries[l->used++];
+	struct entry **chain = chain_of(l, &from->address);
+
+	*e = *from;
+	e->next = *chain;
+	*chain = e;
+	if (e->open == 0)
+		TAILQ_INSERT_TAIL(&l->idle, e, idle);
+}
+
+/* Moves what is known to tables that are large enough. */
+static int
+grow(struct limits *l, const struct limits_settings *settings)
+{
+	struct limits *larger = limits_new(settings, l->key);
+	struct entry *e;
+
+	if (larger == NULL)
+		return -1;
+	TAILQ_FOREACH(e, &l->idle, idle)
+		adopt(larger, e);
+	for (size_t i = 0; i < l->used; i++)
+		if (l->entries[i].open > 0)
+			adopt(larger, &l->entries[i]);
+	free(l->entries);
+	free(l->chains);
+	l->entries = larger->entries;
+	l->chains = larger->chains;
+	l->size = larger->size;
+	l->used = larger->used;
+	TAILQ_INIT(&l->idle);
+	TAILQ_CONCAT(&l->idle, &larger->idle, idle);
+	free(larger);
+	return 0;
+}
+
+int
+limits_configure(struct limits *l, const struct limits_settings *settings)
+{
+	if (2 * (size_t)settings->total > l->size && grow(l, settings) == -1)
+		return -1;
+	l->settings = *settings;
+	return 0;
+}
+
 static struct entry *
 find_or_add(struct limits *l, const struct limits_address *a, int64_t now)
 {

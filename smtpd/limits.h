@@ -38,6 +38,9 @@ struct limits_address limits_address(const uint8_t *octets, size_t len);
 struct limits *limits_new(
     const struct limits_settings *, const uint64_t key[2]);
 void limits_free(struct limits *);
+/* Other settings from now on; connections that are there stay. -1 when memory
+ * is out, and all is as before. */
+int limits_configure(struct limits *, const struct limits_settings *);
 
 /* A new connection. After LIMITS_OK it counts until limits_close; a refused
  * one counts for the rate only. address NULL: only the total holds. */

@@ -94,11 +94,15 @@ configure(void *arg, struct worker *worker, const uint8_t *slice, size_t len,
 static void
 swap(void *arg)
 {
+	struct limits_settings limits;
 	struct smtpd *d = arg;
 
 	settings_unref(d->now);
 	d->now = d->next;
 	d->next = NULL;
+	settings_limits(d->now, &limits);
+	if (limits_configure(d->limits, &limits) == -1)
+		log_warn("the limits of connections stay: out of memory");
 	listen_swap(d);
 }
 

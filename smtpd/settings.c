@@ -9,7 +9,11 @@
 #include "net/tls.h"
 #include "smtpd/settings.h"
 
-enum { PKIS_MAX = 64 };
+enum {
+	PKIS_MAX = 64,
+	/* what the memory of limits.c is allowed to be made for */
+	CONNECTIONS_MAX = 1 << 20
+};
 
 static unsigned
 options_of(const struct conf *conf, const struct conf_listener *l)
@@ -41,6 +45,48 @@ options_of(const struct conf *conf, const struct conf_listener *l)
 	return options;
 }
 
+/* 0 leaves the default. */
+static void
+set_number(uint32_t *to, uint32_t value)
+{
+	if (value != 0)
+		*to = value;
+}
+
+static void
+set_time(int64_t *to, uint32_t seconds)
+{
+	if (seconds != 0)
+		*to = (int64_t)seconds * 1000;
+}
+
+static void
+fill_limits(struct session_conf *c, const struct conf_smtp *smtp)
+{
+	set_number(&c->max_mails, smtp->max_mails);
+	set_number(&c->max_rcpts, smtp->max_rcpt);
+	set_number(&c->max_errors, smtp->max_errors);
+	set_number(&c->max_idle_commands, smtp->max_commands);
+	set_time(&c->command_time, smtp->command_timeout);
+	set_time(&c->tls_time, smtp->tls_timeout);
+	set_time(&c->auth_time, smtp->auth_timeout);
+	set_time(&c->data_time, smtp->data_timeout);
+	set_time(&c->session_time, smtp->session_timeout);
+}
+
+void
+settings_limits(const struct settings *s, struct limits_settings *limits)
+{
+	const struct conf_smtp *smtp = &s->conf->smtp;
+
+	*limits = limits_default_settings;
+	set_number(&limits->total, smtp->max_conn);
+	if (limits->total > CONNECTIONS_MAX)
+		limits->total = CONNECTIONS_MAX;
+	set_number(&limits->per_address, smtp->max_conn_per_host);
+	set_number(&limits->rate, smtp->max_conn_rate);
+}
+
 static void
 fill_session(
     struct listener *to, const struct conf *conf, const struct conf_listener *l)
@@ -62,10 +108,7 @@ fill_session(
 	/* sums of sizes must not wrap */
 	if (c->max_size > UINT64_MAX / 4)
 		c->max_size = UINT64_MAX / 4;
-	if (conf->smtp.max_mails != 0)
-		c->max_mails = conf->smtp.max_mails;
-	if (conf->smtp.max_rcpt != 0)
-		c->max_rcpts = conf->smtp.max_rcpt;
+	fill_limits(c, &conf->smtp);
 	to->hostnames = l->hostnames;
 }
 

@@ -7,6 +7,7 @@
 #define SMTPD_SETTINGS_H
 
 #include "conf/conf.h"
+#include "smtpd/limits.h"
 #include "smtpd/session.h"
 
 struct key_signer;
@@ -35,6 +36,8 @@ struct settings {
  */
 struct settings *settings_new(struct conf *, struct tls_tickets *,
     const struct key_signer *, char *error, size_t size);
+/* How many connections it lets in. */
+void settings_limits(const struct settings *, struct limits_settings *);
 void settings_ref(struct settings *);
 void settings_unref(struct settings *);
 

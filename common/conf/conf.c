@@ -12,7 +12,8 @@
 #include "conf/conf.h"
 #include "conf/fields.h"
 
-#define HOUR		3600U
+#define MINUTE		60U
+#define HOUR		(60 * MINUTE)
 #define DAY		(24 * HOUR)
 #define BACKUP_TTL	(30 * DAY)
 
@@ -39,6 +40,16 @@ static const struct conf conf_defaults = {
 		.max_message_size = 35 << 20,
 		.max_mails = 100,
 		.max_rcpt = 1000,
+		.max_errors = 20,
+		.max_commands = 100,
+		.max_conn = 10000,
+		.max_conn_per_host = 100,
+		.max_conn_rate = 600,
+		.command_timeout = 5 * MINUTE,
+		.tls_timeout = MINUTE,
+		.auth_timeout = 2 * MINUTE,
+		.data_timeout = 10 * MINUTE,
+		.session_timeout = HOUR,
 	},
 	.mta = { .max_deferred = 100, .port = 25 },
 	.mda = {

@@ -394,6 +394,18 @@ struct conf_smtp {
 	uint64_t max_message_size;
 	uint32_t max_mails;	/* messages in a session */
 	uint32_t max_rcpt;	/* recipients of a message */
+	uint32_t max_errors;	/* of a client before it is cut off */
+	uint32_t max_commands;	/* between two messages */
+	/* connections to one smtpd worker */
+	uint32_t max_conn;
+	uint32_t max_conn_per_host;
+	uint32_t max_conn_rate;	/* new ones of a host in a minute */
+	/* seconds for the client */
+	uint32_t command_timeout;
+	uint32_t tls_timeout;	/* a handshake */
+	uint32_t auth_timeout;	/* a whole AUTH exchange */
+	uint32_t data_timeout;	/* a message, and a second for each KiB */
+	uint32_t session_timeout;
 	char *ciphers;		/* NULL: OpenSSL's own choice */
 	char *sub_addr_delim;	/* one character */
 };

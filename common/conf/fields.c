@@ -31,6 +31,7 @@
 #define FLAG(field, fsee)	ROW(FIELD_BOOL, field, 0, fsee)
 #define NUM16(field, fsee)	ROW(FIELD_U16, field, 0, fsee)
 #define NUM(field, fsee)	ROW(FIELD_U32, field, 0, fsee)
+#define SECONDS(field, fsee)	ROW(FIELD_SECONDS, field, 0, fsee)
 #define NUM64(field, fsee)	ROW(FIELD_U64, field, 0, fsee)
 #define ENUM(field, last, fsee)	ROW(FIELD_ENUM, field, last, fsee)
 #define STR(field, flimit, fsee) ROW(FIELD_STRING, field, flimit, fsee)
@@ -318,6 +319,16 @@ static const struct field smtp_fields[] = {
 	NUM64(max_message_size, S | Q),
 	NUM(max_mails, S),
 	NUM(max_rcpt, S | Q),
+	NUM(max_errors, S),
+	NUM(max_commands, S),
+	NUM(max_conn, S),
+	NUM(max_conn_per_host, S),
+	NUM(max_conn_rate, S),
+	SECONDS(command_timeout, S),
+	SECONDS(tls_timeout, S),
+	SECONDS(auth_timeout, S),
+	SECONDS(data_timeout, S),
+	SECONDS(session_timeout, S),
 	STR(ciphers, TEXT_LIMIT, S),
 	STR(sub_addr_delim, 1, S | Q | A),
 };

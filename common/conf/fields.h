@@ -19,6 +19,7 @@ enum field_type {
 	FIELD_BOOL,
 	FIELD_U16,
 	FIELD_U32,
+	FIELD_SECONDS,		/* 32 bits, written as a duration */
 	FIELD_U64,
 	FIELD_ENUM,		/* limit: the highest value */
 	FIELD_OCTETS,		/* limit: how many */
@@ -66,6 +67,7 @@ static const unsigned int field_width[] = {
 	[FIELD_BOOL] = 1,
 	[FIELD_U16] = 2,
 	[FIELD_U32] = 4,
+	[FIELD_SECONDS] = 4,
 	[FIELD_U64] = 8,
 	[FIELD_ENUM] = 4,
 };

@@ -60,7 +60,7 @@ print_limits(FILE *out, const char *words, const struct shape *shape,
 	size_t i;
 
 	for (i = 0; i < shape->nfields; i++, field++) {
-		if (field->type != FIELD_U32)
+		if (field->type != FIELD_U32 && field->type != FIELD_SECONDS)
 			continue;
 		memcpy(&value, field_at(field, group), sizeof(value));
 		memcpy(&normal, field_at(field, base), sizeof(normal));
@@ -70,7 +70,11 @@ print_limits(FILE *out, const char *words, const struct shape *shape,
 			fputs(words, out);
 		begun = true;
 		print_word(out, field);
-		fprintf(out, " %u", value);
+		putc(' ', out);
+		if (field->type == FIELD_SECONDS)
+			print_duration(out, value);
+		else
+			fprintf(out, "%u", value);
 	}
 	return begun;
 }
@@ -123,10 +127,7 @@ print_smtp(const struct conf *conf, const struct conf *base, FILE *out)
 	if (smtp->max_message_size != base->smtp.max_message_size)
 		fprintf(out, "smtp max-message-size %llu\n",
 		    (unsigned long long)smtp->max_message_size);
-	if (smtp->max_mails != base->smtp.max_mails)
-		fprintf(out, "smtp limit max-mails %u\n", smtp->max_mails);
-	if (smtp->max_rcpt != base->smtp.max_rcpt)
-		fprintf(out, "smtp limit max-rcpt %u\n", smtp->max_rcpt);
+	print_limits_line(out, "smtp limit", &shape_smtp, smtp, &base->smtp);
 	if (smtp->ciphers != NULL) {
 		fputs("smtp", out);
 		print_option(out, "ciphers", smtp->ciphers);

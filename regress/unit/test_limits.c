@@ -133,6 +133,39 @@ test_flood(void **state)
 	limits_free(l);
 }
 
+/* Other settings hold at once, and nobody who is there is forgotten. */
+static void
+test_configure(void **state)
+{
+	const struct limits_settings small = { 40, 3, 1000, 1000 };
+	const struct limits_settings large = { 4000, 2, 1000, 1000 };
+	struct limits *l = limits_new(&small, key);
+	struct limits_address a;
+
+	for (uint8_t i = 0; i < 39; i++) {
+		a = v4(10, 0, 0, i);
+		assert_int_equal(limits_open(l, &a, 0), LIMITS_OK);
+	}
+	limits_close(l, &a);
+	assert_int_equal(limits_configure(l, &large), 0);
+	assert_int_equal(limits_count(l), 38);
+	for (uint8_t i = 0; i < 39; i++) {
+		a = v4(10, 0, 0, i);
+		assert_int_equal(limits_open(l, &a, 0), LIMITS_OK);
+		assert_int_equal(limits_open(l, &a, 0),
+		    i < 38 ? LIMITS_ADDRESS : LIMITS_OK);
+	}
+	for (unsigned i = 0; i < 3922; i++) {
+		a = v4(11, 0, (uint8_t)(i >> 8), (uint8_t)i);
+		assert_int_equal(limits_open(l, &a, 0), LIMITS_OK);
+	}
+	a = v4(12, 0, 0, 1);
+	assert_int_equal(limits_open(l, &a, 0), LIMITS_TOTAL);
+	assert_int_equal(limits_configure(l, &small), 0);
+	assert_int_equal(limits_open(l, &a, 0), LIMITS_TOTAL);
+	limits_free(l);
+}
+
 int
 main(void)
 {
@@ -141,6 +174,7 @@ main(void)
 		cmocka_unit_test(test_subnet),
 		cmocka_unit_test(test_rate),
 		cmocka_unit_test(test_flood),
+		cmocka_unit_test(test_configure),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
