@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,14 +17,15 @@
 
 enum { BLOCK = 64 * 1024, SECTION_MAX = 1024 * 1024 };
 
+static const char from[] = "From ";
+
 struct copy {
 	int fd;
 	unsigned style;
-	int line_start;
+	int line_start; /* nothing but ">" and from_len octets so far */
 	int held_cr; /* a CR that may belong to a CRLF */
+	size_t from_len; /* octets of `from` that are held back */
 	size_t out_len;
-	char prefix[8]; /* the first octets of a line, for From */
-	size_t prefix_len;
 	char out[2 * BLOCK + 64];
 };
 
@@ -63,86 +63,79 @@ put_octet(struct copy *c, char octet)
 	return put(c, &octet, 1);
 }
 
-/* A line that begins with "From " behind any number of ">" gets one more, so
- * that a reader can undo it (the mboxrd form). */
+/* What was held back as the beginning of a From line. */
 static int
-end_prefix(struct copy *c)
+release_from(struct copy *c, const char *mark)
 {
-	size_t quotes = strspn(c->prefix, ">");
-	int is_from = strncmp(c->prefix + quotes, "From ", 5) == 0;
-	int rc = 0;
+	size_t len = c->from_len;
 
-	if (is_from)
-		rc = put_octet(c, '>');
-	if (rc == 0)
-		rc = put(c, c->prefix, c->prefix_len);
-	c->prefix_len = 0;
-	c->prefix[0] = '\0';
+	c->from_len = 0;
 	c->line_start = 0;
-	return rc;
+	return put(c, mark, strlen(mark)) == -1 ? -1 : put(c, from, len);
 }
 
-/* Whether the octets held so far may still become a From line. */
+/* At the start of a line of an mbox. A line that begins with "From " behind
+ * any number of ">" gets one more, so that a reader can undo it (the mboxrd
+ * form). 1 when the octet was taken. */
 static int
-prefix_goes_on(const struct copy *c, char octet)
+take_line_start(struct copy *c, char octet)
 {
-	static const char from[] = "From ";
-	size_t quotes = strspn(c->prefix, ">");
-	size_t have = c->prefix_len - quotes;
-
-	if (c->prefix_len + 2 >= sizeof(c->prefix))
-		return 0;
-	if (have == 0 && octet == '>')
-		return 1;
-	return have < 5 && octet == from[have];
+	if (c->from_len == 0 && octet == '>')
+		return put_octet(c, octet) == -1 ? -1 : 1;
+	if (octet == from[c->from_len]) {
+		if (++c->from_len < sizeof(from) - 1)
+			return 1;
+		return release_from(c, ">") == -1 ? -1 : 1;
+	}
+	return release_from(c, "");
 }
 
 static int
 take_octet(struct copy *c, char octet)
 {
-	if (octet == '\n') {
-		if (c->line_start && end_prefix(c) == -1)
-			return -1;
-		c->line_start = 1;
-		return put_octet(c, '\n');
-	}
-	if (!c->line_start || !(c->style & COPY_MBOX)) {
-		c->line_start = 0;
-		return put_octet(c, octet);
-	}
-	if (prefix_goes_on(c, octet)) {
-		c->prefix[c->prefix_len++] = octet;
-		c->prefix[c->prefix_len] = '\0';
-		return 0;
-	}
-	if (end_prefix(c) == -1)
-		return -1;
+	int rc = 0;
+
+	if (c->line_start && (c->style & COPY_MBOX) != 0)
+		rc = take_line_start(c, octet);
+	if (rc != 0)
+		return rc == 1 ? 0 : -1;
+	c->line_start = octet == '\n';
 	return put_octet(c, octet);
+}
+
+/* The octets that can be copied without a look at each. */
+static size_t
+plain_span(const struct copy *c, const char *data, size_t len)
+{
+	size_t n = 0;
+
+	if (c->held_cr || c->line_start)
+		return 0;
+	while (n < len && data[n] != '\r' && data[n] != '\n')
+		n++;
+	return n;
 }
 
 static int
 take(struct copy *c, const char *data, size_t len)
 {
-	for (size_t i = 0; i < len; i++) {
-		if (data[i] == '\r') {
-			if (c->held_cr && take_octet(c, '\r') == -1)
+	size_t i = 0, n;
+
+	while (i < len) {
+		if ((n = plain_span(c, data + i, len - i)) > 0) {
+			if (put(c, data + i, n) == -1)
 				return -1;
-			c->held_cr = 1;
+			i += n;
 			continue;
 		}
 		if (c->held_cr && data[i] != '\n' && take_octet(c, '\r') == -1)
 			return -1;
-		c->held_cr = 0;
-		if (take_octet(c, data[i]) == -1)
+		c->held_cr = data[i] == '\r';
+		if (!c->held_cr && take_octet(c, data[i]) == -1)
 			return -1;
+		i++;
 	}
 	return 0;
-}
-
-static int
-put_field(struct copy *c, const char *field, size_t len)
-{
-	return take(c, field, len);
 }
 
 static int
@@ -167,10 +160,10 @@ put_heading(struct copy *c, const struct local_job *job)
 			return -1;
 	}
 	n = trace_return_path(field, sizeof(field), job->sender);
-	if (put_field(c, field, n) == -1)
+	if (take(c, field, n) == -1)
 		return -1;
 	n = trace_delivered_to(field, sizeof(field), job->address);
-	return put_field(c, field, n);
+	return take(c, field, n);
 }
 
 int
@@ -201,9 +194,9 @@ local_copy(const struct local_job *job, int fd, unsigned style)
 	}
 	if (c.held_cr && take_octet(&c, '\r') == -1)
 		return -1;
-	if (!c.line_start && put_octet(&c, '\n') == -1)
+	if (c.from_len > 0 && release_from(&c, "") == -1)
 		return -1;
-	if (c.prefix_len > 0 && end_prefix(&c) == -1)
+	if (!c.line_start && put_octet(&c, '\n') == -1)
 		return -1;
 	if ((style & COPY_MBOX) && put_octet(&c, '\n') == -1)
 		return -1;
