@@ -19,6 +19,7 @@ struct local_job {
 	const char *home;
 	const char *delimiter; /* of sub-addresses, "" for none */
 	int use_forward;
+	gid_t mail_gid; /* of the mail folder, for local_mbox alone */
 	/* from master's message; copies that live as long as the process */
 	char *user;
 	char *recipient; /* as it was accepted */

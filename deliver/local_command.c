@@ -74,6 +74,9 @@ run_child(const struct local_job *job, const char *command, int in, int out)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
+	signal(SIGXFSZ, SIG_DFL);
+	if (setresgid(getgid(), getgid(), getgid()) == -1)
+		_exit(EX_TEMPFAIL);
 	if (dup2(in, 0) == -1 || dup2(out, 1) == -1 || dup2(out, 2) == -1)
 		_exit(EX_TEMPFAIL);
 	closefrom(3);

@@ -270,6 +270,9 @@ main(int argc, char **argv)
 		return 2;
 	}
 	fcntl(MASTER_FD, F_SETFD, FD_CLOEXEC);
+	c.job.mail_gid = getegid();
+	if (setegid(getgid()) == -1)
+		log_fatal("setegid: %s", strerror(errno));
 	umask(077);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);

@@ -82,10 +82,11 @@ become(const struct master *m, const struct recipient *r)
 	if (r->system_user ? initgroups(r->name, r->gid) == -1
 			   : setgroups(1, &r->gid) == -1)
 		return -1;
-	/* the mail folder and its lock files are writable by this group */
+	/* the mail folder is writable by this group: local takes it for the
+	 * mailbox alone and never hands it to a command */
 	if (r->mail_group && (gr = getgrnam("mail")) != NULL)
 		gid = gr->gr_gid;
-	if (setresgid(gid, gid, gid) == -1 ||
+	if (setresgid(r->gid, gid, gid) == -1 ||
 	    setresuid(r->uid, r->uid, r->uid) == -1)
 		return -1;
 	if (r->uid != 0 && setuid(0) != -1)
