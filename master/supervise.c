@@ -408,6 +408,44 @@ on_channel_closed(void *arg, struct channel *ch, const char *reason)
 	c->channel = NULL;
 }
 
+static int
+faces_network(enum process_kind kind)
+{
+	return kind == PROC_SMTPD || kind == PROC_DELIVER ||
+	    kind == PROC_RESOLVER;
+}
+
+static void
+end_child(const struct child *c)
+{
+	if (c->pid > 0)
+		kill(c->pid, SIGKILL);
+}
+
+/* One worker says that another broke the rules of their channel. */
+static void
+on_peer_fault(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
+{
+	struct child *accuser = arg, *accused;
+
+	accused = supervise_child(accuser->master,
+	    (enum process_kind)msg->peer_fault.kind, msg->peer_fault.instance);
+	if (accused == NULL || !are_peers(accuser->kind, accused->kind)) {
+		channel_refuse(ch, "it accuses whom it cannot know");
+		return;
+	}
+	log_warn("%s %u broke the rules of its channel to %s %u",
+	    process_name(accused->kind), accused->instance,
+	    process_name(accuser->kind), accuser->instance);
+	/* false words must cost who says them: back-off bounds both ways */
+	if (faces_network(accused->kind))
+		end_child(accused);
+	else if (faces_network(accuser->kind))
+		end_child(accuser);
+	else
+		connect_pair(accuser, accused);
+}
+
 static void
 describe_death(const struct child *c, int status)
 {
@@ -453,6 +491,7 @@ static channel_handler *const life_handlers[MSG_MAX] = {
 	[MSG_config_ready] = on_config_ready,
 	[MSG_worker_ready] = on_worker_ready,
 	[MSG_log_line] = on_log_line,
+	[MSG_peer_fault] = on_peer_fault,
 };
 static const struct channel_ops child_ops = { life_handlers,
 	on_channel_closed, NULL };

@@ -229,14 +229,13 @@ on_accepted(void *arg, const struct envelope *env)
 static const struct ingest_ops ingest_ops = { on_answer, on_first_state,
 	on_accepted };
 
-/* A peer that breaks the rules is cut off; the loop then hears that it is
- * gone. */
+/* A peer that breaks the rules is cut off, and master hears of it. */
 static void
 cut_off(struct channel *ch, const char *why)
 {
 	log_warn("%s %u breaks the rules: %s", process_name(channel_peer(ch)),
 	    channel_instance(ch), why);
-	shutdown(channel_fd(ch), SHUT_RDWR);
+	channel_refuse(ch, why);
 }
 
 static void

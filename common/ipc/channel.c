@@ -75,6 +75,7 @@ struct channel {
 	int depth; /* handlers on the stack */
 	int freed;
 	const char *dead;
+	int broken; /* by the other end, against the rules */
 };
 
 /* ---- buffers ---------------------------------------------------------- */
@@ -207,6 +208,20 @@ channel_fail(struct channel *ch, const char *reason)
 	event_del(ch->read_event);
 	event_del(ch->write_event);
 	loop_defer(ch->loop, &ch->flush);
+}
+
+void
+channel_refuse(struct channel *ch, const char *reason)
+{
+	if (ch->dead == NULL)
+		ch->broken = 1;
+	channel_fail(ch, reason);
+}
+
+int
+channel_was_broken(const struct channel *ch)
+{
+	return ch->broken;
 }
 
 void
@@ -449,7 +464,7 @@ take_fds(struct channel *ch, struct msghdr *msg)
 			    sizeof(int));
 			if (fds_push(&ch->in_fds, fd, 0) == -1) {
 				close(fd);
-				channel_fail(ch, "too many descriptors");
+				channel_refuse(ch, "too many descriptors");
 			}
 		}
 	}
@@ -473,15 +488,15 @@ dispatch(struct channel *ch, enum msg_type type, const uint8_t *data,
 		ctx = ch->more_ctx;
 	}
 	if (handler == NULL) {
-		channel_fail(ch, "a message that may not come this way");
+		channel_refuse(ch, "a message that may not come this way");
 		return;
 	}
 	if (msg_decode(type, data, len, &msg) == -1) {
-		channel_fail(ch, "a malformed message");
+		channel_refuse(ch, "a malformed message");
 		return;
 	}
 	if (msg_carries_fd(type) && (fd = fds_pop(&ch->in_fds)) == -1) {
-		channel_fail(ch, "a message without its descriptor");
+		channel_refuse(ch, "a message without its descriptor");
 		return;
 	}
 	handler(ctx, ch, &msg, fd);
@@ -500,19 +515,19 @@ take_frame(struct channel *ch)
 	len = get_u32(p);
 	type = (unsigned)(p[4] << 8 | p[5]);
 	if (len > IPC_MAX_PAYLOAD || p[6] != 0 || p[7] != 0) {
-		channel_fail(ch, "a malformed frame");
+		channel_refuse(ch, "a malformed frame");
 		return 0;
 	}
 	if (have < HEADER + len)
 		return 0;
 	if (type == TYPE_CREDIT) {
 		if (len != 4) {
-			channel_fail(ch, "a malformed credit");
+			channel_refuse(ch, "a malformed credit");
 			return 0;
 		}
 		ch->credit += get_u32(p + HEADER);
 		if (ch->credit > CHANNEL_WINDOW || spend_credit(ch) == -1) {
-			channel_fail(ch, "credit out of bounds");
+			channel_refuse(ch, "credit out of bounds");
 			return 0;
 		}
 		loop_defer(ch->loop, &ch->flush);

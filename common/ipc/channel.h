@@ -76,6 +76,12 @@ void channel_flush(struct channel *);
  * process that has just been reaped. */
 void channel_drain(struct channel *);
 
+/* For a handler: what the message says breaks the rules, so that the other
+ * end is not to be trusted. `closed` follows; reason must be a literal. */
+void channel_refuse(struct channel *, const char *reason);
+/* In `closed`: whether the other end broke the rules, or just went away. */
+int channel_was_broken(const struct channel *);
+
 /* Keeps back `octets` of credit from the peer until they are released. */
 void channel_hold(struct channel *, size_t octets);
 void channel_release(struct channel *, size_t octets);

@@ -195,6 +195,8 @@ static void
 on_closed(void *arg, struct channel *ch, const char *reason)
 {
 	struct worker *w = arg;
+	struct msg_peer_fault fault = { .kind = (uint8_t)channel_peer(ch),
+		.instance = channel_instance(ch) };
 
 	if (ch == w->master) {
 		/* nobody is left to ask: whatever is not durable is lost to
@@ -205,6 +207,8 @@ on_closed(void *arg, struct channel *ch, const char *reason)
 	}
 	log_info("lost %s %u: %s", process_name(channel_peer(ch)),
 	    channel_instance(ch), reason);
+	if (channel_was_broken(ch))
+		ipc_send(w->master, peer_fault, &fault);
 	peer_lost(w, ch);
 }
 
