@@ -34,6 +34,7 @@ struct process {
 	size_t signature_len;
 	uint8_t signature[2048];
 	int closed;
+	int accused;
 	uint32_t generation;
 };
 
@@ -51,6 +52,12 @@ static void
 on_worker_ready(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
 	((struct process *)arg)->serving = 1;
+}
+
+static void
+on_peer_fault(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	((struct process *)arg)->accused = 1;
 }
 
 static void
@@ -92,6 +99,7 @@ static channel_handler *const handlers[MSG_MAX] = {
 	[MSG_config_ready] = on_config_ready,
 	[MSG_worker_ready] = on_worker_ready,
 	[MSG_log_line] = on_log_line,
+	[MSG_peer_fault] = on_peer_fault,
 	[MSG_key_signed] = on_key_signed,
 };
 static const struct channel_ops ops = { handlers, on_closed, NULL };
@@ -309,6 +317,7 @@ test_garbage(void **state)
 	assert_int_equal(
 	    write(channel_fd(p.peer), junk, sizeof(junk)), sizeof(junk));
 	assert_true(run_until(p.loop, &p.closed, 5000));
+	assert_true(run_until(p.loop, &p.accused, 5000));
 	assert_null(p.peer);
 	assert_non_null(p.master);
 	connect_as(&p, PROC_SMTPD);

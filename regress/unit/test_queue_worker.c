@@ -108,6 +108,12 @@ on_log_line(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 }
 
 static void
+on_peer_fault(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	got(arg, MSG_peer_fault);
+}
+
+static void
 on_local_delivery(
     void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 {
@@ -317,6 +323,7 @@ static channel_handler *const handlers[MSG_MAX] = {
 	[MSG_config_ready] = on_config_ready,
 	[MSG_worker_ready] = on_worker_ready,
 	[MSG_log_line] = on_log_line,
+	[MSG_peer_fault] = on_peer_fault,
 	[MSG_local_delivery] = on_local_delivery,
 	[MSG_queue_status] = on_queue_status,
 	[MSG_id_block] = on_id_block,
@@ -751,7 +758,9 @@ test_forged(void **state)
 	m.rcpts = ipc_buf_list(&rcpts);
 	ipc_send(world.smtpd, submit, &m);
 	ipc_buf_free(&rcpts);
-	await(MSG_NONE);
+	await(MSG_peer_fault);
+	if (world.smtpd != NULL)
+		await(MSG_NONE);
 	assert_null(world.smtpd);
 	world.smtpd = add_peer(PROC_SMTPD);
 	await(MSG_queue_status);
