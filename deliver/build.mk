@@ -10,7 +10,6 @@ deliver_libdeliver_a_SOURCES = \
 	deliver/client_result.c \
 	deliver/mx.c deliver/mx.h \
 	deliver/route.c deliver/route.h
-	deliver/mx.c deliver/mx.h
 
 # The program that is a recipient for one delivery.
 pkglibexec_PROGRAMS += deliver/local
@@ -20,10 +19,11 @@ deliver_local_SOURCES = \
 	deliver/local_command.c \
 	deliver/local_copy.c \
 	deliver/local_list.c \
+	deliver/local_lmtp.c \
 	deliver/local_maildir.c \
 	deliver/local_main.c \
 	deliver/local_mbox.c
-deliver_local_LDADD = libcommon.a $(worker_libs)
+deliver_local_LDADD = deliver/libdeliver.a libcommon.a $(worker_libs)
 
 # The worker: libdeliver.a joined to sockets and the other processes.
 pkglibexec_PROGRAMS += deliver/deliver

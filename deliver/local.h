@@ -18,6 +18,7 @@ struct local_job {
 	const char *parameter;
 	const char *home;
 	const char *delimiter; /* of sub-addresses, "" for none */
+	const char *server_name; /* what this host calls itself */
 	int use_forward;
 	gid_t mail_gid; /* of the mail folder, for local_mbox alone */
 	/* from master's message; copies that live as long as the process */
@@ -33,7 +34,7 @@ struct local_job {
 struct local_outcome {
 	enum delivery_status status;
 	int code;
-	const char *enhanced;
+	char enhanced[12];
 	char text[512];
 	struct ipc_buf forward; /* list of forward_dest */
 };
@@ -43,6 +44,7 @@ int local_mbox(const struct local_job *, struct local_outcome *);
 int local_append(
     const struct local_job *, const char *path, struct local_outcome *);
 int local_maildir(const struct local_job *, struct local_outcome *);
+int local_lmtp(const struct local_job *, struct local_outcome *);
 int local_command(
     const struct local_job *, const char *command, struct local_outcome *);
 /* A list of destinations, from ~/.forward or an :include: file. Commands and
@@ -72,7 +74,8 @@ int local_done(struct local_outcome *, enum delivery_status, int code,
 /* The outcome of a failed system call on a mailbox. */
 int local_error(struct local_outcome *, const char *what, int error);
 
-/* Gives up all but files below `folder`, for a method that runs no program. */
+/* Gives up all but files below `folder`, or all files if that is NULL, for a
+ * method that runs no program. What is open stays usable. */
 int local_confine(const char *folder, struct local_outcome *);
 
 #endif

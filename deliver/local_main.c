@@ -40,7 +40,7 @@ static const int file_syscalls[] = {
 	SCMP_SYS(ftruncate), SCMP_SYS(unlink), SCMP_SYS(unlinkat),
 	SCMP_SYS(link), SCMP_SYS(linkat), SCMP_SYS(mkdir), SCMP_SYS(mkdirat),
 	SCMP_SYS(uname), SCMP_SYS(nanosleep), SCMP_SYS(clock_nanosleep),
-	SCMP_SYS(geteuid),
+	SCMP_SYS(geteuid), SCMP_SYS(poll), SCMP_SYS(ppoll),
 };
 
 /* ---- outcomes --------------------------------------------------------- */
@@ -53,7 +53,7 @@ local_done(struct local_outcome *out, enum delivery_status status, int code,
 
 	out->status = status;
 	out->code = code;
-	out->enhanced = enhanced;
+	strlcpy(out->enhanced, enhanced, sizeof(out->enhanced));
 	va_start(ap, fmt);
 	vsnprintf(out->text, sizeof(out->text), fmt, ap);
 	va_end(ap);
@@ -124,6 +124,8 @@ static const struct {
 	{ "mbox", local_mbox },
 	{ "maildir", local_maildir },
 	{ "maildir-junk", local_maildir },
+	{ "lmtp", local_lmtp },
+	{ "lmtp-rcpt-to", local_lmtp },
 	{ "mda", deliver_mda },
 	{ "command", deliver_mda },
 	{ "file", deliver_file },
@@ -230,7 +232,7 @@ read_arguments(struct local_job *job, int argc, char **argv)
 	enum log_mode mode = LOG_TO_SYSLOG;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "m:p:h:s:fd")) != -1) {
+	while ((opt = getopt(argc, argv, "m:p:h:s:n:fd")) != -1) {
 		switch (opt) {
 		case 'm':
 			job->method = optarg;
@@ -243,6 +245,9 @@ read_arguments(struct local_job *job, int argc, char **argv)
 			break;
 		case 's':
 			job->delimiter = optarg;
+			break;
+		case 'n':
+			job->server_name = optarg;
 			break;
 		case 'f':
 			job->use_forward = 1;
@@ -261,7 +266,8 @@ int
 main(int argc, char **argv)
 {
 	struct context c = { .job = { .method = "", .parameter = "",
-				 .home = "/", .delimiter = "" } };
+				 .home = "/", .delimiter = "",
+				 .server_name = "localhost" } };
 	enum log_mode mode = read_arguments(&c.job, argc, argv);
 
 	log_init("local", mode);

@@ -3,8 +3,13 @@
  * reserve; relay_word() takes them one at a time, an option first and its
  * value in the next call.
  */
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <stdio.h>
 #include <string.h>
 
+#include "conf/url.h"
 #include "master/parser.h"
 
 #define PROBE_INTERVAL	5	/* seconds; a primary that is back is noticed
@@ -46,6 +51,28 @@ action_ttl(struct parser *p, const struct conf_where *where, const char *ttl)
 	if (p->action->ttl != 0)
 		parse_error(p, where, "`ttl` stands here twice");
 	parse_duration(p, where, ttl, &p->action->ttl);
+}
+
+void
+local_lmtp(struct parser *p, const struct conf_where *where,
+    const char *destination, bool rcpt_to)
+{
+	struct conf_local *local = &p->action->local;
+	struct sockaddr_un sun;
+	char text[1024], error[256];
+	struct url url;
+
+	if (destination[0] == '/') {
+		if (strlen(destination) >= sizeof(sun.sun_path))
+			parse_error(p, where, "the path of a socket has at "
+			    "most %zu octets", sizeof(sun.sun_path) - 1);
+	} else if (snprintf(text, sizeof(text), "lmtp://%s", destination) >=
+	    (int)sizeof(text) ||
+	    url_parse(text, &url, error, sizeof(error)) == -1)
+		parse_error(p, where, "`%s` names no LMTP server; write "
+		    "host:port, or the path of a socket", destination);
+	local->destination = parse_strdup(p, destination);
+	local->rcpt_to = rcpt_to;
 }
 
 void

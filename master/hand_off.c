@@ -99,12 +99,12 @@ exec_local(const struct master *m, const struct recipient *r, int fd)
 {
 	char path[4096], home[RECIPIENT_PATH + 8], user[80], logname[80];
 	char method[32], parameter[RECIPIENT_PATH], delimiter[8];
-	const char *argv[12] = { path, "-m", method, "-p", parameter, "-h",
-		r->home, "-s", delimiter };
+	const char *argv[14] = { path, "-m", method, "-p", parameter, "-h",
+		r->home, "-s", delimiter, "-n", m->conf->server_name };
 	const char *env[] = { home, user, logname, "SHELL=/bin/sh",
 		"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8", NULL };
 	sigset_t none;
-	size_t n = 9;
+	size_t n = 11;
 
 	if (r->system_user)
 		argv[n++] = "-f";
@@ -219,7 +219,8 @@ job_start(struct hand_off *h, const struct msg_local_delivery *d,
     const struct recipient *r, int body)
 {
 	struct msg_local_job job = { .msgid = d->msgid,
-		.user = r->name,
+		/* with `user`, who is delivered to is not who does it */
+		.user = d->kind == DEST_USER ? d->user : r->name,
 		.recipient = d->recipient,
 		.address = d->address,
 		.sender = d->sender,

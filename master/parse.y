@@ -409,8 +409,7 @@ method		: MBOX { action_kind(p, CONF_ACTION_MBOX); } local_options
 		} local_options
 		| LMTP STRING rcpt_to {
 			action_kind(p, CONF_ACTION_LMTP);
-			p->action->local.destination = parse_strdup(p, $2);
-			p->action->local.rcpt_to = $3;
+			local_lmtp(p, &@2, $2, $3);
 		} local_options
 		| MDA STRING {
 			action_kind(p, CONF_ACTION_MDA);

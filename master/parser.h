@@ -208,6 +208,8 @@ void action_begin(struct parser *, const struct conf_where *,
 void action_kind(struct parser *, enum conf_action_kind);
 void action_end(struct parser *);
 void action_ttl(struct parser *, const struct conf_where *, const char *ttl);
+void local_lmtp(struct parser *, const struct conf_where *,
+    const char *destination, bool rcpt_to);
 void local_user(struct parser *, const struct conf_where *, const char *user);
 void local_aliases(struct parser *, const struct conf_where *, char **slot,
     const char *option, const char *table);

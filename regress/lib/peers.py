@@ -211,6 +211,7 @@ class Peer:
     packages = ()
     command = ()
     host = '127.0.0.1'
+    serves_tls = True       # a handshake with it can succeed
 
     def __init__(self, folder=None, host=None, port=None, start=True):
         """folder: where the peer's root is made, its spool within (a new
@@ -268,15 +269,24 @@ class Peer:
             os.chown(path, USERS[owner][0], USERS[owner][0])
         return path
 
-    def certify(self, inside='/etc/ssl/peer'):
+    def folder(self, inside, owner, mode):
+        path = self.path(inside)
+        os.makedirs(path, exist_ok=True)
+        os.chmod(path, mode)
+        os.chown(path, USERS[owner][0], USERS[owner][0])
+        return path
+
+    def certify(self, inside='/etc/ssl/peer', kind='ec', owner='root'):
         """Makes inside.crt and inside.key, signed by themselves."""
-        os.makedirs(os.path.dirname(self.path(inside)), exist_ok=True)
-        run('openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
-            'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj',
-            '/CN=peer.test', '-addext', 'subjectAltName=DNS:peer.test',
-            '-keyout', self.path(inside + '.key'), '-out',
+        key = self.path(inside + '.key')
+        os.makedirs(os.path.dirname(key), exist_ok=True)
+        curve = ['-pkeyopt', 'ec_paramgen_curve:P-256'] if kind == 'ec' else []
+        run('openssl', 'req', '-x509', '-newkey', kind, *curve, '-nodes',
+            '-days', '2', '-subj', '/CN=peer.test', '-addext',
+            'subjectAltName=DNS:peer.test', '-keyout', key, '-out',
             self.path(inside + '.crt'))
-        os.chmod(self.path(inside + '.key'), 0o600)
+        os.chmod(key, 0o600)
+        os.chown(key, USERS[owner][0], USERS[owner][0])
 
     def spawn(self, *argv, **kw):
         """A command inside the peer's root, in namespaces of its own."""
@@ -388,74 +398,3 @@ def maildir(path):
             with open(os.path.join(path, folder, name), 'rb') as f:
                 out.append(f.read())
     return out
-
-
-# ---- Postfix --------------------------------------------------------------
-
-POSTFIX_MAIN = {
-    'compatibility_level': '3.6', 'default_database_type': 'hash',
-    'myhostname': 'postfix.test',
-    'mydestination': 'postfix.test', 'mynetworks': '127.0.0.0/8',
-    'inet_interfaces': '127.0.0.1', 'inet_protocols': 'ipv4',
-    'maillog_file': '/var/log/postfix.log', 'alias_maps': '',
-    'alias_database': '', 'smtp_dns_support_level': 'disabled',
-    'local_recipient_maps': 'unix:passwd.byname',
-    'home_mailbox': 'Maildir/', 'biff': 'no',
-    'smtpd_recipient_restrictions': 'permit_mynetworks, reject',
-    'queue_directory': '/var/spool/postfix',
-    'minimal_backoff_time': '2s', 'queue_run_delay': '2s',
-    'maximal_backoff_time': '4s', 'message_size_limit': '0',
-    'mailbox_size_limit': '0', 'smtputf8_enable': 'yes',
-}
-
-
-class Postfix(Peer):
-    """main: settings of main.cf that are added or replaced. The service of
-    master.cf that listens is `port`; tools such as smtp-source are reached
-    through run() and spawn()."""
-
-    packages = ('postfix',)
-    command = ('postfix', 'start-fg')
-
-    def __init__(self, main=None, **kw):
-        self.main = {**POSTFIX_MAIN, **(main or {})}
-        super().__init__(**kw)
-
-    @staticmethod
-    def finish(root):
-        # The files that Debian's script copies on installation.
-        for name in ('master.cf', 'postfix-files', 'post-install',
-                     'postfix-script', 'dynamicmaps.cf'):
-            src = f'{root}/usr/share/postfix/{name}.dist'
-            if os.path.exists(src) and \
-                    not os.path.exists(f'{root}/etc/postfix/{name}'):
-                shutil.copy(src, f'{root}/etc/postfix/{name}')
-        drop = USERS['postdrop'][0]
-        for name in ('postdrop', 'postqueue'):
-            os.chown(f'{root}/usr/sbin/{name}', 0, drop)
-            os.chmod(f'{root}/usr/sbin/{name}', 0o2755)
-        os.makedirs(f'{root}/var/lib/postfix', exist_ok=True)
-        os.chown(f'{root}/var/lib/postfix', USERS['postfix'][0], 0)
-
-    def configure(self):
-        self.main.setdefault('smtp_bind_address', self.host)
-        self.main['inet_interfaces'] = self.host
-        self.write('/etc/postfix/main.cf', ''.join(
-            f'{k} = {v}\n' for k, v in self.main.items()))
-        with open(self.path('/etc/postfix/master.cf')) as f:
-            services = f.read()
-        services = re.sub(r'(?m)^smtp      inet', f'{self.port} inet',
-                          services)
-        services = re.sub(r'(?m)^(\S+\s+(?:inet|unix|fifo|pass|unix-dgram)'
-                          r'\s+\S+\s+\S+\s+)\S+', r'\1n', services)
-        self.write('/etc/postfix/master.cf', services)
-
-    def log(self):
-        out = super().log()
-        try:
-            with open(self.path('/var/log/postfix.log'),
-                      errors='replace') as f:
-                out += f.read()
-        except FileNotFoundError:
-            pass
-        return out
