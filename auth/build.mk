@@ -18,8 +18,8 @@ auth_libauth_a_CFLAGS = $(AM_CFLAGS) $(GSASL_CFLAGS) $(CRYPT_CFLAGS)
 # The auth worker.
 pkglibexec_PROGRAMS += auth/auth
 auth_auth_SOURCES = \
-	auth/auth.h auth/hasher.c auth/hasher.h auth/logins.c auth/main.c \
-	auth/rules.c
+	auth/auth.h auth/explain.c auth/hasher.c auth/hasher.h auth/logins.c \
+	auth/main.c auth/rules.c
 auth_auth_CFLAGS = $(AM_CFLAGS) -pthread
 auth_auth_LDADD = auth/libauth.a libcommon.a $(GSASL_LIBS) $(CRYPT_LIBS) \
 	$(worker_libs) -lpthread

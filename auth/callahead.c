@@ -165,25 +165,27 @@ callahead_answer(struct callahead *c, const char *action, const char *recipient,
 					      : CALLAHEAD_TEMPFAIL;
 }
 
-void
-callahead_export(const struct callahead *c,
-    void (*each)(void *arg, const char *action, const char *recipient, int good,
-	int64_t when),
-    void *arg)
+int
+callahead_worth(const struct callahead *c, const char *action,
+    const char *recipient, enum callahead_status status)
 {
 	const struct entry *e;
 
-	TAILQ_FOREACH (e, &c->uses, use)
-		each(arg, e->action, e->recipient, e->good, e->when);
+	if (status != CALLAHEAD_BAD)
+		return status == CALLAHEAD_GOOD;
+	e = entry_find(c, action, recipient);
+	return e != NULL && e->good;
 }
 
 int
 callahead_import(struct callahead *c, const char *action, const char *recipient,
     int good, int64_t when)
 {
-	struct entry *e = entry_make(c, action, recipient);
+	struct entry *e = entry_find(c, action, recipient);
 
-	if (e == NULL)
+	if (e != NULL && e->when > when)
+		return 0;
+	if ((e = entry_make(c, action, recipient)) == NULL)
 		return -1;
 	e->good = good;
 	e->when = when;

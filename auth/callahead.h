@@ -45,12 +45,14 @@ enum callahead_advice callahead_answer(struct callahead *, const char *action,
     const char *recipient, enum callahead_status, enum conf_unknown,
     int64_t now);
 
-/* For keeping what is known over a restart: each entry, oldest use first, and
- * back. */
-void callahead_export(const struct callahead *,
-    void (*each)(void *arg, const char *action, const char *recipient, int good,
-	int64_t when),
-    void *arg);
+/*
+ * For keeping what is known over a restart. Whether this answer is worth it,
+ * asked before callahead_answer: each good one, and a bad one that takes the
+ * word of a good one back. What guesses at names bring is forgotten.
+ */
+int callahead_worth(const struct callahead *, const char *action,
+    const char *recipient, enum callahead_status);
+/* Gives back what was kept; an entry that is newer stays. -1 without memory. */
 int callahead_import(struct callahead *, const char *action,
     const char *recipient, int good, int64_t when);
 

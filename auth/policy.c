@@ -316,6 +316,50 @@ policy_decide(const struct policy_host *host, const struct policy_facts *f)
 	return v;
 }
 
+/* Only what a rule says of recipients is asked; a `reject` or another action
+ * ahead of it may be meant for other clients. */
+static enum policy_answer
+is_for(const struct policy_host *host, const struct policy_facts *f,
+    const struct conf_match *m)
+{
+	enum policy_answer a = POLICY_NO;
+
+	for (uint32_t i = 0; i < m->nconditions; i++) {
+		const struct conf_condition *c = &m->conditions[i];
+
+		if (c->kind < CONF_FOR_ANY || c->kind > CONF_FOR_RCPT_TO)
+			continue;
+		if ((a = condition_holds(host, f, c)) != POLICY_YES)
+			return a;
+	}
+	return a;
+}
+
+enum policy_answer
+policy_backup(const struct policy_host *host, const char *recipient)
+{
+	struct policy_facts f = { .tag = "", .client_addr = "",
+		.client_name = "", .helo = "", .auth_user = "", .sender = "",
+		.recipient = recipient };
+	const struct conf_action *action;
+	enum policy_answer a, result = POLICY_NO;
+
+	for (uint32_t i = 0; i < host->conf->nmatches; i++) {
+		const struct conf_match *m = &host->conf->matches[i];
+
+		if (m->reject ||
+		    (action = conf_find_action(host->conf, m->action)) ==
+			NULL ||
+		    action->kind != CONF_ACTION_RELAY || !action->relay.backup)
+			continue;
+		if ((a = is_for(host, &f, m)) == POLICY_YES)
+			return a;
+		if (a != POLICY_NO)
+			result = a;
+	}
+	return result;
+}
+
 const char *
 policy_condition_name(enum conf_condition_kind kind)
 {

@@ -71,6 +71,11 @@ struct policy_verdict {
 struct policy_verdict policy_decide(
     const struct policy_host *, const struct policy_facts *);
 
+/* Whether any rule gives this recipient to a backup action, whoever the
+ * client is. */
+enum policy_answer policy_backup(
+    const struct policy_host *, const char *recipient);
+
 /* The word for a condition as the configuration has it ("from src"). */
 const char *policy_condition_name(enum conf_condition_kind);
 

@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -217,6 +218,29 @@ check_backup(struct auth *auth, struct job *job, const struct msg_rcpt_check *m,
 	reply_to_advice(advice, reply);
 }
 
+void
+rules_refusal(enum policy_kind kind, struct recipient_reply *reply)
+{
+	switch (kind) {
+	case POLICY_REJECT:
+		recipient_set_reply(
+		    reply, 550, "5.7.1", "Refused by a rule of this site");
+		break;
+	case POLICY_NO_RULE:
+		recipient_set_reply(reply, 550, "5.7.1",
+		    "We do not relay for you, nor take mail for this address");
+		break;
+	case POLICY_TEMPFAIL:
+		recipient_set_reply(
+		    reply, 451, "4.3.0", "A table cannot be looked up now");
+		break;
+	case POLICY_ACTION:
+	case POLICY_WAIT:
+		reply->code = 0;
+		break;
+	}
+}
+
 /* Whether an answer was sent. */
 static int
 run_rcpt_check(
@@ -225,31 +249,14 @@ run_rcpt_check(
 	struct recipient_reply reply = { 0 };
 	struct policy_verdict v = decide(auth, m);
 
-	switch (v.kind) {
-	case POLICY_ACTION:
-		if (v.action->kind != CONF_ACTION_RELAY)
-			recipient_check(
-			    &auth->host, v.action, m->recipient, &reply);
-		else if (v.action->relay.backup)
-			check_backup(auth, job, m, v.action, &reply);
-		else
-			recipient_set_reply(&reply, 250, "2.1.5", "");
-		break;
-	case POLICY_REJECT:
-		recipient_set_reply(
-		    &reply, 550, "5.7.1", "Refused by a rule of this site");
-		break;
-	case POLICY_NO_RULE:
-		recipient_set_reply(&reply, 550, "5.7.1",
-		    "We do not relay for you, nor take mail for this address");
-		break;
-	case POLICY_TEMPFAIL:
-		recipient_set_reply(
-		    &reply, 451, "4.3.0", "A table cannot be looked up now");
-		break;
-	case POLICY_WAIT:
-		break;
-	}
+	if (v.kind != POLICY_ACTION)
+		rules_refusal(v.kind, &reply);
+	else if (v.action->kind != CONF_ACTION_RELAY)
+		recipient_check(&auth->host, v.action, m->recipient, &reply);
+	else if (v.action->relay.backup)
+		check_backup(auth, job, m, v.action, &reply);
+	else
+		recipient_set_reply(&reply, 250, "2.1.5", "");
 	if (reply.code == 0)
 		return 0;
 	log_trace(TRACE_RULES, "%s to %s: rule %u, %u", m->sender, m->recipient,
@@ -340,6 +347,8 @@ job_run(struct auth *auth, struct job *job)
 		auth->running = job;
 		if (job->type == MSG_rcpt_check)
 			done = run_rcpt_check(auth, job, &m.rcpt_check);
+		else if (job->type == MSG_explain)
+			done = explain_run(auth, job->channel, &m.explain);
 		else
 			done = run_expand(auth, job, &m.expand);
 		auth->running = NULL;
@@ -383,6 +392,47 @@ on_expand(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 		ipc_send(ch, expanded, &busy);
 }
 
+void
+on_explain(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct msg_explained busy = { .id = m->explain.id,
+		.code = 451,
+		.enhanced = "4.3.2",
+		.text = "Too busy to explain this" };
+	struct auth *auth = arg;
+	struct job *job = NULL;
+
+	if (auth->njobs < JOBS_MAX)
+		job = job_new(auth, ch, MSG_explain, &m->explain);
+	if (job != NULL)
+		job_run(auth, job);
+	else
+		ipc_send(ch, explained, &busy);
+}
+
+void
+on_backup_query(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct msg_backup_answer a = { .id = m->backup_query.id };
+	struct auth *auth = arg;
+	char recipient[12 + ADDRESS_DOMAIN_SIZE];
+
+	snprintf(recipient, sizeof(recipient), "postmaster@%s",
+	    m->backup_query.domain);
+	switch (policy_backup(&auth->host, recipient)) {
+	case POLICY_YES:
+		a.status = LOOKUP_FOUND;
+		break;
+	case POLICY_NO:
+		a.status = LOOKUP_NONE;
+		break;
+	default:
+		a.status = LOOKUP_TEMPFAIL;
+		break;
+	}
+	ipc_send(ch, backup_answer, &a);
+}
+
 static void
 job_ready(void *arg, void *waiter)
 {
@@ -397,6 +447,36 @@ rules_account(struct auth *auth, const struct msg_user_answer *m)
 {
 	accounts_answer(
 	    auth->accounts, m->id, m->status, auth_now(auth), job_ready, auth);
+}
+
+void
+on_callahead_keep(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	const struct msg_callahead_keep *k = &m->callahead_keep;
+	struct auth *auth = arg;
+
+	callahead_import(auth->callahead, k->action, k->recipient, k->good,
+	    (int64_t)k->when);
+}
+
+/* What the primary says of a recipient; what a restart may not forget goes to
+ * the queue. */
+static enum callahead_advice
+take_word(struct auth *auth, const struct conf_action *action,
+    const char *recipient, enum callahead_status status)
+{
+	struct channel *queue = worker_peer(auth->worker, PROC_QUEUE, 0);
+	int64_t now = loop_time(worker_loop(auth->worker));
+	struct msg_callahead_keep keep = { .action = action->name,
+		.recipient = recipient,
+		.good = status == CALLAHEAD_GOOD,
+		.when = (uint64_t)now };
+
+	if (queue != NULL && callahead_worth(auth->callahead, action->name,
+				 recipient, status))
+		ipc_send(queue, callahead_keep, &keep);
+	return callahead_answer(auth->callahead, action->name, recipient,
+	    status, action->relay.unknown, now);
 }
 
 /* The primary's word, or none, on the recipient of a job. */
@@ -418,9 +498,7 @@ callahead_finish(
 		action = v.kind == POLICY_ACTION ? v.action : NULL;
 		if (action != NULL && action->kind == CONF_ACTION_RELAY)
 			reply_to_advice(
-			    callahead_answer(auth->callahead, action->name,
-				q->recipient, status, action->relay.unknown,
-				loop_time(worker_loop(auth->worker))),
+			    take_word(auth, action, q->recipient, status),
 			    &reply);
 		else
 			recipient_set_reply(&reply, 451, "4.3.0",

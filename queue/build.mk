@@ -23,6 +23,7 @@ queue_libqueue_a_SOURCES += \
 	queue/guard.c queue/guard.h \
 	queue/idblock.c queue/idblock.h \
 	queue/ingest.c queue/ingest.h \
+	queue/known.c queue/known.h \
 	queue/store.h \
 	queue/store_backup.c \
 	queue/store_bdb.c queue/store_bdb.h \
@@ -35,6 +36,8 @@ queue_libqueue_a_SOURCES += \
 queue_libqueue_a_SOURCES += \
 	queue/control.c queue/control.h queue/control_private.h \
 	queue/control_act.c \
+	queue/control_care.c \
+	queue/control_explain.c \
 	queue/control_show.c \
 	queue/control_words.c
 queue_libs = queue/libqueue.a libcommon.a $(DB_LIBS) $(ZLIB_LIBS) \
@@ -45,6 +48,7 @@ pkglibexec_PROGRAMS += queue/queue
 queue_queue_SOURCES = \
 	queue/dispatch.c \
 	queue/enlist.c \
+	queue/etrn.c \
 	queue/expanded.c \
 	queue/main.c \
 	queue/operator.c \

@@ -146,7 +146,8 @@ static const struct control_verb *
 find_verb(const char *const *words, size_t count, size_t *used)
 {
 	static const struct control_verb *const tables[] = {
-		control_show_verbs, control_act_verbs,
+		control_show_verbs, control_act_verbs, control_care_verbs,
+		control_explain_verbs,
 	};
 
 	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++)
@@ -406,7 +407,7 @@ control_on_route_answer(struct control *ctl, struct channel *ch,
 	struct ipc_list list = m->routes;
 	struct msg_route_info r;
 
-	if (c == NULL || c->waiting == 0)
+	if (c == NULL || c->waiting == 0 || c->asked != PROC_DELIVER)
 		return;
 	while (ipc_next_route_info(&list, &r)) {
 		struct control_row row = { 0 };
@@ -429,15 +430,25 @@ control_on_route_answer(struct control *ctl, struct channel *ch,
 }
 
 void
+control_on_explained(struct control *ctl, const struct msg_explained *m)
+{
+	struct control_conn *c = find_conn(ctl, m->id);
+
+	if (c == NULL || c->waiting == 0 || c->asked != PROC_AUTH)
+		return;
+	control_explain_rows(c, m);
+	control_end(c, NULL);
+}
+
+void
 control_on_peer_down(struct control *ctl, struct channel *ch)
 {
 	struct control_conn *c, *next;
 
-	if (channel_peer(ch) != PROC_DELIVER)
-		return;
 	TAILQ_FOREACH_SAFE(c, &ctl->conns, entry, next)
-		if (c->waiting > 0)
-			control_end(c, "a deliver process ended: ask again");
+		if (c->waiting > 0 && c->asked == channel_peer(ch))
+			control_end(c, "the process that was asked has ended: "
+				       "ask again");
 }
 
 void

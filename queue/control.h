@@ -11,6 +11,8 @@
  * control_words.c what was asked: words, ids, filters (pure)
  * control_show.c  what only looks
  * control_act.c   what changes something
+ * control_care.c  care of the store: verify and backup
+ * control_explain.c  what the rules would say
  */
 #ifndef QUEUE_CONTROL_H
 #define QUEUE_CONTROL_H
@@ -28,7 +30,8 @@ struct worker;
 /* System calls of these files beyond the base of every worker. */
 #define CONTROL_SYSCALLS                                                   \
 	SYS_accept4, SYS_socketpair, SYS_dup, SYS_mkdirat, SYS_unlinkat,   \
-	    SYS_getdents64, SYS_openat, SYS_fstat, SYS_newfstatat
+	    SYS_getdents64, SYS_openat, SYS_fstat, SYS_newfstatat,         \
+	    SYS_renameat, SYS_renameat2
 
 /*
  * What the queue does for control, since it must also be made durable. Calls
@@ -46,6 +49,8 @@ struct control_ops {
 	/* Takes up messages of the store that the schedule does not know;
 	 * msgid 0 is all. Returns how many recipients were added. */
 	uint32_t (*discover)(void *ctx, uint32_t msgid);
+	/* Whether the spool's disk has room for more than mail. */
+	int (*has_room)(void *ctx);
 	/* The schedule was changed: look whether something may start. */
 	void (*kick)(void *ctx);
 };
@@ -70,6 +75,7 @@ void control_on_peer_user(struct control *, const struct msg_peer_user *);
 void control_on_master_done(struct control *, const struct msg_master_done *);
 void control_on_route_answer(
     struct control *, struct channel *, const struct msg_route_answer *);
+void control_on_explained(struct control *, const struct msg_explained *);
 /* A peer has gone away: what it was asked will not be answered. */
 void control_on_peer_down(struct control *, struct channel *);
 

@@ -355,13 +355,14 @@ change_trace(struct control_conn *c, int on)
 		{ "queue", TRACE_QUEUE }, { "scheduler", TRACE_QUEUE },
 		{ "mta", TRACE_MTA }, { "dns", TRACE_DNS },
 		{ "expand", TRACE_EXPAND }, { "all", TRACE_ALL } };
-	uint32_t *mask = &c->control->trace;
+	/* master tells every process the mask, this one too */
+	uint32_t mask = log_traced();
 
 	for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++)
 		if (strcmp(subjects[i].name, c->words[c->arg]) == 0) {
-			*mask = on ? *mask | subjects[i].bit
-				   : *mask & ~subjects[i].bit;
-			ask_master(c, MASTER_TRACE, *mask);
+			mask = on ? mask | subjects[i].bit
+				  : mask & ~subjects[i].bit;
+			ask_master(c, MASTER_TRACE, mask);
 			return;
 		}
 	control_end(c, "nothing of that name can be traced: there are smtp, "
@@ -380,7 +381,7 @@ trace_off(struct control_conn *c)
 	change_trace(c, 0);
 }
 
-/* ---- submission, and care of the store -------------------------------- */
+/* ---- submission ------------------------------------------------------- */
 
 static void
 submit(struct control_conn *c)
@@ -412,24 +413,6 @@ submit(struct control_conn *c)
 	control_end(c, NULL);
 }
 
-static void
-verify(struct control_conn *c)
-{
-	struct control_row row = { 0 };
-	uint64_t checked = 0;
-	int64_t damaged = store_verify(c->control->env.store, &checked);
-
-	if (damaged == -1) {
-		control_end(c, "the store could not be read: see the log");
-		return;
-	}
-	control_field(&row, "messages", "%llu", (unsigned long long)checked);
-	control_field(&row, "damaged", "%lld", (long long)damaged);
-	control_row_send(c, &row);
-	control_end(c, damaged == 0 ? NULL : "messages are damaged: the log "
-					     "names each");
-}
-
 const struct control_verb control_act_verbs[] = {
 	{ "submit", 0, 0, 0, submit },
 	{ "schedule domain", 1, 1, 1, schedule_domain },
@@ -453,6 +436,5 @@ const struct control_verb control_act_verbs[] = {
 	{ "log brief", 1, 0, 0, log_verbose_off },
 	{ "trace", 1, 1, 1, trace_on },
 	{ "untrace", 1, 1, 1, trace_off },
-	{ "verify", 1, 0, 0, verify },
 	{ NULL, 0, 0, 0, NULL },
 };

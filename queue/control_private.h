@@ -14,6 +14,7 @@
 #include "queue/envelope.h"
 
 #define CONTROL_WORDS 64
+#define CONTROL_NAME_MAX 64 /* octets of the name of a backup */
 
 /* ---- words (pure) ----------------------------------------------------- */
 
@@ -37,6 +38,9 @@ int control_parse_id(const char *, uint32_t *msgid, uint32_t *rcpt);
 /* 90, 15m, 4h, 5d as seconds; -1 if it is nothing like it. */
 int64_t control_parse_age(const char *);
 int control_glob(const char *pattern, const char *text);
+/* Whether this may be the name of a folder that we make: letters, digits and
+ * `.`, `_`, `-`, the first of them no dot. */
+int control_valid_name(const char *);
 int control_match(const struct control_filter *, const struct envelope *,
     const struct envelope_rcpt *, const char *state, int64_t now);
 
@@ -73,7 +77,8 @@ struct control_conn {
 	uint32_t changed;
 	void *state;		/* of the step */
 	void (*state_free)(void *);
-	unsigned waiting;	/* deliver workers yet to answer */
+	unsigned waiting;	/* peers of kind `asked` yet to answer */
+	enum process_kind asked;
 	int64_t wake;		/* loop_now of monitor's next row */
 };
 
@@ -86,7 +91,6 @@ struct control {
 	unsigned count;
 	uint64_t next_id;
 	uint16_t next_smtpd;
-	uint32_t trace;
 	int64_t started;
 };
 
@@ -110,6 +114,10 @@ const char *control_state(const struct control_conn *, uint32_t msgid,
     uint32_t rcpt, const struct envelope_rcpt *, int64_t *next,
     int64_t *expiry);
 
+/* The answer to explain, as rows. */
+void control_explain_rows(
+    struct control_conn *, const struct msg_explained *);
+
 /* One verb: words separated by spaces. start either answers at once with
  * control_end, or sets step, or waits for an answer of somebody. */
 struct control_verb {
@@ -121,5 +129,7 @@ struct control_verb {
 };
 extern const struct control_verb control_show_verbs[];
 extern const struct control_verb control_act_verbs[];
+extern const struct control_verb control_care_verbs[];
+extern const struct control_verb control_explain_verbs[];
 
 #endif

@@ -164,7 +164,8 @@ read_named(struct control_conn *c, uint32_t *rcpt)
 		STORE_OK || !control_may_see(c, env) ||
 	    (*rcpt != UINT32_MAX && *rcpt >= env->rcpt_count)) {
 		envelope_free(env);
-		control_end(c, "no such message in the queue");
+		control_end(c, "no such message in the queue: the log tells "
+			       "what became of others");
 		return NULL;
 	}
 	return env;
@@ -216,6 +217,79 @@ show_envelope(struct control_conn *c)
 		control_field(&rr, "error", "%s", r->text);
 		control_row_send(c, &rr);
 	}
+	envelope_free(env);
+	control_end(c, NULL);
+}
+
+/* One row of a history. */
+static void
+tell(struct control_conn *c, int64_t when, const char *event,
+    const struct envelope *env, uint32_t index, const char *text)
+{
+	struct control_row row = { 0 };
+
+	control_field(&row, "time", "%lld", (long long)when);
+	control_field(&row, "event", "%s", event);
+	if (index == UINT32_MAX)
+		control_field(&row, "envelope", "%08x", env->msgid);
+	else
+		control_field(&row, "envelope", "%016llx",
+		    (unsigned long long)envelope_evpid(env->msgid, index));
+	control_field(&row, "address", "%s",
+	    index == UINT32_MAX ? env->sender : env->rcpts[index].address);
+	control_field(&row, "text", "%s", text);
+	control_row_send(c, &row);
+}
+
+static void
+tell_rcpt(struct control_conn *c, const struct envelope *env, uint32_t index)
+{
+	static const char *const outcomes[ENVELOPE_OUTCOMES] = { "deferred",
+		"delivered", "relayed", "expanded", "failed", "expired",
+		"dropped", "removed" };
+	const struct envelope_rcpt *r = &env->rcpts[index];
+	int64_t next, expiry;
+	const char *state;
+	char text[1200];
+
+	if (r->parent < env->rcpt_count)
+		tell(c, env->arrival, "made", env, index,
+		    env->rcpts[r->parent].address);
+	else
+		tell(c, env->arrival, "accepted", env, index, r->action);
+	snprintf(text, sizeof(text), "%u %s %s%s%s (attempts that failed: %u)",
+	    r->code, r->enhanced, r->text, *r->remote != '\0' ? " from " : "",
+	    r->remote, r->attempts);
+	if (r->last != 0 || r->state == ENVELOPE_DONE)
+		tell(c, r->last, outcomes[r->outcome % ENVELOPE_OUTCOMES], env,
+		    index, text);
+	if (r->state == ENVELOPE_DONE)
+		return;
+	state = control_state(c, env->msgid, index, r, &next, &expiry);
+	snprintf(text, sizeof(text), "expires at %lld", (long long)expiry);
+	tell(c, next, state, env, index, text);
+}
+
+/* What is recorded of a message that is queued; of one that is gone the log
+ * has each event under its id. */
+static void
+show_history(struct control_conn *c)
+{
+	struct envelope *env;
+	char text[700];
+	uint32_t rcpt;
+
+	if ((env = read_named(c, &rcpt)) == NULL)
+		return;
+	snprintf(text, sizeof(text), "session %016llx from %s%s%s%s, helo %s",
+	    (unsigned long long)env->session,
+	    *env->client_addr != '\0' ? env->client_addr : "this machine",
+	    *env->client_name != '\0' ? " (" : "", env->client_name,
+	    *env->client_name != '\0' ? ")" : "", env->helo);
+	tell(c, env->arrival, "received", env, UINT32_MAX, text);
+	for (uint32_t i = 0; i < env->rcpt_count; i++)
+		if (rcpt == UINT32_MAX || rcpt == i)
+			tell_rcpt(c, env, i);
 	envelope_free(env);
 	control_end(c, NULL);
 }
@@ -404,6 +478,7 @@ show_hosts(struct control_conn *c)
 	struct msg_route_query q = { .id = c->id };
 	uint16_t n = worker_peer_count(w, PROC_DELIVER);
 
+	c->asked = PROC_DELIVER;
 	for (uint16_t i = 0; i < n; i++) {
 		struct channel *ch = worker_peer(w, PROC_DELIVER, i);
 
@@ -418,6 +493,7 @@ const struct control_verb control_show_verbs[] = {
 	{ "show queue", 0, 0, 0, show_queue },
 	{ "show message", 0, 1, 1, show_message },
 	{ "show envelope", 0, 1, 1, show_envelope },
+	{ "history", 0, 1, 1, show_history },
 	{ "show status", 0, 0, 0, show_status },
 	{ "show stats", 1, 0, 0, show_stats },
 	{ "show hosts", 1, 0, 0, show_hosts },

@@ -37,6 +37,17 @@ control_glob(const char *pattern, const char *text)
 }
 
 int
+control_valid_name(const char *s)
+{
+	size_t len = strlen(s);
+
+	return len > 0 && len <= CONTROL_NAME_MAX && *s != '.' &&
+	    *s != '-' &&
+	    strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		      "0123456789._-") == len;
+}
+
+int
 control_parse_id(const char *s, uint32_t *msgid, uint32_t *rcpt)
 {
 	size_t len = strlen(s);

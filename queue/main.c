@@ -20,6 +20,7 @@
 #include "conf/codec.h"
 #include "os/log.h"
 #include "queue/control.h"
+#include "queue/known.h"
 #include "queue/queue.h"
 
 enum {
@@ -28,7 +29,8 @@ enum {
 	SETTLE_MS = 10, /* changes nobody waits for gather so long */
 	PEERS_PATIENCE = 5, /* seconds at start */
 	OWN_IDS = 64,
-	STOP_PATIENCE = 5 /* seconds */
+	STOP_PATIENCE = 5, /* seconds */
+	KNOWN_LIFE = 31 * 24 * 3600
 };
 
 /* What Berkeley DB, the checkpoint thread and the files beside it need. */
@@ -295,18 +297,53 @@ on_id_request(void *ctx, struct channel *ch, const union ipc_msg *m, int fd)
 	ipc_send(ch, id_block, &block);
 }
 
+/* ---- what auth has kept ------------------------------------------------- */
+
+/* KNOWN_LIFE is that of CALLAHEAD_GOOD_LIFE: auth believes nothing older. */
 static void
-on_etrn(void *ctx, struct channel *ch, const union ipc_msg *m, int fd)
+open_known(struct queue *q)
 {
-	struct msg_etrn_done done = { .id = m->etrn.id };
+	q->known = known_open(q->spool, q->wall - KNOWN_LIFE);
+}
+
+static void
+on_callahead_keep(void *ctx, struct channel *ch, const union ipc_msg *m, int fd)
+{
 	struct queue *q = ctx;
 
-	if (q->store == NULL)
+	if (q->disk == GUARD_OK)
+		known_keep(q->known, &m->callahead_keep);
+}
+
+/* As much as auth takes now. */
+static void
+give_known(struct queue *q, struct channel *ch)
+{
+	struct msg_callahead_keep m;
+
+	while (q->known_giving && !channel_congested(ch)) {
+		if (!known_next(q->known, &m))
+			q->known_giving = 0;
+		else
+			ipc_send(ch, callahead_keep, &m);
+	}
+}
+
+static void
+greet_auth(struct queue *q, struct channel *ch)
+{
+	if (q->known == NULL || ch == NULL)
 		return;
-	done.count = sched_flush_domain(
-	    q->sched, m->etrn.domain, m->etrn.subdomains, queue_now(q));
-	ipc_send(ch, etrn_done, &done);
-	queue_kick(q);
+	known_rewind(q->known);
+	q->known_giving = 1;
+	give_known(q, ch);
+}
+
+static void
+peer_writable(void *arg, struct channel *ch)
+{
+	if (channel_peer(ch) == PROC_AUTH)
+		give_known(arg, ch);
 }
 
 /* ---- control ------------------------------------------------------------ */
@@ -347,12 +384,24 @@ on_route_answer(void *ctx, struct channel *ch, const union ipc_msg *m, int fd)
 	control_on_route_answer(q->control, ch, &m->route_answer);
 }
 
+static void
+on_explained(void *ctx, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct queue *q = ctx;
+
+	if (q->control != NULL)
+		control_on_explained(q->control, &m->explained);
+}
+
 static channel_handler *const handlers[MSG_MAX] = {
 	[MSG_submit] = on_submit,
 	[MSG_body_data] = on_body_data,
 	[MSG_body_abort] = on_body_abort,
 	[MSG_id_request] = on_id_request,
-	[MSG_etrn] = on_etrn,
+	[MSG_etrn] = etrn_on_etrn,
+	[MSG_backup_answer] = etrn_on_backup_answer,
+	[MSG_callahead_keep] = on_callahead_keep,
+	[MSG_explained] = on_explained,
 	[MSG_expanded] = expanded_on_expanded,
 	[MSG_body_request] = dispatch_on_body_request,
 	[MSG_transfer_done] = result_on_transfer_done,
@@ -457,6 +506,7 @@ start(void *arg, char *error, size_t size)
 	q->patience = q->wall + PEERS_PATIENCE;
 	if (open_spool(q, error, size) == -1)
 		return -1;
+	open_known(q);
 	if (make_parts(q) == -1) {
 		snprintf(error, size, "out of memory");
 		return -1;
@@ -473,6 +523,7 @@ start(void *arg, char *error, size_t size)
 		control_on_socket(q->control, q->control_fd);
 	q->control_fd = -1;
 	operator_set_standing(q);
+	greet_auth(q, worker_peer(q->worker, PROC_AUTH, 0));
 	queue_kick(q);
 	return 0;
 }
@@ -486,6 +537,8 @@ peer_up(void *arg, struct channel *ch)
 		return;
 	if (channel_peer(ch) == PROC_SMTPD)
 		ipc_send(ch, queue_status, &q->ingest.standing);
+	if (channel_peer(ch) == PROC_AUTH)
+		greet_auth(q, ch);
 	queue_kick(q);
 }
 
@@ -504,6 +557,7 @@ peer_down(void *arg, struct channel *ch)
 		idblock_drop(q->ids, instance);
 	}
 	dispatch_peer_down(q, channel_peer(ch), instance);
+	etrn_peer_down(q, channel_peer(ch), instance);
 	control_on_peer_down(q->control, ch);
 }
 
@@ -529,6 +583,7 @@ static const struct worker_ops ops = {
 	.swap = swap,
 	.peer_up = peer_up,
 	.peer_down = peer_down,
+	.peer_writable = peer_writable,
 	.stop = stop,
 };
 
@@ -538,5 +593,6 @@ main(int argc, char **argv)
 	static struct queue queue = { .control_fd = -1 };
 
 	RB_INIT(&queue.jobs);
+	TAILQ_INIT(&queue.etrns);
 	return worker_main(argc, argv, &ops, &queue);
 }

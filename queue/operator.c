@@ -185,6 +185,14 @@ on_discover(void *ctx, uint32_t msgid)
 	return d.count;
 }
 
+static int
+on_has_room(void *ctx)
+{
+	struct queue *q = ctx;
+
+	return q->disk == GUARD_OK;
+}
+
 static void
 on_kick(void *ctx)
 {
@@ -197,5 +205,6 @@ const struct control_ops operator_ops = {
 	.pause_intake = on_pause_intake,
 	.intake_paused = on_intake_paused,
 	.discover = on_discover,
+	.has_room = on_has_room,
 	.kick = on_kick,
 };

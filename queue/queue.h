@@ -9,10 +9,13 @@
  *	expanded.c	recipients behind a recipient
  *	report.c	delivery reports as new messages
  *	operator.c	what smtpctl changes
+ *	etrn.c		what clients may start
+ *	known.c		recipients that primaries know, for auth
  */
 #ifndef QUEUE_QUEUE_H
 #define QUEUE_QUEUE_H
 
+#include <sys/queue.h>
 #include <sys/tree.h>
 
 #include <stdint.h>
@@ -28,6 +31,8 @@
 
 struct event;
 struct control;
+struct etrn;
+struct known;
 
 /* Classes of the scheduler; those of relay actions follow. */
 enum queue_class {
@@ -72,6 +77,11 @@ struct queue {
 	uint32_t own_ids;		/* left of them */
 	struct control *control;
 	int control_fd;			/* until there is one, or -1 */
+	TAILQ_HEAD(, etrn) etrns;	/* that wait for auth */
+	unsigned etrn_count;
+	uint64_t etrn_last;
+	struct known *known;		/* NULL: cannot be kept */
+	int known_giving;		/* auth gets it back */
 	struct loop_deferred turn;
 	struct event *tick;		/* each second */
 	struct event *due;		/* the scheduler's next deadline */
@@ -178,6 +188,10 @@ int expanded_forward(struct queue *, struct events *, uint32_t index,
 /* Decides who is told of the events and puts the reports into the batch.
  * Recipients that are to be held instead are not done any more. */
 void report_events(struct queue *, struct events *);
+
+/* etrn.c */
+extern channel_handler etrn_on_etrn, etrn_on_backup_answer;
+void etrn_peer_down(struct queue *, enum process_kind, uint16_t instance);
 
 /* operator.c */
 struct control_ops;

@@ -48,6 +48,7 @@ static const struct {
 	{ "show", "status", print_words },
 	{ "monitor", NULL, print_bars },
 	{ "verify", NULL, print_pairs },
+	{ "backup", NULL, print_pairs },
 	{ "schedule", NULL, print_pairs },
 	{ "flush", NULL, print_pairs },
 	{ "remove", NULL, print_pairs },

@@ -44,7 +44,8 @@ usage(void)
 	fputs("usage: smtpctl [-j] [-S socket] command [argument ...]\n"
 	    "commands: show queue|message|envelope|status|stats|hosts|routes,\n"
 	    "  schedule, remove, flush, discover, pause, resume, monitor,\n"
-	    "  log, trace, untrace, reload, stop, verify, encrypt\n",
+	    "  explain, history, update table, log, trace, untrace, reload,\n"
+	    "  stop, verify, backup, encrypt\n",
 	    stderr);
 	return EX_USAGE;
 }

@@ -75,7 +75,7 @@ etrn_answer(
 {
 	s->question = ASK_NOTHING;
 	session_expect_command(s, t);
-	if (m == NULL)
+	if (m == NULL || m->count == ETRN_UNABLE)
 		session_reply(s, t, REPLY_ETRN_UNABLE, s->etrn);
 	else if (m->count == ETRN_REFUSED)
 		session_refuse(s, t, REPLY_ETRN_REFUSED, s->etrn);

@@ -77,6 +77,10 @@ action_wanted(const void *element, enum process_kind process)
 {
 	const struct conf_action *action = element;
 
+	/* smtpd needs to know whether ETRN is of any use */
+	if (process == PROC_SMTPD)
+		return action->kind == CONF_ACTION_RELAY &&
+		    action->relay.backup;
 	return process != PROC_DELIVER || action->kind == CONF_ACTION_RELAY;
 }
 
@@ -222,8 +226,8 @@ static SHAPE(relay, NULL);
 #define OF struct conf_action
 static const struct field action_fields[] = {
 	WHERE,
-	STR(name, NAME_LIMIT, Q | D | A | S),
-	ENUM(kind, CONF_ACTION_RELAY, Q | D | A | S),
+	STR(name, NAME_LIMIT, Q | D | A),
+	ENUM(kind, CONF_ACTION_RELAY, Q | D | A),
 	NUM(ttl, Q),
 	STRUCT(local, &shape_local, Q | D | A),
 	STRUCT(relay, &shape_relay, Q | D | A | S),
@@ -468,7 +472,7 @@ static const struct field conf_fields[] = {
 	LIST(filters, &shape_filter, LIST_LIMIT, S),
 	LIST(wrappers, &shape_wrapper, LIST_LIMIT, N),
 	LIST(listeners, &shape_listener, LIST_LIMIT, S),
-	LIST(actions, &shape_action, LIST_LIMIT, Q | D | A),
+	LIST(actions, &shape_action, LIST_LIMIT, Q | D | A | S),
 	LIST(matches, &shape_match, LIST_LIMIT, A),
 };
 SHAPE(conf, NULL);

@@ -22,8 +22,9 @@ enum process_kind {
 /* The name of a process as logs and files have it. */
 const char *process_name(enum process_kind);
 
-/* etrn_done.count: no backup action has the domain */
+/* etrn_done.count: no backup action has the domain; it cannot be said now */
 #define ETRN_REFUSED 0xffffffffu
+#define ETRN_UNABLE 0xfffffffeu
 
 /* dns_answer.status */
 enum dns_status {

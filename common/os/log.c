@@ -118,6 +118,12 @@ log_set_level(int verbose, uint32_t trace)
 	state.trace = trace;
 }
 
+uint32_t
+log_traced(void)
+{
+	return state.trace;
+}
+
 int
 log_verbose(void)
 {

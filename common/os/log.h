@@ -34,6 +34,8 @@ enum log_mode {
 void log_init(const char *name, enum log_mode);
 void log_set_level(int verbose, uint32_t trace);
 int log_verbose(void);
+/* The trace mask that holds. */
+uint32_t log_traced(void);
 /* Every line also goes to sink with its syslog priority; NULL ends it. */
 void log_set_sink(void (*sink)(void *, int, const char *), void *arg);
 /* Writes a line that another process made: name and line as they are. */

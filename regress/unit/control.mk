@@ -11,3 +11,11 @@ regress_unit_test_sendmail_SOURCES = regress/unit/test_sendmail.c
 regress_unit_test_sendmail_CFLAGS = $(unit_cflags)
 regress_unit_test_sendmail_LDADD = smtpctl/libsmtpctl.a $(JANSSON_LIBS) \
 	$(unit_libs)
+
+# What auth has kept over a restart.
+check_PROGRAMS += regress/unit/test_known
+TESTS += regress/unit/test_known
+regress_unit_test_known_SOURCES = regress/unit/test_known.c
+regress_unit_test_known_CFLAGS = $(unit_cflags)
+regress_unit_test_known_LDADD = queue/libqueue.a libcommon.a $(ZLIB_LIBS) \
+	$(unit_libs)

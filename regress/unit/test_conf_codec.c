@@ -303,7 +303,11 @@ slices_can_be_worked_with(void **state)
 
 	part = slice(conf, PROC_SMTPD);
 	assert_int_equal(part->nlisteners, conf->nlisteners);
-	assert_int_equal(part->nactions, 0);
+	/* that there is a backup, and no more of it */
+	assert_int_equal(part->nactions, 1);
+	assert_true(part->actions[0].relay.backup);
+	assert_null(part->actions[0].name);
+	assert_null(part->actions[0].relay.backup_mx);
 	assert_int_equal(part->ntables, conf->ntables);
 	assert_int_equal(part->tables[0].nentries, 0);
 	assert_int_equal(part->smtp.max_rcpt, 77);
