@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "master/master.h"
@@ -23,7 +24,10 @@
 
 enum {
 	/* a full backlog drops SYNs, and each costs its client a second */
-	BACKLOG = 4096
+	BACKLOG = 4096,
+	/* so long the workers of a master that was killed may take to die */
+	PATIENCE_MS = 3000,
+	STEP_MS = 50
 };
 
 struct bound {
@@ -155,6 +159,19 @@ fail:
 	return -1;
 }
 
+/* At a start: waits for an address that is still taken. */
+static int
+bind_patiently(const struct sockaddr_storage *ss, socklen_t len, mode_t mode)
+{
+	struct timespec step = { .tv_nsec = STEP_MS * 1000000 };
+	int fd, left = PATIENCE_MS / STEP_MS;
+
+	while ((fd = bind_socket(ss, len, mode)) == -1 &&
+	    errno == EADDRINUSE && left-- > 0)
+		nanosleep(&step, NULL);
+	return fd;
+}
+
 static int
 find_bound(const struct sockets *s, const struct sockaddr_storage *ss,
     socklen_t len)
@@ -184,7 +201,8 @@ add(struct sockets *s, const struct sockets *old, const struct conf *conf,
 	b->len = len;
 	b->address = *ss;
 	if ((b->fd = find_bound(old, ss, len)) == -1)
-		b->fd = bind_socket(ss, len, 0666);
+		b->fd = old == NULL ? bind_patiently(ss, len, 0666)
+				    : bind_socket(ss, len, 0666);
 	if (b->fd == -1) {
 		conf_where_text(conf, &conf->listeners[listener].where, where,
 		    sizeof(where));
@@ -268,7 +286,7 @@ sockets_open_control(const struct conf *conf)
 	if ((len = to_sockaddr_un(path, &ss)) == 0)
 		return -1;
 	/* everyone may submit; what more a peer may do depends on its uid */
-	if ((fd = bind_socket(&ss, len, 0666)) == -1)
+	if ((fd = bind_patiently(&ss, len, 0666)) == -1)
 		log_error("control socket %s: %s%s", path, strerror(errno),
 		    errno == EADDRINUSE ? ": relaisd runs already, or give "
 					  "this one its own `set "

@@ -50,14 +50,17 @@ struct store_options {
 	size_t log_file;		/* octets: 10 MiB */
 	uint32_t checkpoint_ms;		/* 1000 */
 	size_t checkpoint_bytes;	/* of log: 16 MiB */
+	uint32_t lock_ms;		/* 30000: patience, see store_open */
 };
 void store_options_default(struct store_options *);
 
 /*
  * Opens the store in the folder `path`, which must exist, belong to the
  * caller and be writable by nobody else; creates what is missing, recovers
- * what a crash left, sweeps what no envelope knows. NULL with the reason in
- * error (size octets). options may be NULL.
+ * what a crash left, sweeps what no envelope knows. The folder is locked while
+ * the store is open: another process that still has it, such as one that
+ * outlived its master, is waited for. NULL with the reason in error (size
+ * octets). options may be NULL.
  */
 struct store *store_open(const char *path, const struct store_options *,
     char *error, size_t size);

@@ -56,6 +56,7 @@ store_options_default(struct store_options *o)
 	o->log_file = 10u << 20;
 	o->checkpoint_ms = 1000;
 	o->checkpoint_bytes = 16u << 20;
+	o->lock_ms = 30 * 1000;
 }
 
 void
@@ -301,6 +302,8 @@ new_store(const struct store_options *options)
 		st->options.checkpoint_ms = defaults.checkpoint_ms;
 	if (st->options.checkpoint_bytes == 0)
 		st->options.checkpoint_bytes = defaults.checkpoint_bytes;
+	if (st->options.lock_ms == 0)
+		st->options.lock_ms = defaults.lock_ms;
 	pthread_mutex_init(&st->error_lock, NULL);
 	if ((st->scratch = envelope_new(0)) == NULL) {
 		free_store(st);

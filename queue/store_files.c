@@ -8,6 +8,7 @@
  * committed. So a crash leaves at worst a file without an envelope, which the
  * sweep at the next start removes.
  */
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <dirent.h>
@@ -17,12 +18,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "os/log.h"
 #include "queue/store_bdb.h"
 
-enum { NAME_OCTETS = 32 };
+enum { NAME_OCTETS = 32, LOCK_STEP_MS = 20 };
 
 int
 store_ids_add(struct store_ids *ids, uint32_t msgid)
@@ -133,6 +135,33 @@ open_root(const char *path, char *error, size_t size)
 	return -1;
 }
 
+/* Two processes in one environment would destroy it. Whoever dies lets go of
+ * the lock, but perhaps only when the sync that it waits for ends. */
+static int
+lock_root(int fd, const char *path, uint32_t patience, char *error, size_t size)
+{
+	struct timespec step = { .tv_nsec = LOCK_STEP_MS * 1000000 };
+
+	for (uint32_t waited = 0; flock(fd, LOCK_EX | LOCK_NB) == -1;
+	     waited += LOCK_STEP_MS) {
+		if (errno != EWOULDBLOCK && errno != EINTR) {
+			snprintf(error, size, "%s: lock: %s", path,
+			    strerror(errno));
+			return -1;
+		}
+		if (waited >= patience) {
+			snprintf(error, size,
+			    "%s: another process uses this spool", path);
+			return -1;
+		}
+		if (waited == 0)
+			log_info("waiting for the process that still has "
+				 "the spool");
+		nanosleep(&step, NULL);
+	}
+	return 0;
+}
+
 int
 store_files_open(struct store *st, const char *path, char *error, size_t size)
 {
@@ -149,7 +178,9 @@ store_files_open(struct store *st, const char *path, char *error, size_t size)
 	st->db_fd = st->bodies_fd = st->incoming_fd = -1;
 	for (int i = 0; i < STORE_BODY_FOLDERS; i++)
 		st->body_folder[i] = -1;
-	if ((st->root_fd = open_root(path, error, size)) == -1)
+	if ((st->root_fd = open_root(path, error, size)) == -1 ||
+	    lock_root(st->root_fd, path, st->options.lock_ms, error, size) ==
+		-1)
 		return -1;
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
 		*folders[i].fd = open_folder(st->root_fd, folders[i].name);

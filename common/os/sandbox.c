@@ -17,6 +17,7 @@
 #include <linux/landlock.h>
 #include <pwd.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -265,7 +266,10 @@ sandbox_enter(const struct sandbox *sb, char *error, size_t size)
 	if (limit_resources(sb, error, size) == -1 ||
 	    become_user(sb, error, size) == -1)
 		return -1;
-	if (prctl(PR_SET_DUMPABLE, 0) == -1 ||
+	/* a master that is killed takes its workers along; a change of the
+	 * uid would have undone this */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 ||
+	    prctl(PR_SET_DUMPABLE, 0) == -1 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		return fail(error, size, "prctl: %s", strerror(errno));
 	if (restrict_files(sb, error, size) == -1)

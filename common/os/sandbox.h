@@ -1,7 +1,8 @@
 /*
  * How a worker gives up what it must not have: identity, file system, system
- * calls, network, resources. Called once by worker.c, when the process has
- * read its configuration and before it serves anyone.
+ * calls, network, resources, and a life longer than its parent's. Called once
+ * by worker.c, when the process has read its configuration and before it
+ * serves anyone.
  */
 #ifndef OS_SANDBOX_H
 #define OS_SANDBOX_H

@@ -588,6 +588,21 @@ test_refused(void **state)
 	f->st = fixture_open(f->path);
 }
 
+/* Nobody opens a store that is open: two would destroy it. */
+static void
+test_locked(void **state)
+{
+	const struct store_options hasty = { .lock_ms = 1 };
+	struct fixture *f = *state;
+	char error[512];
+
+	assert_null(store_open(f->path, &hasty, error, sizeof(error)));
+	assert_non_null(strstr(error, "another process uses this spool"));
+	store_close(f->st);
+	f->st = store_open(f->path, &hasty, error, sizeof(error));
+	assert_non_null(f->st);
+}
+
 /* Changes outside a batch are refused, not lost. */
 static void
 test_no_batch(void **state)
@@ -629,6 +644,7 @@ main(void)
 		TEST(test_body_fd),
 		TEST(test_damaged_body),
 		TEST(test_refused),
+		TEST(test_locked),
 		TEST(test_no_batch),
 	};
 
