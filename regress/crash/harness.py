@@ -76,7 +76,6 @@ class Load:
         while not self.stopping.is_set():
             try:
                 c = Client(self.port(), timeout=20)
-                c.dialogue = collections.deque(maxlen=50)
                 if not c.greeting.startswith('220'):
                     raise EOFError
                 c.expect('EHLO load.test', 250)
@@ -92,6 +91,7 @@ class Load:
                 time.sleep(0.02)
 
     def send(self, c, ident):
+        c.dialogue.clear()
         c.expect(f'MAIL FROM:<{ident}@load.test>', 250)
         c.expect(f'RCPT TO:<r@{self.domain}>', 250)
         c.expect('DATA', 354)
