@@ -1,0 +1,50 @@
+"""Certificates for tests, and the client's side of TLS."""
+import os
+import re
+import ssl
+import subprocess
+
+VERSIONS = {'tls1.0': ssl.TLSVersion.TLSv1, 'tls1.1': ssl.TLSVersion.TLSv1_1,
+            'tls1.2': ssl.TLSVersion.TLSv1_2,
+            'tls1.3': ssl.TLSVersion.TLSv1_3}
+EC = ('ec', '-pkeyopt', 'ec_paramgen_curve:P-256')
+
+
+def certificate(folder, name, kind=EC, ca=None):
+    """folder/name.crt and .key, self-signed or of ca; the path of both."""
+    path = os.path.join(folder, name)
+    command = ['openssl', 'req', '-x509', '-newkey', *kind, '-nodes',
+               '-keyout', f'{path}.key', '-out', f'{path}.crt', '-days', '2',
+               '-subj', f'/CN={name}', '-addext', f'subjectAltName=DNS:{name}']
+    if ca:
+        command += ['-CA', f'{ca}.crt', '-CAkey', f'{ca}.key', '-addext',
+                    'basicConstraints=critical,CA:FALSE']
+    subprocess.run(command, check=True, capture_output=True)
+    os.chmod(f'{path}.key', 0o600)
+    return path
+
+
+def client_context(version=None, certfile=None, alpn=None):
+    """A client that trusts everybody. Of any age: `version` fixes it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if version:
+        if version in ('tls1.0', 'tls1.1'):
+            context.set_ciphers('ALL:@SECLEVEL=0')
+        context.minimum_version = VERSIONS[version]
+        context.maximum_version = VERSIONS[version]
+    if certfile:
+        context.load_cert_chain(f'{certfile}.crt', f'{certfile}.key')
+    if alpn:
+        context.set_alpn_protocols(alpn)
+    return context
+
+
+def peer_name(sock):
+    """The CN that the server's certificate shows."""
+    pem = ssl.DER_cert_to_PEM_cert(sock.getpeercert(binary_form=True))
+    text = subprocess.run(['openssl', 'x509', '-noout', '-subject'],
+                          input=pem, text=True, capture_output=True,
+                          check=True).stdout
+    return re.search(r'CN\s*=\s*(\S+)', text).group(1)
