@@ -7,6 +7,7 @@ it. So whoever meets it later, in the queue or at the next hop, can tell
 whether it is whole.
 """
 import collections
+import ctypes
 import os
 import random
 import re
@@ -223,6 +224,18 @@ def drain(victim, sink, want, seconds=120):
     return missing()
 
 
+def own_mounts():
+    """From here on this process mounts for itself and its children alone:
+    nothing stays mounted however it ends, and a namespace that another
+    process makes meanwhile does not keep our file systems."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    clone_newns, ms_rec_private = 0x00020000, 0x4000 | 0x40000
+    if libc.unshare(clone_newns) != 0 or \
+            libc.mount(b'none', b'/', None, ms_rec_private, None) != 0:
+        raise relais.Skip('no mount namespace: '
+                          + os.strerror(ctypes.get_errno()))
+
+
 class Disk:
     """A file system in a file, mounted at `where` through a loop device."""
 
@@ -231,6 +244,7 @@ class Disk:
     SHUTDOWN, NOLOGFLUSH = 0x8004587d, 2
 
     def __init__(self, kind, where, megabytes=600):
+        own_mounts()
         self.where, self.image = where, where + '.img'
         os.makedirs(where, exist_ok=True)
         with open(self.image, 'wb') as f:
