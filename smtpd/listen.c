@@ -144,9 +144,27 @@ port_start(struct port *p)
 	    event_new(base, p->fd, EV_READ | EV_PERSIST, on_acceptable, p);
 	p->pause = evtimer_new(base, on_pause_over, p);
 	if (p->event == NULL || p->pause == NULL ||
-	    event_add(p->event, NULL) == -1)
+	    (p->smtpd->served && event_add(p->event, NULL) == -1))
 		return -1;
 	return 0;
+}
+
+/*
+ * Clients wait in the backlog until the queue has given out ids for the first
+ * time: whoever connects when the server says that it is ready is served, and
+ * not told to try later.
+ */
+void
+listen_begin(struct smtpd *d)
+{
+	struct port *p;
+
+	if (d->served)
+		return;
+	d->served = 1;
+	TAILQ_FOREACH (p, &d->ports, entry)
+		if (event_add(p->event, NULL) == -1)
+			log_error("cannot listen: out of memory");
 }
 
 void

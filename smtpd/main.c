@@ -219,6 +219,7 @@ on_id_block(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	d->ids_asked = 0;
 	d->more_ids =
 	    (struct session_ids){ m->id_block.first, m->id_block.count };
+	listen_begin(d);
 }
 
 static void

@@ -53,6 +53,7 @@ struct smtpd {
 	struct session_ids more_ids;
 	int ids_asked;
 	int queue_up;
+	int served; /* the queue has been up once: clients are let in */
 	struct msg_queue_status queue;
 	char queue_enhanced[13];
 	char queue_text[401];
@@ -99,6 +100,7 @@ struct client {
 /* A listening socket of the next configuration. */
 void listen_add(struct smtpd *, uint32_t listener, int fd);
 /* The next configuration's sockets hold now. */
+void listen_begin(struct smtpd *);
 void listen_swap(struct smtpd *);
 void listen_stop(struct smtpd *);
 /* Says 421, where that can be heard, and closes fd. */
