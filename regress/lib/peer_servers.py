@@ -252,13 +252,14 @@ protocol lmtp {{
 
 class Dovecot(Peer):
     """LMTP for alice and bob, by TCP at `port` and by the Unix socket whose
-    path outside is `socket`."""
+    path outside is `socket`. names: {other name: 'alice' or 'bob'}."""
 
     packages = ('dovecot-lmtpd',)
     command = ('dovecot', '-F', '-c', '/etc/dovecot/dovecot.conf')
 
-    def __init__(self, main='', **kw):
+    def __init__(self, main='', names=None, **kw):
         self.main = main
+        self.names = {'alice': 'alice', 'bob': 'bob', **(names or {})}
         super().__init__(**kw)
 
     @property
@@ -267,8 +268,8 @@ class Dovecot(Peer):
 
     def configure(self):
         self.write('/etc/dovecot/users', ''.join(
-            f'{name}:{{PLAIN}}x:{USERS[name][0]}:{USERS[name][0]}::'
-            f'/home/{name}\n' for name in ('alice', 'bob')))
+            f'{name}:{{PLAIN}}x:{USERS[who][0]}:{USERS[who][0]}::'
+            f'/home/{who}\n' for name, who in self.names.items()))
         self.write('/etc/dovecot/dovecot.conf', DOVECOT_CONF.format(
             host=self.host, port=self.port, socket='/run/lmtp',
             main=self.main))
