@@ -460,11 +460,26 @@ finish_header(struct session *s, const struct session_turn *t)
 	return end_header(s, t);
 }
 
+/*
+ * Whether others may see the end of this message elsewhere: DATA with a bare
+ * CR or LF, or a NUL. What is a command to us may then be text to whoever sent
+ * it, so nothing behind it is heard (CVE-2023-51764 and its kin).
+ */
+static int
+end_is_doubtful(const struct session *s)
+{
+	enum body_fault fault = s->txn->decoder.fault;
+
+	return fault != BODY_OK && fault != BODY_LONG_LINE &&
+	    s->stage != STAGE_CHUNKS && !s->lmtp;
+}
+
 void
 body_end(struct session *s, struct session_turn *t)
 {
 	struct transaction *txn = s->txn;
 	enum reply_id reply = txn->refusal;
+	int doubtful;
 
 	session_expect_command(s, t);
 	if (reply == REPLY_NONE && txn->body_type != BODY_BINARYMIME)
@@ -475,6 +490,7 @@ body_end(struct session *s, struct session_turn *t)
 		submit(s, t);
 		return;
 	}
+	doubtful = end_is_doubtful(s);
 	body_refuse(s, t, reply);
 	memset(&s->outcome, 0, sizeof(s->outcome));
 	s->outcome.reply = reply;
@@ -485,6 +501,8 @@ body_end(struct session *s, struct session_turn *t)
 	    session_text(t, "<%s>", txn->sender), "reason", reply_text(reply),
 	    NULL);
 	body_outcome(s, t);
+	if (doubtful)
+		session_hang_up(s, t, "a message of doubtful end", 1);
 }
 
 /* One reply about the message; rcpt is "" in SMTP. */

@@ -200,7 +200,7 @@ static const struct dialogue refused[] = {
 	    0 },
 	{ "NUL",
 	    TO_DATA "c: A: 1\\r\\n\\r\\na\\0b\\r\\n.\\r\\n\n"
-		    "S: 550 5.6.0 The message holds a NUL octet\n" ALIVE,
+		    "S: 550 5.6.0 The message holds a NUL octet\nX: close\n",
 	    0 },
 	{ "ten minutes for a message, and more for what comes",
 	    TO_DATA "c: A: 1\\r\\n\nA: tick 599999\nc: B: 2\nA: tick 1\n"
@@ -355,7 +355,7 @@ test_smuggling(void **state)
 	for (size_t i = 0; i < NITEMS(endings); i++) {
 		snprintf(script, sizeof(script),
 		    "%sc: A: 1\\r\\n\\r\\nx%sMAIL FROM:<s@m>\\r\\n"
-		    "RCPT TO:<v@y>\\r\\nDATA\\r\\nB: 2\\r\\n.\\r\\n\n%s" ALIVE,
+		    "RCPT TO:<v@y>\\r\\nDATA\\r\\nB: 2\\r\\n.\\r\\n\n%sX: close\n",
 		    TO_DATA, endings[i],
 		    strstr(endings[i], "\\0") != NULL &&
 			    strncmp(endings[i], "\\r\\n.\\r\\0", 9) != 0
