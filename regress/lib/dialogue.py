@@ -3,7 +3,8 @@
 A file begins with the configuration of its instance; `==== NAME` begins a
 dialogue. The first word of a line says who does what:
 
-  L: HOST PORT [from ADDRESS]   connects (the first line; else 127.0.0.1 25)
+  L: HOST PORT [from ADDRESS] [tls]   connects (the first line; else
+                127.0.0.1 25)
                 ... early   and says EHLO before it can be greeted
   L: local      connects by the control socket
   C: line       the client sends a line; CRLF is added
@@ -99,6 +100,8 @@ class Play:
                 sock.sendall(b'EHLO early\r\n')
             for pid in workers:
                 os.kill(pid, signal.SIGCONT)
+        if words[-1] == 'tls':
+            sock = tls.client_context().wrap_socket(sock)
         self.client = Client(0, sock=sock, greet=greet, timeout=30)
         self.over = False
 
