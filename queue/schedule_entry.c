@@ -2,6 +2,8 @@
  * Entries and messages of the scheduler: where they are found, and the one
  * way in which an entry moves from state to state.
  */
+#include "config.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -190,12 +192,36 @@ entry_leave(struct sched *s, uint32_t e)
 	s->stats.states[entry->state]--;
 }
 
+/* What may follow a state. One more way out is entry_remove, from any state
+ * but in flight. doc/architecture.md explains it. */
+#define TO(state) (1u << SCHED_##state)
+static const uint8_t may_follow[] = {
+	[SCHED_INCOMING] = TO(READY) | TO(WAITING) | TO(HELD),
+	[SCHED_READY] = TO(INFLIGHT) | TO(WAITING) | TO(HELD) | TO(DONE),
+	[SCHED_INFLIGHT] = TO(READY) | TO(WAITING) | TO(HELD) | TO(DONE),
+	[SCHED_WAITING] = TO(READY) | TO(WAITING) | TO(HELD) | TO(DONE),
+	[SCHED_HELD] = TO(READY) | TO(WAITING),
+	[SCHED_DONE] = 0,
+};
+
+static void
+check_move(const struct entry *entry, enum sched_state state)
+{
+#ifdef RELAIS_TEST_HOOKS
+	if (!(may_follow[entry->state] & 1u << state))
+		abort();
+#else
+	(void)may_follow;
+#endif
+}
+
 void
 entry_move(struct sched *s, uint32_t e, enum sched_state state, int64_t now)
 {
 	struct entry *entry = entry_at(s, e);
 	struct dest *d = dest_at(s, entry->dest);
 
+	check_move(entry, state);
 	entry_leave(s, e);
 	if (state == SCHED_READY && lane_append(s, e) == -1) {
 		entry->next = time_in(now + SHORT_OF_MEMORY);
@@ -235,6 +261,7 @@ entry_start(struct sched *s, uint32_t e, uint32_t b)
 {
 	struct entry *entry = entry_at(s, e);
 
+	check_move(entry, SCHED_INFLIGHT);
 	entry_leave(s, e);
 	entry->state = SCHED_INFLIGHT;
 	entry->where = b;
