@@ -327,8 +327,12 @@ class Sink(threading.Thread):
                     for i, x in enumerate(lines))
                 self.answer(sock, 'EHLO', usual)
             elif verb == 'MAIL':
-                mail = {'mail': text, 'rcpt': []}
-                self.answer(sock, 'MAIL', '250 2.1.0 ok')
+                taken = self.answer(sock, 'MAIL', '250 2.1.0 ok') == '2'
+                mail = {'mail': text, 'rcpt': []} if taken else {}
+            elif verb == 'RCPT' and not mail:
+                sock.sendall(b'503 5.5.1 MAIL first\r\n')
+            elif verb == 'DATA' and not mail.get('rcpt'):
+                sock.sendall(b'503 5.5.1 RCPT first\r\n')
             elif verb == 'RCPT':
                 m = re.search(r'<([^>]*)>', text)
                 key = f'RCPT {m.group(1)}' if m else 'RCPT'
