@@ -113,6 +113,17 @@ peers_are_here(struct queue *q)
 	    worker_peer_count(q->worker, PROC_AUTH) > 0;
 }
 
+/* Milliseconds from this turn to the second `at`, as queue_now counts them:
+ * not a whole second more, or a probe each second would take two. */
+static int64_t
+until(struct queue *q, int64_t at)
+{
+	int64_t passed = (loop_now(worker_loop(q->worker)) - q->mono) % 1000;
+	int64_t ms = (at - queue_now(q)) * 1000 - passed;
+
+	return ms > 0 ? ms : 1;
+}
+
 /* Starts what is due, and sets the timer for what is not. */
 static void
 start_due(struct queue *q)
@@ -132,7 +143,7 @@ start_due(struct queue *q)
 	if ((at = sched_deadline(q->sched, now)) == -1)
 		event_del(q->due);
 	else
-		set_timer(q->due, at > now ? (at - now) * 1000 : 100);
+		set_timer(q->due, at > now ? until(q, at) : 100);
 }
 
 static void
