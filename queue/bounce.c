@@ -19,7 +19,7 @@ bounce_decide(const struct bounce_message *m, const struct bounce_rcpt *r)
 	 * section 6.1. */
 	if (kind == DSN_KIND_FAILURE && *m->sender == '\0')
 		return BOUNCE_DROP;
-	if (kind == DSN_KIND_FAILURE && !m->verified) {
+	if (kind == DSN_KIND_FAILURE && !m->verified && !r->expired) {
 		if (m->refused == BOUNCE_REFUSED_HOLD)
 			return BOUNCE_HOLD;
 		if (m->refused == BOUNCE_REFUSED_DROP)

@@ -31,6 +31,9 @@ struct bounce_message {
 struct bounce_rcpt {
 	enum dsn_action action;
 	unsigned notify; /* enum smtp_notify */
+	/* it was never refused, its time was over: its sender must hear of
+	 * that (RFC 5321 section 6.1), whatever is done with refused mail */
+	unsigned expired : 1;
 };
 
 enum bounce_verdict {

@@ -80,7 +80,8 @@ decide(struct queue *q, const struct envelope *env, const struct event_rcpt *e)
 		    (env->flags & (MAIL_AUTHENTICATED | MAIL_LOCAL)) != 0,
 		.refused = BOUNCE_REFUSED_BOUNCE };
 	struct bounce_rcpt rcpt = { .action = (enum dsn_action)e->action,
-		.notify = r->notify };
+		.notify = r->notify,
+		.expired = r->outcome == ENVELOPE_EXPIRED };
 
 	if (action != NULL && action->kind == CONF_ACTION_RELAY &&
 	    action->relay.backup)

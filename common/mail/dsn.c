@@ -317,13 +317,17 @@ is_status(const char *s)
 	return b >= 1 && b <= 3 && s[3 + a + b] == '\0';
 }
 
-/* A status has the class of the action, whatever a server said: a recipient
- * whose time ran out at 4.4.1 has failed with 5.4.1. */
+/* A status has the class of the action, whatever a server said. Only when the
+ * time was over the failure is of class 4, which says that the message may be
+ * sent again (RFC 3463 section 2). */
 static const char *
 rcpt_status(const struct dsn_rcpt *rcpt, char out[16])
 {
 	snprintf(out, 16, "%s", action_status[rcpt->action]);
-	if (is_status(rcpt->status))
+	if (rcpt->action == DSN_FAILED && rcpt->status != NULL &&
+	    strcmp(rcpt->status, "4.4.7") == 0)
+		snprintf(out, 16, "%s", rcpt->status);
+	else if (is_status(rcpt->status))
 		snprintf(out + 1, 15, "%s", rcpt->status + 1);
 	return out;
 }

@@ -104,6 +104,27 @@ decisions(void **state)
 	}
 }
 
+/* Time that is over is told to everybody, but never to the null sender. */
+static void
+expiry(void **state)
+{
+	static const enum bounce_refused policies[] = { BOUNCE_REFUSED_BOUNCE,
+		BOUNCE_REFUSED_HOLD, BOUNCE_REFUSED_DROP };
+	struct bounce_message m = { .sender = "a@b" };
+	struct bounce_rcpt r = { .action = DSN_FAILED, .expired = 1 };
+
+	for (size_t i = 0; i < 3; i++) {
+		m.refused = policies[i];
+		m.sender = "a@b";
+		r.notify = 0;
+		assert_int_equal(bounce_decide(&m, &r), BOUNCE_FAILURE);
+		r.notify = NOTIFY_NEVER;
+		assert_int_equal(bounce_decide(&m, &r), BOUNCE_QUIET);
+		m.sender = "";
+		assert_int_equal(bounce_decide(&m, &r), BOUNCE_DROP);
+	}
+}
+
 static void
 groups(void **state)
 {
@@ -140,6 +161,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(wanted),
 		cmocka_unit_test(decisions),
+		cmocka_unit_test(expiry),
 		cmocka_unit_test(groups),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
