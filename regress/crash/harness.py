@@ -51,11 +51,22 @@ def make_body(ident):
             '\r\n').encode()
 
 
+def make_mixed(ident):
+    """Every other body in a file."""
+    if random.Random(ident + 'size').randrange(2):
+        return make_body(ident)
+    text = random.Random(ident).randbytes(40_000).hex()
+    lines = [text[i:i + 72] for i in range(0, len(text), 72)]
+    return (f'X-Ident: {ident}\r\n\r\n' + '\r\n'.join(lines) +
+            '\r\n').encode()
+
+
 class Load:
     """Clients that send message after message to port() and never give up.
     Afterwards every message is in one of `acked` (ident: when), `unanswered`
     (sent whole, no answer came) and `refused` (ident: reply); those that were
-    not sent whole are not kept."""
+    not sent whole are not kept. `replies` counts the codes that came earlier
+    in a session where a message would have begun."""
 
     def __init__(self, port, clients=4, prefix='m', domain='example.org',
                  body=make_body, pause=0):
@@ -65,6 +76,7 @@ class Load:
         self.acked = {}
         self.unanswered = {}
         self.refused = {}
+        self.replies = collections.Counter()
         self.stopping = threading.Event()
         self.threads = [threading.Thread(target=self.run, args=(i,),
                                          daemon=True)
@@ -88,7 +100,11 @@ class Load:
                     time.sleep(self.pause)
                 c.say('QUIT')
                 c.close()
-            except (AssertionError, OSError, EOFError):
+            except AssertionError:
+                self.replies[c.dialogue[-1][3:6]] += 1
+                c.close()
+                time.sleep(0.02)
+            except (OSError, EOFError):
                 time.sleep(0.02)
 
     def send(self, c, ident):
@@ -104,6 +120,12 @@ class Load:
             self.acked[ident] = time.monotonic()
         else:
             self.refused[ident] = reply
+
+    def wait_acked(self, more, seconds=60):
+        """Waits until so many more are acknowledged: service is there."""
+        mark = len(self.acked)
+        wait_for('mail is taken', lambda: len(self.acked) >= mark + more,
+                 seconds)
 
     def stop(self):
         self.stopping.set()
@@ -243,15 +265,15 @@ class Disk:
     # FS_IOC_SHUTDOWN with FS_SHUTDOWN_FLAGS_NOLOGFLUSH
     SHUTDOWN, NOLOGFLUSH = 0x8004587d, 2
 
-    def __init__(self, kind, where, megabytes=600):
+    def __init__(self, kind, where, megabytes=600, options=()):
         own_mounts()
         self.where, self.image = where, where + '.img'
         os.makedirs(where, exist_ok=True)
         with open(self.image, 'wb') as f:
             f.truncate(megabytes << 20)
         try:
-            subprocess.run([*self.MKFS[kind], self.image], check=True,
-                           capture_output=True)
+            subprocess.run([*self.MKFS[kind], *options, self.image],
+                           check=True, capture_output=True)
         except FileNotFoundError as e:
             raise relais.Skip(f'{e.filename} is not installed') from e
         self.mounted = False
