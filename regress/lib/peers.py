@@ -182,6 +182,13 @@ def listening(port, host='127.0.0.1'):
         return False
 
 
+def end(process):
+    """Ends what spawn() started, with all that it has started."""
+    if process.poll() is None:
+        process.kill()          # --kill-child takes the rest along
+        process.wait()
+
+
 # ---- peers ----------------------------------------------------------------
 
 # $1 is the peer's folder, $2 its Root; the rest is the command.
@@ -375,8 +382,7 @@ class Peer:
                 os.kill(self.main_pid(), signal.SIGKILL)
                 self.process.wait(5)
             except (OSError, IndexError, subprocess.TimeoutExpired):
-                self.process.kill()
-                self.process.wait()
+                end(self.process)
 
     def cleanup(self):
         self.kill()
