@@ -268,7 +268,10 @@ class Sink(threading.Thread):
         self.first_at = None
         self.open = set()
         self.lock = threading.Lock()
-        self.server = socket.socket()
+        self.server = socket.socket(
+            socket.AF_INET6 if ':' in host else socket.AF_INET)
+        if ':' in host:
+            self.server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         self.server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.server.bind((host, port or 0))
         self.server.listen(512)
