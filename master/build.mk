@@ -21,6 +21,7 @@ master_libparse_a_SOURCES = \
 
 sbin_PROGRAMS += relaisd
 relaisd_SOURCES = \
+	master/capabilities.c \
 	master/drop.c \
 	master/files.c master/files.h \
 	master/hand_off.c \

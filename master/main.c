@@ -81,6 +81,8 @@ main(int argc, char **argv)
 	}
 	umask(077);
 	m.privileged = geteuid() == 0;
+	if (m.privileged && capabilities_bound() == -1)
+		return status;
 	if ((m.conf = load_configuration(&m.options)) != NULL) {
 		if (!m.options.foreground)
 			log_init("relaisd", LOG_TO_SYSLOG);

@@ -90,6 +90,9 @@ void sockets_free(struct sockets *);
 void sockets_send(const struct sockets *, struct channel *, uint32_t gen);
 int sockets_open_control(const struct conf *);
 
+/* Started as root: keeps the capabilities that it needs. -1 after logging. */
+int capabilities_bound(void);
+
 /* Creates what the configuration's paths need. -1 after logging. */
 int spool_prepare(const struct master *);
 

@@ -1,0 +1,53 @@
+/*
+ * The capabilities that master keeps of root's. Everything else is given up
+ * for good, by it and by all that it starts, before it has read a thing.
+ */
+#include "config.h"
+
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "master/master.h"
+#include "os/log.h"
+
+#define BIT(cap) ((uint64_t)1 << (cap))
+
+/* Why each is kept: spool and mailboxes of other users, ending workers that
+ * run as others, listening on port 25, becoming a worker or a recipient. */
+static const uint64_t kept = BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) |
+    BIT(CAP_DAC_READ_SEARCH) | BIT(CAP_FOWNER) | BIT(CAP_KILL) |
+    BIT(CAP_NET_BIND_SERVICE) | BIT(CAP_SETGID) | BIT(CAP_SETUID) |
+    BIT(CAP_SYS_CHROOT) | BIT(CAP_SYS_RESOURCE);
+
+int
+capabilities_bound(void)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[2];
+
+	for (int cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
+		if (!(kept & BIT(cap)) &&
+		    prctl(PR_CAPBSET_DROP, cap) == -1 && errno != EPERM)
+			goto fail;
+	if (syscall(SYS_capget, &header, data) == -1)
+		goto fail;
+	for (int i = 0; i < 2; i++) {
+		/* a container may have given less */
+		data[i].permitted &= (uint32_t)(kept >> 32 * i);
+		data[i].effective = data[i].permitted;
+		data[i].inheritable = 0;
+	}
+	if (syscall(SYS_capset, &header, data) == 0)
+		return 0;
+fail:
+	log_error("cannot give up capabilities: %s", strerror(errno));
+	return -1;
+}
