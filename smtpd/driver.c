@@ -451,17 +451,19 @@ set_address(struct client *c, const struct sockaddr *sa)
 	const struct sockaddr_in6 *sin6 = (const void *)sa;
 	const struct sockaddr_in *sin = (const void *)sa;
 	static const uint8_t loopback[16] = { [15] = 1 };
-	const void *octets = &sin->sin_addr;
+	const void *octets;
 
 	if (sa == NULL) {
 		c->local = 1;
 		snprintf(c->addr, sizeof(c->addr), "local");
 		return;
 	}
-	c->octets_len = 4;
 	if (sa->sa_family == AF_INET6) {
 		octets = &sin6->sin6_addr;
 		c->octets_len = 16;
+	} else {
+		octets = &sin->sin_addr;
+		c->octets_len = 4;
 	}
 	memcpy(c->octets, octets, c->octets_len);
 	inet_ntop(sa->sa_family, octets, c->addr, sizeof(c->addr));
