@@ -403,9 +403,14 @@ on_channel_closed(void *arg, struct channel *ch, const char *reason)
 		    c->instance, reason);
 		kill(c->pid, SIGKILL);
 	}
-	/* the restart waits for the process to be reaped */
+	/* the restart waits for the process to be reaped; until then it is
+	 * nobody's peer and agrees to nothing */
 	channel_free(ch);
 	c->channel = NULL;
+	c->state = CHILD_STARTED;
+	c->agreed = 0;
+	if (c->master->next != NULL)
+		reload_abandon(c->master, "a worker died meanwhile");
 }
 
 static int

@@ -363,6 +363,11 @@ channel_send(struct channel *ch, enum msg_type type, const void *msg, int fd)
 	size_t len;
 	int direct;
 
+	if (ch == NULL) {
+		if (fd != -1)
+			close(fd);
+		return -1;
+	}
 	ipc_buf_reset(&ch->scratch);
 	if (ch->dead != NULL || msg_carries_fd(type) != (fd != -1) ||
 	    !msg_may_travel(type, ch->self, ch->peer) ||
