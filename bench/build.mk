@@ -1,4 +1,4 @@
-# What bench/ builds: measurements of pure cores, run by hand.
+# What bench/ builds. First the measurements of pure cores, run by hand.
 noinst_PROGRAMS += bench/sched_bench
 bench_sched_bench_SOURCES = bench/sched_bench.c
 bench_sched_bench_LDADD = queue/libqueue.a libcommon.a $(BSD_LIBS)
@@ -8,3 +8,10 @@ bench_store_bench_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/regress/unit
 bench_store_bench_SOURCES = bench/store_bench.c \
 	regress/unit/store_fixture.c regress/unit/store_fixture.h
 bench_store_bench_LDADD = $(queue_libs)
+
+# The generator and the next hop of ./dev bench.
+noinst_PROGRAMS += bench/source bench/sink
+bench_source_SOURCES = bench/source.c
+bench_source_LDADD = $(SSL_LIBS) $(BSD_LIBS) -lm
+bench_sink_SOURCES = bench/sink.c
+bench_sink_LDADD = $(BSD_LIBS)

@@ -1,0 +1,76 @@
+"""What a tree of processes has used: CPU, memory, octets written. Read from
+/proc, so the program that is measured need not know. A child that has ended
+counts once its parent has waited for it."""
+import os
+
+TICKS = os.sysconf('SC_CLK_TCK')
+
+
+def _stat(pid):
+    with open(f'/proc/{pid}/stat', 'rb') as f:
+        return f.read().rsplit(b') ', 1)[1].split()
+
+
+def pids(root):
+    """root and all that descend from it."""
+    parents = {}
+    for name in os.listdir('/proc'):
+        if name.isdigit():
+            try:
+                parents.setdefault(int(_stat(name)[1]), []).append(int(name))
+            except OSError:
+                pass
+    found = [root]
+    for pid in found:
+        found += parents.get(pid, [])
+    return found
+
+
+def name_of(pid):
+    with open(f'/proc/{pid}/comm') as f:
+        return f.read().strip()
+
+
+def cpu(root):
+    """{name: CPU seconds} of the tree, user and system, dead children with
+    whoever waited for them."""
+    used = {}
+    for pid in pids(root):
+        try:
+            name, s = name_of(pid), _stat(pid)
+        except OSError:
+            continue
+        used[name] = used.get(name, 0) + sum(map(int, s[11:15])) / TICKS
+    return used
+
+
+def total_cpu(root):
+    return sum(cpu(root).values())
+
+
+def written(root):
+    """Octets that the tree has sent towards a disk."""
+    total = 0
+    for pid in pids(root):
+        try:
+            with open(f'/proc/{pid}/io') as f:
+                for line in f:
+                    if line.startswith('write_bytes'):
+                        total += int(line.split()[1])
+        except OSError:
+            pass
+    return total
+
+
+def memory(root):
+    """Octets in memory, shared pages by their share (PSS)."""
+    total = 0
+    for pid in pids(root):
+        try:
+            with open(f'/proc/{pid}/smaps_rollup') as f:
+                for line in f:
+                    if line.startswith('Pss:'):
+                        total += int(line.split()[1]) * 1024
+        except OSError:
+            pass
+    return total
