@@ -338,10 +338,8 @@ on_log_line(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 	struct child *c = arg;
 	const struct msg_log_line *l = &msg->log_line;
 
-	/* in the foreground the worker has written the line itself */
-	if (!c->master->options.foreground)
-		log_relay(process_name(c->kind), l->priority & LOG_PRIMASK,
-		    l->line);
+	log_relay(
+	    process_name(c->kind), l->priority & LOG_PRIMASK, l->line);
 }
 
 /* ---- death and restart ------------------------------------------------ */

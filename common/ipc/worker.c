@@ -365,8 +365,9 @@ worker_main(int argc, char **argv, const struct worker_ops *ops, void *ctx)
 	if (w->master == NULL)
 		log_fatal("out of memory");
 	channel_add_handlers(w->master, ops->handlers, ctx);
-	/* every line goes to master, which feeds syslog and the monitor */
-	log_set_sink(log_to_master, w);
+	/* a worker can reach no syslog; in the foreground it writes itself */
+	if (mode == LOG_TO_SINK)
+		log_set_sink(log_to_master, w);
 	if (loop_run(w->loop) == -1)
 		log_fatal("event loop: %s", strerror(errno));
 	if (w->master != NULL)
