@@ -81,8 +81,8 @@ class Instance:
                 return path
         raise AssertionError(f'{name} is not installed under {self.root}')
 
-    def start(self, wait=True, options=()):
-        command = [self.command('relaisd'), '-d', '-v', *options,
+    def start(self, wait=True, options=('-v',)):
+        command = [self.command('relaisd'), '-d', *options,
                    '-f', self.conf_path]
         if self.user:
             gid = str(pwd.getpwnam(self.user).pw_gid)

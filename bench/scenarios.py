@@ -1,0 +1,214 @@
+"""The scenarios. Each is called with a server class, where Relais is
+installed and the scale (1, or less for a quick run); it starts a server,
+loads it, and returns {figure: number}. Figures of the same name are compared
+between servers; report.py knows their units and which way is better."""
+import contextlib
+import socket
+import time
+
+import load
+import relais
+import servers
+import tree
+
+SESSIONS = (20, 100)
+
+
+@contextlib.contextmanager
+def running(cls, root, **kw):
+    server = cls(root, **kw)
+    try:
+        yield server
+    finally:
+        server.stop()
+        server.cleanup()
+
+
+@contextlib.contextmanager
+def sinking(*options, **kw):
+    sink = load.Sink(*options, **kw)
+    try:
+        yield sink
+    finally:
+        sink.stop()
+
+
+class Gauge:
+    """What a server uses from here on."""
+
+    def __init__(self, server):
+        self.pid = server.process.pid
+        self.before = tree.total_cpu(self.pid), tree.written(self.pid)
+
+    def figures(self, count):
+        return {
+            'cpu': (tree.total_cpu(self.pid) - self.before[0]) / count,
+            'written': (tree.written(self.pid) - self.before[1]) / count,
+            'memory': tree.memory(self.pid)}
+
+
+# ---- the way in -----------------------------------------------------------
+
+def ingest(sessions, kept):
+    def scenario(cls, root, scale):
+        with running(cls, root) as server:
+            load.send(server.port, 200, sessions, kept)
+            gauge = Gauge(server)
+            count = int((10000 if kept else 6000) * scale)
+            got = load.send(server.port, count, sessions, kept)
+            return {'rate': count / got['seconds'], 'p99': got['p99'],
+                    **gauge.figures(count)}
+    how = 'kept' if kept else 'new'
+    scenario.__name__ = f'ingest_{how}_{sessions}'
+    scenario.__doc__ = (
+        f'ingest, next hop down, {sessions} sessions, ' +
+        ('connections kept' if kept else 'a connection a message'))
+    return scenario
+
+
+def starttls(cls, root, scale):
+    """STARTTLS, 20 sessions, a connection a message"""
+    if not getattr(cls, 'serves_tls', True):
+        return None
+    with running(cls, root, tls=True) as server:
+        load.send(server.port, 40, options=['-T'])
+        gauge = Gauge(server)
+        count = int(3000 * scale)
+        got = load.send(server.port, count, options=['-T'])
+        return {'rate': count / got['seconds'], 'p99': got['p99'],
+                **gauge.figures(count)}
+
+
+def large(cls, root, scale):
+    """200 messages of 5 MiB, 20 sessions, next hop down"""
+    with running(cls, root) as server:
+        gauge = Gauge(server)
+        count = int(200 * scale) + 1
+        got = load.send(server.port, count, kept=True, size=5 << 20)
+        return {'bytes': count * (5 << 20) / got['seconds'],
+                **gauge.figures(count)}
+
+
+# ---- the way through ------------------------------------------------------
+
+def relay(kept):
+    def scenario(cls, root, scale):
+        with sinking() as sink, running(cls, root, hop=sink.port) as server:
+            load.send(server.port, 50)
+            sink.wait(50)
+            gauge = Gauge(server)
+            count = int(6000 * scale)
+            start = time.time()
+            load.send(server.port, count, kept=kept)
+            got = sink.wait(count + 50)
+            return {'rate': count / (got['last'] - start),
+                    **gauge.figures(count)}
+    scenario.__name__ = f'relay_{"kept" if kept else "new"}'
+    scenario.__doc__ = 'relay to the end, 20 sessions, ' + (
+        'connections kept' if kept else 'a connection a message')
+    return scenario
+
+
+def drain(cls, root, scale):
+    """drain of 10,000 after the next hop's return and a flush"""
+    with sinking(start=False) as sink, \
+            running(cls, root, hop=sink.port) as server:
+        count = int(10000 * scale)
+        load.send(server.port, count, kept=True)
+        time.sleep(3)
+        gauge = Gauge(server)
+        sink.start()
+        start = time.time()
+        server.flush()
+        got = sink.wait(count)
+        return {'rate': count / (got['last'] - start),
+                'first': got['first'] - start, **gauge.figures(count)}
+
+
+def thousand(cls, root, scale):
+    """one message to 1,000 recipients, again and again"""
+    with sinking() as sink, running(cls, root, hop=sink.port) as server:
+        count = int(20 * scale) + 1
+        gauge = Gauge(server)
+        start = time.time()
+        load.send(server.port, count, sessions=1, kept=True,
+                  options=['-r', 1000, '-t', 'u#@dst.test'])
+        got = sink.wait(count * 1000)
+        return {'rate': count * 1000 / (got['last'] - start),
+                **gauge.figures(count * 1000)}
+
+
+def mixed(cls, root, scale):
+    """a day's mix: 1 KiB to 1 MiB, 3 recipients, a tenth refused for now"""
+    with sinking('-f', 10) as sink, \
+            running(cls, root, hop=sink.port) as server:
+        count = int(4000 * scale)
+        gauge = Gauge(server)
+        start = time.time()
+        got = load.send(server.port, count, size='1024:1048576',
+                        options=['-r', 3, '-t', 'u#@d%.test', '-D', 50])
+        # all were tried once
+        while sink.seen()['recipients'] + sink.seen()['refused'] < 3 * count:
+            time.sleep(0.1)
+        return {'rate': 3 * count / (sink.seen()['last'] - start),
+                'p99': got['p99'], **gauge.figures(count)}
+
+
+# ---- many that wait -------------------------------------------------------
+
+def idle(sessions):
+    def scenario(cls, root, scale):
+        if cls is not servers.Relais and sessions > 1000:
+            return None
+        with running(cls, root) as server:
+            before = tree.memory(server.process.pid)
+            count = min(sessions, cls.sessions)
+            source = load.Source(server.port, '-I', '-s', count, pipe=True)
+            held = source.line(300)['held']
+            time.sleep(1)
+            memory = tree.memory(server.process.pid) - before
+            source.stop()
+            return {'held': held, 'each': memory / max(held, 1)}
+    scenario.__name__ = f'idle_{sessions}'
+    scenario.__doc__ = f'{sessions:,} idle sessions'
+    return scenario
+
+
+def greets(port):
+    try:
+        with socket.create_connection(('127.0.0.1', port), 1) as s:
+            s.settimeout(1)
+            return s.recv(3) == b'220'
+    except OSError:
+        return False
+
+
+def backlog(count):
+    def scenario(cls, root, scale):
+        if cls is not servers.Relais and count > 100000:
+            return None
+        with running(cls, root) as server:
+            queued = int(count * scale)
+            load.send(server.port, queued, 50, kept=True, size=1024)
+            start = time.monotonic()
+            assert server.list_queue() >= queued
+            listed = time.monotonic() - start
+            server.stop(60)
+            start = time.monotonic()
+            server.start(wait=False)
+            relais.wait_for('220', lambda: greets(server.port), 120, 0.02)
+            up = time.monotonic() - start
+            time.sleep(2)
+            return {'listing': listed, 'restart': up,
+                    'memory': tree.memory(server.process.pid)}
+    scenario.__name__ = f'backlog_{count}'
+    scenario.__doc__ = f'{count:,} messages queued: restart and listing'
+    return scenario
+
+
+ALL = [*(ingest(s, kept) for kept in (True, False) for s in SESSIONS),
+       starttls, relay(True), relay(False), drain, large, thousand, mixed,
+       idle(1000), idle(5000), idle(10000), backlog(100000),
+       backlog(1000000)]
+QUICK = ('ingest_kept_20', 'ingest_new_20', 'starttls', 'relay_kept',
+         'relay_new', 'drain', 'large', 'idle_1000')
