@@ -319,8 +319,10 @@ mta_limit_begin(struct parser *p, const struct conf_where *where,
 	uint32_t i;
 
 	p->limit = &mta->limits[0];
-	if (domain == NULL)
+	if (domain == NULL) {
+		p->limit->where = *where;
 		return;
+	}
 	for (i = 1; i < mta->nlimits; i++)
 		if (strcasecmp(mta->limits[i].domain, domain) == 0) {
 			p->limit = &mta->limits[i];

@@ -119,6 +119,7 @@ statement	: STRING '=' STRING {
 		}
 		| ADMD STRING {
 			set_string(p, &@1, &p->conf->admd, "admd", $2);
+			p->conf->admd_where = @1;
 		}
 		| BOUNCE WARN_INTERVAL { p->nwarn = 0; } bounce_delays
 		| CA STRING CERT STRING { ca_define(p, &@2, $2, $4); }
@@ -129,6 +130,7 @@ statement	: STRING '=' STRING {
 		| MTA MAX_DEFERRED STRING {
 			parse_number(p, &@3, $3, 0, UINT32_MAX,
 			    &p->conf->mta.max_deferred);
+			p->conf->mta.where = @1;
 		}
 		| MTA LIMIT { mta_limit_begin(p, &@1, NULL); } mta_limits
 		| MTA LIMIT FOR DOMAIN_ STRING {
@@ -204,6 +206,7 @@ bounce_delays	: STRING { bounce_delay(p, &@1, $1); }
 mda_limits	: %empty
 		| mda_limits STRING STRING {
 			limit_set(p, &@2, &shape_mda, &p->conf->mda, $2, $3);
+			p->conf->mda.where = @2;
 		}
 		;
 
@@ -211,6 +214,7 @@ scheduler_limits: %empty
 		| scheduler_limits STRING STRING {
 			limit_set(p, &@2, &shape_scheduler,
 			    &p->conf->scheduler, $2, $3);
+			p->conf->scheduler.where = @2;
 		}
 		;
 
@@ -262,6 +266,7 @@ queue		: COMPRESSION {
 
 srs		: KEY STRING {
 			set_string(p, &@1, &p->conf->srs.key, "srs key", $2);
+			p->conf->srs.where = @1;
 		}
 		| KEY BACKUP STRING {
 			set_string(p, &@1, &p->conf->srs.key_backup,

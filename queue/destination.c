@@ -105,6 +105,33 @@ dest_get(struct sched *s, enum sched_kind kind, uint8_t class,
 	return d;
 }
 
+static uint32_t
+window_max(const struct sched *s, const struct dest *d)
+{
+	return (d->window_max != 0 ? d->window_max
+				   : class_of(s, d)->window_max) *
+	    WINDOW_ONE;
+}
+
+static void
+cap_window(const struct sched *s, struct dest *d)
+{
+	if (d->window > window_max(s, d))
+		d->window = window_max(s, d);
+}
+
+void
+dest_limit(struct sched *s, uint32_t d, uint32_t limit)
+{
+	struct dest *dest = dest_at(s, d);
+
+	if (dest->window_max == limit)
+		return;
+	dest->window_max = limit < UINT16_MAX ? limit : UINT16_MAX;
+	cap_window(s, dest);
+	dest_update(s, d);
+}
+
 /* What a destination has learned is kept while anything is queued for it,
  * and while it is blocked or paused. */
 void
@@ -216,14 +243,11 @@ dest_failed(struct sched *s, uint32_t d, int probe, int slow, int64_t now)
 static void
 grow(const struct sched *s, struct dest *d)
 {
-	uint32_t max = class_of(s, d)->window_max * WINDOW_ONE;
-
 	if (d->credit > 0) {
 		d->credit--;
 		d->window += WINDOW_ONE * WINDOW_ONE / d->window + 1;
 	}
-	if (d->window > max)
-		d->window = max;
+	cap_window(s, d);
 }
 
 static void
@@ -242,6 +266,7 @@ dest_succeeded(struct sched *s, uint32_t d, int probe, int64_t now)
 	heap_remove(&s->probes, d);
 	if (probe)
 		dest->window = class_of(s, dest)->window_start * WINDOW_ONE;
+	cap_window(s, dest);
 	dest_release(s, d, now);
 }
 

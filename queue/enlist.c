@@ -124,6 +124,18 @@ enlist_warning(struct queue *q, const struct envelope *env,
 	return delay != 0 ? env->arrival + delay : 0;
 }
 
+/* What the configuration lets one destination have at once. */
+static uint32_t
+window_of(const struct queue *q, const char *domain)
+{
+	const struct conf_mta_limit *l = conf_find_mta_limit(q->conf, domain);
+	uint32_t relay = l->max_conn_per_relay, one = l->max_conn_per_domain;
+
+	if (relay == 0 || one == 0)
+		return first_set(relay, one);
+	return relay < one ? relay : one;
+}
+
 /* Fills in kind, class, action and domain. domain has ADDRESS_SIZE octets.
  * -1 when the configuration has no such action. */
 static int
@@ -153,6 +165,7 @@ find_route(
 	add->class = class_of(q, action);
 	if (action->relay.host == NULL)
 		add->domain = address_domain(rcpt->address);
+	add->window_max = window_of(q, add->domain);
 	return 0;
 }
 

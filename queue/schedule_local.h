@@ -91,6 +91,7 @@ struct dest {
 	uint32_t ready;
 	uint32_t inflight;
 	uint32_t window; /* in WINDOW_ONE */
+	uint32_t window_max; /* transactions, 0: that of the class */
 	uint32_t failures;
 	uint32_t last_success;
 	uint32_t credit; /* successes that may yet widen the window */
@@ -214,6 +215,8 @@ void lane_rotate(struct sched *, uint32_t lane);
 int dest_init(struct sched *);
 uint32_t dest_get(struct sched *, enum sched_kind, uint8_t class,
     const char *action, const char *domain);
+/* How many transactions it may have at once; 0: as its class says. */
+void dest_limit(struct sched *, uint32_t dest, uint32_t window_max);
 /* Puts the destination into the round of turns or takes it out. */
 void dest_update(struct sched *, uint32_t dest);
 void dest_drop_if_empty(struct sched *, uint32_t dest);

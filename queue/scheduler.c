@@ -202,6 +202,8 @@ sched_add(struct sched *s, const struct sched_add *add, int64_t now)
 		return -1;
 	}
 	d = dest_get(s, add->kind, add->class, add->action, add->domain);
+	if (d != NIL)
+		dest_limit(s, d, add->window_max);
 	m = d == NIL ? NIL : message_get(s, add);
 	if (m == NIL || add_entry(s, add, m, d, now) == -1) {
 		if (m != NIL)

@@ -101,6 +101,8 @@ struct sched_add {
 	int64_t next; /* next attempt, 0 or past: now */
 	int64_t expiry; /* 0: never */
 	int64_t warn; /* delay warning due, 0: none */
+	/* transactions at once of the destination; 0: as its class says */
+	uint32_t window_max;
 };
 /* 0, or -1 and errno: EEXIST, EINVAL, ENOMEM; then nothing has changed. */
 int sched_add(struct sched *, const struct sched_add *, int64_t now);

@@ -18,21 +18,10 @@
 #define BACKUP_TTL	(30 * DAY)
 
 static const struct conf_mta_limit mta_limit_defaults = {
-	.max_conn_per_host = 10,
-	.max_conn_per_route = 5,
-	.max_conn_per_source = 100,
-	.max_conn_per_connector = 20,
 	.max_conn_per_relay = 100,
 	.max_conn_per_domain = 100,
-	.conn_delay_route = 5,
-	.conn_delay_relay = 2,
-	.reconn_delay_route = 3,
 	.session_mail_max = 100,
 	.session_keepalive = 10,
-	.max_failures_per_session = 25,
-	.task_hiwat = 50,
-	.task_lowat = 30,
-	.task_release = 10,
 };
 
 static const struct conf conf_defaults = {
@@ -51,20 +40,12 @@ static const struct conf conf_defaults = {
 		.data_timeout = 10 * MINUTE,
 		.session_timeout = HOUR,
 	},
-	.mta = { .max_deferred = 100, .port = 25 },
+	.mta = { .port = 25 },
 	.mda = {
 		.max_session = 50,
 		.max_session_per_user = 7,
-		.task_hiwat = 50,
-		.task_lowat = 30,
-		.task_release = 10,
 	},
-	.scheduler = {
-		.max_inflight = 5000,
-		.max_evp_batch_size = 256,
-		.max_msg_batch_size = 1024,
-		.max_schedule = 10,
-	},
+	.scheduler = { .max_inflight = 5000 },
 	.queue = { .ttl = 5 * DAY },
 	.retry = { .min = 300, .max = 4 * HOUR },
 	.bounce = { .warn = { 4 * HOUR } },

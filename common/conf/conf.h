@@ -410,7 +410,12 @@ struct conf_smtp {
 	char *sub_addr_delim;	/* one character */
 };
 
-/* Limits of the client; the one with domain NULL holds for all others. */
+/*
+ * Limits of the client; the one with domain NULL holds for all others. Only
+ * max_conn_per_relay and max_conn_per_domain, session_mail_max and
+ * session_keepalive are executed; of the others 0 means that nobody asked for
+ * them (conf_unbuilt).
+ */
 struct conf_mta_limit {
 	struct conf_where where;
 	char *domain;
@@ -438,6 +443,7 @@ struct conf_mta_limit {
 };
 
 struct conf_mta {
+	struct conf_where where;	/* of max-deferred */
 	uint32_t max_deferred;
 	uint32_t port;		/* of the hosts that an MX names: 25 */
 	bool allow_loopback;	/* an MX may lead to 127/8 and ::1 */
@@ -446,6 +452,7 @@ struct conf_mta {
 };
 
 struct conf_mda {
+	struct conf_where where;
 	uint32_t max_session;
 	uint32_t max_session_per_user;
 	uint32_t task_hiwat;
@@ -454,6 +461,7 @@ struct conf_mda {
 };
 
 struct conf_scheduler {
+	struct conf_where where;
 	uint32_t max_inflight;
 	uint32_t max_evp_batch_size;
 	uint32_t max_msg_batch_size;
@@ -479,6 +487,7 @@ struct conf_bounce {
 };
 
 struct conf_srs {
+	struct conf_where where;
 	char *key;
 	char *key_backup;
 	uint32_t ttl;
@@ -499,6 +508,7 @@ struct conf {
 	char *server_name;	/* set server-name, or filled by master from
 				 * mailname or the host's name */
 	char *admd;		/* NULL: server_name */
+	struct conf_where admd_where;
 	struct conf_paths paths;
 	struct conf_workers workers;
 	struct conf_smtp smtp;

@@ -370,6 +370,7 @@ SHAPE(mta_limit, NULL);
 
 #define OF struct conf_mta
 static const struct field mta_fields[] = {
+	WHERE,
 	NUM(max_deferred, Q | D),
 	NUM(port, D),
 	FLAG(allow_loopback, D),
@@ -380,6 +381,7 @@ static SHAPE(mta, NULL);
 
 #define OF struct conf_mda
 static const struct field mda_fields[] = {
+	WHERE,
 	NUM(max_session, Q),
 	NUM(max_session_per_user, Q),
 	NUM(task_hiwat, Q),
@@ -391,6 +393,7 @@ SHAPE(mda, NULL);
 
 #define OF struct conf_scheduler
 static const struct field scheduler_fields[] = {
+	WHERE,
 	NUM(max_inflight, Q),
 	NUM(max_evp_batch_size, Q),
 	NUM(max_msg_batch_size, Q),
@@ -431,6 +434,7 @@ _Static_assert(CONF_BOUNCE_WARN_MAX == 4, "bounce_fields has a row each");
 
 #define OF struct conf_srs
 static const struct field srs_fields[] = {
+	WHERE,
 	STR(key, TEXT_LIMIT, Q),
 	STR(key_backup, TEXT_LIMIT, Q),
 	NUM(ttl, Q),
@@ -454,6 +458,7 @@ static const struct field conf_fields[] = {
 	LIST(files, &shape_string, LIST_LIMIT, A),
 	STR(server_name, NAME_LIMIT, S | Q | D | A),
 	STR(admd, NAME_LIMIT, S),
+	ROW(FIELD_WHERE, admd_where, 0, S),
 	STRUCT(paths, &shape_paths, Q),
 	STRUCT(workers, &shape_workers, Q),
 	STRUCT(smtp, &shape_smtp, S | Q | A),

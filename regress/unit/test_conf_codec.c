@@ -56,7 +56,7 @@ static const char text[] =
     "action l mbox alias { joe = needle-alias } ttl 2d\n"
     "action m maildir needle-maildir junk virtual <virtual> user needle-user\n"
     "action n mda needle-command userbase <sql>\n"
-    "action o lmtp needle-socket rcpt-to wrapper w\n"
+    "action o lmtp /needle-socket rcpt-to wrapper w\n"
     "action r relay host { \"smtps://isp@needle-host\" } auth { isp = "
     "\"joe:needle-password\" } src { 192.0.2.9 } helo-src { \"192.0.2.9\" = "
     "needle-helo } tls pki mx.example.org ca roots mail-from "
@@ -439,10 +439,10 @@ unbuilt_is_told(void **state)
 	unsigned int told = 0;
 	struct conf *conf = tree();
 
-	/* encryption, sql, proc, 4 filters, wrapper; listen filter,
+	/* admd, srs; encryption, sql, proc, 4 filters, wrapper; listen filter,
 	 * masquerade, proxy; relay filter, srs, wrapper, userbase */
-	assert_int_equal(conf_unbuilt(conf, count_unbuilt, &told), 15);
-	assert_int_equal(told, 15);
+	assert_int_equal(conf_unbuilt(conf, count_unbuilt, &told), 17);
+	assert_int_equal(told, 17);
 	conf_free(conf);
 	conf = conf_parse_text("plain", plain, sizeof(plain) - 1, NULL,
 	    stderr);
