@@ -25,7 +25,7 @@ import time
 import relais
 
 CACHE = os.environ.get('RELAIS_CACHE') or '/var/tmp/relais-peers'
-LAYOUT = '1'            # another word makes every root anew
+LAYOUT = '2'            # another word makes every root anew
 
 # What the peers need of their dependencies' maintainer scripts: nothing.
 NEEDLESS = re.compile(
@@ -66,46 +66,84 @@ def need_root():
 
 # ---- roots ----------------------------------------------------------------
 
-def fetch_packages(packages, folder):
-    """The .deb files of the packages and all that they depend on."""
+def resolve(packages, folder):
+    """{name: file} of the packages and of all that they depend on, as apt
+    would install them on an empty machine."""
     status = os.path.join(folder, 'status')
     with open(status, 'w'):
         pass
-    resolve = ['apt-get', '-qq', '-s', '--no-install-recommends', '-o',
-               f'Dir::State::status={status}', 'install', *packages,
-               *BASE, 'usr-is-merged']
-    try:
-        plan = run(*resolve)
-    except AssertionError:
-        run('apt-get', '-qq', 'update')
-        plan = run(*resolve)
-    names = [n for n in re.findall(r'(?m)^Inst (\S+) ', plan)
-             if not NEEDLESS.match(n)]
-    assert set(packages) <= set(names), plan
+    plan = run('apt-get', '-qq', '-s', '--no-install-recommends', '-o',
+               f'Dir::State::status={status}', 'install', *packages, *BASE,
+               'usr-is-merged')
+    files = {}
+    for name, version, arch in re.findall(
+            r'(?m)^Inst (\S+) \((\S+) .*?\[(\w+)\]\)', plan):
+        if not NEEDLESS.match(name):
+            files[name] = f'{name}_{version.replace(":", "%3a")}_{arch}.deb'
+    assert set(packages) <= set(files), plan
+    return files
+
+
+def fetch(files, store):
+    missing = [n for n, f in files.items()
+               if not os.path.exists(os.path.join(store, f))]
+    if missing:
+        run('apt-get', '-qq', 'download', *missing, cwd=store)
+    for f in files.values():
+        assert os.path.exists(os.path.join(store, f)), f
+
+
+def fetch_packages(packages, folder):
+    """The .deb files of the packages and all that they depend on."""
     store = os.path.join(CACHE, 'packages')
     os.makedirs(store, exist_ok=True)
     shutil.chown(store, '_apt')
-    uris = run('apt-get', '-qq', 'download', '--print-uris', *names)
-    files = [f for f in re.findall(r"(?m)^'[^']*' (\S+)", uris)]
-    missing = [f.split('_')[0] for f in files
-               if not os.path.exists(os.path.join(store, f))]
-    if missing:
-        try:
-            run('apt-get', '-qq', 'download', *missing, cwd=store)
-        except AssertionError:      # the lists are older than the archive
-            run('apt-get', '-qq', 'update')
-            run('apt-get', '-qq', 'download', *missing, cwd=store)
-            return fetch_packages(packages, folder)
-    return [os.path.join(store, f) for f in files]
+    try:
+        files = resolve(packages, folder)
+        fetch(files, store)
+    except AssertionError:      # no lists, or older than the archive
+        run('apt-get', '-qq', 'update')
+        files = resolve(packages, folder)
+        fetch(files, store)
+    return [os.path.join(store, f) for f in files.values()]
 
 
-def unpack(deb, folder):
+def make_folders(root):
+    """What Debian's merged /usr looks like, for tar to fill."""
+    for name in ('bin', 'sbin', 'lib', 'lib64'):
+        os.makedirs(f'{root}/usr/{name}')
+        os.symlink(f'usr/{name}', f'{root}/{name}')
+
+
+def unpack(deb):
+    """The folder with the content of a package, unpacked once for all
+    Roots."""
+    path = os.path.join(CACHE, 'unpacked', os.path.basename(deb)[:-4])
+    if os.path.isdir(path):
+        return path
+    new = path + '.new'
+    shutil.rmtree(new, ignore_errors=True)
+    make_folders(new)
     with subprocess.Popen(['dpkg-deb', '--fsys-tarfile', deb],
                           stdout=subprocess.PIPE) as p:
-        run('tar', '-x', '--keep-directory-symlink', '-C', folder,
+        run('tar', '-x', '--keep-directory-symlink', '-C', new,
             '--exclude=./usr/share/doc/*', '--exclude=./usr/share/man/*',
             '--exclude=./usr/share/locale/*', stdin=p.stdout)
     assert p.returncode == 0, deb
+    for name in ('bin', 'sbin', 'lib', 'lib64'):
+        os.unlink(f'{new}/{name}')
+    os.rename(new, path)
+    return path
+
+
+def join(root, folders):
+    """Puts the content of packages together: /usr is shared, as links."""
+    make_folders(root)
+    run('cp', '-al', *(f'{f}/usr' for f in folders), root)
+    for folder in folders:
+        for name in os.listdir(folder):
+            if name != 'usr':
+                run('cp', '-a', os.path.join(folder, name), root)
 
 
 def write_users(root):
@@ -141,11 +179,7 @@ def make_root(packages, finish):
             os.chmod(new, 0o755)
             debs = fetch_packages(packages, new)
             root = os.path.join(new, 'root')
-            for name in ('bin', 'sbin', 'lib', 'lib64'):
-                os.makedirs(f'{root}/usr/{name}')
-                os.symlink(f'usr/{name}', f'{root}/{name}')
-            for deb in debs:
-                unpack(deb, root)
+            join(root, [unpack(deb) for deb in debs])
             for name, mode in (('proc', 0o755), ('dev', 0o755),
                                ('tmp', 0o1777), ('run', 0o755),
                                ('home', 0o755), ('root', 0o700)):
