@@ -16,7 +16,7 @@ from relais import Client, Instance, Sink, wait_for
 SANITIZE = os.environ.get('RELAIS_SANITIZE_ROOT', '')
 BAD = re.compile(r'AddressSanitizer|LeakSanitizer|UndefinedBehavior|'
                  r'runtime error:|killed by signal|exited with status|'
-                 r'malformed|forbidden')
+                 r'a malformed (frame|message|credit)|forbidden')
 # A report is written from inside the sandbox: no colour, no symbols, no leaks.
 SANITIZER = {'ASAN_OPTIONS': 'detect_leaks=0:color=never:symbolize=0',
              'UBSAN_OPTIONS': 'color=never:symbolize=0:print_stacktrace=0'}
