@@ -1,7 +1,8 @@
 /*
- * What the files of the `local` program share. It runs as one recipient, with
- * one message, and does one delivery; it may be slow and simple. Its arguments
- * come from master and are trusted; the message and its envelope are not.
+ * What the files of the `local` program share. It runs as one recipient and
+ * delivers messages one after the other, to one place; it may be simple. Its
+ * arguments come from master and are trusted; the messages and their
+ * envelopes are not.
  */
 #ifndef DELIVER_LOCAL_H
 #define DELIVER_LOCAL_H
@@ -12,16 +13,31 @@
 
 #include "ipc/messages.h"
 
+/* What stays from one message to the next: the place was opened, and all else
+ * was given up, for the first. */
+struct local_place {
+	int confined;
+	/* maildir: where new, tmp and cur are, and new itself, or -1; the
+	 * second is the folder for junk */
+	struct {
+		int folder;
+		int incoming;
+	} box[2];
+};
+
 struct local_job {
 	/* from the arguments */
 	const char *method;
 	const char *parameter;
-	const char *home;
+	const char *home; /* with the .forward */
+	const char *directory; /* %{user.directory} */
 	const char *delimiter; /* of sub-addresses, "" for none */
 	const char *server_name; /* what this host calls itself */
 	int use_forward;
+	int deadline; /* of a command, seconds */
 	gid_t mail_gid; /* of the mail folder, for local_mbox alone */
-	/* from master's message; copies that live as long as the process */
+	struct local_place *place;
+	/* from master's message; the strings are our own */
 	char *user;
 	char *recipient; /* as it was accepted */
 	char *address; /* as it was expanded */
@@ -29,6 +45,14 @@ struct local_job {
 	uint32_t msgid;
 	int body; /* positioned reads only */
 	uint64_t size;
+	struct local_draft *draft;
+};
+
+/* A file of a Maildir that is written, but neither synced nor in place. */
+struct local_draft {
+	int fd; /* -1: none */
+	int box;
+	char name[512];
 };
 
 struct local_outcome {
@@ -43,7 +67,11 @@ struct local_outcome {
 int local_mbox(const struct local_job *, struct local_outcome *);
 int local_append(
     const struct local_job *, const char *path, struct local_outcome *);
+/* Success means a draft; local_maildir_settle then makes those of a batch
+ * durable together, or turns their outcomes into failures. */
 int local_maildir(const struct local_job *, struct local_outcome *);
+void local_maildir_settle(
+    const struct local_job *, struct local_outcome *, size_t count);
 int local_lmtp(const struct local_job *, struct local_outcome *);
 int local_command(
     const struct local_job *, const char *command, struct local_outcome *);
@@ -75,7 +103,9 @@ int local_done(struct local_outcome *, enum delivery_status, int code,
 int local_error(struct local_outcome *, const char *what, int error);
 
 /* Gives up all but files below `folder`, or all files if that is NULL, for a
- * method that runs no program. What is open stays usable. */
-int local_confine(const char *folder, struct local_outcome *);
+ * method that runs no program; the first time only. What is open stays
+ * usable. */
+int local_confine(
+    const struct local_job *, const char *folder, struct local_outcome *);
 
 #endif

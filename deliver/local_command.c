@@ -75,6 +75,7 @@ run_child(const struct local_job *job, const char *command, int in, int out)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGXFSZ, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
 	if (setresgid(getgid(), getgid(), getgid()) == -1)
 		_exit(EX_TEMPFAIL);
 	if (dup2(in, 0) == -1 || dup2(out, 1) == -1 || dup2(out, 2) == -1)
@@ -214,7 +215,8 @@ local_command(
     const struct local_job *job, const char *command, struct local_outcome *out)
 {
 	const struct format_values values = { job->sender, job->recipient,
-		job->address, job->user, job->home, job->msgid,
+		job->address, job->user, job->directory,
+		job->msgid,
 		job->delimiter };
 	char expanded[COMMAND_MAX], error[128];
 

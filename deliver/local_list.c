@@ -78,6 +78,19 @@ add_address(const char *text, struct local_outcome *out)
 	return out->forward.failed ? local_error(out, "memory", ENOMEM) : 0;
 }
 
+/* Commands and files: not for root, whom they would make a way in, and not
+ * where the action only forwards. */
+static int
+may_deliver(const struct local_job *job, struct local_outcome *out)
+{
+	if (geteuid() == 0 || strcmp(job->method, "forward-only") == 0)
+		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
+		    geteuid() == 0
+			? "root's list names a command or file"
+			: "a command or file where only addresses may be");
+	return 0;
+}
+
 static int
 deliver_item(const struct local_job *job, const struct alias_item *item,
     int depth, int *keep, struct local_outcome *out)
@@ -90,11 +103,15 @@ deliver_item(const struct local_job *job, const struct alias_item *item,
 		}
 		return add_address(item->text, out);
 	case ALIAS_COMMAND:
-		return local_command(job, item->text, out);
+		return may_deliver(job, out) == -1
+		    ? -1
+		    : local_command(job, item->text, out);
 	case ALIAS_FILE:
 		if (strcmp(item->text, "/dev/null") == 0)
 			return 0;
-		return local_append(job, item->text, out);
+		return may_deliver(job, out) == -1
+		    ? -1
+		    : local_append(job, item->text, out);
 	case ALIAS_INCLUDE:
 		return local_list(job, item->text, depth + 1, keep, out);
 	case ALIAS_ERROR:

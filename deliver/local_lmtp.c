@@ -330,7 +330,7 @@ local_lmtp(const struct local_job *job, struct local_outcome *out)
 	l.fd = to[0] == '/' ? connect_path(to, out) : connect_host(to, out);
 	if (l.fd == -1)
 		return -1;
-	if (local_confine(NULL, out) == -1) {
+	if (local_confine(job, NULL, out) == -1) {
 		close(l.fd);
 		return -1;
 	}

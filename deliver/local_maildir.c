@@ -1,6 +1,7 @@
 /*
- * Delivery into a Maildir: written under tmp, synced, linked into new. Needs
- * no lock; a reader sees a whole message or none.
+ * Delivery into a Maildir: written under tmp, synced, moved to new under a
+ * name that nobody else has, and that synced. Needs no lock; a reader sees a
+ * whole message or none.
  */
 #include "config.h"
 
@@ -47,19 +48,6 @@ make_folders(const char *path)
 }
 
 static int
-sync_folder(int folder)
-{
-	int fd = openat(folder, "new", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc;
-
-	if (fd == -1)
-		return -1;
-	rc = fsync(fd);
-	close(fd);
-	return rc;
-}
-
-static int
 make_maildir(int folder)
 {
 	static const char *const parts[] = { "tmp", "new", "cur" };
@@ -92,33 +80,78 @@ make_name(char *name, size_t size)
 	return 0;
 }
 
+/* Writes a file below tmp, and lets the disk begin with it. */
 static int
-deliver(const struct local_job *job, int folder, struct local_outcome *out)
+write_draft(const struct local_job *job, int box, struct local_outcome *out)
 {
-	char name[512], tmp[520], final[520];
-	int fd, error = 0;
+	struct local_draft *d = job->draft;
+	int folder = job->place->box[box].folder, error;
+	char tmp[520];
 
-	if (make_maildir(folder) == -1 || make_name(name, sizeof(name)) == -1)
+	if (make_name(d->name, sizeof(d->name)) == -1)
 		return local_error(out, "the Maildir", errno);
-	snprintf(tmp, sizeof(tmp), "tmp/%s", name);
-	snprintf(final, sizeof(final), "new/%s", name);
-	fd = openat(folder, tmp,
+	snprintf(tmp, sizeof(tmp), "tmp/%s", d->name);
+	d->box = box;
+	d->fd = openat(folder, tmp,
 	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd == -1)
+	if (d->fd == -1)
 		return local_error(out, "writing to the Maildir", errno);
-	if (local_copy(job, fd, COPY_MAIL_ONLY) == -1 || fsync(fd) == -1)
-		error = errno;
-	if (close(fd) == -1 && error == 0)
-		error = errno;
-	if (error == 0 && linkat(folder, tmp, folder, final, 0) == -1)
-		error = errno;
+	if (local_copy(job, d->fd, COPY_MAIL_ONLY) == 0) {
+		sync_file_range(d->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+		return local_done(
+		    out, DELIVERY_OK, 250, "2.0.0", "delivered to Maildir");
+	}
+	error = errno;
+	close(d->fd);
+	d->fd = -1;
 	unlinkat(folder, tmp, 0);
-	if (error == 0 && sync_folder(folder) == -1)
+	return local_error(out, "writing to the Maildir", error);
+}
+
+/* Syncs a draft and moves it to new. */
+static int
+place_draft(const struct local_job *job, struct local_outcome *out)
+{
+	struct local_draft *d = job->draft;
+	int folder = job->place->box[d->box].folder, error = 0;
+	char tmp[520], final[520];
+
+	snprintf(tmp, sizeof(tmp), "tmp/%s", d->name);
+	snprintf(final, sizeof(final), "new/%s", d->name);
+	if (fsync(d->fd) == -1)
 		error = errno;
-	if (error != 0)
-		return local_error(out, "writing to the Maildir", error);
-	return local_done(
-	    out, DELIVERY_OK, 250, "2.0.0", "delivered to Maildir");
+	if (close(d->fd) == -1 && error == 0)
+		error = errno;
+	d->fd = -1;
+	if (error == 0 && renameat(folder, tmp, folder, final) == -1)
+		error = errno;
+	if (error == 0)
+		return 0;
+	unlinkat(folder, tmp, 0);
+	return local_error(out, "writing to the Maildir", error);
+}
+
+void
+local_maildir_settle(
+    const struct local_job *jobs, struct local_outcome *outs, size_t count)
+{
+	int placed[2] = { 0, 0 };
+
+	for (size_t i = 0; i < count; i++)
+		if (jobs[i].draft->fd != -1 &&
+		    place_draft(&jobs[i], &outs[i]) == 0)
+			placed[jobs[i].draft->box] = 1;
+		else
+			jobs[i].draft->name[0] = '\0';
+	for (int box = 0; box < 2; box++) {
+		if (!placed[box] || fsync(jobs->place->box[box].incoming) == 0)
+			continue;
+		for (size_t i = 0; i < count; i++)
+			if (jobs[i].draft->name[0] != '\0' &&
+			    jobs[i].draft->box == box)
+				local_error(
+				    &outs[i], "syncing the Maildir", errno);
+	}
 }
 
 /* Whether a filter before us marked the message as spam. */
@@ -141,37 +174,87 @@ is_junk(const struct local_job *job)
 	return 0;
 }
 
-int
-local_maildir(const struct local_job *job, struct local_outcome *out)
+/* The folder that the configuration names, with formats expanded. */
+static int
+find_path(const struct local_job *job, char *path, size_t size,
+    struct local_outcome *out)
 {
 	const struct format_values values = { job->sender, job->recipient,
-		job->address, job->user, job->home, job->msgid,
+		job->address, job->user, job->directory, job->msgid,
 		job->delimiter };
 	const char *format =
-	    job->parameter[0] ? job->parameter : "%{user.directory:raw}/Maildir";
-	char path[PATH_SIZE], home[PATH_SIZE], error[128];
-	int folder, rc;
+	    job->parameter[0] ? job->parameter : "~/Maildir";
+	char home[PATH_SIZE], error[128];
 
 	if (strncmp(format, "~/", 2) == 0) {
 		snprintf(home, sizeof(home), "%%{user.directory:raw}%s",
 		    format + 1);
 		format = home;
 	}
-	if (format_expand(format, &values, path, sizeof(path), error,
+	if (format_expand(format, &values, path, size, error,
 		sizeof(error)) == -1)
 		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
 		    "maildir path: %s", error);
-	if (strcmp(job->method, "maildir-junk") == 0 && is_junk(job) &&
-	    strlcat(path, "/.Junk", sizeof(path)) >= sizeof(path))
-		return local_error(out, path, ENAMETOOLONG);
+	return 0;
+}
+
+/* Makes what is missing of a Maildir whose folder is open. */
+static int
+open_box(const struct local_job *job, int box, struct local_outcome *out)
+{
+	int folder = job->place->box[box].folder, fd;
+
+	if (make_maildir(folder) == -1)
+		return local_error(out, "making the Maildir", errno);
+	fd = openat(
+	    folder, "new", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1)
+		return local_error(out, "opening the Maildir", errno);
+	job->place->box[box].incoming = fd;
+	return 0;
+}
+
+static int
+open_place(const struct local_job *job, struct local_outcome *out)
+{
+	char path[PATH_SIZE];
+	int fd;
+
+	if (find_path(job, path, sizeof(path), out) == -1)
+		return -1;
 	if (make_folders(path) == -1)
 		return local_error(out, "making the Maildir", errno);
-	folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (folder == -1)
+	if ((fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
 		return local_error(out, "opening the Maildir", errno);
-	rc = local_confine(path, out);
-	if (rc == 0)
-		rc = deliver(job, folder, out);
-	close(folder);
-	return rc;
+	job->place->box[0].folder = fd;
+	if (local_confine(job, path, out) == -1)
+		return -1;
+	return open_box(job, 0, out);
+}
+
+static int
+open_junk(const struct local_job *job, struct local_outcome *out)
+{
+	int folder = job->place->box[0].folder, fd;
+
+	if (mkdirat(folder, ".Junk", 0700) == -1 && errno != EEXIST)
+		return local_error(out, "making the Junk folder", errno);
+	fd = openat(folder, ".Junk", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1)
+		return local_error(out, "opening the Junk folder", errno);
+	job->place->box[1].folder = fd;
+	return open_box(job, 1, out);
+}
+
+int
+local_maildir(const struct local_job *job, struct local_outcome *out)
+{
+	const struct local_place *p = job->place;
+	int junk = strcmp(job->method, "maildir-junk") == 0 && is_junk(job);
+
+	if (p->box[0].incoming == -1 && open_place(job, out) == -1)
+		return -1;
+	if (junk && p->box[1].incoming == -1 && open_junk(job, out) == -1)
+		return -1;
+	return write_draft(job, junk, out);
 }

@@ -1,7 +1,7 @@
 /*
- * The `local` program: one local delivery, as the recipient. Started by
- * master for each; takes its job from descriptor 3, does it, says what came
- * of it, and ends.
+ * The `local` program: local deliveries as one recipient. Started by master;
+ * takes jobs from descriptor 3, does each, says what came of it, and ends
+ * when the descriptor does.
  */
 #include "config.h"
 
@@ -23,24 +23,32 @@
 #include "os/log.h"
 #include "os/sandbox.h"
 
-enum { MASTER_FD = 3 };
+enum { MASTER_FD = 3, BATCH_MAX = 64 };
 
 struct context {
 	struct loop *loop;
 	struct channel *master;
-	struct local_job job;
-	struct local_outcome outcome;
+	struct local_job job; /* what all jobs have in common */
+	struct local_place place;
+	int many; /* takes one message after the other */
+	/* what has come in a turn of the loop, delivered at its end */
+	struct loop_deferred deferred;
+	struct local_job jobs[BATCH_MAX];
+	struct local_draft drafts[BATCH_MAX];
+	struct local_outcome outs[BATCH_MAX];
+	size_t count;
 };
 
 /* Reading the message, writing and locking files. */
 static const int file_syscalls[] = {
 	SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(fstat), SCMP_SYS(stat),
 	SCMP_SYS(lstat), SCMP_SYS(newfstatat), SCMP_SYS(pread64),
-	SCMP_SYS(lseek), SCMP_SYS(fsync), SCMP_SYS(fdatasync),
+	SCMP_SYS(lseek), SCMP_SYS(fsync), SCMP_SYS(sync_file_range),
 	SCMP_SYS(ftruncate), SCMP_SYS(unlink), SCMP_SYS(unlinkat),
-	SCMP_SYS(link), SCMP_SYS(linkat), SCMP_SYS(mkdir), SCMP_SYS(mkdirat),
+	SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(mkdir),
+	SCMP_SYS(mkdirat),
 	SCMP_SYS(uname), SCMP_SYS(nanosleep), SCMP_SYS(clock_nanosleep),
-	SCMP_SYS(geteuid), SCMP_SYS(poll), SCMP_SYS(ppoll),
+	SCMP_SYS(geteuid), SCMP_SYS(getegid), SCMP_SYS(poll), SCMP_SYS(ppoll),
 };
 
 /* ---- outcomes --------------------------------------------------------- */
@@ -72,18 +80,24 @@ local_error(struct local_outcome *out, const char *what, int error)
 }
 
 int
-local_confine(const char *folder, struct local_outcome *out)
+local_confine(
+    const struct local_job *job, const char *folder, struct local_outcome *out)
 {
 	const char *folders[] = { folder, NULL };
 	struct sandbox sb = { .folders = folders,
+		.outlives = 1, /* or a mailbox could be left with half a mail */
 		.syscalls = file_syscalls,
 		.syscall_count =
 		    sizeof(file_syscalls) / sizeof(file_syscalls[0]),
 		.net = SANDBOX_NET_NONE };
 	char error[256];
 
-	if (sandbox_enter(&sb, error, sizeof(error)) == 0)
+	if (job->place->confined)
 		return 0;
+	if (sandbox_enter(&sb, error, sizeof(error)) == 0) {
+		job->place->confined = 1;
+		return 0;
+	}
 	return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.0",
 	    "cannot enter the sandbox: %s", error);
 }
@@ -111,40 +125,86 @@ deliver_include(const struct local_job *job, struct local_outcome *out)
 }
 
 static int
-deliver_forward_only(const struct local_job *job, struct local_outcome *out)
+deliver_nothing(const struct local_job *job, struct local_outcome *out)
 {
 	return local_done(out, DELIVERY_PERMFAIL, 550, "5.2.1",
 	    "this user takes no mail: he has no .forward");
 }
 
-static const struct {
+/* many: to one place, so that a process can do one after the other. */
+static const struct method {
 	const char *name;
 	int (*deliver)(const struct local_job *, struct local_outcome *);
+	int many;
 } methods[] = {
-	{ "mbox", local_mbox },
-	{ "maildir", local_maildir },
-	{ "maildir-junk", local_maildir },
-	{ "lmtp", local_lmtp },
-	{ "lmtp-rcpt-to", local_lmtp },
-	{ "mda", deliver_mda },
-	{ "command", deliver_mda },
-	{ "file", deliver_file },
-	{ "include", deliver_include },
-	{ "forward", deliver_forward_only },
+	{ "mbox", local_mbox, 1 },
+	{ "maildir", local_maildir, 1 },
+	{ "maildir-junk", local_maildir, 1 },
+	{ "lmtp", local_lmtp, 0 },
+	{ "lmtp-rcpt-to", local_lmtp, 0 },
+	{ "mda", deliver_mda, 0 },
+	{ "command", deliver_mda, 0 },
+	{ "file", deliver_file, 1 },
+	{ "include", deliver_include, 0 },
+	{ "forward-only", deliver_nothing, 0 },
+	{ "expand-only", deliver_nothing, 0 },
 };
+
+static const struct method *
+find_method(const char *name)
+{
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+		if (strcmp(methods[i].name, name) == 0)
+			return &methods[i];
+	return NULL;
+}
 
 static int
 deliver_by_method(const struct local_job *job, struct local_outcome *out)
 {
-	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
-		if (strcmp(methods[i].name, job->method) == 0)
-			return methods[i].deliver(job, out);
+	const struct method *m = find_method(job->method);
+
+	if (m != NULL)
+		return m->deliver(job, out);
 	return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
 	    "unknown method %s", job->method);
 }
 
+/* A place that follows the sender or the message is another each time. */
+static int
+place_varies(const char *format)
+{
+	static const char *const fixed[] = { "%{user.", "%{dest" };
+
+	for (; (format = strstr(format, "%{")) != NULL; format++)
+		if (strncmp(format, fixed[0], strlen(fixed[0])) != 0 &&
+		    strncmp(format, fixed[1], strlen(fixed[1])) != 0)
+			return 1;
+	return 0;
+}
+
+static int
+takes_many(const struct local_job *job)
+{
+	const struct method *m = find_method(job->method);
+
+	return m != NULL && m->many && !place_varies(job->parameter);
+}
+
+/* Or something in its place that has to be reported. */
+static int
+has_forward(const struct local_job *job)
+{
+	struct local_outcome out = { 0 };
+	char path[4096];
+
+	return job->use_forward &&
+	    local_has_forward(job, path, sizeof(path), &out) != 0;
+}
+
 static void
-deliver(const struct local_job *job, struct local_outcome *out)
+deliver(const struct context *c, const struct local_job *job,
+    struct local_outcome *out)
 {
 	char path[4096];
 	int keep = 1, rc = 0;
@@ -154,7 +214,7 @@ deliver(const struct local_job *job, struct local_outcome *out)
 		    "this message has been here before: a forwarding loop");
 		return;
 	}
-	if (job->use_forward) {
+	if (job->use_forward && !c->many) {
 		rc = local_has_forward(job, path, sizeof(path), out);
 		if (rc == -1)
 			return;
@@ -174,6 +234,76 @@ deliver(const struct local_job *job, struct local_outcome *out)
 
 /* ---- the channel ------------------------------------------------------ */
 
+static void
+answer(struct context *c, struct local_job *job, struct local_outcome *out)
+{
+	struct msg_local_result result;
+
+	if (out->status != DELIVERY_OK && out->status != DELIVERY_FORWARD)
+		ipc_buf_reset(&out->forward);
+	result = (struct msg_local_result){ .status = (uint8_t)out->status,
+		.code = (uint16_t)out->code,
+		.enhanced = out->enhanced,
+		.text = out->text,
+		.forward = ipc_buf_list(&out->forward) };
+	if (ipc_send(c->master, local_result, &result) == -1)
+		log_error("cannot tell master what came of the delivery");
+	ipc_buf_reset(&out->forward);
+	close(job->body);
+	free(job->user);
+	free(job->recipient);
+	free(job->address);
+	free(job->sender);
+}
+
+/* What is not answered is for another process to do. */
+static void
+hand_back(struct context *c)
+{
+	const struct msg_local_ready none = { .more = 0 };
+
+	ipc_send(c->master, local_ready, &none);
+	channel_flush(c->master);
+	_exit(0);
+}
+
+static void
+deliver_batch(struct context *c)
+{
+	size_t n = 0;
+	int failed = 0;
+
+	while (n < c->count && !failed) {
+		local_done(&c->outs[n], DELIVERY_TEMPFAIL, 451, "4.3.0",
+		    "nothing was done");
+		deliver(c, &c->jobs[n], &c->outs[n]);
+		failed = c->outs[n++].status == DELIVERY_TEMPFAIL;
+	}
+	local_maildir_settle(c->jobs, c->outs, n);
+	for (size_t i = 0; i < n; i++)
+		answer(c, &c->jobs[i], &c->outs[i]);
+	channel_flush(c->master);
+	if (!c->many)
+		loop_stop(c->loop);
+	else if (failed)
+		hand_back(c); /* we may be shut up in a place that is gone */
+	c->count = 0;
+}
+
+/* A message with a descriptor comes alone: what else has been sent makes the
+ * batch worth its syncs. */
+static void
+on_turn_end(void *arg)
+{
+	struct context *c = arg;
+
+	channel_drain(c->master);
+	/* we can no longer do what it says */
+	if (c->many && has_forward(&c->job))
+		hand_back(c);
+	deliver_batch(c);
+}
+
 static char *
 keep_string(const char *s)
 {
@@ -189,36 +319,29 @@ on_local_job(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
 	const struct msg_local_job *j = &m->local_job;
 	struct context *c = arg;
-	struct local_outcome *out = &c->outcome;
-	struct msg_local_result result;
+	struct local_job *job;
 
-	c->job.user = keep_string(j->user);
-	c->job.recipient = keep_string(j->recipient);
-	c->job.address = keep_string(j->address);
-	c->job.sender = keep_string(j->sender);
-	c->job.msgid = j->msgid;
-	c->job.size = j->size;
-	c->job.body = fd;
-	local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.0", "nothing was done");
-	deliver(&c->job, out);
-	if (out->status != DELIVERY_OK && out->status != DELIVERY_FORWARD)
-		ipc_buf_reset(&out->forward);
-	result = (struct msg_local_result){ .status = (uint8_t)out->status,
-		.code = (uint16_t)out->code,
-		.enhanced = out->enhanced,
-		.text = out->text,
-		.forward = ipc_buf_list(&out->forward) };
-	if (ipc_send(ch, local_result, &result) == -1)
-		log_error("cannot tell master what came of the delivery");
-	channel_flush(ch);
-	loop_stop(c->loop);
+	if (c->count == BATCH_MAX)
+		deliver_batch(c);
+	job = &c->jobs[c->count];
+	*job = c->job;
+	job->user = keep_string(j->user);
+	job->recipient = keep_string(j->recipient);
+	job->address = keep_string(j->address);
+	job->sender = keep_string(j->sender);
+	job->msgid = j->msgid;
+	job->size = j->size;
+	job->body = fd;
+	job->draft = &c->drafts[c->count++];
+	job->draft->fd = -1;
+	loop_defer(c->loop, &c->deferred);
 }
 
 static void
 on_closed(void *arg, struct channel *ch, const char *reason)
 {
-	/* master is gone: nobody would hear of a delivery */
-	_exit(1);
+	/* no more to do; or master is gone, and nobody would hear of it */
+	_exit(0);
 }
 
 static channel_handler *const handlers[MSG_MAX] = {
@@ -232,7 +355,7 @@ read_arguments(struct local_job *job, int argc, char **argv)
 	enum log_mode mode = LOG_TO_SYSLOG;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "m:p:h:s:n:fd")) != -1) {
+	while ((opt = getopt(argc, argv, "m:p:h:H:s:n:t:fd")) != -1) {
 		switch (opt) {
 		case 'm':
 			job->method = optarg;
@@ -243,11 +366,17 @@ read_arguments(struct local_job *job, int argc, char **argv)
 		case 'h':
 			job->home = optarg;
 			break;
+		case 'H':
+			job->directory = optarg;
+			break;
 		case 's':
 			job->delimiter = optarg;
 			break;
 		case 'n':
 			job->server_name = optarg;
+			break;
+		case 't':
+			job->deadline = atoi(optarg);
 			break;
 		case 'f':
 			job->use_forward = 1;
@@ -265,27 +394,41 @@ read_arguments(struct local_job *job, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	struct context c = { .job = { .method = "", .parameter = "",
-				 .home = "/", .delimiter = "",
-				 .server_name = "localhost" } };
-	enum log_mode mode = read_arguments(&c.job, argc, argv);
+	static struct context c;
+	struct msg_local_ready ready;
+	enum log_mode mode;
 
+	c.place = (struct local_place){ .box = { { -1, -1 }, { -1, -1 } } };
+	c.job = (struct local_job){ .method = "",
+		.parameter = "",
+		.home = "/",
+		.directory = "/",
+		.delimiter = "",
+		.server_name = "localhost",
+		.mail_gid = getegid(),
+		.place = &c.place };
+	mode = read_arguments(&c.job, argc, argv);
 	log_init("local", mode);
 	if (fcntl(MASTER_FD, F_GETFD) == -1) {
 		log_error("this program is started by relaisd, not by hand");
 		return 2;
 	}
 	fcntl(MASTER_FD, F_SETFD, FD_CLOEXEC);
-	c.job.mail_gid = getegid();
 	if (setegid(getgid()) == -1)
 		log_fatal("setegid: %s", strerror(errno));
 	umask(077);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
+	/* a stop ends commands; half a message is never left in a mailbox */
+	signal(SIGTERM, SIG_IGN);
 	if ((c.loop = loop_new()) == NULL ||
 	    (c.master = channel_new(c.loop, MASTER_FD, PROC_LOCAL, PROC_MASTER,
 		 0, &master_ops, &c)) == NULL)
 		log_fatal("out of memory");
+	loop_deferred_init(&c.deferred, on_turn_end, &c);
+	c.many = takes_many(&c.job) && !has_forward(&c.job);
+	ready.more = (uint8_t)c.many;
+	ipc_send(c.master, local_ready, &ready);
 	loop_run(c.loop);
 	return 0;
 }

@@ -154,9 +154,9 @@ local_mbox(const struct local_job *job, struct local_outcome *out)
 	if ((size_t)snprintf(path, sizeof(path), "%s/%s", folder,
 		job->user) >= sizeof(path))
 		return local_error(out, folder, ENAMETOOLONG);
-	if (setegid(job->mail_gid) == -1)
+	if (!job->place->confined && setegid(job->mail_gid) == -1)
 		return local_error(out, "the group of the mail folder", errno);
-	if (local_confine(folder, out) == -1)
+	if (local_confine(job, folder, out) == -1)
 		return -1;
 	return local_append(job, path, out);
 }

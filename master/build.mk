@@ -27,6 +27,7 @@ relaisd_SOURCES = \
 	master/hand_off.c \
 	master/interfaces.c \
 	master/load.c master/load.h \
+	master/local_spawn.c master/local_spawn.h \
 	master/main.c master/master.h \
 	master/options.c master/options.h \
 	master/recipient.c master/recipient.h \

@@ -5,10 +5,12 @@
 #include "config.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "conf/alias.h"
@@ -28,7 +30,8 @@ static const struct {
 	{ CONF_ACTION_MAILDIR, "maildir" },
 	{ CONF_ACTION_MDA, "mda" },
 	{ CONF_ACTION_LMTP, "lmtp" },
-	{ CONF_ACTION_FORWARD_ONLY, "forward" },
+	{ CONF_ACTION_FORWARD_ONLY, "forward-only" },
+	{ CONF_ACTION_EXPAND_ONLY, "expand-only" },
 };
 
 static int
@@ -74,11 +77,13 @@ table_content(const struct conf *conf, const char *name)
 
 /* ---- the user --------------------------------------------------------- */
 
+/* The account that local becomes, with all its groups. */
 static int
-resolve_passwd(const char *name, struct recipient *r, char *error,
+resolve_account(const char *name, struct recipient *r, char *error,
     size_t size)
 {
 	const struct passwd *pw;
+	int n = RECIPIENT_GROUPS;
 
 	errno = 0;
 	if ((pw = getpwnam(name)) == NULL) {
@@ -93,11 +98,14 @@ resolve_passwd(const char *name, struct recipient *r, char *error,
 		return refuse(error, size, 550, "the account is not usable");
 	r->uid = pw->pw_uid;
 	r->gid = pw->pw_gid;
-	r->system_user = 1;
+	if (getgrouplist(r->name, r->gid, r->groups, &n) == -1)
+		return refuse(error, size, 451,
+		    "the account is in too many groups");
+	r->ngroups = (size_t)n;
 	return 0;
 }
 
-/* A userbase entry is uid:gid:home. */
+/* A userbase entry is uid:gid:home; it may stand in for an account. */
 static int
 resolve_userbase(const struct conf *conf, const char *table, const char *name,
     struct recipient *r, char *error, size_t size)
@@ -114,17 +122,67 @@ resolve_userbase(const struct conf *conf, const char *table, const char *name,
 		rc = refuse(error, size, 550, "no such user here");
 	else if (sscanf(e->value, "%u:%u:%n", &uid, &gid, &at) != 2 ||
 	    at == 0 || e->value[at] != '/' || uid == 0 || gid == 0 ||
-	    strlcpy(r->home, e->value + at, sizeof(r->home)) >=
-		sizeof(r->home) ||
-	    strlcpy(r->name, name, sizeof(r->name)) >= sizeof(r->name))
+	    strlcpy(r->directory, e->value + at, sizeof(r->directory)) >=
+		sizeof(r->directory))
 		rc = refuse(error, size, 451,
 		    "the userbase has no uid:gid:home for this user");
 	else {
 		r->uid = uid;
 		r->gid = gid;
+		r->groups[0] = gid;
+		r->ngroups = 1;
 	}
 	table_data_free(data);
 	return rc;
+}
+
+/* Whose mail it is (of the userbase or an account), and who is to write it:
+ * the same, or the `user` of the action. */
+static int
+resolve_user(const struct conf_local *l, const struct conf *conf,
+    const char *user, struct recipient *r, char *error, size_t size)
+{
+	const struct passwd *pw;
+	int code = 0;
+
+	if (strlcpy(r->user, user, sizeof(r->user)) >= sizeof(r->user))
+		return refuse(error, size, 550, "no such user here");
+	if (l->userbase != NULL)
+		code = resolve_userbase(
+		    conf, l->userbase, user, r, error, size);
+	else if (l->user != NULL && (pw = getpwnam(user)) != NULL)
+		strlcpy(r->directory, pw->pw_dir, sizeof(r->directory));
+	if (code != 0)
+		return code;
+	if (l->user != NULL || l->userbase == NULL)
+		code = resolve_account(l->user != NULL ? l->user : user, r,
+		    error, size);
+	else {
+		memcpy(r->name, r->user, sizeof(r->name));
+		memcpy(r->home, r->directory, sizeof(r->home));
+	}
+	if (r->directory[0] == '\0')
+		memcpy(r->directory, r->home, sizeof(r->directory));
+	r->use_forward = strcasecmp(r->name, r->user) == 0;
+	return code;
+}
+
+/* Commands, files and lists of an alias: one user for all of them. */
+static int
+resolve_alias_user(const struct master *m, const struct conf_local *l,
+    struct recipient *r, char *error, size_t size)
+{
+	const char *name = l->user != NULL ? l->user : default_user;
+	const struct passwd *pw;
+	int code;
+
+	/* an ordinary user's instance can be nobody else */
+	if (!m->privileged)
+		name = (pw = getpwuid(geteuid())) != NULL ? pw->pw_name : "";
+	code = resolve_account(name, r, error, size);
+	memcpy(r->user, r->name, sizeof(r->user));
+	memcpy(r->directory, r->home, sizeof(r->directory));
+	return code;
 }
 
 /* ---- an entry of an alias --------------------------------------------- */
@@ -182,13 +240,13 @@ resolve_method(const struct conf_action *action, struct recipient *r,
 {
 	const struct conf_local *l = &action->local;
 	const char *parameter = "";
+	const struct group *gr;
 
 	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
 		if (methods[i].kind == action->kind)
 			r->method = methods[i].method;
 	if (r->method == NULL)
-		return refuse(error, size, 550,
-		    "this action expands and does not deliver");
+		return refuse(error, size, 451, "an unknown kind of action");
 	if (action->kind == CONF_ACTION_MAILDIR && l->path != NULL)
 		parameter = l->path;
 	else if (action->kind == CONF_ACTION_MDA)
@@ -202,8 +260,22 @@ resolve_method(const struct conf_action *action, struct recipient *r,
 		r->method = "maildir-junk";
 	if (action->kind == CONF_ACTION_LMTP && l->rcpt_to)
 		r->method = "lmtp-rcpt-to";
-	r->mail_group = action->kind == CONF_ACTION_MBOX;
+	if (action->kind == CONF_ACTION_MBOX &&
+	    (gr = getgrnam("mail")) != NULL)
+		r->mail_gid = gr->gr_gid;
 	return 0;
+}
+
+int
+recipient_place_varies(const struct master *m,
+    const struct msg_local_delivery *d)
+{
+	const struct conf_action *action = conf_find_action(m->conf, d->action);
+
+	return d->kind == DEST_USER && action != NULL &&
+	    action->kind == CONF_ACTION_MAILDIR &&
+	    action->local.path != NULL &&
+	    strstr(action->local.path, "%{") != NULL;
 }
 
 int
@@ -211,7 +283,6 @@ recipient_resolve(const struct master *m, const struct msg_local_delivery *d,
     struct recipient *r, char *error, size_t size)
 {
 	const struct conf_action *action;
-	const char *user;
 	int code;
 
 	memset(r, 0, sizeof(*r));
@@ -220,25 +291,16 @@ recipient_resolve(const struct master *m, const struct msg_local_delivery *d,
 		return refuse(error, size, 451,
 		    "the action is no longer in the configuration");
 	if (d->kind == DEST_USER) {
-		user = action->local.user ? action->local.user : d->user;
 		code = resolve_method(action, r, error, size);
+		if (code == 0)
+			code = resolve_user(&action->local, m->conf, d->user,
+			    r, error, size);
 	} else {
-		user = action->local.user ? action->local.user : default_user;
 		code = resolve_entry(m->conf, action, d, r, error, size);
+		if (code == 0)
+			code = resolve_alias_user(
+			    m, &action->local, r, error, size);
 	}
-	if (code != 0)
-		return code;
-	if (d->kind == DEST_USER && action->local.userbase != NULL &&
-	    action->local.user == NULL)
-		code = resolve_userbase(m->conf, action->local.userbase, user,
-		    r, error, size);
-	else if (!m->privileged && d->kind != DEST_USER) {
-		/* there is only one user to be */
-		code = resolve_passwd(
-		    getpwuid(geteuid()) ? getpwuid(geteuid())->pw_name : "",
-		    r, error, size);
-	} else
-		code = resolve_passwd(user, r, error, size);
 	if (code != 0)
 		return code;
 	if (!m->privileged && r->uid != geteuid())

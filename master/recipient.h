@@ -10,18 +10,27 @@
 #include "ipc/messages.h"
 #include "master/master.h"
 
-enum { RECIPIENT_PATH = 1024 };
+enum { RECIPIENT_PATH = 1024, RECIPIENT_GROUPS = 128 };
 
 struct recipient {
 	const char *method; /* what local is told to do: -m */
 	char parameter[RECIPIENT_PATH]; /* its folder, command or file: -p */
 	char name[64]; /* of the user that local becomes */
-	char home[RECIPIENT_PATH];
+	char home[RECIPIENT_PATH]; /* of the same */
+	char user[64]; /* whose mail it is: %{user.username} */
+	char directory[RECIPIENT_PATH]; /* his: %{user.directory} */
 	uid_t uid;
 	gid_t gid;
-	int system_user; /* has groups and a .forward of its own */
-	int mail_group; /* local needs it to write into the mail folder */
+	gid_t groups[RECIPIENT_GROUPS];
+	size_t ngroups;
+	int use_forward; /* his .forward is obeyed */
+	gid_t mail_gid; /* for the mail folder; 0: no such right */
 };
+
+/* Whether the place of a user's mail depends on the recipient's address, so
+ * that a process of its own is needed for each. */
+int recipient_place_varies(
+    const struct master *, const struct msg_local_delivery *);
 
 /* 0, or the code of the reply that says why not (4xx or 5xx), its text in
  * error. */

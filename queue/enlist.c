@@ -14,8 +14,9 @@
 
 enum {
 	EXPAND_INFLIGHT = 200, /* auth takes no more */
-	LOCAL_INFLIGHT = 100, /* processes */
-	LOCAL_PER_USER = 7
+	LOCAL_INFLIGHT = 200,
+	LOCAL_PER_USER = 7, /* processes */
+	LOCAL_PER_PLACE = 64 /* that one process does in turn */
 };
 
 /* The class of a relay action; it keeps it over reloads. */
@@ -84,6 +85,8 @@ enlist_configure(struct queue *q)
 	sched_set_class(q->sched, CLASS_UNKNOWN, &retry);
 	sched_set_class(q->sched, CLASS_EXPAND, &expand);
 	sched_set_class(q->sched, CLASS_LOCAL, &local);
+	local.window_start = local.window_max = LOCAL_PER_PLACE;
+	sched_set_class(q->sched, CLASS_PLACE, &local);
 	for (uint32_t i = 0; i < conf->nactions; i++)
 		configure_action(q, &conf->actions[i]);
 }
@@ -136,6 +139,15 @@ window_of(const struct queue *q, const char *domain)
 	return relay < one ? relay : one;
 }
 
+/* Whether master lets one process deliver many messages to the place. */
+static int
+is_place(const struct envelope_rcpt *rcpt, const struct conf_action *action)
+{
+	return action != NULL && rcpt->kind == DEST_USER &&
+	    (action->kind == CONF_ACTION_MBOX ||
+		action->kind == CONF_ACTION_MAILDIR);
+}
+
 /* Fills in kind, class, action and domain. domain has ADDRESS_SIZE octets.
  * -1 when the configuration has no such action. */
 static int
@@ -154,7 +166,7 @@ find_route(
 	}
 	if (rcpt->kind != DEST_RELAY) {
 		add->kind = SCHED_LOCAL;
-		add->class = CLASS_LOCAL;
+		add->class = is_place(rcpt, action) ? CLASS_PLACE : CLASS_LOCAL;
 		add->domain = *rcpt->user != '\0' ? rcpt->user : rcpt->alias;
 		return action != NULL ? 0 : -1;
 	}

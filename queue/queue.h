@@ -39,6 +39,7 @@ enum queue_class {
 	CLASS_UNKNOWN,
 	CLASS_EXPAND,
 	CLASS_LOCAL,
+	CLASS_PLACE, /* local, many messages at a time */
 	CLASS_RELAY
 };
 

@@ -139,7 +139,6 @@ check_action(const struct conf_action *action, struct unbuilt *unbuilt)
 	found_if(unbuilt, action->relay.nfilters > 0, where, "relay filter");
 	found_if(unbuilt, action->relay.srs, where, "relay srs");
 	found_if(unbuilt, action->local.wrapper != NULL, where, "wrapper");
-	found_if(unbuilt, action->local.userbase != NULL, where, "userbase");
 }
 
 unsigned int

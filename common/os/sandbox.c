@@ -268,7 +268,7 @@ sandbox_enter(const struct sandbox *sb, char *error, size_t size)
 		return -1;
 	/* a master that is killed takes its workers along; a change of the
 	 * uid would have undone this */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 ||
+	if ((!sb->outlives && prctl(PR_SET_PDEATHSIG, SIGKILL) == -1) ||
 	    prctl(PR_SET_DUMPABLE, 0) == -1 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		return fail(error, size, "prctl: %s", strerror(errno));

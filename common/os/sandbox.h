@@ -26,6 +26,7 @@ struct sandbox {
 	const int *syscalls;
 	size_t syscall_count;
 	enum sandbox_net net;
+	int outlives; /* ends by itself, not with master */
 	unsigned max_files; /* RLIMIT_NOFILE; 0: the hard limit */
 };
 
