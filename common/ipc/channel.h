@@ -58,7 +58,8 @@ int channel_fd(const struct channel *);
 /*
  * Queues a message; it leaves at the end of the turn. fd is -1 or is taken.
  * -1 if the message breaks a limit of the table, memory is out, or the channel
- * is NULL, as one that was lost is: nothing was queued then. Use the typed form, which the compiler checks:
+ * is NULL, as one that was lost is: nothing was queued then. Use the typed
+ * form, which the compiler checks:
  *	ipc_send(channel, rcpt_check, &m);
  */
 int channel_send(struct channel *, enum msg_type, const void *msg, int fd);
