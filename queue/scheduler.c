@@ -162,6 +162,16 @@ sched_set_class(struct sched *s, uint8_t number, const struct sched_class *c)
 		out->batch_max = SCHED_BATCH_MAX;
 }
 
+/* No attempt lies farther off than a ceiling and its jitter: one that does was
+ * written under a clock that ran ahead, and must not wait for it. */
+static int64_t
+sane_next(const struct sched *s, uint32_t d, int64_t next, int64_t now)
+{
+	int64_t ceiling = s->classes[dest_at(s, d)->class].retry_ceiling;
+
+	return next > now + 2 * ceiling ? now : next;
+}
+
 static int
 add_entry(struct sched *s, const struct sched_add *add, uint32_t m, uint32_t d,
     int64_t now)
@@ -176,7 +186,7 @@ add_entry(struct sched *s, const struct sched_add *add, uint32_t m, uint32_t d,
 	entry->priority = add->priority;
 	entry->expiry = time_in(add->expiry);
 	entry->warn = time_in(add->warn);
-	entry->next = time_in(add->next);
+	entry->next = time_in(sane_next(s, d, add->next, now));
 	entry->attempts =
 	    add->attempts < UINT16_MAX ? add->attempts : UINT16_MAX;
 	if (add->flags & SCHED_ADD_HELD)

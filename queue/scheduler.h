@@ -98,7 +98,8 @@ struct sched_add {
 	uint32_t sender_key; /* of the message: the first add counts */
 	uint64_t size; /* likewise */
 	uint32_t attempts; /* those that failed so far */
-	int64_t next; /* next attempt, 0 or past: now */
+	/* next attempt; 0, past, or beyond twice the ceiling: now */
+	int64_t next;
 	int64_t expiry; /* 0: never */
 	int64_t warn; /* delay warning due, 0: none */
 	/* transactions at once of the destination; 0: as its class says */

@@ -119,6 +119,35 @@ recipients_go_together(void **state)
 	sched_free(s);
 }
 
+/* What was put off under a clock that ran a year ahead does not wait for it;
+ * what was put off as it may be does. */
+static void
+clock_ran_ahead(void **state)
+{
+	struct sched *s = scene_new();
+	struct sched_class class = { .retry_floor = 100,
+		.retry_ceiling = 2000 };
+	struct sched_add add = { .msgid = 1,
+		.kind = SCHED_RELAY,
+		.priority = SCHED_NORMAL,
+		.action = "relay",
+		.domain = "d",
+		.attempts = 3,
+		.next = T0 + 365 * 86400 };
+	struct sched_job job;
+
+	sched_set_class(s, 0, &class);
+	assert_int_equal(sched_add(s, &add, T0), 0);
+	add.msgid = 2;
+	add.next = T0 + 1500;
+	assert_int_equal(sched_add(s, &add, T0), 0);
+	scene_start(s, T0, &job);
+	assert_int_equal(job.msgid, 1);
+	scene_deliver(s, &job, T0);
+	assert_int_equal(scene_look(s, 2, 0).next, T0 + 1500);
+	sched_free(s);
+}
+
 /* After a temporary failure they stay together at each retry. */
 static void
 retries_are_quadratic(void **state)
@@ -535,6 +564,7 @@ main(void)
 		cmocka_unit_test(refused_arguments),
 		cmocka_unit_test(incoming_waits_for_commit),
 		cmocka_unit_test(recipients_go_together),
+		cmocka_unit_test(clock_ran_ahead),
 		cmocka_unit_test(retries_are_quadratic),
 		cmocka_unit_test(only_the_recipient_waits),
 		cmocka_unit_test(dead_destination),
