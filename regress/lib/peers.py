@@ -347,14 +347,14 @@ class Peer:
             raise AssertionError(f'{argv}: status {p.returncode}\n{out}')
         return out
 
-    def start(self, wait=True, seconds=30):
+    def start(self, wait=True, seconds=120):
         with open(self.log_path, 'a') as log:
             self.process = self.spawn(*self.command, stdout=log, stderr=log)
         if wait:
             self.wait_ready(seconds)
         return self
 
-    def wait_ready(self, seconds=30):
+    def wait_ready(self, seconds=120):
         def ready():
             if self.process.poll() is not None:
                 raise AssertionError(f'{self.command} ended:\n{self.log()}')
