@@ -115,8 +115,13 @@ on_master_request(
 
 	switch (r->verb) {
 	case MASTER_RELOAD:
-		supervise_reload(m, r->id);
-		return;
+		if (*r->table == '\0' ||
+		    conf_find_table(m->conf, r->table) != NULL) {
+			supervise_reload(m, r->id);
+			return;
+		}
+		done.error = "there is no table of that name";
+		break;
 	case MASTER_STOP:
 		ipc_send(ch, master_done, &done);
 		channel_flush(ch);

@@ -326,6 +326,19 @@ reload(struct control_conn *c)
 	ask_master(c, MASTER_RELOAD, 0);
 }
 
+/* Tables are swapped as a whole, with the configuration that names them. */
+static void
+update_table(struct control_conn *c)
+{
+	struct channel *master = worker_master(c->control->env.worker);
+	struct msg_master_request m = { .id = c->id,
+		.verb = MASTER_RELOAD,
+		.table = c->words[c->arg] };
+
+	if (master == NULL || ipc_send(master, master_request, &m) == -1)
+		control_end(c, "master cannot be asked");
+}
+
 static void
 stop(struct control_conn *c)
 {
@@ -431,6 +444,7 @@ const struct control_verb control_act_verbs[] = {
 	{ "resume domain", 1, 1, 1, resume_domain },
 	{ "resume envelope", 1, 1, 1, release_named },
 	{ "reload", 1, 0, 0, reload },
+	{ "update table", 1, 1, 1, update_table },
 	{ "stop", 1, 0, 0, stop },
 	{ "log verbose", 1, 0, 0, log_verbose_on },
 	{ "log brief", 1, 0, 0, log_verbose_off },

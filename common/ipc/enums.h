@@ -136,7 +136,7 @@ enum route_status {
 
 /* master_request.verb */
 enum master_verb {
-	MASTER_RELOAD,
+	MASTER_RELOAD, /* of all, if there is `table` or none is named */
 	MASTER_STOP,
 	MASTER_VERBOSE, /* argument: level */
 	MASTER_TRACE, /* argument: mask */
