@@ -555,6 +555,20 @@ may_be_told(const struct auth *auth, const struct msg_table_query *m)
 	    (t == NULL || (t->uses & secret) == 0);
 }
 
+/* Any entry of a list, each in turn. */
+static enum lookup_status
+any_entry(struct auth *auth, const char *table, const char **value)
+{
+	enum lookup_status status;
+
+	status = tables_entry(auth->now.tables, table, auth->turn++, value,
+	    NULL);
+	if (status != LOOKUP_NONE)
+		return status;
+	auth->turn = 1;
+	return tables_entry(auth->now.tables, table, 0, value, NULL);
+}
+
 void
 on_table_query(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
@@ -563,7 +577,11 @@ on_table_query(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	struct auth *auth = arg;
 	const char *value = "";
 
-	if (may_be_told(auth, q))
+	if (may_be_told(auth, q) && *q->key == '\0' &&
+	    (q->service == CONF_SERVICE_RELAYHOST ||
+		q->service == CONF_SERVICE_SOURCE))
+		a.status = (uint8_t)any_entry(auth, q->table, &value);
+	else if (may_be_told(auth, q))
 		a.status = (uint8_t)tables_lookup(
 		    auth->now.tables, q->table, q->service, q->key, &value);
 	a.value = value;

@@ -91,7 +91,11 @@ key_end(const char **begin)
 	}
 	if (*key == '[')
 		return (end = strchr(key, ']')) == NULL ? NULL : end + 1;
-	return key + strcspn(key, " \t:");
+	/* the colon of a URL ends no key: a list of relay hosts */
+	end = key + strcspn(key, " \t:");
+	if (strncmp(end, "://", 3) == 0)
+		end += strcspn(end, " \t");
+	return end;
 }
 
 /* The value behind a key. `key :include:/x` has no colon of its own. */
