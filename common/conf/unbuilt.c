@@ -75,9 +75,6 @@ check_settings(const struct conf *conf, struct unbuilt *unbuilt)
 
 		check_limits(unbuilt, "mta", &shape_mta_limit, limit, base,
 		    &limit->where, mta);
-		found_if(unbuilt, limit->family != CONF_FAMILY_ANY &&
-			(base == NULL || limit->family != base->family),
-		    &limit->where, "mta limit inet4 or inet6");
 	}
 	check_limits(unbuilt, "mda", &shape_mda, &conf->mda, NULL,
 	    &conf->mda.where, mda);
