@@ -363,10 +363,7 @@ change_trace(struct control_conn *c, int on)
 	static const struct {
 		const char *name;
 		uint32_t bit;
-	} subjects[] = { { "smtp", TRACE_SMTP }, { "ipc", TRACE_IPC },
-		{ "imsg", TRACE_IPC }, { "rules", TRACE_RULES },
-		{ "queue", TRACE_QUEUE }, { "scheduler", TRACE_QUEUE },
-		{ "mta", TRACE_MTA }, { "dns", TRACE_DNS },
+	} subjects[] = { { "rules", TRACE_RULES }, { "dns", TRACE_DNS },
 		{ "expand", TRACE_EXPAND }, { "all", TRACE_ALL } };
 	/* master tells every process the mask, this one too */
 	uint32_t mask = log_traced();
@@ -378,8 +375,8 @@ change_trace(struct control_conn *c, int on)
 			ask_master(c, MASTER_TRACE, mask);
 			return;
 		}
-	control_end(c, "nothing of that name can be traced: there are smtp, "
-		       "ipc, rules, queue, mta, dns, expand and all");
+	control_end(c, "nothing of that name can be traced: there are rules, "
+		       "dns, expand and all");
 }
 
 static void
