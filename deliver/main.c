@@ -282,7 +282,9 @@ static const struct worker_ops ops = {
 int
 main(int argc, char **argv)
 {
-	static struct deliver d;
+	struct deliver *d = calloc(1, sizeof(*d));
 
-	return worker_main(argc, argv, &ops, &d);
+	if (d == NULL)
+		return 1;
+	return worker_main(argc, argv, &ops, d);
 }

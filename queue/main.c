@@ -602,9 +602,12 @@ static const struct worker_ops ops = {
 int
 main(int argc, char **argv)
 {
-	static struct queue queue = { .control_fd = -1 };
+	struct queue *q = calloc(1, sizeof(*q));
 
-	RB_INIT(&queue.jobs);
-	TAILQ_INIT(&queue.etrns);
-	return worker_main(argc, argv, &ops, &queue);
+	if (q == NULL)
+		return 1;
+	q->control_fd = -1;
+	RB_INIT(&q->jobs);
+	TAILQ_INIT(&q->etrns);
+	return worker_main(argc, argv, &ops, q);
 }
