@@ -233,6 +233,10 @@ check_death(struct process *p)
 {
 	struct mail_rcpt *r;
 
+	if (p->kind == PROC_QUEUE)
+		queue_hooks.scheduled = NULL;
+	if (p->kind == PROC_RESOLVER)
+		zone_death();
 	if (p->kind != PROC_QUEUE && p->kind != PROC_DELIVER &&
 	    p->kind != PROC_MASTER)
 		return;

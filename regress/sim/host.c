@@ -134,9 +134,9 @@ reply(struct visit *v, const char *text)
 static void
 lie(struct visit *v)
 {
-	static const char *const lies[] = { "2x0 what", "", "250",
-		"250-this goes\r\n550 on", "999 beyond", "354 go ahead",
-		"250 2.0.0 fine\r\n250 2.0.0 finer", "\xff\xfe 250 ok",
+	/* none that says yes: who says so has it, as far as we can know */
+	static const char *const lies[] = { "2x0 what", "", "354 go ahead",
+		"250-this goes\r\n550 on", "999 beyond", "\xff\xfe 250 ok",
 		"421 4.3.2 not now", "550-\r\n550-\r\n550 \x01\x02" };
 
 	disappoint(v);
@@ -239,6 +239,8 @@ static void
 command(struct visit *v, const char *line)
 {
 	settle_doubts(v, 1);
+	if (strncasecmp(line, "MAIL", 4) == 0)
+		begin_transaction(v);
 	if (!sim.calm && v->mood == MOOD_DROP && dice_one_in(6)) {
 		disappoint(v);
 		hang_up(v);
@@ -247,10 +249,9 @@ command(struct visit *v, const char *line)
 	else if (strncasecmp(line, "EHLO", 4) == 0 ||
 	    strncasecmp(line, "HELO", 4) == 0)
 		say_hello(v);
-	else if (strncasecmp(line, "MAIL", 4) == 0) {
-		begin_transaction(v);
+	else if (strncasecmp(line, "MAIL", 4) == 0)
 		reply(v, "250 2.1.0 fine");
-	} else if (strncasecmp(line, "RCPT", 4) == 0)
+	else if (strncasecmp(line, "RCPT", 4) == 0)
 		take_rcpt(v, line);
 	else if (strncasecmp(line, "DATA", 4) == 0) {
 		v->in_data = v->nrcpts > 0;

@@ -60,8 +60,9 @@ run(uint64_t seed, struct figures *f)
 	__atomic_add_fetch(&f->reports, mails.reports, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&f->deaths, sim.deaths, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&f->power_cuts, sim.power_cuts, __ATOMIC_RELAXED);
-	printf("seed %llu: %016llx\n", (unsigned long long)seed,
-	    (unsigned long long)sim.digest);
+	printf("seed %llu: %016llx after %llu happenings\n",
+	    (unsigned long long)seed, (unsigned long long)sim.digest,
+	    (unsigned long long)sim.happenings);
 	fflush(stdout);
 	_Exit(0);
 }

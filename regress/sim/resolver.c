@@ -14,6 +14,8 @@
 #include "net/loop.h"
 #include "sim.h"
 
+enum { PATIENCE = 59 /* seconds */ };
+
 struct resolver {
 	struct worker *worker;
 	TAILQ_HEAD(, question) questions;
@@ -80,7 +82,9 @@ on_dns_query(void *ctx, struct channel *ch, const union ipc_msg *m, int fd)
 		tv.tv_usec = (suseconds_t)dice_under(900) * 1000;
 	if (!sim.calm && dice_one_in(100))
 		tv.tv_sec = dice_between(1, 100);
-	zone_asked(q->type, q->name, asker(ch));
+	/* nobody waits so long */
+	if (tv.tv_sec >= PATIENCE)
+		zone_given_up(q->type, q->name, asker(ch));
 	event_add(q->time, &tv);
 }
 
@@ -92,8 +96,10 @@ on_dns_cancel(void *ctx, struct channel *ch, const union ipc_msg *m, int fd)
 
 	for (q = TAILQ_FIRST(&r->questions); q != NULL; q = next) {
 		next = TAILQ_NEXT(q, entry);
-		if (q->channel == ch && q->id == m->dns_cancel.id)
-			forget(q);
+		if (q->channel != ch || q->id != m->dns_cancel.id)
+			continue;
+		zone_given_up(q->type, q->name, asker(ch));
+		forget(q);
 	}
 }
 

@@ -298,8 +298,10 @@ struct world {
 extern struct world world;
 
 struct domain *zone_find(const char *name);
-/* A deliver worker waits for an answer; -1 stands for somebody else. */
-void zone_asked(uint16_t type, const char *name, int instance_of_deliver);
+/* Whoever asked waits no longer; -1 stands for others than deliver. */
+void zone_given_up(uint16_t type, const char *name, int instance_of_deliver);
+/* The resolver is gone, with all that it was asked. */
+void zone_death(void);
 /* Fills an answer; records go to buf. */
 void zone_answer(uint16_t type, const char *name, int instance_of_deliver,
     struct msg_dns_answer *, struct ipc_buf *);

@@ -80,12 +80,21 @@ answer_a(struct host *h, const struct domain *d, int instance,
 }
 
 void
-zone_asked(uint16_t type, const char *name, int instance)
+zone_given_up(uint16_t type, const char *name, int instance)
 {
 	struct host *h = find_host(name);
 
 	if (h != NULL && type == TYPE_A && instance >= 0)
-		h->answered[instance] = 0;
+		h->failed_at[instance] = sim.now;
+}
+
+void
+zone_death(void)
+{
+	sim.questions = 0;
+	for (size_t i = 0; i < world.nhosts; i++)
+		for (int n = 0; n < SIM_DELIVERS; n++)
+			world.hosts[i].failed_at[n] = sim.now;
 }
 
 void
