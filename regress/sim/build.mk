@@ -39,7 +39,7 @@ regress_sim_sim_LDADD = $(sim_workers) master/libparse.a libcommon.a \
 	$(SSL_LIBS) $(GSASL_LIBS) $(CRYPT_LIBS) $(ZLIB_LIBS) $(IDN2_LIBS) \
 	$(BSD_LIBS)
 EXTRA_regress_sim_sim_DEPENDENCIES = $(sim_workers)
-EXTRA_DIST += regress/sim/calls.map regress/sim/t_sim
+EXTRA_DIST += regress/sim/calls.map regress/sim/seeds regress/sim/t_sim
 
 # The libraries without what the simulation has in its stead.
 sim_common = $(sim_dir)/libcommon_sim.a

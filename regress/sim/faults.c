@@ -142,8 +142,8 @@ look(void)
 }
 
 static struct habit habits[] = {
-	{ send_some, 40 * MINUTE },
-	{ change_mood, 60 * MINUTE },
+	{ send_some, 80 * MINUTE },
+	{ change_mood, 90 * MINUTE },
 	{ kill_one, 3 * HOUR },
 	{ cut_power, 20 * HOUR },
 	{ break_dns, 10 * HOUR },
@@ -191,7 +191,7 @@ faults_mend(void)
 void
 scene_run(void)
 {
-	int64_t trouble = dice_between(DAY / 2, 4 * DAY);
+	int64_t trouble = dice_between(DAY / 2, 3 * DAY);
 
 	faults_start_master(NULL);
 	faults_plan(trouble);

@@ -26,6 +26,7 @@
 #include <sys/socket.h>
 
 #include <netinet/in.h>
+#include <setjmp.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <ucontext.h>
@@ -111,7 +112,9 @@ void fail(const char *, ...) __attribute__((format(printf, 1, 2), noreturn));
 /* ---- process.c -------------------------------------------------------- */
 
 struct process {
-	ucontext_t context;
+	ucontext_t context; /* to begin with ... */
+	jmp_buf inside; /* ... and to go on with */
+	int begun;
 	void *stack;
 	enum process_kind kind;
 	uint16_t instance;
