@@ -44,6 +44,8 @@ struct worker {
 	struct channel *master;
 	struct channel *peers[PROC_MAX][INSTANCES_MAX];
 	uint16_t peer_count[PROC_MAX];
+	/* descriptors, plus one, of peers that came before we serve */
+	int waiting[PROC_MAX][INSTANCES_MAX];
 	struct incoming in;
 	uint32_t next_generation; /* configured, to be swapped in */
 	uint16_t instance;
@@ -138,48 +140,6 @@ on_config_end(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 		log_fatal("cannot answer master");
 }
 
-/* ---- into the sandbox ------------------------------------------------- */
-
-static void
-serve(struct worker *w)
-{
-	struct sandbox sb = { .user = w->user,
-		.root = w->root,
-		.folders = w->folders[0] ? w->folders : NULL,
-		.syscalls = w->ops->syscalls,
-		.syscall_count = w->ops->syscall_count,
-		.net = w->ops->net };
-	struct msg_worker_ready ready = { 0 };
-	char error[ERROR_SIZE] = "";
-
-	if (w->ops->before_sandbox != NULL &&
-	    w->ops->before_sandbox(w->ctx, error, sizeof(error)) == -1)
-		log_fatal("cannot start: %s", error);
-	if (sandbox_enter(&sb, error, sizeof(error)) == -1)
-		log_fatal("cannot enter the sandbox: %s", error);
-	w->serving = 1;
-	w->ops->swap(w->ctx);
-	if (w->ops->start != NULL &&
-	    w->ops->start(w->ctx, error, sizeof(error)) == -1)
-		log_fatal("cannot start: %s", error);
-	if (ipc_send(w->master, worker_ready, &ready) == -1)
-		log_fatal("cannot answer master");
-	test_hook_arm(w->loop, w->ops->kind);
-}
-
-static void
-on_config_swap(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
-{
-	struct worker *w = arg;
-
-	if (m->config_swap.generation != w->next_generation)
-		log_fatal("swap to a configuration that was never sent");
-	if (w->serving)
-		w->ops->swap(w->ctx);
-	else
-		serve(w);
-}
-
 /* ---- peers ------------------------------------------------------------ */
 
 static void
@@ -226,16 +186,11 @@ static const struct channel_ops peer_ops = { no_handlers, on_closed,
 	on_peer_writable };
 
 static void
-on_peer(void *arg, struct channel *from, const union ipc_msg *m, int fd)
+connect_peer(
+    struct worker *w, enum process_kind kind, uint16_t instance, int fd)
 {
-	struct worker *w = arg;
-	enum process_kind kind = m->peer.kind;
-	uint16_t instance = m->peer.instance;
 	struct channel *old, *ch;
 
-	if (kind == PROC_MASTER || kind >= PROC_LOCAL ||
-	    instance >= INSTANCES_MAX)
-		log_fatal("master names a peer that cannot be");
 	if ((old = w->peers[kind][instance]) != NULL)
 		peer_lost(w, old);
 	ch = channel_new(
@@ -244,10 +199,88 @@ on_peer(void *arg, struct channel *from, const union ipc_msg *m, int fd)
 		log_fatal("out of memory");
 	channel_add_handlers(ch, w->ops->handlers, w->ctx);
 	w->peers[kind][instance] = ch;
-	if (w->peer_count[kind] <= instance)
-		w->peer_count[kind] = (uint16_t)(instance + 1);
 	if (w->ops->peer_up != NULL)
 		w->ops->peer_up(w->ctx, ch);
+}
+
+/* A peer may have begun to ask before our configuration holds: its channel
+ * is not read until then. */
+static void
+on_peer(void *arg, struct channel *from, const union ipc_msg *m, int fd)
+{
+	struct worker *w = arg;
+	enum process_kind kind = m->peer.kind;
+	uint16_t instance = m->peer.instance;
+
+	if (kind == PROC_MASTER || kind >= PROC_LOCAL ||
+	    instance >= INSTANCES_MAX)
+		log_fatal("master names a peer that cannot be");
+	if (w->peer_count[kind] <= instance)
+		w->peer_count[kind] = (uint16_t)(instance + 1);
+	if (w->serving) {
+		connect_peer(w, kind, instance, fd);
+		return;
+	}
+	if (w->waiting[kind][instance] != 0)
+		close(w->waiting[kind][instance] - 1);
+	w->waiting[kind][instance] = fd + 1;
+}
+
+static void
+connect_waiting(struct worker *w)
+{
+	for (int kind = 0; kind < PROC_MAX; kind++)
+		for (uint16_t i = 0; i < w->peer_count[kind]; i++) {
+			if (w->waiting[kind][i] == 0)
+				continue;
+			connect_peer(w, (enum process_kind)kind, i,
+			    w->waiting[kind][i] - 1);
+			w->waiting[kind][i] = 0;
+		}
+}
+
+
+/* ---- into the sandbox ------------------------------------------------- */
+
+static void
+serve(struct worker *w)
+{
+	struct sandbox sb = { .user = w->user,
+		.root = w->root,
+		.folders = w->folders[0] ? w->folders : NULL,
+		.syscalls = w->ops->syscalls,
+		.syscall_count = w->ops->syscall_count,
+		.net = w->ops->net };
+	struct msg_worker_ready ready = { 0 };
+	char error[ERROR_SIZE] = "";
+
+	if (w->ops->before_sandbox != NULL &&
+	    w->ops->before_sandbox(w->ctx, error, sizeof(error)) == -1)
+		log_fatal("cannot start: %s", error);
+	if (sandbox_enter(&sb, error, sizeof(error)) == -1)
+		log_fatal("cannot enter the sandbox: %s", error);
+	w->serving = 1;
+	w->ops->swap(w->ctx);
+	if (w->ops->start != NULL &&
+	    w->ops->start(w->ctx, error, sizeof(error)) == -1)
+		log_fatal("cannot start: %s", error);
+	connect_waiting(w);
+	if (ipc_send(w->master, worker_ready, &ready) == -1)
+		log_fatal("cannot answer master");
+	test_hook_arm(w->loop, w->ops->kind);
+}
+
+static void
+on_config_swap(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct worker *w = arg;
+
+	if (m->config_swap.generation != w->next_generation)
+		log_fatal("swap to a configuration that was never sent");
+	if (w->serving)
+		w->ops->swap(w->ctx);
+	else
+		serve(w);
 }
 
 /* ---- the rest of a life ----------------------------------------------- */
