@@ -24,8 +24,7 @@
 
 enum {
 	COMMAND_MAX = 8192,
-	OUTPUT_MAX = 400,
-	DEADLINE_SECONDS = 25 * 60 /* master's own is a little later */
+	OUTPUT_MAX = 400
 };
 
 static void
@@ -87,22 +86,29 @@ run_child(const struct local_job *job, const char *command, int in, int out)
 }
 
 /* The first line of what the program printed, for the bounce; the rest is
- * read and dropped so that it never blocks. 1 when it closed its output, 0
- * at the deadline. */
+ * read and dropped so that it never blocks. It is over when the output is
+ * closed, or when the program has ended and only something that it left
+ * behind holds the output. Returns whether *status was set, -1 at the
+ * deadline. */
 static int
-read_output(int fd, char *text, size_t size, time_t deadline)
+read_output(int fd, char *text, size_t size, time_t deadline, pid_t pid,
+    int *status)
 {
 	struct pollfd pfd = { fd, POLLIN, 0 };
+	int ended = 0, ready;
 	char block[1024];
 	size_t n = 0;
 	ssize_t got;
-	int left;
 
 	for (;;) {
-		left = (int)(deadline - time(NULL));
-		if (left <= 0)
-			return 0;
-		if (poll(&pfd, 1, left * 1000) <= 0)
+		ready = poll(&pfd, 1, ended ? 0 : 500);
+		if (ready == 0 && ended)
+			break;
+		if (!ended)
+			ended = waitpid(pid, status, WNOHANG) == pid;
+		if (!ended && time(NULL) >= deadline)
+			return -1;
+		if (ready <= 0)
 			continue;
 		got = read(fd, block, sizeof(block));
 		if (got == -1 && errno == EINTR)
@@ -114,7 +120,7 @@ read_output(int fd, char *text, size_t size, time_t deadline)
 	}
 	text[n] = '\0';
 	text[strcspn(text, "\r\n")] = '\0';
-	return 1;
+	return ended;
 }
 
 static int
@@ -143,6 +149,11 @@ judge(int status, const char *text, struct local_outcome *out)
 	if (WIFSIGNALED(status))
 		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.0",
 		    "the program was killed by signal %d", WTERMSIG(status));
+	/* the shell's words for the same */
+	if (WEXITSTATUS(status) > 128)
+		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.0",
+		    "the program was killed by signal %d",
+		    WEXITSTATUS(status) - 128);
 	if (WEXITSTATUS(status) == 0)
 		return local_done(out, DELIVERY_OK, 250, "2.0.0",
 		    "delivered to a command");
@@ -179,7 +190,7 @@ static int
 run(const struct local_job *job, const char *command,
     struct local_outcome *out)
 {
-	int in[2] = { -1, -1 }, output[2] = { -1, -1 }, status, fed = 1;
+	int in[2] = { -1, -1 }, output[2] = { -1, -1 }, status, fed = 1, rc;
 	char text[OUTPUT_MAX] = "";
 	pid_t pid, feeder = -1;
 
@@ -196,12 +207,22 @@ run(const struct local_job *job, const char *command,
 		close(output[0]);
 		return local_error(out, "fork", errno);
 	}
-	if (!read_output(output[0], text, sizeof(text),
-		time(NULL) + DEADLINE_SECONDS))
+	rc = read_output(output[0], text, sizeof(text),
+	    time(NULL) + job->deadline, pid, &status);
+	if (rc == -1) {
+		/* all that it started; we and the feeder ignore this one */
+		kill(0, SIGTERM);
 		kill(pid, SIGKILL);
+		kill(feeder, SIGKILL);
+	}
 	close(output[0]);
-	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
+	while (rc != 1 && waitpid(pid, &status, 0) == -1 && errno == EINTR)
 		continue;
+	if (rc == -1) {
+		waitpid(feeder, &fed, 0);
+		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.0",
+		    "the program takes longer than %d s", job->deadline);
+	}
 	while (waitpid(feeder, &fed, 0) == -1 && errno == EINTR)
 		continue;
 	if (fed != 0)
