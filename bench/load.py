@@ -3,6 +3,7 @@ import os
 import re
 import select
 import signal
+import socket
 import subprocess
 import time
 
@@ -57,7 +58,8 @@ def send(port, count, sessions=20, kept=False, size=4096, options=()):
 class Sink:
     """A next hop; start() and stop() may be called again and again."""
 
-    def __init__(self, *options, port=None, start=True):
+    def __init__(self, *options, port=None, host='127.0.0.1', start=True):
+        self.host = host
         self.port = port or relais.free_port()
         self.options = options
         self.process = None
@@ -66,15 +68,16 @@ class Sink:
 
     def start(self):
         self.process = subprocess.Popen(
-            [os.path.join(TOOLS, 'sink'), '-p', str(self.port),
-             *map(str, self.options)], text=True, stdout=subprocess.PIPE)
+            [os.path.join(TOOLS, 'sink'), '-a', self.host, '-p',
+             str(self.port), *map(str, self.options)], text=True, stdout=subprocess.PIPE)
         self.started = time.time()
         relais.wait_for('the sink listens', self.listens, 10, 0.01)
 
     def listens(self):
         """By the list of sockets: a connection would be counted."""
+        address = socket.inet_aton(self.host)[::-1].hex().upper()
         with open('/proc/net/tcp') as f:
-            return f':{self.port:04X} 00000000:0000 0A ' in f.read()
+            return f'{address}:{self.port:04X} 00000000:0000 0A ' in f.read()
 
     def seen(self):
         self.process.send_signal(signal.SIGUSR1)

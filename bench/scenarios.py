@@ -7,6 +7,7 @@ import socket
 import time
 
 import load
+import names
 import relais
 import servers
 import tree
@@ -64,6 +65,15 @@ def ingest(sessions, kept):
         f'ingest, next hop down, {sessions} sessions, ' +
         ('connections kept' if kept else 'a connection a message'))
     return scenario
+
+
+def calls(cls, root, scale):
+    """ingest, 20 sessions, connections kept: system calls (strace)"""
+    with running(cls, root) as server:
+        load.send(server.port, 100, kept=True)
+        trace = tree.Trace(server.process.pid)
+        load.send(server.port, 500, kept=True)
+        return trace.stop(500)
 
 
 def starttls(cls, root, scale):
@@ -206,9 +216,96 @@ def backlog(count):
     return scenario
 
 
+# ---- many destinations: a name server of our own, Relais alone ------------
+
+ZONE = """*.live MX 10 live
+*.slow MX 10 slow
+*.dead MX 10 dead
+live A 127.0.0.1
+slow A 127.0.0.2
+dead A 127.0.0.3
+"""
+
+
+@contextlib.contextmanager
+def routed(cls, root, port):
+    """Relais, routing by a zone whose hosts take mail on `port`."""
+    zone = names.NameServer('test', ZONE)
+    conf = (f'set resolver {{{{ 127.0.0.1@{zone.port} }}}}\n'
+            f'set mx-port {port}\nset mx-loopback yes\n')
+    try:
+        with running(cls, root, conf=conf, action='relay') as server:
+            yield server
+    finally:
+        zone.stop()
+
+
+def destinations(cls, root, scale):
+    """100,000 destinations, 5 in 100 of them dead"""
+    if cls is not servers.Relais:
+        return None
+    count = int(100000 * scale)
+    with sinking() as sink, routed(cls, root, sink.port) as server:
+        gauge = Gauge(server)
+        start = time.time()
+        load.send(server.port, count, 50, kept=True, size=1024, options=[
+            '-t', 'u@d%.live.test', '-a', 'u@d%.dead.test', '-A', 20,
+            '-D', count])
+        got = sink.wait(count - (count + 19) // 20, 900)
+        return {'rate': got['messages'] / (got['last'] - start),
+                **gauge.figures(count)}
+
+
+def probe(server, sink, count):
+    """The p99 of the way of single messages to a live destination."""
+    before = sink.seen()['probes']
+    load.send(server.port, count, 1, kept=True, options=[
+        '-R', 20, '-t', 'probe@lone.live.test'])
+    sink.wait(before + count, 120)
+    got = sink.seen()
+    sink.stop()
+    sink.start()
+    return got['p99']
+
+
+def fairness(crowd, queued):
+    def scenario(cls, root, scale):
+        if cls is not servers.Relais:
+            return None
+        count = int(queued * scale)
+        with sinking('-q', 'probe') as sink, \
+                sinking('-w', 1000, port=sink.port, host='127.0.0.2'), \
+                routed(cls, root, sink.port) as server:
+            probe(server, sink, 40)
+            lone = probe(server, sink, 400)
+            load.send(server.port, count, 50, kept=True, size=1024, options=[
+                '-t', crowd, '-D', 100])
+            assert server.list_queue() > count / 2, 'the crowd is gone'
+            beside = probe(server, sink, 400)
+            assert server.list_queue() > count / 4, 'the crowd went'
+            return {'lone': lone, 'beside': beside}
+    return scenario
+
+
+def beside_slow():
+    run = fairness('u@d%.slow.test', 200000)
+    run.__name__ = 'fairness_slow'
+    run.__doc__ = ('single messages while 200,000 of a mailing wait for 100 '
+                   'slow destinations')
+    return run
+
+
+def beside_dead():
+    run = fairness('u@one.dead.test', 100000)
+    run.__name__ = 'fairness_dead'
+    run.__doc__ = ('single messages while 100,000 wait for one dead '
+                   'destination')
+    return run
+
+
 ALL = [*(ingest(s, kept) for kept in (True, False) for s in SESSIONS),
-       starttls, relay(True), relay(False), drain, large, thousand, mixed,
-       idle(1000), idle(5000), idle(10000), backlog(100000),
-       backlog(1000000)]
-QUICK = ('ingest_kept_20', 'ingest_new_20', 'starttls', 'relay_kept',
+       calls, starttls, relay(True), relay(False), drain, large, thousand, mixed,
+       idle(1000), idle(5000), idle(10000), destinations,
+       beside_slow(), beside_dead(), backlog(100000), backlog(1000000)]
+QUICK = ('ingest_kept_20', 'ingest_new_20', 'calls', 'starttls', 'relay_kept',
          'relay_new', 'drain', 'large', 'idle_1000')

@@ -34,6 +34,7 @@ class Relais(relais.Instance):
         self.start()
 
     def start(self, wait=True, options=()):
+        """Without the words for a developer that tests want."""
         return super().start(wait, options)
 
     def flush(self):
@@ -94,7 +95,7 @@ class OpenSMTPD(InRoot, peer_servers.OpenSMTPD):
 
     sessions = 1000
     tuning = ('smtp limit max-mails 10000000 max-rcpt 2000\n'
-              'limit mta max-conn-per-domain 200 max-conn-per-host 200 '
+              'mta limit max-conn-per-domain 200 max-conn-per-host 200 '
               'max-conn-per-route 200 max-conn-per-source 200 '
               'max-conn-per-connector 200 session-transaction-delay 0 '
               'task-hiwat 1000 task-lowat 100')
