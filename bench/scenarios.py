@@ -274,7 +274,7 @@ def fairness(crowd, queued):
             return None
         count = int(queued * scale)
         with sinking('-q', 'probe') as sink, \
-                sinking('-w', 1000, port=sink.port, host='127.0.0.2'), \
+                sinking('-w', 10000, port=sink.port, host='127.0.0.2'), \
                 routed(cls, root, sink.port) as server:
             probe(server, sink, 40)
             lone = probe(server, sink, 400)
