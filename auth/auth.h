@@ -65,8 +65,7 @@ extern channel_handler on_rcpt_check, on_expand, on_table_query,
 struct recipient_reply;
 void rules_refusal(enum policy_kind, struct recipient_reply *);
 /* Whether an answer was sent; if not, it waits for an account. */
-int explain_run(
-    struct auth *, struct channel *, const struct msg_explain *);
+int explain_run(struct auth *, struct channel *, const struct msg_explain *);
 /* What master said about an account; a hash is for a login. */
 void rules_account(struct auth *, const struct msg_user_answer *);
 void rules_peer_down(struct auth *, const struct channel *);

@@ -169,8 +169,8 @@ convert(const struct packet *whole, const struct record *r, char *name,
 
 /* Moves owner along a CNAME of the answer section; 1 if there was one. */
 static int
-follow_cname(const struct packet *start, unsigned answers,
-    struct dns_reply *reply)
+follow_cname(
+    const struct packet *start, unsigned answers, struct dns_reply *reply)
 {
 	struct packet p = *start;
 	struct msg_dns_record out;
@@ -180,8 +180,8 @@ follow_cname(const struct packet *start, unsigned answers,
 	for (unsigned i = 0; i < answers; i++) {
 		if (take_record(&p, &r) == -1)
 			return 0;
-		if (r.type != DNS_CNAME || r.class != CLASS_IN ||
-		    r.owner_bad || strcmp(r.owner, reply->owner) != 0 ||
+		if (r.type != DNS_CNAME || r.class != CLASS_IN || r.owner_bad ||
+		    strcmp(r.owner, reply->owner) != 0 ||
 		    !convert(&p, &r, target, &out))
 			continue;
 		memcpy(reply->owner, target, sizeof(reply->owner));

@@ -24,8 +24,8 @@ struct explanation {
 
 /* The rule as a line, cut to what a step holds. */
 static void
-rule_text(const struct conf *conf, const struct conf_match *m, char *out,
-    size_t size)
+rule_text(
+    const struct conf *conf, const struct conf_match *m, char *out, size_t size)
 {
 	char *text = NULL;
 	size_t len = 0;
@@ -63,17 +63,16 @@ on_step(void *arg, uint32_t rule, const struct conf_condition *failed)
 	const struct conf *conf = x->auth->now.conf;
 	const struct conf_match *m = &conf->matches[rule];
 	char where[400], text[RULE_MAX + 1], why[64] = "";
-	struct msg_explain_step s = { .where = where,
-		.rule = text,
-		.failed = why };
+	struct msg_explain_step s = {
+		.where = where, .rule = text, .failed = why
+	};
 
 	if (x->steps.count >= STEPS_MAX)
 		return;
 	where_text(conf, &m->where, where, sizeof(where));
 	rule_text(conf, m, text, sizeof(text));
 	if (failed != NULL)
-		snprintf(why, sizeof(why), "%s%s",
-		    failed->negated ? "! " : "",
+		snprintf(why, sizeof(why), "%s%s", failed->negated ? "! " : "",
 		    policy_condition_name(failed->kind));
 	ipc_add_explain_step(&x->steps, &s);
 }
@@ -115,8 +114,8 @@ explain_backup(struct explanation *x, const struct conf_action *action,
 	    (relay->recipients == NULL && !relay->call_ahead))
 		return "";
 	if (relay->call_ahead) {
-		switch (callahead_look(auth->callahead, action->name,
-		    recipient, loop_time(worker_loop(auth->worker)))) {
+		switch (callahead_look(auth->callahead, action->name, recipient,
+		    loop_time(worker_loop(auth->worker)))) {
 		case CALLAHEAD_ACCEPT:
 			return "the primary has taken it lately";
 		case CALLAHEAD_REFUSE:

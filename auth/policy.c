@@ -338,8 +338,12 @@ is_for(const struct policy_host *host, const struct policy_facts *f,
 enum policy_answer
 policy_backup(const struct policy_host *host, const char *recipient)
 {
-	struct policy_facts f = { .tag = "", .client_addr = "",
-		.client_name = "", .helo = "", .auth_user = "", .sender = "",
+	struct policy_facts f = { .tag = "",
+		.client_addr = "",
+		.client_name = "",
+		.helo = "",
+		.auth_user = "",
+		.sender = "",
 		.recipient = recipient };
 	const struct conf_action *action;
 	enum policy_answer a, result = POLICY_NO;

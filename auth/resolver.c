@@ -30,10 +30,7 @@ enum {
 	RCODE_NXDOMAIN = 3
 };
 
-enum question_state {
-	QUESTION_WAITING,
-	QUESTION_ACTIVE
-};
+enum question_state { QUESTION_WAITING, QUESTION_ACTIVE };
 
 struct question {
 	TAILQ_ENTRY(question) entry;
@@ -92,8 +89,8 @@ add_server(struct ub_ctx *ctx, const struct conf_address *a)
 {
 	char host[INET6_ADDRSTRLEN], text[INET6_ADDRSTRLEN + 8];
 
-	inet_ntop(a->family == CONF_INET4 ? AF_INET : AF_INET6, a->octets,
-	    host, sizeof(host));
+	inet_ntop(a->family == CONF_INET4 ? AF_INET : AF_INET6, a->octets, host,
+	    sizeof(host));
 	snprintf(text, sizeof(text), "%s@%u", host, a->port ? a->port : 53);
 	return ub_ctx_set_fwd(ctx, text);
 }
@@ -229,7 +226,7 @@ on_result(void *arg, int rc, void *packet, int len, int security,
 		    why_bogus ? why_bogus : "bogus");
 	} else {
 		a.status = reply.rcode == RCODE_NXDOMAIN ? DNS_NXDOMAIN
-		    : reply.count == 0			 ? DNS_NODATA
+		    : reply.count == 0                   ? DNS_NODATA
 							 : DNS_OK;
 		a.secure = security == 2 && q->resolver->validating;
 		a.ttl = reply.ttl;
@@ -249,8 +246,8 @@ question_start(struct question *q)
 	int rc;
 
 	q->starting = 1;
-	rc = ub_resolve_event(r->ctx, q->name, q->type, CLASS_IN, q,
-	    on_result, &q->async_id);
+	rc = ub_resolve_event(
+	    r->ctx, q->name, q->type, CLASS_IN, q, on_result, &q->async_id);
 	q->starting = 0;
 	if (q->answered)
 		question_free(q);
@@ -280,8 +277,7 @@ resolver_ask(struct resolver *r, void *asker, uint64_t id, const char *name,
     uint16_t type, resolver_done *done)
 {
 	struct timeval tv = { DEADLINE_SECONDS, 0 };
-	struct resolver_answer fail = { .status = DNS_TEMPFAIL,
-		.owner = name };
+	struct resolver_answer fail = { .status = DNS_TEMPFAIL, .owner = name };
 	struct question *q;
 
 	if (r->waiting_count >= WAITING_MAX || r->ctx == NULL ||
@@ -410,8 +406,8 @@ on_warm_up(void *arg, int rc, void *packet, int len, int security,
 }
 
 int
-resolver_configure(struct resolver *r, const struct conf_resolver *s,
-    char *error, size_t size)
+resolver_configure(
+    struct resolver *r, const struct conf_resolver *s, char *error, size_t size)
 {
 	struct ub_ctx *ctx;
 	int id;
@@ -421,7 +417,8 @@ resolver_configure(struct resolver *r, const struct conf_resolver *s,
 		return -1;
 	/* a local name makes libunbound finish its set-up now, while it may
 	 * still open what it needs */
-	ub_resolve_event(ctx, "localhost.", DNS_A, CLASS_IN, r, on_warm_up, &id);
+	ub_resolve_event(
+	    ctx, "localhost.", DNS_A, CLASS_IN, r, on_warm_up, &id);
 	r->settings = *s;
 	r->validating = s->trust_anchor != NULL;
 	use_context(r, ctx);

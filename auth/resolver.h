@@ -24,20 +24,20 @@ struct resolver_answer {
 	struct ipc_list records;
 };
 
-typedef void resolver_done(void *asker, uint64_t id,
-    const struct resolver_answer *);
+typedef void resolver_done(
+    void *asker, uint64_t id, const struct resolver_answer *);
 
 struct resolver *resolver_new(struct loop *);
 void resolver_free(struct resolver *);
 /* Uses these servers from now on; questions under way are asked again. Must
  * happen once before the sandbox, while libunbound may open files. -1 with
  * the reason in error leaves all as it was. */
-int resolver_configure(struct resolver *, const struct conf_resolver *,
-    char *error, size_t size);
+int resolver_configure(
+    struct resolver *, const struct conf_resolver *, char *error, size_t size);
 /* Asks; `done` is called with the answer, perhaps before this returns.
  * asker and id name the question. */
-void resolver_ask(struct resolver *, void *asker, uint64_t id,
-    const char *name, uint16_t type, resolver_done *);
+void resolver_ask(struct resolver *, void *asker, uint64_t id, const char *name,
+    uint16_t type, resolver_done *);
 /* Forgets one question, or all of an asker: `done` is not called. */
 void resolver_cancel(struct resolver *, void *asker, uint64_t id);
 void resolver_forget(struct resolver *, void *asker);

@@ -40,8 +40,7 @@ on_done(void *asker, uint64_t id, const struct resolver_answer *a)
 		.records = a->records };
 
 	if (ipc_send(asker, dns_answer, &m) == -1) {
-		m = (struct msg_dns_answer){ .id = id,
-			.status = DNS_TEMPFAIL };
+		m = (struct msg_dns_answer){ .id = id, .status = DNS_TEMPFAIL };
 		ipc_send(asker, dns_answer, &m);
 	}
 }
@@ -86,8 +85,7 @@ before_sandbox(void *arg, char *error, size_t size)
 		strlcpy(error, "out of memory", size);
 		return -1;
 	}
-	return resolver_configure(
-	    c->resolver, &c->next->resolver, error, size);
+	return resolver_configure(c->resolver, &c->next->resolver, error, size);
 }
 
 static void

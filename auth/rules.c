@@ -472,8 +472,8 @@ take_word(struct auth *auth, const struct conf_action *action,
 		.good = status == CALLAHEAD_GOOD,
 		.when = (uint64_t)now };
 
-	if (queue != NULL && callahead_worth(auth->callahead, action->name,
-				 recipient, status))
+	if (queue != NULL &&
+	    callahead_worth(auth->callahead, action->name, recipient, status))
 		ipc_send(queue, callahead_keep, &keep);
 	return callahead_answer(auth->callahead, action->name, recipient,
 	    status, action->relay.unknown, now);
@@ -561,8 +561,8 @@ any_entry(struct auth *auth, const char *table, const char **value)
 {
 	enum lookup_status status;
 
-	status = tables_entry(auth->now.tables, table, auth->turn++, value,
-	    NULL);
+	status =
+	    tables_entry(auth->now.tables, table, auth->turn++, value, NULL);
 	if (status != LOOKUP_NONE)
 		return status;
 	auth->turn = 1;

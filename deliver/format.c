@@ -173,8 +173,8 @@ apply(struct part *p, const char *modifiers, const struct format_values *v,
 
 /* One format, what stands between the braces. */
 static int
-expand_one(const char *spec, size_t len, const struct format_values *v,
-    struct part *p)
+expand_one(
+    const char *spec, size_t len, const struct format_values *v, struct part *p)
 {
 	char name[NAME_MAX_OCTETS], modifiers[NAME_MAX_OCTETS];
 	char *tail, *range = NULL;

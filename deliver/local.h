@@ -78,11 +78,11 @@ int local_command(
 /* A list of destinations, from ~/.forward or an :include: file. Commands and
  * files are done at once, addresses go to outcome->forward. *keep is set when
  * the user's own mailbox is among them. */
-int local_list(const struct local_job *, const char *path, int depth,
-    int *keep, struct local_outcome *);
-/* Whether the user has a usable ~/.forward: 1, 0, or -1 with an outcome. */
-int local_has_forward(const struct local_job *, char *path, size_t size,
+int local_list(const struct local_job *, const char *path, int depth, int *keep,
     struct local_outcome *);
+/* Whether the user has a usable ~/.forward: 1, 0, or -1 with an outcome. */
+int local_has_forward(
+    const struct local_job *, char *path, size_t size, struct local_outcome *);
 
 /* How the copy of a message is to look. */
 enum copy_style {

@@ -22,10 +22,7 @@
 #include "deliver/format.h"
 #include "deliver/local.h"
 
-enum {
-	COMMAND_MAX = 8192,
-	OUTPUT_MAX = 400
-};
+enum { COMMAND_MAX = 8192, OUTPUT_MAX = 400 };
 
 static void
 set_variable(const char *name, const char *value, size_t len)
@@ -51,13 +48,12 @@ set_variables(const struct local_job *job)
 
 	set_variable("SENDER", job->sender, strlen(job->sender));
 	set_variable("RECIPIENT", job->address, strlen(job->address));
-	set_variable("ORIGINAL_RECIPIENT", job->recipient,
-	    strlen(job->recipient));
+	set_variable(
+	    "ORIGINAL_RECIPIENT", job->recipient, strlen(job->recipient));
 	set_variable("LOCAL", job->address, len);
 	set_variable("DOMAIN", at ? at + 1 : "", at ? strlen(at + 1) : 0);
-	tag = job->delimiter[0]
-	    ? memchr(job->address, job->delimiter[0], len)
-	    : NULL;
+	tag = job->delimiter[0] ? memchr(job->address, job->delimiter[0], len)
+				: NULL;
 	if (tag != NULL)
 		set_variable("EXTENSION", tag + 1,
 		    (size_t)(job->address + len - tag - 1));
@@ -91,8 +87,8 @@ run_child(const struct local_job *job, const char *command, int in, int out)
  * behind holds the output. Returns whether *status was set, -1 at the
  * deadline. */
 static int
-read_output(int fd, char *text, size_t size, time_t deadline, pid_t pid,
-    int *status)
+read_output(
+    int fd, char *text, size_t size, time_t deadline, pid_t pid, int *status)
 {
 	struct pollfd pfd = { fd, POLLIN, 0 };
 	int ended = 0, ready;
@@ -155,8 +151,8 @@ judge(int status, const char *text, struct local_outcome *out)
 		    "the program was killed by signal %d",
 		    WEXITSTATUS(status) - 128);
 	if (WEXITSTATUS(status) == 0)
-		return local_done(out, DELIVERY_OK, 250, "2.0.0",
-		    "delivered to a command");
+		return local_done(
+		    out, DELIVERY_OK, 250, "2.0.0", "delivered to a command");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (rows[i].status == WEXITSTATUS(status))
 			return local_done(out,
@@ -178,8 +174,7 @@ start_feeder(const struct local_job *job, int fd, int other)
 
 	if (pid == 0) {
 		close(other);
-		_exit(local_copy(job, fd, COPY_MAIL_ONLY) == 0 ||
-			    errno == EPIPE
+		_exit(local_copy(job, fd, COPY_MAIL_ONLY) == 0 || errno == EPIPE
 			? 0
 			: 1);
 	}
@@ -187,8 +182,7 @@ start_feeder(const struct local_job *job, int fd, int other)
 }
 
 static int
-run(const struct local_job *job, const char *command,
-    struct local_outcome *out)
+run(const struct local_job *job, const char *command, struct local_outcome *out)
 {
 	int in[2] = { -1, -1 }, output[2] = { -1, -1 }, status, fed = 1, rc;
 	char text[OUTPUT_MAX] = "";
@@ -236,8 +230,7 @@ local_command(
     const struct local_job *job, const char *command, struct local_outcome *out)
 {
 	const struct format_values values = { job->sender, job->recipient,
-		job->address, job->user, job->directory,
-		job->msgid,
+		job->address, job->user, job->directory, job->msgid,
 		job->delimiter };
 	char expanded[COMMAND_MAX], error[128];
 

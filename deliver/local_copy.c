@@ -154,8 +154,8 @@ put_heading(struct copy *c, const struct local_job *job)
 		for (char *s = line + 5; s < line + n - 1; s++)
 			if (*s == ' ' || *s == '\t')
 				*s = '_';
-		n += strftime(line + n, sizeof(line) - n,
-		    "%a %b %e %H:%M:%S %Y\n", &tm);
+		n += strftime(
+		    line + n, sizeof(line) - n, "%a %b %e %H:%M:%S %Y\n", &tm);
 		if (put(c, line, n) == -1)
 			return -1;
 	}

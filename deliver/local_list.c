@@ -122,8 +122,8 @@ deliver_item(const struct local_job *job, const struct alias_item *item,
 }
 
 int
-local_list(const struct local_job *job, const char *path, int depth,
-    int *keep, struct local_outcome *out)
+local_list(const struct local_job *job, const char *path, int depth, int *keep,
+    struct local_outcome *out)
 {
 	struct alias alias;
 	char *text, *line, *rest, error[128];

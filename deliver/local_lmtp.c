@@ -158,8 +158,8 @@ static void
 begin_body(struct lmtp *l)
 {
 	l->body_at = 0;
-	l->heading_len = trace_delivered_to(
-	    l->heading, sizeof(l->heading), l->job->address);
+	l->heading_len =
+	    trace_delivered_to(l->heading, sizeof(l->heading), l->job->address);
 	l->body_due = 1;
 }
 
@@ -203,8 +203,8 @@ write_all(struct lmtp *l, const char *data, size_t len)
 		n = 0;
 		if (errno == EINTR)
 			continue;
-		ready = errno == EAGAIN ? wait_for(l->fd, POLLOUT, deadline)
-					: -1;
+		ready =
+		    errno == EAGAIN ? wait_for(l->fd, POLLOUT, deadline) : -1;
 		if (ready == 1)
 			continue;
 		if (ready == 0)
@@ -306,14 +306,14 @@ describe_mail(struct lmtp *l)
 	int by_address = strcmp(job->method, "lmtp-rcpt-to") == 0;
 
 	l->rcpt = (struct client_rcpt){
-		.address = by_address ? job->address : job->user,
-		.orcpt = ""
+		.address = by_address ? job->address : job->user, .orcpt = ""
 	};
 	l->mail = (struct client_mail){ .sender = job->sender,
 		.envid = "",
 		.flags = MAIL_8BIT, /* it may have them */
-		.size = job->size + trace_delivered_to(l->heading,
-					sizeof(l->heading), job->address),
+		.size = job->size +
+		    trace_delivered_to(
+			l->heading, sizeof(l->heading), job->address),
 		.rcpts = &l->rcpt,
 		.rcpts_count = 1 };
 }
@@ -321,9 +321,9 @@ describe_mail(struct lmtp *l)
 int
 local_lmtp(const struct local_job *job, struct local_outcome *out)
 {
-	const struct client_config config = { .lmtp = 1,
-		.tls = CLIENT_TLS_NEVER,
-		.helo = job->server_name };
+	const struct client_config config = {
+		.lmtp = 1, .tls = CLIENT_TLS_NEVER, .helo = job->server_name
+	};
 	struct lmtp l = { .job = job, .out = out };
 	const char *to = job->parameter;
 

@@ -182,17 +182,16 @@ find_path(const struct local_job *job, char *path, size_t size,
 	const struct format_values values = { job->sender, job->recipient,
 		job->address, job->user, job->directory, job->msgid,
 		job->delimiter };
-	const char *format =
-	    job->parameter[0] ? job->parameter : "~/Maildir";
+	const char *format = job->parameter[0] ? job->parameter : "~/Maildir";
 	char home[PATH_SIZE], error[128];
 
 	if (strncmp(format, "~/", 2) == 0) {
-		snprintf(home, sizeof(home), "%%{user.directory:raw}%s",
-		    format + 1);
+		snprintf(
+		    home, sizeof(home), "%%{user.directory:raw}%s", format + 1);
 		format = home;
 	}
-	if (format_expand(format, &values, path, size, error,
-		sizeof(error)) == -1)
+	if (format_expand(format, &values, path, size, error, sizeof(error)) ==
+	    -1)
 		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
 		    "maildir path: %s", error);
 	return 0;

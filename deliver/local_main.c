@@ -41,14 +41,30 @@ struct context {
 
 /* Reading the message, writing and locking files. */
 static const int file_syscalls[] = {
-	SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(fstat), SCMP_SYS(stat),
-	SCMP_SYS(lstat), SCMP_SYS(newfstatat), SCMP_SYS(pread64),
-	SCMP_SYS(lseek), SCMP_SYS(fsync), SCMP_SYS(sync_file_range),
-	SCMP_SYS(ftruncate), SCMP_SYS(unlink), SCMP_SYS(unlinkat),
-	SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(mkdir),
+	SCMP_SYS(open),
+	SCMP_SYS(openat),
+	SCMP_SYS(fstat),
+	SCMP_SYS(stat),
+	SCMP_SYS(lstat),
+	SCMP_SYS(newfstatat),
+	SCMP_SYS(pread64),
+	SCMP_SYS(lseek),
+	SCMP_SYS(fsync),
+	SCMP_SYS(sync_file_range),
+	SCMP_SYS(ftruncate),
+	SCMP_SYS(unlink),
+	SCMP_SYS(unlinkat),
+	SCMP_SYS(renameat),
+	SCMP_SYS(renameat2),
+	SCMP_SYS(mkdir),
 	SCMP_SYS(mkdirat),
-	SCMP_SYS(uname), SCMP_SYS(nanosleep), SCMP_SYS(clock_nanosleep),
-	SCMP_SYS(geteuid), SCMP_SYS(getegid), SCMP_SYS(poll), SCMP_SYS(ppoll),
+	SCMP_SYS(uname),
+	SCMP_SYS(nanosleep),
+	SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(geteuid),
+	SCMP_SYS(getegid),
+	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
 };
 
 /* ---- outcomes --------------------------------------------------------- */
@@ -72,11 +88,11 @@ int
 local_error(struct local_outcome *out, const char *what, int error)
 {
 	const char *enhanced = error == EDQUOT || error == EFBIG ? "4.2.2"
-	    : error == ENOSPC					 ? "4.3.1"
+	    : error == ENOSPC                                    ? "4.3.1"
 								 : "4.3.0";
 
-	return local_done(out, DELIVERY_TEMPFAIL, 451, enhanced, "%s: %s",
-	    what, strerror(error));
+	return local_done(out, DELIVERY_TEMPFAIL, 451, enhanced, "%s: %s", what,
+	    strerror(error));
 }
 
 int

@@ -17,11 +17,7 @@
 
 #include "deliver/local.h"
 
-enum {
-	LOCK_TRIES = 60,
-	LOCK_WAIT_MS = 500,
-	STALE_SECONDS = 600
-};
+enum { LOCK_TRIES = 60, LOCK_WAIT_MS = 500, STALE_SECONDS = 600 };
 
 static void
 wait_a_moment(void)
@@ -41,8 +37,7 @@ take_dot_lock(const char *lock)
 
 	for (int i = 0; i < LOCK_TRIES; i++) {
 		fd = open(lock,
-		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-		    0600);
+		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 		if (fd != -1) {
 			close(fd);
 			return 1;
@@ -151,8 +146,8 @@ local_mbox(const struct local_job *job, struct local_outcome *out)
 	if (strchr(job->user, '/') != NULL || job->user[0] == '.')
 		return local_done(out, DELIVERY_PERMFAIL, 550, "5.1.1",
 		    "this user can have no mailbox");
-	if ((size_t)snprintf(path, sizeof(path), "%s/%s", folder,
-		job->user) >= sizeof(path))
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", folder, job->user) >=
+	    sizeof(path))
 		return local_error(out, folder, ENAMETOOLONG);
 	if (!job->place->confined && setegid(job->mail_gid) == -1)
 		return local_error(out, "the group of the mail folder", errno);

@@ -25,8 +25,8 @@ report(struct parser *p, const struct conf_where *where, const char *kind,
 }
 
 void
-parse_error(struct parser *p, const struct conf_where *where,
-    const char *format, ...)
+parse_error(
+    struct parser *p, const struct conf_where *where, const char *format, ...)
 {
 	va_list ap;
 
@@ -41,8 +41,8 @@ parse_error(struct parser *p, const struct conf_where *where,
 }
 
 void
-parse_warning(struct parser *p, const struct conf_where *where,
-    const char *format, ...)
+parse_warning(
+    struct parser *p, const struct conf_where *where, const char *format, ...)
 {
 	va_list ap;
 
@@ -60,7 +60,7 @@ parse_out_of_memory(struct parser *p)
 
 /* ---- the nearest name ------------------------------------------------- */
 
-#define NEAR_MAX	32	/* octets of a name that are compared */
+#define NEAR_MAX 32 /* octets of a name that are compared */
 
 /* How many octets must be changed, added or taken away, or swapped. */
 static size_t
@@ -119,32 +119,40 @@ static const struct advice {
 	const char *word;
 	const char *text;
 } advices[] = {
-	{ "action", "verify", "`tls` alone demands TLS and verifies the "
+	{ "action", "verify",
+	    "`tls` alone demands TLS and verifies the "
 	    "certificate; write `tls`, or `tls no-verify` to skip that" },
 	{ "action", "via", "write `host` instead of `via`" },
 	{ "action", "as", "write `mail-from` instead of `as`" },
 	{ "action", "hostname", "write `helo` instead of `hostname`" },
 	{ "action", "source", "write `src` instead of `source`" },
-	{ "action", "certificate", "write `pki NAME`, and above it `pki NAME "
+	{ "action", "certificate",
+	    "write `pki NAME`, and above it `pki NAME "
 	    "cert \"/path\"`" },
 	{ "action", "tls-require", "in an action it is `tls`" },
 	{ "action", "smtps", "write `relay host smtps://NAME`" },
-	{ "action", "deliver", "write the method alone: `action \"NAME\" "
+	{ "action", "deliver",
+	    "write the method alone: `action \"NAME\" "
 	    "mbox`" },
 	{ "action", "expire", "write `ttl` instead of `expire`" },
-	{ "match", "deliver", "write `action \"NAME\"`, and above it `action "
+	{ "match", "deliver",
+	    "write `action \"NAME\"`, and above it `action "
 	    "\"NAME\" mbox`" },
-	{ "match", "relay", "write `action \"NAME\"`, and above it `action "
+	{ "match", "relay",
+	    "write `action \"NAME\"`, and above it `action "
 	    "\"NAME\" relay`" },
-	{ "match", "mbox", "write `action \"NAME\"`, and above it `action "
+	{ "match", "mbox",
+	    "write `action \"NAME\"`, and above it `action "
 	    "\"NAME\" mbox`" },
-	{ "match", "maildir", "write `action \"NAME\"`, and above it `action "
+	{ "match", "maildir",
+	    "write `action \"NAME\"`, and above it `action "
 	    "\"NAME\" maildir`" },
 	{ "match", "sender", "write `mail-from` instead of `sender`" },
 	{ "match", "recipient", "write `rcpt-to` instead of `recipient`" },
 	{ "match", "source", "write `from src` instead of `source`" },
 	{ "match", "tagged", "write `tag` instead of `tagged`" },
-	{ "match", "authenticated", "write `auth` instead of "
+	{ "match", "authenticated",
+	    "write `auth` instead of "
 	    "`authenticated`" },
 	{ "match", "secure", "write `tls` instead of `secure`" },
 	{ "match", "domain", "write `for domain`" },
@@ -154,18 +162,24 @@ static const struct advice {
 	{ "match", "for", "the options of a rule stand before `action`" },
 	{ "match", "tag", "the options of a rule stand before `action`" },
 	{ "match", "auth", "the options of a rule stand before `action`" },
-	{ "match", "end of line", "a rule ends with `action \"NAME\"` or "
+	{ "match", "end of line",
+	    "a rule ends with `action \"NAME\"` or "
 	    "`reject`" },
-	{ "match", "accept", "a rule ends with `action \"NAME\"` or "
+	{ "match", "accept",
+	    "a rule ends with `action \"NAME\"` or "
 	    "`reject`" },
-	{ "listen", "secure", "`secure` became two lines: one with `tls`, and "
+	{ "listen", "secure",
+	    "`secure` became two lines: one with `tls`, and "
 	    "one with `smtps` for port 465" },
-	{ "listen", "certificate", "write `pki NAME`, and above it `pki NAME "
+	{ "listen", "certificate",
+	    "write `pki NAME`, and above it `pki NAME "
 	    "cert \"/path\"`" },
-	{ "listen", "no-verify", "a listener verifies no client unless it "
+	{ "listen", "no-verify",
+	    "a listener verifies no client unless it "
 	    "says `verify`; leave `no-verify` out" },
 	{ "listen", "starttls", "write `tls` instead of `starttls`" },
-	{ "listen", "verify", "only `tls-require verify` and `smtps verify` "
+	{ "listen", "verify",
+	    "only `tls-require verify` and `smtps verify` "
 	    "look at a client's certificate" },
 	{ "listen", "auth-require", "write `auth` instead of `auth-require`" },
 	{ "pki", "certificate", "write `cert` instead of `certificate`" },
@@ -179,18 +193,22 @@ static const struct advice {
 	{ "bounce-warn", "", "write `bounce warn-interval`" },
 	{ "limit", "", "write `mta limit` or `smtp limit`" },
 	{ "subaddressing-delimiter", "", "write `smtp sub-addr-delim`" },
-	{ "deliver", "", "write `action \"NAME\" mbox`, and `match ... action "
+	{ "deliver", "",
+	    "write `action \"NAME\" mbox`, and `match ... action "
 	    "\"NAME\"`" },
 	{ "relay", "", "write `action \"NAME\" relay`" },
 	{ "from", "", "a rule begins with `match`; write `match from ...`" },
 	{ "for", "", "a rule begins with `match`; write `match for ...`" },
 	{ "mbox", "", "write `action \"NAME\" mbox`" },
 	{ "maildir", "", "write `action \"NAME\" maildir`" },
-	{ "port", "", "write `listen on INTERFACE port ...`; a line goes on "
+	{ "port", "",
+	    "write `listen on INTERFACE port ...`; a line goes on "
 	    "only after a backslash" },
-	{ "tls", "", "a line goes on only after a backslash at the end of the "
+	{ "tls", "",
+	    "a line goes on only after a backslash at the end of the "
 	    "line above" },
-	{ "auth", "", "a line goes on only after a backslash at the end of "
+	{ "auth", "",
+	    "a line goes on only after a backslash at the end of "
 	    "the line above" },
 };
 
@@ -202,7 +220,7 @@ advice_find(const struct parser *p, const char *word)
 	for (i = 0; i < sizeof(advices) / sizeof(advices[0]); i++)
 		if (strcmp(advices[i].directive, p->directive) == 0 &&
 		    (*advices[i].word == '\0' ||
-		    strcmp(advices[i].word, word) == 0))
+			strcmp(advices[i].word, word) == 0))
 			return advices[i].text;
 	return NULL;
 }
@@ -242,14 +260,14 @@ expected_text(char *buf, size_t size, const char *const *expected, int n)
 		name = names[i];
 		separator = i == 0 ? "" : i == count - 1 ? " or " : ", ";
 		if (strchr(name, ' ') != NULL)
-			len += (size_t)snprintf(buf + len, size - len,
-			    "%s%s", separator, name);
+			len += (size_t)snprintf(
+			    buf + len, size - len, "%s%s", separator, name);
 		else if (*name == '\'')
-			len += (size_t)snprintf(buf + len, size - len,
-			    "%s`%c`", separator, name[1]);
+			len += (size_t)snprintf(buf + len, size - len, "%s`%c`",
+			    separator, name[1]);
 		else
-			len += (size_t)snprintf(buf + len, size - len,
-			    "%s`%s`", separator, name);
+			len += (size_t)snprintf(
+			    buf + len, size - len, "%s`%s`", separator, name);
 	}
 }
 
@@ -267,19 +285,25 @@ no_statement(struct parser *p, const char *const *expected, int nexpected)
 	if (nexpected != 1 || strcmp(expected[0], "'='") != 0)
 		return false;
 	if ((advice = advice_find(p, "")) != NULL) {
-		parse_error(p, &p->directive_where, "`%s` begins no "
-		    "statement; %s", p->directive, advice);
+		parse_error(p, &p->directive_where,
+		    "`%s` begins no "
+		    "statement; %s",
+		    p->directive, advice);
 		return true;
 	}
 	nearest = advice_nearest(p->directive, statements,
 	    sizeof(statements) / sizeof(statements[0]));
 	if (nearest != NULL)
-		parse_error(p, &p->directive_where, "`%s` begins no "
-		    "statement; did you mean `%s`?", p->directive, nearest);
+		parse_error(p, &p->directive_where,
+		    "`%s` begins no "
+		    "statement; did you mean `%s`?",
+		    p->directive, nearest);
 	else
-		parse_error(p, &p->directive_where, "`%s` begins no "
+		parse_error(p, &p->directive_where,
+		    "`%s` begins no "
 		    "statement; relais.conf(5) lists them, and a macro is "
-		    "`%s = \"value\"`", p->directive, p->directive);
+		    "`%s = \"value\"`",
+		    p->directive, p->directive);
 	return true;
 }
 
@@ -301,8 +325,8 @@ second_in_statement(const struct parser *p, const struct conf_where *where)
 
 /* `tls = "..."`: a reserved word in the place of a macro's name. */
 static bool
-reserved_macro(struct parser *p, const struct conf_where *where,
-    const char *found)
+reserved_macro(
+    struct parser *p, const struct conf_where *where, const char *found)
 {
 	bool first = where->line == p->directive_where.line &&
 	    where->column == p->directive_where.column;
@@ -312,25 +336,26 @@ reserved_macro(struct parser *p, const struct conf_where *where,
 	if (!(strcmp(found, "'='") == 0 && second_in_statement(p, where)) &&
 	    !(first && lex_equals_follows(p)))
 		return false;
-	parse_error(p, &p->directive_where, "a macro cannot be called `%s`, "
-	    "which is a reserved word; choose another name", p->directive);
+	parse_error(p, &p->directive_where,
+	    "a macro cannot be called `%s`, "
+	    "which is a reserved word; choose another name",
+	    p->directive);
 	return true;
 }
 
 /* An error inside braces: true when it was one of braces. */
 static bool
-inside_braces(struct parser *p, const struct conf_where *where,
-    bool is_keyword)
+inside_braces(struct parser *p, const struct conf_where *where, bool is_keyword)
 {
 	if (p->depth == 0)
 		return false;
 	/* A statement inside braces: they were never closed. */
-	p->skipping = !(is_keyword &&
-	    where->line == p->directive_where.line &&
+	p->skipping = !(is_keyword && where->line == p->directive_where.line &&
 	    where->column == p->directive_where.column);
 	p->depth = p->skipping ? p->depth : 0;
 	if (is_keyword)
-		parse_error(p, where, "`%s` cannot stand inside braces; is "
+		parse_error(p, where,
+		    "`%s` cannot stand inside braces; is "
 		    "the `{` in line %u not closed, or the word not quoted?",
 		    p->token_text, p->brace.line);
 	return is_keyword;
@@ -349,18 +374,22 @@ report_unexpected(struct parser *p, const struct conf_where *where,
 	if ((advice = advice_find(p, word)) != NULL)
 		parse_error(p, where, "%s; %s", what, advice);
 	else if (is_listed("listen", expected, n))
-		parse_error(p, where, "`%s` begins no statement; "
-		    "relais.conf(5) lists them", word);
+		parse_error(p, where,
+		    "`%s` begins no statement; "
+		    "relais.conf(5) lists them",
+		    word);
 	else if (is_keyword && word_fits && !end_fits)
-		parse_error(p, where, "%s: it is a reserved word; write "
-		    "\"%s\" to use it as a name", what, word);
-	else if ((nearest = advice_nearest(word, expected, (size_t)n)) !=
-	    NULL)
-		parse_error(p, where, "%s; did you mean `%s`?", what,
-		    nearest);
+		parse_error(p, where,
+		    "%s: it is a reserved word; write "
+		    "\"%s\" to use it as a name",
+		    what, word);
+	else if ((nearest = advice_nearest(word, expected, (size_t)n)) != NULL)
+		parse_error(p, where, "%s; did you mean `%s`?", what, nearest);
 	else if (n == 1 && end_fits)
-		parse_error(p, where, "%s; end the line before it, or write "
-		    "a value that has spaces in double quotes", what);
+		parse_error(p, where,
+		    "%s; end the line before it, or write "
+		    "a value that has spaces in double quotes",
+		    what);
 	else {
 		expected_text(list, sizeof(list), expected, n);
 		parse_error(p, where, "%s; write %s", what, list);
@@ -393,7 +422,8 @@ advice_syntax(struct parser *p, const struct conf_where *where,
 		snprintf(what, sizeof(what), "`%s` cannot stand here", word);
 	report_unexpected(p, where, what, is_keyword, expected, nexpected);
 	if (p->quote.line != 0)
-		parse_error(p, &p->quote, "the quote that opens here ends in "
+		parse_error(p, &p->quote,
+		    "the quote that opens here ends in "
 		    "another line; is one missing?");
 	p->quote.line = 0;
 }

@@ -48,8 +48,8 @@ note_reference(struct parser *p, const struct conf_where *where,
 {
 	struct reference *reference;
 
-	reference = conf_append(&p->references, &p->nreferences,
-	    sizeof(*reference));
+	reference =
+	    conf_append(&p->references, &p->nreferences, sizeof(*reference));
 	if (reference == NULL) {
 		parse_out_of_memory(p);
 		return;
@@ -72,8 +72,7 @@ set_reference(struct parser *p, const struct conf_where *where, char **slot,
 
 /* Leading digits as a number of at most `max`; *end is what follows. */
 static bool
-digits_read(const char *text, uint64_t max, uint64_t *number,
-    const char **end)
+digits_read(const char *text, uint64_t max, uint64_t *number, const char **end)
 {
 	*number = 0;
 	if (!isdigit((unsigned char)*text))
@@ -88,8 +87,8 @@ digits_read(const char *text, uint64_t max, uint64_t *number,
 }
 
 bool
-parse_number(struct parser *p, const struct conf_where *where,
-    const char *text, uint32_t min, uint32_t max, uint32_t *number)
+parse_number(struct parser *p, const struct conf_where *where, const char *text,
+    uint32_t min, uint32_t max, uint32_t *number)
 {
 	const char *end;
 	uint64_t value;
@@ -118,14 +117,17 @@ parse_duration(struct parser *p, const struct conf_where *where,
 	size_t i;
 
 	if (!digits_read(text, ten_years, &value, &end)) {
-		parse_error(p, where, "`%s` is no duration; write a number "
-		    "with s, m, h or d, such as `4h`", text);
+		parse_error(p, where,
+		    "`%s` is no duration; write a number "
+		    "with s, m, h or d, such as `4h`",
+		    text);
 		return false;
 	}
 	if (*end == '\0') {
-		parse_error(p, where, "the duration `%s` has no unit; write "
-		    "`%ss`, `%sm`, `%sh` or `%sd`", text, text, text, text,
-		    text);
+		parse_error(p, where,
+		    "the duration `%s` has no unit; write "
+		    "`%ss`, `%sm`, `%sh` or `%sd`",
+		    text, text, text, text, text);
 		return false;
 	}
 	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++)
@@ -134,8 +136,10 @@ parse_duration(struct parser *p, const struct conf_where *where,
 			*seconds = (uint32_t)value * units[i].factor;
 			return true;
 		}
-	parse_error(p, where, "`%s` is no duration from 1s to 3650d; write a "
-	    "number with s, m, h or d, such as `4h`", text);
+	parse_error(p, where,
+	    "`%s` is no duration from 1s to 3650d; write a "
+	    "number with s, m, h or d, such as `4h`",
+	    text);
 	return false;
 }
 
@@ -180,8 +184,10 @@ parse_size(struct parser *p, const struct conf_where *where, const char *text,
 	*octets = value * unit + fraction;
 	return true;
 bad:
-	parse_error(p, where, "`%s` is no size from 1 to 1T; write octets, or "
-	    "a number with K, M or G, such as `35M`", text);
+	parse_error(p, where,
+	    "`%s` is no size from 1 to 1T; write octets, or "
+	    "a number with K, M or G, such as `35M`",
+	    text);
 	return false;
 }
 
@@ -210,9 +216,10 @@ item_add(struct parser *p, const struct conf_where *where, const char *key,
 	bool mapping = value != NULL;
 
 	if (p->nitems > 0 && mapping != p->items_mapping) {
-		parse_error(p, where, "`%s` has %s value, but the entries "
-		    "before it have %s", key, mapping ? "a" : "no",
-		    mapping ? "none" : "one");
+		parse_error(p, where,
+		    "`%s` has %s value, but the entries "
+		    "before it have %s",
+		    key, mapping ? "a" : "no", mapping ? "none" : "one");
 		return;
 	}
 	p->items_mapping = mapping;
@@ -262,8 +269,8 @@ items_take_names(struct parser *p, const struct conf_where *where,
 		parse_error(p, where, "the braces are empty");
 	else
 		for (i = 0; i < p->nitems; i++)
-			name_append(p, where, kind, p->items[i].key, list,
-			    count);
+			name_append(
+			    p, where, kind, p->items[i].key, list, count);
 }
 
 void
@@ -271,16 +278,16 @@ filter_name(struct parser *p, const struct conf_where *where, const char *name,
     struct conf_string **list, uint32_t *count)
 {
 	if (*count > 0)
-		parse_error(p, where, "`filter` stands here twice; write "
+		parse_error(p, where,
+		    "`filter` stands here twice; write "
 		    "`filter { \"a\", \"b\" }` for several");
 	else
 		name_append(p, where, REF_FILTER, name, list, count);
 }
 
 void
-listener_pki(struct parser *p, const struct conf_where *where,
-    const char *name)
+listener_pki(struct parser *p, const struct conf_where *where, const char *name)
 {
-	name_append(p, where, REF_PKI, name, &p->listener->pkis,
-	    &p->listener->npkis);
+	name_append(
+	    p, where, REF_PKI, name, &p->listener->pkis, &p->listener->npkis);
 }

@@ -12,12 +12,12 @@
 #include "conf/url.h"
 #include "master/parser.h"
 
-#define PROBE_INTERVAL	5	/* seconds; a primary that is back is noticed
-				 * within this time */
+#define PROBE_INTERVAL                                  \
+	5 /* seconds; a primary that is back is noticed \
+	   * within this time */
 
 void
-action_begin(struct parser *p, const struct conf_where *where,
-    const char *name)
+action_begin(struct parser *p, const struct conf_where *where, const char *name)
 {
 	struct conf *conf = p->conf;
 	const struct conf_action *earlier = conf_find_action(conf, name);
@@ -25,11 +25,13 @@ action_begin(struct parser *p, const struct conf_where *where,
 
 	if (earlier != NULL) {
 		conf_where_text(conf, &earlier->where, at, sizeof(at));
-		parse_error(p, where, "the action `%s` is already defined at "
-		    "%s; choose another name", name, at);
+		parse_error(p, where,
+		    "the action `%s` is already defined at "
+		    "%s; choose another name",
+		    name, at);
 	}
-	p->action = conf_append(&conf->actions, &conf->nactions,
-	    sizeof(*p->action));
+	p->action =
+	    conf_append(&conf->actions, &conf->nactions, sizeof(*p->action));
 	if (p->action == NULL) {
 		parse_out_of_memory(p);
 		return;
@@ -64,13 +66,17 @@ local_lmtp(struct parser *p, const struct conf_where *where,
 
 	if (destination[0] == '/') {
 		if (strlen(destination) >= sizeof(sun.sun_path))
-			parse_error(p, where, "the path of a socket has at "
-			    "most %zu octets", sizeof(sun.sun_path) - 1);
+			parse_error(p, where,
+			    "the path of a socket has at "
+			    "most %zu octets",
+			    sizeof(sun.sun_path) - 1);
 	} else if (snprintf(text, sizeof(text), "lmtp://%s", destination) >=
-	    (int)sizeof(text) ||
+		(int)sizeof(text) ||
 	    url_parse(text, &url, error, sizeof(error)) == -1)
-		parse_error(p, where, "`%s` names no LMTP server; write "
-		    "host:port, or the path of a socket", destination);
+		parse_error(p, where,
+		    "`%s` names no LMTP server; write "
+		    "host:port, or the path of a socket",
+		    destination);
 	local->destination = parse_strdup(p, destination);
 	local->rcpt_to = rcpt_to;
 }
@@ -80,12 +86,14 @@ local_user(struct parser *p, const struct conf_where *where, const char *user)
 {
 	switch (p->action->kind) {
 	case CONF_ACTION_MBOX:
-		parse_error(p, where, "`mbox` is each user's own; write "
+		parse_error(p, where,
+		    "`mbox` is each user's own; write "
 		    "`maildir`, `mda` or `lmtp` to deliver as one `user`");
 		break;
 	case CONF_ACTION_EXPAND_ONLY:
 	case CONF_ACTION_FORWARD_ONLY:
-		parse_error(p, where, "`user` has no use where nothing is "
+		parse_error(p, where,
+		    "`user` has no use where nothing is "
 		    "delivered");
 		break;
 	default:
@@ -102,14 +110,15 @@ local_aliases(struct parser *p, const struct conf_where *where, char **slot,
 
 	if (*slot == NULL &&
 	    (local->alias != NULL || local->virtual_table != NULL))
-		parse_error(p, where, "an action has `alias` or `virtual`, "
+		parse_error(p, where,
+		    "an action has `alias` or `virtual`, "
 		    "not both; a virtual table may hold the aliases too");
 	set_string(p, where, slot, option, table);
 }
 
 void
-relay_tls(struct parser *p, const struct conf_where *where,
-    enum conf_relay_tls tls)
+relay_tls(
+    struct parser *p, const struct conf_where *where, enum conf_relay_tls tls)
 {
 	if (p->action->relay.tls != CONF_RELAY_TLS_OPPORTUNISTIC)
 		parse_error(p, where, "`tls` stands here twice");
@@ -131,10 +140,8 @@ relay_backup(struct parser *p, const struct conf_where *where, const char *mx)
 
 /* ---- words of ours ---------------------------------------------------- */
 
-static const char *const relay_words[] = {
-	"recipients", "call-ahead", "probe-interval", "unknown", "refused",
-	"retry"
-};
+static const char *const relay_words[] = { "recipients", "call-ahead",
+	"probe-interval", "unknown", "refused", "retry" };
 
 static const char unknown_option[] = "";
 
@@ -148,10 +155,12 @@ choice(struct parser *p, const struct conf_where *where, const char *option,
 	for (i = 0; i < count; i++)
 		if (strcmp(choices[i], value) == 0)
 			return i;
-	parse_error(p, where, "`%s %s` is unknown; write `%s %s`%s%s%s or "
-	    "`%s %s`", option, value, option, choices[0],
-	    count > 2 ? ", `" : "", count > 2 ? choices[1] : "",
-	    count > 2 ? "`" : "", option, choices[count - 1]);
+	parse_error(p, where,
+	    "`%s %s` is unknown; write `%s %s`%s%s%s or "
+	    "`%s %s`",
+	    option, value, option, choices[0], count > 2 ? ", `" : "",
+	    count > 2 ? choices[1] : "", count > 2 ? "`" : "", option,
+	    choices[count - 1]);
 	return 0;
 }
 
@@ -179,8 +188,7 @@ relay_value(struct parser *p, const struct conf_where *where,
 }
 
 static void
-relay_option(struct parser *p, const struct conf_where *where,
-    const char *word)
+relay_option(struct parser *p, const struct conf_where *where, const char *word)
 {
 	const size_t count = sizeof(relay_words) / sizeof(relay_words[0]);
 	const char *nearest, *advice;
@@ -196,14 +204,18 @@ relay_option(struct parser *p, const struct conf_where *where,
 	p->pending = unknown_option;
 	nearest = advice_nearest(word, relay_words, count);
 	if ((advice = advice_find(p, word)) != NULL)
-		parse_error(p, where, "`relay` has no option `%s`; %s", word,
-		    advice);
+		parse_error(
+		    p, where, "`relay` has no option `%s`; %s", word, advice);
 	else if (nearest != NULL)
-		parse_error(p, where, "`relay` has no option `%s`; did you "
-		    "mean `%s`?", word, nearest);
+		parse_error(p, where,
+		    "`relay` has no option `%s`; did you "
+		    "mean `%s`?",
+		    word, nearest);
 	else
-		parse_error(p, where, "`relay` has no option `%s`; write "
-		    "`host \"%s\"` to name a relay host", word, word);
+		parse_error(p, where,
+		    "`relay` has no option `%s`; write "
+		    "`host \"%s\"` to name a relay host",
+		    word, word);
 }
 
 void
@@ -220,10 +232,10 @@ relay_word(struct parser *p, const struct conf_where *where, const char *word)
 			return;
 		}
 		relay_option(p, where, word);
-		if (p->pending != unknown_option && strcmp(word, "call-ahead") == 0) {
+		if (p->pending != unknown_option &&
+		    strcmp(word, "call-ahead") == 0) {
 			p->pending = NULL;
-			set_flag(p, where, &p->action->relay.call_ahead,
-			    word);
+			set_flag(p, where, &p->action->relay.call_ahead, word);
 		}
 	} else if (strcmp(option, "retry") != 0)
 		relay_value(p, where, option, word);
@@ -235,8 +247,7 @@ relay_word(struct parser *p, const struct conf_where *where, const char *word)
 }
 
 void
-relay_table(struct parser *p, const struct conf_where *where,
-    const char *table)
+relay_table(struct parser *p, const struct conf_where *where, const char *table)
 {
 	const char *option = p->pending;
 
@@ -244,10 +255,11 @@ relay_table(struct parser *p, const struct conf_where *where,
 	if (option == unknown_option)
 		return;
 	if (option != NULL && strcmp(option, "recipients") == 0)
-		set_string(p, where, &p->action->relay.recipients, option,
-		    table);
+		set_string(
+		    p, where, &p->action->relay.recipients, option, table);
 	else
-		parse_error(p, where, "no option before this takes a table; "
+		parse_error(p, where,
+		    "no option before this takes a table; "
 		    "write `host`, `domain`, `auth`, `src` or `recipients` "
 		    "before it");
 }
@@ -262,7 +274,8 @@ relay_end_backup(struct parser *p, const struct conf_action *action)
 
 	if (relay->backup) {
 		if (relay->host != NULL || relay->domain != NULL)
-			parse_error(p, &action->where, "`backup` goes to the "
+			parse_error(p, &action->where,
+			    "`backup` goes to the "
 			    "other MX, so `host` and `domain` cannot stand "
 			    "beside it");
 		return;
@@ -278,8 +291,10 @@ relay_end_backup(struct parser *p, const struct conf_action *action)
 	else if (relay->refused != CONF_REFUSED_HOLD)
 		option = "refused";
 	if (option != NULL)
-		parse_error(p, &action->where, "`%s` is an option of `relay "
-		    "backup`; add `backup`", option);
+		parse_error(p, &action->where,
+		    "`%s` is an option of `relay "
+		    "backup`; add `backup`",
+		    option);
 }
 
 void
@@ -289,28 +304,30 @@ action_end(struct parser *p)
 	struct conf_relay *relay = &p->action->relay;
 
 	if (p->pending != NULL && p->pending != unknown_option)
-		parse_error(p, &p->pending_where, "`%s` needs a value",
-		    p->pending);
+		parse_error(
+		    p, &p->pending_where, "`%s` needs a value", p->pending);
 	p->pending = NULL;
 	if (action->kind != CONF_ACTION_RELAY)
 		return;
 	if (relay->host != NULL && relay->domain != NULL)
-		parse_error(p, &action->where, "`host` sends everything to one "
+		parse_error(p, &action->where,
+		    "`host` sends everything to one "
 		    "relay and `domain` asks a table; write one of them");
-	if (relay->auth != NULL && relay->host == NULL &&
-	    relay->domain == NULL)
-		parse_error(p, &action->where, "`auth` needs a relay to log "
+	if (relay->auth != NULL && relay->host == NULL && relay->domain == NULL)
+		parse_error(p, &action->where,
+		    "`auth` needs a relay to log "
 		    "in to; add `host \"smtps://label@relay.example.org\"`");
 	relay_end_backup(p, action);
 	if (relay->retry_min == 0 && relay->retry_max == 0)
 		return;
 	if (relay->retry_min == 0)
-		relay->retry_min = relay->retry_max < 300 ?
-		    relay->retry_max : 300;
+		relay->retry_min =
+		    relay->retry_max < 300 ? relay->retry_max : 300;
 	if (relay->retry_max == 0)
-		relay->retry_max = relay->retry_min > 14400 ?
-		    relay->retry_min : 14400;
+		relay->retry_max =
+		    relay->retry_min > 14400 ? relay->retry_min : 14400;
 	if (relay->retry_min > relay->retry_max)
-		parse_error(p, &action->where, "`retry min` is longer than "
+		parse_error(p, &action->where,
+		    "`retry min` is longer than "
 		    "`max`");
 }

@@ -10,8 +10,8 @@
 #include "master/parser.h"
 
 void
-listener_begin(struct parser *p, const struct conf_where *where,
-    const char *interface)
+listener_begin(
+    struct parser *p, const struct conf_where *where, const char *interface)
 {
 	struct conf *conf = p->conf;
 	struct conf_listener *listener;
@@ -20,13 +20,15 @@ listener_begin(struct parser *p, const struct conf_where *where,
 
 	for (i = 0; interface == NULL && i < conf->nlisteners; i++)
 		if (conf->listeners[i].is_socket) {
-			conf_where_text(conf, &conf->listeners[i].where, at,
-			    sizeof(at));
-			parse_error(p, where, "`listen on socket` stands "
-			    "already at %s", at);
+			conf_where_text(
+			    conf, &conf->listeners[i].where, at, sizeof(at));
+			parse_error(p, where,
+			    "`listen on socket` stands "
+			    "already at %s",
+			    at);
 		}
-	listener = conf_append(&conf->listeners, &conf->nlisteners,
-	    sizeof(*listener));
+	listener =
+	    conf_append(&conf->listeners, &conf->nlisteners, sizeof(*listener));
 	if ((p->listener = listener) == NULL) {
 		parse_out_of_memory(p);
 		return;
@@ -42,7 +44,8 @@ listener_tls(struct parser *p, const struct conf_where *where,
     enum conf_listen_tls tls, bool verify)
 {
 	if (p->listener->tls != CONF_LISTEN_PLAIN)
-		parse_error(p, where, "a listener has one of `tls`, "
+		parse_error(p, where,
+		    "a listener has one of `tls`, "
 		    "`tls-require` and `smtps`; write another `listen` line "
 		    "for the other port");
 	p->listener->tls = tls;
@@ -60,11 +63,12 @@ listener_auth(struct parser *p, const struct conf_where *where,
 }
 
 void
-listener_family(struct parser *p, const struct conf_where *where,
-    enum conf_family family)
+listener_family(
+    struct parser *p, const struct conf_where *where, enum conf_family family)
 {
 	if (p->listener->family != CONF_FAMILY_ANY)
-		parse_error(p, where, "one of `inet4` and `inet6` can stand "
+		parse_error(p, where,
+		    "one of `inet4` and `inet6` can stand "
 		    "here; leave both out to listen on both");
 	p->listener->family = family;
 }
@@ -77,8 +81,11 @@ port_by_name(const char *name)
 		const char *name;
 		uint16_t port;
 	} ports[] = {
-		{ "smtp", 25 }, { "lmtp", 24 }, { "smtps", 465 },
-		{ "submissions", 465 }, { "submission", 587 },
+		{ "smtp", 25 },
+		{ "lmtp", 24 },
+		{ "smtps", 465 },
+		{ "submissions", 465 },
+		{ "submission", 587 },
 	};
 	const struct servent *service;
 	size_t i;
@@ -91,28 +98,31 @@ port_by_name(const char *name)
 }
 
 void
-listener_port(struct parser *p, const struct conf_where *where,
-    const char *port)
+listener_port(
+    struct parser *p, const struct conf_where *where, const char *port)
 {
 	uint32_t number = 0;
 
 	if (p->listener->port != 0)
-		parse_error(p, where, "`port` stands here twice; write a "
+		parse_error(p, where,
+		    "`port` stands here twice; write a "
 		    "`listen` line for each port");
 	if (isdigit((unsigned char)*port)) {
 		if (!parse_number(p, where, port, 1, 65535, &number))
 			return;
 	} else if ((number = port_by_name(port)) == 0) {
-		parse_error(p, where, "no port is called `%s`; write its "
-		    "number, or smtp, submission or smtps", port);
+		parse_error(p, where,
+		    "no port is called `%s`; write its "
+		    "number, or smtp, submission or smtps",
+		    port);
 		return;
 	}
 	p->listener->port = (uint16_t)number;
 }
 
 void
-listener_size(struct parser *p, const struct conf_where *where,
-    const char *size)
+listener_size(
+    struct parser *p, const struct conf_where *where, const char *size)
 {
 	if (p->listener->max_message_size != 0)
 		parse_error(p, where, "`max-message-size` stands here twice");
@@ -130,13 +140,13 @@ listener_address(struct parser *p, struct conf_listener *listener)
 	if (listener->family != CONF_FAMILY_ANY &&
 	    listener->family != address.family) {
 		parse_error(p, &listener->where, "`%s` is no %s address",
-		    listener->interface, listener->family == CONF_INET4 ?
-		    "inet4" : "inet6");
+		    listener->interface,
+		    listener->family == CONF_INET4 ? "inet4" : "inet6");
 		return;
 	}
 	address.port = listener->port;
-	slot = conf_append(&listener->addresses, &listener->naddresses,
-	    sizeof(*slot));
+	slot = conf_append(
+	    &listener->addresses, &listener->naddresses, sizeof(*slot));
 	if (slot == NULL)
 		parse_out_of_memory(p);
 	else
@@ -155,18 +165,22 @@ listener_end(struct parser *p)
 	if (listener->port == 0)
 		listener->port = listener->tls == CONF_LISTEN_SMTPS ? 465 : 25;
 	if (listener->auth != CONF_AUTH_NONE && plain)
-		parse_error(p, where, "`auth` needs TLS, or passwords travel "
+		parse_error(p, where,
+		    "`auth` needs TLS, or passwords travel "
 		    "in the clear; add `tls-require pki NAME` or `smtps pki "
 		    "NAME`");
 	else if (listener->npkis > 0 && plain)
-		parse_error(p, where, "`pki` has no use without TLS; add "
+		parse_error(p, where,
+		    "`pki` has no use without TLS; add "
 		    "`tls`, `tls-require` or `smtps`");
 	else if (listener->npkis == 0 && !plain)
-		parse_error(p, where, "TLS needs a certificate; add `pki "
+		parse_error(p, where,
+		    "TLS needs a certificate; add `pki "
 		    "NAME`, and above it `pki NAME cert \"/path\"` and `pki "
 		    "NAME key \"/path\"`");
 	if (listener->tls_verify && listener->ca == NULL)
-		parse_error(p, where, "`verify` needs to know whose "
+		parse_error(p, where,
+		    "`verify` needs to know whose "
 		    "certificates to trust; add `ca NAME`, and above it `ca "
 		    "NAME cert \"/path\"`");
 	listener_address(p, listener);
@@ -176,14 +190,16 @@ listener_end(struct parser *p)
 
 /* The name in lower case; pki and ca names are host names or "*". */
 static char *
-certificate_name(struct parser *p, const struct conf_where *where,
-    const char *name)
+certificate_name(
+    struct parser *p, const struct conf_where *where, const char *name)
 {
 	char *copy, *c;
 
 	if (strcmp(name, "*") != 0 && !url_host_valid(name)) {
-		parse_error(p, where, "`%s` is no host name; a pki or ca is "
-		    "called by a host name, or \"*\"", name);
+		parse_error(p, where,
+		    "`%s` is no host name; a pki or ca is "
+		    "called by a host name, or \"*\"",
+		    name);
 		return NULL;
 	}
 	if ((copy = parse_strdup(p, name)) == NULL)
@@ -226,8 +242,10 @@ pki_dhe(struct parser *p, const struct conf_where *where, const char *mode)
 			p->pki->dhe = i;
 			return;
 		}
-	parse_error(p, where, "`dhe %s` is unknown; write none, auto or "
-	    "legacy", mode);
+	parse_error(p, where,
+	    "`dhe %s` is unknown; write none, auto or "
+	    "legacy",
+	    mode);
 }
 
 void

@@ -12,8 +12,8 @@ match_begin(struct parser *p, const struct conf_where *where)
 {
 	struct conf *conf = p->conf;
 
-	p->match = conf_append(&conf->matches, &conf->nmatches,
-	    sizeof(*p->match));
+	p->match =
+	    conf_append(&conf->matches, &conf->nmatches, sizeof(*p->match));
 	if (p->match == NULL)
 		parse_out_of_memory(p);
 	else
@@ -44,8 +44,8 @@ condition_add(struct parser *p, bool negated, enum conf_condition_kind kind,
 {
 	struct conf_condition *condition;
 
-	condition = conf_append(&p->match->conditions,
-	    &p->match->nconditions, sizeof(*condition));
+	condition = conf_append(
+	    &p->match->conditions, &p->match->nconditions, sizeof(*condition));
 	if (condition == NULL) {
 		parse_out_of_memory(p);
 		return;
@@ -62,8 +62,10 @@ match_condition(struct parser *p, const struct conf_where *where, bool negated,
     enum conf_condition_kind kind, bool regex, const char *table)
 {
 	static const char *const words[] = {
-		[CONF_IF_TAG] = "tag", [CONF_IF_HELO] = "helo",
-		[CONF_IF_AUTH] = "auth", [CONF_IF_TLS] = "tls",
+		[CONF_IF_TAG] = "tag",
+		[CONF_IF_HELO] = "helo",
+		[CONF_IF_AUTH] = "auth",
+		[CONF_IF_TLS] = "tls",
 		[CONF_IF_MAIL_FROM] = "mail-from",
 		[CONF_IF_RCPT_TO] = "rcpt-to",
 	};
@@ -72,10 +74,13 @@ match_condition(struct parser *p, const struct conf_where *where, bool negated,
 
 	for (i = 0; i < p->match->nconditions; i++, condition++)
 		if (same_group(condition->kind, kind)) {
-			parse_error(p, where, "a rule has one `%s`; put "
+			parse_error(p, where,
+			    "a rule has one `%s`; put "
 			    "several values in braces, or write several "
-			    "rules", is_from(kind) ? "from" :
-			    is_for(kind) ? "for" : words[kind]);
+			    "rules",
+			    is_from(kind)      ? "from"
+				: is_for(kind) ? "for"
+					       : words[kind]);
 			return;
 		}
 	condition_add(p, negated, kind, regex, table);
@@ -90,8 +95,7 @@ condition_compare(const void *a, const void *b)
 }
 
 void
-match_end(struct parser *p, const struct conf_where *where,
-    const char *action)
+match_end(struct parser *p, const struct conf_where *where, const char *action)
 {
 	struct conf_match *match = p->match;
 	bool has_from = false, has_for = false;
@@ -105,12 +109,12 @@ match_end(struct parser *p, const struct conf_where *where,
 		condition_add(p, false, CONF_FROM_LOCAL, false, NULL);
 	if (!has_for)
 		condition_add(p, false, CONF_FOR_LOCAL, false, NULL);
-	qsort(match->conditions, match->nconditions,
-	    sizeof(*match->conditions), condition_compare);
+	qsort(match->conditions, match->nconditions, sizeof(*match->conditions),
+	    condition_compare);
 	match->reject = action == NULL;
 	if (action != NULL)
-		set_reference(p, where, &match->action, "action", REF_ACTION,
-		    action);
+		set_reference(
+		    p, where, &match->action, "action", REF_ACTION, action);
 }
 
 void
@@ -119,8 +123,10 @@ match_word(struct parser *p, const struct conf_where *where, const char *word)
 	if (strcmp(word, "open-relay") == 0)
 		p->match->open_relay = true;
 	else
-		parse_error(p, where, "`%s` cannot stand behind the action; "
-		    "the options of a rule stand before `action`", word);
+		parse_error(p, where,
+		    "`%s` cannot stand behind the action; "
+		    "the options of a rule stand before `action`",
+		    word);
 }
 
 /* ---- programs --------------------------------------------------------- */
@@ -151,10 +157,10 @@ wrapper_define(struct parser *p, const struct conf_where *where,
 	struct conf_wrapper *wrapper;
 
 	if (conf_find_wrapper(conf, name) != NULL)
-		parse_error(p, where, "the mda wrapper `%s` is defined twice",
-		    name);
-	wrapper = conf_append(&conf->wrappers, &conf->nwrappers,
-	    sizeof(*wrapper));
+		parse_error(
+		    p, where, "the mda wrapper `%s` is defined twice", name);
+	wrapper =
+	    conf_append(&conf->wrappers, &conf->nwrappers, sizeof(*wrapper));
 	if (wrapper == NULL) {
 		parse_out_of_memory(p);
 		return;
@@ -167,8 +173,8 @@ wrapper_define(struct parser *p, const struct conf_where *where,
 /* ---- filters ---------------------------------------------------------- */
 
 void
-filter_begin(struct parser *p, const struct conf_where *where,
-    const char *name, enum conf_filter_kind kind)
+filter_begin(struct parser *p, const struct conf_where *where, const char *name,
+    enum conf_filter_kind kind)
 {
 	struct conf *conf = p->conf;
 	const struct conf_filter *earlier = conf_find_filter(conf, name);
@@ -176,11 +182,13 @@ filter_begin(struct parser *p, const struct conf_where *where,
 
 	if (earlier != NULL) {
 		conf_where_text(conf, &earlier->where, at, sizeof(at));
-		parse_error(p, where, "the filter `%s` is already defined at "
-		    "%s; choose another name", name, at);
+		parse_error(p, where,
+		    "the filter `%s` is already defined at "
+		    "%s; choose another name",
+		    name, at);
 	}
-	p->filter = conf_append(&conf->filters, &conf->nfilters,
-	    sizeof(*p->filter));
+	p->filter =
+	    conf_append(&conf->filters, &conf->nfilters, sizeof(*p->filter));
 	if (p->filter == NULL) {
 		parse_out_of_memory(p);
 		return;
@@ -191,8 +199,8 @@ filter_begin(struct parser *p, const struct conf_where *where,
 }
 
 void
-filter_exec(struct parser *p, const struct conf_where *where,
-    const char *command)
+filter_exec(
+    struct parser *p, const struct conf_where *where, const char *command)
 {
 	p->proc = &p->filter->exec;
 	p->proc->where = *where;
@@ -236,19 +244,22 @@ filter_phase_end(struct parser *p, const struct conf_where *where)
 
 	if (filter->phase < known_from[filter->test] ||
 	    (filter->test == CONF_TEST_RCPT_TO &&
-	    filter->phase != CONF_PHASE_RCPT_TO))
-		parse_error(p, where, "what this filter looks at is not known "
+		filter->phase != CONF_PHASE_RCPT_TO))
+		parse_error(p, where,
+		    "what this filter looks at is not known "
 		    "in its phase; choose a later phase, or `rcpt-to` for a "
 		    "recipient");
 	if (filter->phase == CONF_PHASE_COMMIT &&
 	    (filter->decision == CONF_DECISION_JUNK ||
-	    filter->decision == CONF_DECISION_BYPASS))
-		parse_error(p, where, "at `commit` the message is complete; "
+		filter->decision == CONF_DECISION_BYPASS))
+		parse_error(p, where,
+		    "at `commit` the message is complete; "
 		    "decide on junk or bypass in an earlier phase");
 	if ((filter->decision == CONF_DECISION_REJECT ||
-	    filter->decision == CONF_DECISION_DISCONNECT) &&
+		filter->decision == CONF_DECISION_DISCONNECT) &&
 	    (text == NULL || (*text != '4' && *text != '5') ||
-	    strspn(text, "0123456789") != 3))
-		parse_error(p, where, "the message must begin with a reply "
+		strspn(text, "0123456789") != 3))
+		parse_error(p, where,
+		    "the message must begin with a reply "
 		    "code of 4xx or 5xx, such as \"550 go away\"");
 }

@@ -12,7 +12,7 @@
 #include "conf/url.h"
 #include "master/parser.h"
 
-#define WORKERS_MAX	1024
+#define WORKERS_MAX 1024
 
 /* The one value of a setting, NULL after an error. */
 static const char *
@@ -45,14 +45,15 @@ set_path(struct parser *p, const struct conf_where *where, const char *word,
 	if (value == NULL)
 		return;
 	if (!is_name && *value != '/')
-		parse_error(p, where, "`set %s` takes a path that begins with "
-		    "/, not `%s`", word, value);
+		parse_error(p, where,
+		    "`set %s` takes a path that begins with "
+		    "/, not `%s`",
+		    word, value);
 	else if (is_name && (strchr(value, '/') != NULL || *value == '\0'))
-		parse_error(p, where, "`set %s` takes a name, not `%s`", word,
-		    value);
+		parse_error(
+		    p, where, "`set %s` takes a name, not `%s`", word, value);
 	else
-		replace_string(p, field_string(field, &p->conf->paths),
-		    value);
+		replace_string(p, field_string(field, &p->conf->paths), value);
 }
 
 static void
@@ -76,14 +77,16 @@ set_workers(struct parser *p, const struct conf_where *where)
 	const char *kind = p->nitems == 2 ? p->items[0].key : NULL;
 	uint32_t count = 0;
 
-	if (p->nitems == 0 || p->nitems > 2 || (kind != NULL &&
-	    strcmp(kind, "smtpd") != 0 && strcmp(kind, "deliver") != 0)) {
-		parse_error(p, where, "write `set workers 4`, `set workers "
+	if (p->nitems == 0 || p->nitems > 2 ||
+	    (kind != NULL && strcmp(kind, "smtpd") != 0 &&
+		strcmp(kind, "deliver") != 0)) {
+		parse_error(p, where,
+		    "write `set workers 4`, `set workers "
 		    "smtpd 4` or `set workers deliver 4`");
 		return;
 	}
-	if (!parse_number(p, where, p->items[p->nitems - 1].key, 1,
-	    WORKERS_MAX, &count))
+	if (!parse_number(
+		p, where, p->items[p->nitems - 1].key, 1, WORKERS_MAX, &count))
 		return;
 	if (kind == NULL || strcmp(kind, "smtpd") == 0)
 		workers->smtpd = count;
@@ -106,8 +109,10 @@ set_retry(struct parser *p, const struct conf_where *where)
 		else if (strcmp(p->items[i].key, "max") == 0)
 			slot = &retry->max;
 		else {
-			parse_error(p, where, "`set retry` knows min and max, "
-			    "not `%s`", p->items[i].key);
+			parse_error(p, where,
+			    "`set retry` knows min and max, "
+			    "not `%s`",
+			    p->items[i].key);
 			return;
 		}
 		parse_duration(p, where, p->items[i + 1].key, slot);
@@ -118,8 +123,7 @@ set_retry(struct parser *p, const struct conf_where *where)
 
 /* addr, addr@port */
 static void
-resolver_add(struct parser *p, const struct conf_where *where,
-    const char *text)
+resolver_add(struct parser *p, const struct conf_where *where, const char *text)
 {
 	struct conf_resolver *resolver = &p->conf->resolver;
 	struct conf_address address, *slot;
@@ -132,13 +136,15 @@ resolver_add(struct parser *p, const struct conf_where *where,
 	if (at != NULL && !parse_number(p, where, at + 1, 1, 65535, &port))
 		return;
 	if (url_address_parse(buf, &address, NULL) == -1) {
-		parse_error(p, where, "`%s` is no address of a resolver; "
-		    "write `192.0.2.53` or `192.0.2.53@5353`", text);
+		parse_error(p, where,
+		    "`%s` is no address of a resolver; "
+		    "write `192.0.2.53` or `192.0.2.53@5353`",
+		    text);
 		return;
 	}
 	address.port = (uint16_t)port;
-	slot = conf_append(&resolver->servers, &resolver->nservers,
-	    sizeof(*slot));
+	slot =
+	    conf_append(&resolver->servers, &resolver->nservers, sizeof(*slot));
 	if (slot == NULL)
 		parse_out_of_memory(p);
 	else
@@ -152,7 +158,8 @@ set_resolver(struct parser *p, const struct conf_where *where)
 	uint32_t i;
 
 	if (p->nitems == 0 || p->items_mapping)
-		parse_error(p, where, "write `set resolver { 192.0.2.53 }`, "
+		parse_error(p, where,
+		    "write `set resolver { 192.0.2.53 }`, "
 		    "or `set resolver recursive`");
 	if (p->nitems == 1 && strcmp(p->items[0].key, "recursive") == 0) {
 		resolver->recursive = true;
@@ -171,11 +178,12 @@ set_trust_anchor(struct parser *p, const struct conf_where *where)
 	const char *value = only_value(p, where, "trust-anchor");
 
 	if (value != NULL && *value != '/')
-		parse_error(p, where, "`set trust-anchor` takes a path that "
-		    "begins with /, not `%s`", value);
-	else if (value != NULL)
-		replace_string(p, &p->conf->resolver.trust_anchor_path,
+		parse_error(p, where,
+		    "`set trust-anchor` takes a path that "
+		    "begins with /, not `%s`",
 		    value);
+	else if (value != NULL)
+		replace_string(p, &p->conf->resolver.trust_anchor_path, value);
 }
 
 static void
@@ -212,11 +220,11 @@ static const struct {
 	{ "workers", set_workers },
 };
 
-#define NSETTINGS	(sizeof(settings) / sizeof(settings[0]))
+#define NSETTINGS (sizeof(settings) / sizeof(settings[0]))
 
 static void
-setting_unknown(struct parser *p, const struct conf_where *where,
-    const char *word)
+setting_unknown(
+    struct parser *p, const struct conf_where *where, const char *word)
 {
 	static const char *const paths[] = { "spool", "control-socket",
 		"drop-folder", "pid-file", "chroot", "libexec", "user-prefix",
@@ -230,22 +238,25 @@ setting_unknown(struct parser *p, const struct conf_where *where,
 	for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
 		names[n++] = paths[i];
 	if ((nearest = advice_nearest(word, names, n)) != NULL)
-		parse_error(p, where, "there is no setting `%s`; did you mean "
-		    "`set %s`?", word, nearest);
+		parse_error(p, where,
+		    "there is no setting `%s`; did you mean "
+		    "`set %s`?",
+		    word, nearest);
 	else
-		parse_error(p, where, "there is no setting `%s`; "
-		    "relais.conf(5) lists them under `set`", word);
+		parse_error(p, where,
+		    "there is no setting `%s`; "
+		    "relais.conf(5) lists them under `set`",
+		    word);
 }
 
 void
-setting_apply(struct parser *p, const struct conf_where *where,
-    const char *word)
+setting_apply(
+    struct parser *p, const struct conf_where *where, const char *word)
 {
 	const struct field *field;
 	size_t i;
 
-	if ((field = field_by_word(&shape_paths, FIELD_STRING, word)) !=
-	    NULL) {
+	if ((field = field_by_word(&shape_paths, FIELD_STRING, word)) != NULL) {
 		set_path(p, where, word, field);
 		return;
 	}
@@ -306,13 +317,13 @@ limit_set(struct parser *p, const struct conf_where *where,
 	for (c = name; *c != '\0'; c++)
 		if (*c == '_')
 			*c = '-';
-	parse_error(p, where, "there is no limit `%s`; did you mean `%s`?",
-	    word, name);
+	parse_error(
+	    p, where, "there is no limit `%s`; did you mean `%s`?", word, name);
 }
 
 void
-mta_limit_begin(struct parser *p, const struct conf_where *where,
-    const char *domain)
+mta_limit_begin(
+    struct parser *p, const struct conf_where *where, const char *domain)
 {
 	struct conf_mta *mta = &p->conf->mta;
 	struct conf_mta_limit *limit;
@@ -344,8 +355,8 @@ mta_limit_begin(struct parser *p, const struct conf_where *where,
 }
 
 void
-bounce_delay(struct parser *p, const struct conf_where *where,
-    const char *delay)
+bounce_delay(
+    struct parser *p, const struct conf_where *where, const char *delay)
 {
 	struct conf_bounce *bounce = &p->conf->bounce;
 	uint32_t seconds;
@@ -360,13 +371,14 @@ bounce_delay(struct parser *p, const struct conf_where *where,
 }
 
 void
-smtp_delimiter(struct parser *p, const struct conf_where *where,
-    const char *text)
+smtp_delimiter(
+    struct parser *p, const struct conf_where *where, const char *text)
 {
-	if (strlen(text) != 1 || !isgraph((unsigned char)*text) ||
-	    *text == '@')
-		parse_error(p, where, "`sub-addr-delim` takes one character, "
-		    "such as \"+\", not `%s`", text);
+	if (strlen(text) != 1 || !isgraph((unsigned char)*text) || *text == '@')
+		parse_error(p, where,
+		    "`sub-addr-delim` takes one character, "
+		    "such as \"+\", not `%s`",
+		    text);
 	else
 		replace_string(p, &p->conf->smtp.sub_addr_delim, text);
 }

@@ -13,8 +13,8 @@ table_new(struct parser *p, const struct conf_where *where, const char *name)
 {
 	struct conf_table *table;
 
-	table = conf_append(&p->conf->tables, &p->conf->ntables,
-	    sizeof(*table));
+	table =
+	    conf_append(&p->conf->tables, &p->conf->ntables, sizeof(*table));
 	if (table == NULL) {
 		parse_out_of_memory(p);
 		return NULL;
@@ -25,8 +25,7 @@ table_new(struct parser *p, const struct conf_where *where, const char *name)
 }
 
 static struct conf_table *
-table_define(struct parser *p, const struct conf_where *where,
-    const char *name)
+table_define(struct parser *p, const struct conf_where *where, const char *name)
 {
 	const struct conf_table *earlier = conf_find_table(p->conf, name);
 	char at[512];
@@ -37,8 +36,10 @@ table_define(struct parser *p, const struct conf_where *where,
 	}
 	if (earlier != NULL) {
 		conf_where_text(p->conf, &earlier->where, at, sizeof(at));
-		parse_error(p, where, "the table `%s` is already defined at "
-		    "%s; choose another name", name, at);
+		parse_error(p, where,
+		    "the table `%s` is already defined at "
+		    "%s; choose another name",
+		    name, at);
 		return NULL;
 	}
 	return table_new(p, where, name);
@@ -46,11 +47,12 @@ table_define(struct parser *p, const struct conf_where *where,
 
 /* The entries read last become those of the table. */
 static void
-table_take_items(struct parser *p, const struct conf_where *where,
-    struct conf_table *table)
+table_take_items(
+    struct parser *p, const struct conf_where *where, struct conf_table *table)
 {
 	if (p->nitems == 0)
-		parse_error(p, where, "the braces are empty; a table needs "
+		parse_error(p, where,
+		    "the braces are empty; a table needs "
 		    "at least one value");
 	table->kind = CONF_TABLE_STATIC;
 	table->mapping = p->items_mapping;
@@ -61,8 +63,8 @@ table_take_items(struct parser *p, const struct conf_where *where,
 }
 
 void
-table_define_items(struct parser *p, const struct conf_where *where,
-    const char *name)
+table_define_items(
+    struct parser *p, const struct conf_where *where, const char *name)
 {
 	struct conf_table *table;
 
@@ -85,7 +87,8 @@ table_define_source(struct parser *p, const struct conf_where *where,
 	} else {
 		len = colon != NULL ? (size_t)(colon - source) : 0;
 		if (colon == NULL || len == 0 || len >= sizeof(backend)) {
-			parse_error(p, where, "`%s` is no source of a table; "
+			parse_error(p, where,
+			    "`%s` is no source of a table; "
 			    "write `file:/path`, or `{ value, ... }`",
 			    source);
 			return;
@@ -95,21 +98,23 @@ table_define_source(struct parser *p, const struct conf_where *where,
 		config = colon + 1;
 	}
 	if (*config != '/' && strcmp(backend, "proc") != 0) {
-		parse_error(p, where, "the path `%s` of table `%s` must begin "
-		    "with /", config, name);
+		parse_error(p, where,
+		    "the path `%s` of table `%s` must begin "
+		    "with /",
+		    config, name);
 		return;
 	}
 	if ((table = table_define(p, where, name)) == NULL)
 		return;
-	table->kind = strcmp(backend, "file") == 0 ? CONF_TABLE_FILE :
-	    CONF_TABLE_BACKEND;
+	table->kind =
+	    strcmp(backend, "file") == 0 ? CONF_TABLE_FILE : CONF_TABLE_BACKEND;
 	table->backend = parse_strdup(p, backend);
 	table->config = parse_strdup(p, config);
 }
 
 const char *
-table_use_name(struct parser *p, const struct conf_where *where,
-    const char *name)
+table_use_name(
+    struct parser *p, const struct conf_where *where, const char *name)
 {
 	note_reference(p, where, REF_TABLE, name);
 	return name;
@@ -131,8 +136,8 @@ table_use_items(struct parser *p, const struct conf_where *where)
 }
 
 const char *
-table_use_value(struct parser *p, const struct conf_where *where,
-    const char *value)
+table_use_value(
+    struct parser *p, const struct conf_where *where, const char *value)
 {
 	items_reset(p);
 	item_add(p, where, value, NULL);

@@ -34,8 +34,8 @@ capabilities_bound(void)
 	struct __user_cap_data_struct data[2];
 
 	for (int cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
-		if (!(kept & BIT(cap)) &&
-		    prctl(PR_CAPBSET_DROP, cap) == -1 && errno != EPERM)
+		if (!(kept & BIT(cap)) && prctl(PR_CAPBSET_DROP, cap) == -1 &&
+		    errno != EPERM)
 			goto fail;
 	if (syscall(SYS_capget, &header, data) == -1)
 		goto fail;

@@ -40,16 +40,16 @@ reference_defined(const struct conf *conf, const struct reference *reference)
 /* The list that a kind of name is defined in. Each element has its name
  * behind its place. */
 static const char *
-name_nearest(const struct conf *conf, enum reference_kind kind,
-    const char *word)
+name_nearest(
+    const struct conf *conf, enum reference_kind kind, const char *word)
 {
 	const char *names[256];
 	size_t n = 0;
 	uint32_t i;
 
-#define COLLECT(list)							\
-	for (i = 0; i < conf->n##list && n < 256; i++)			\
-		names[n++] = conf->list[i].name
+#define COLLECT(list)                                  \
+	for (i = 0; i < conf->n##list && n < 256; i++) \
+	names[n++] = conf->list[i].name
 	switch (kind) {
 	case REF_TABLE:
 		COLLECT(tables);
@@ -101,11 +101,13 @@ check_reference(struct parser *p, const struct reference *reference)
 		return;
 	nearest = name_nearest(p->conf, reference->kind, name);
 	if (nearest != NULL)
-		parse_error(p, &reference->where, "the %s `%s` is not "
+		parse_error(p, &reference->where,
+		    "the %s `%s` is not "
 		    "defined; did you mean `%s`?",
 		    kinds[reference->kind].what, name, nearest);
 	else
-		parse_error(p, &reference->where, "the %s `%s` is not "
+		parse_error(p, &reference->where,
+		    "the %s `%s` is not "
 		    "defined; write `%.*s%s%s` for it",
 		    kinds[reference->kind].what, name, (int)(hole - how), how,
 		    name, hole + 2);
@@ -120,8 +122,10 @@ check_length(void *arg, const struct field *field, void *element,
 	const char *text = *field_string(field, element);
 
 	if (strlen(text) > field->limit)
-		parse_error(arg, where, "`%.40s...` is longer than %llu "
-		    "octets", text, (unsigned long long)field->limit);
+		parse_error(arg, where,
+		    "`%.40s...` is longer than %llu "
+		    "octets",
+		    text, (unsigned long long)field->limit);
 	return 0;
 }
 
@@ -144,8 +148,8 @@ condition_service(const struct conf_condition *condition)
 		[CONF_IF_RCPT_TO] = CONF_SERVICE_MAILADDR,
 	};
 
-	return condition->regex ? CONF_SERVICE_REGEX :
-	    services[condition->kind];
+	return condition->regex ? CONF_SERVICE_REGEX
+				: services[condition->kind];
 }
 
 static enum conf_service
@@ -179,10 +183,8 @@ static int
 mark_use(void *arg, const struct field *field, void *element,
     const struct conf_where *where)
 {
-	if (field->type == FIELD_TABLE &&
-	    field->service != CONF_SERVICE_STRING)
-		table_mark(arg, *field_string(field, element),
-		    field->service);
+	if (field->type == FIELD_TABLE && field->service != CONF_SERVICE_STRING)
+		table_mark(arg, *field_string(field, element), field->service);
 	return 0;
 }
 
@@ -206,8 +208,8 @@ mark_uses(struct conf *conf)
 
 /* A table that stands in the configuration, against one of its uses. */
 static void
-check_static(struct parser *p, const struct conf_table *table,
-    enum conf_service service)
+check_static(
+    struct parser *p, const struct conf_table *table, enum conf_service service)
 {
 	const struct conf_entry *entry = table->entries;
 	char error[512];
@@ -222,7 +224,7 @@ check_static(struct parser *p, const struct conf_table *table,
 	}
 	for (i = 0; i < table->nentries; i++, entry++) {
 		if (table_check_entry(service, entry->key, entry->value, error,
-		    sizeof(error)) == 0)
+			sizeof(error)) == 0)
 			continue;
 		if (service == CONF_SERVICE_CREDENTIALS)
 			parse_warning(p, &table->where, "%s", error);
@@ -247,9 +249,11 @@ check_forms(struct parser *p, const struct conf_table *table)
 			mapping = table_service_name(service);
 	}
 	if (list != NULL && mapping != NULL)
-		parse_error(p, &table->where, "the table `%s` is used for %s, "
+		parse_error(p, &table->where,
+		    "the table `%s` is used for %s, "
 		    "which are a list, and for %s, which are keys and values; "
-		    "make two tables", table->name, list, mapping);
+		    "make two tables",
+		    table->name, list, mapping);
 }
 
 static void
@@ -273,7 +277,7 @@ check_table(struct parser *p, const struct conf_table *table)
 
 struct numbering {
 	struct parser *p;
-	struct conf_table *ordered;	/* room for all of them */
+	struct conf_table *ordered; /* room for all of them */
 	uint32_t count;
 };
 
@@ -345,13 +349,15 @@ check_pkis(struct parser *p)
 	for (i = 0; i < p->conf->npkis; i++) {
 		pki = &p->conf->pkis[i];
 		if (pki->cert_path == NULL)
-			parse_error(p, &pki->where, "the pki `%s` has no "
+			parse_error(p, &pki->where,
+			    "the pki `%s` has no "
 			    "certificate; write `pki %s cert \"/path\"`",
 			    pki->name, pki->name);
 		if (pki->key_path == NULL)
-			parse_error(p, &pki->where, "the pki `%s` has no key; "
-			    "write `pki %s key \"/path\"`", pki->name,
-			    pki->name);
+			parse_error(p, &pki->where,
+			    "the pki `%s` has no key; "
+			    "write `pki %s key \"/path\"`",
+			    pki->name, pki->name);
 	}
 }
 
@@ -366,8 +372,8 @@ add_socket_listener(struct parser *p)
 	for (i = 0; i < conf->nlisteners; i++)
 		if (conf->listeners[i].is_socket)
 			return;
-	listener = conf_append(&conf->listeners, &conf->nlisteners,
-	    sizeof(*listener));
+	listener =
+	    conf_append(&conf->listeners, &conf->nlisteners, sizeof(*listener));
 	if (listener == NULL)
 		parse_out_of_memory(p);
 	else
@@ -383,13 +389,14 @@ check_filters(struct parser *p)
 	for (i = 0; i < p->conf->nfilters; i++) {
 		filter = &p->conf->filters[i];
 		for (j = 0; j < filter->nchain; j++) {
-			inner = conf_find_filter(p->conf,
-			    filter->chain[j].text);
+			inner =
+			    conf_find_filter(p->conf, filter->chain[j].text);
 			if (inner != NULL && inner->kind == CONF_FILTER_CHAIN)
-				parse_error(p, &filter->where, "the chain "
+				parse_error(p, &filter->where,
+				    "the chain "
 				    "`%s` holds the chain `%s`; name its "
-				    "filters instead", filter->name,
-				    inner->name);
+				    "filters instead",
+				    filter->name, inner->name);
 		}
 	}
 }

@@ -11,29 +11,36 @@
 /* ---- relays ----------------------------------------------------------- */
 
 static void
-check_relay_url(struct parser *p, const struct conf_action *action,
-    const struct url *url)
+check_relay_url(
+    struct parser *p, const struct conf_action *action, const struct url *url)
 {
 	const struct conf_relay *relay = &action->relay;
 
 	if (url->label[0] != '\0' && relay->auth == NULL)
-		parse_error(p, &action->where, "the label `%s` needs a table "
-		    "of passwords; add `auth <table>`", url->label);
+		parse_error(p, &action->where,
+		    "the label `%s` needs a table "
+		    "of passwords; add `auth <table>`",
+		    url->label);
 	if (url->label[0] == '\0' && relay->auth != NULL)
-		parse_warning(p, &action->where, "`auth` has no use without a "
+		parse_warning(p, &action->where,
+		    "`auth` has no use without a "
 		    "label in the relay's URL that chooses a password; write "
-		    "`smtps://label@%s`", url->host);
-	if (url->label[0] != '\0' && (url->protocol == URL_SMTP ||
-	    url->protocol == URL_SMTP_NOTLS || url->protocol == URL_LMTP) &&
+		    "`smtps://label@%s`",
+		    url->host);
+	if (url->label[0] != '\0' &&
+	    (url->protocol == URL_SMTP || url->protocol == URL_SMTP_NOTLS ||
+		url->protocol == URL_LMTP) &&
 	    relay->tls == CONF_RELAY_TLS_OPPORTUNISTIC)
-		parse_warning(p, &action->where, "the password of `%s` is not "
+		parse_warning(p, &action->where,
+		    "the password of `%s` is not "
 		    "sent without TLS; write `smtp+tls://` or `smtps://`",
 		    url->label);
 	if (relay->tls != CONF_RELAY_TLS_OPPORTUNISTIC &&
 	    (url->protocol == URL_SMTP_NOTLS || url->protocol == URL_LMTP))
-		parse_error(p, &action->where, "`tls` and `%s` contradict each "
-		    "other", url->protocol == URL_LMTP ? "lmtp://" :
-		    "smtp+notls://");
+		parse_error(p, &action->where,
+		    "`tls` and `%s` contradict each "
+		    "other",
+		    url->protocol == URL_LMTP ? "lmtp://" : "smtp+notls://");
 }
 
 static void
@@ -45,21 +52,23 @@ check_relay(struct parser *p, const struct conf_action *action)
 	char error[256];
 	uint32_t i;
 
-	table = conf_find_table(p->conf,
-	    relay->host != NULL ? relay->host : relay->domain);
+	table = conf_find_table(
+	    p->conf, relay->host != NULL ? relay->host : relay->domain);
 	if (table == NULL || table->kind != CONF_TABLE_STATIC)
 		return;
 	if (relay->host != NULL && table->mapping)
-		parse_error(p, &action->where, "`host` takes a list of "
+		parse_error(p, &action->where,
+		    "`host` takes a list of "
 		    "relays; write `domain` for a table of domains");
 	if (relay->domain != NULL && !table->mapping)
-		parse_error(p, &action->where, "`domain` takes a table of "
+		parse_error(p, &action->where,
+		    "`domain` takes a table of "
 		    "`domain = relay`; write `host` for one relay");
 	for (i = 0; i < table->nentries; i++) {
 		const struct conf_entry *entry = &table->entries[i];
 
 		if (url_parse(entry->value != NULL ? entry->value : entry->key,
-		    &url, error, sizeof(error)) == 0)
+			&url, error, sizeof(error)) == 0)
 			check_relay_url(p, action, &url);
 	}
 }
@@ -80,8 +89,10 @@ check_actions(struct parser *p)
 			    strcmp(conf->matches[j].action, action->name) == 0)
 				break;
 		if (j == conf->nmatches)
-			parse_warning(p, &action->where, "no rule uses the "
-			    "action `%s`", action->name);
+			parse_warning(p, &action->where,
+			    "no rule uses the "
+			    "action `%s`",
+			    action->name);
 	}
 }
 
@@ -105,7 +116,7 @@ takes_none(const struct conf_match *match)
 	for (i = 0; i < match->nconditions; i++)
 		if (match->conditions[i].negated &&
 		    (match->conditions[i].kind == CONF_FROM_ANY ||
-		    match->conditions[i].kind == CONF_FOR_ANY))
+			match->conditions[i].kind == CONF_FOR_ANY))
 			return true;
 	return false;
 }
@@ -124,9 +135,10 @@ check_tag(struct parser *p, const struct conf_match *match)
 			continue;
 		table = conf_find_table(p->conf, condition->table);
 		for (j = 0; table != NULL && j < table->nentries; j++)
-			if (conf_find_listener(p->conf,
-			    table->entries[j].key) == NULL)
-				parse_warning(p, &match->where, "no listener "
+			if (conf_find_listener(
+				p->conf, table->entries[j].key) == NULL)
+				parse_warning(p, &match->where,
+				    "no listener "
 				    "has the tag `%s`",
 				    table->entries[j].key);
 	}
@@ -142,14 +154,16 @@ check_rules(struct parser *p)
 	uint32_t i;
 
 	if (conf->nmatches == 0)
-		parse_error(p, &nowhere, "there is no `match`, so no mail "
+		parse_error(p, &nowhere,
+		    "there is no `match`, so no mail "
 		    "would be taken; write `match for local action \"NAME\"`, "
 		    "and above it `action \"NAME\" mbox`");
 	check_actions(p);
 	for (i = 0; i < conf->nmatches; i++) {
 		if (all != NULL) {
 			conf_where_text(conf, &all->where, at, sizeof(at));
-			parse_warning(p, &conf->matches[i].where, "this rule "
+			parse_warning(p, &conf->matches[i].where,
+			    "this rule "
 			    "is never reached: the one at %s takes all mail",
 			    at);
 			break;
@@ -157,7 +171,8 @@ check_rules(struct parser *p)
 		if (takes_all(&conf->matches[i]))
 			all = &conf->matches[i];
 		if (takes_none(&conf->matches[i]))
-			parse_warning(p, &conf->matches[i].where, "this rule "
+			parse_warning(p, &conf->matches[i].where,
+			    "this rule "
 			    "never matches");
 		check_tag(p, &conf->matches[i]);
 	}

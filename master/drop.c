@@ -30,7 +30,7 @@
 
 enum {
 	SCAN_SECONDS = 10,
-	RETRY_SECONDS = 60,	/* after one could not be sent */
+	RETRY_SECONDS = 60, /* after one could not be sent */
 	RUN_SECONDS = 15 * 60,
 	NAME_SIZE = 64
 };
@@ -45,7 +45,7 @@ struct drop {
 	pid_t pid;
 	char name[NAME_SIZE];
 	struct stat file;
-	int failed;		/* one of this scan could not be sent */
+	int failed; /* one of this scan could not be sent */
 };
 
 static void
@@ -201,8 +201,8 @@ drop_new(struct master *m)
 	d->timer = evtimer_new(base, on_timer, d);
 	d->deadline = evtimer_new(base, on_deadline, d);
 	if (d->dir == -1 || d->timer == NULL || d->deadline == NULL) {
-		log_warn("%s: %s: mail left there waits", path,
-		    strerror(errno));
+		log_warn(
+		    "%s: %s: mail left there waits", path, strerror(errno));
 		drop_free(d);
 		return NULL;
 	}

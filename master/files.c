@@ -18,12 +18,11 @@ struct files {
 	const struct conf *conf;
 	FILE *errors;
 	unsigned int wrong;
-	const char *path;	/* of the table that is being parsed */
+	const char *path; /* of the table that is being parsed */
 };
 
-static void __attribute__((format(printf, 3, 4)))
-wrong(struct files *files, const struct conf_where *where,
-    const char *format, ...)
+static void __attribute__((format(printf, 3, 4))) wrong(struct files *files,
+    const struct conf_where *where, const char *format, ...)
 {
 	char at[512];
 	va_list ap;
@@ -39,26 +38,29 @@ wrong(struct files *files, const struct conf_where *where,
 
 /* Group may read, nobody else anything; root or we ourselves own it. */
 static void
-check_secret(struct files *files, const struct conf_where *where,
-    const char *path)
+check_secret(
+    struct files *files, const struct conf_where *where, const char *path)
 {
 	struct stat st;
 
 	if (stat(path, &st) == -1)
 		return;
 	if (st.st_uid != 0 && st.st_uid != geteuid())
-		wrong(files, where, "`%s` belongs to uid %u; write `chown root "
-		    "%s`", path, (unsigned int)st.st_uid, path);
+		wrong(files, where,
+		    "`%s` belongs to uid %u; write `chown root "
+		    "%s`",
+		    path, (unsigned int)st.st_uid, path);
 	if ((st.st_mode & (S_IWGRP | S_IXGRP | S_IRWXO)) != 0)
-		wrong(files, where, "`%s` is a secret that others can reach "
-		    "(mode %04o); write `chmod 600 %s`", path,
-		    (unsigned int)st.st_mode & 07777, path);
+		wrong(files, where,
+		    "`%s` is a secret that others can reach "
+		    "(mode %04o); write `chmod 600 %s`",
+		    path, (unsigned int)st.st_mode & 07777, path);
 }
 
 /* A PEM file; what is in it OpenSSL judges when it is loaded. */
 static void
-check_pem(struct files *files, const struct conf_where *where,
-    const char *path, const char *what)
+check_pem(struct files *files, const struct conf_where *where, const char *path,
+    const char *what)
 {
 	char error[256], *text;
 	size_t len;
@@ -70,15 +72,14 @@ check_pem(struct files *files, const struct conf_where *where,
 		return;
 	}
 	if (strstr(text, "-----BEGIN ") == NULL)
-		wrong(files, where, "`%s` holds no %s in PEM form", path,
-		    what);
+		wrong(files, where, "`%s` holds no %s in PEM form", path, what);
 	explicit_bzero(text, len);
 	free(text);
 }
 
 static void
-report_table(void *arg, bool is_error, uint32_t line, uint32_t column,
-    const char *text)
+report_table(
+    void *arg, bool is_error, uint32_t line, uint32_t column, const char *text)
 {
 	struct files *files = arg;
 
@@ -90,14 +91,14 @@ report_table(void *arg, bool is_error, uint32_t line, uint32_t column,
 static void
 check_table(struct files *files, const struct conf_table *table)
 {
-	const uint32_t secret = 1U << CONF_SERVICE_CREDENTIALS |
-	    1U << CONF_SERVICE_RELAY_AUTH;
+	const uint32_t secret =
+	    1U << CONF_SERVICE_CREDENTIALS | 1U << CONF_SERVICE_RELAY_AUTH;
 	struct table_data *data;
 	char error[256], *text;
 	size_t len;
 
-	text = readfile(table->config, READFILE_TABLE_MAX, &len, error,
-	    sizeof(error));
+	text = readfile(
+	    table->config, READFILE_TABLE_MAX, &len, error, sizeof(error));
 	if (text == NULL) {
 		wrong(files, &table->where, "cannot read the table `%s`: %s",
 		    table->config, error);

@@ -259,8 +259,7 @@ run_take_back(struct run *run)
 }
 
 static void
-on_local_ready(
-    void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
+on_local_ready(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 {
 	struct run *run = arg;
 	struct job *j;
@@ -284,8 +283,7 @@ on_local_ready(
 }
 
 static void
-on_local_result(void *arg, struct channel *ch, const union ipc_msg *msg,
-    int fd)
+on_local_result(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 {
 	const struct msg_local_result *r = &msg->local_result;
 	struct run *run = arg;
@@ -329,8 +327,7 @@ static channel_handler *const local_handlers[MSG_MAX] = {
 	[MSG_local_ready] = on_local_ready,
 	[MSG_local_result] = on_local_result,
 };
-static const struct channel_ops local_ops = { local_handlers, on_closed,
-	NULL };
+static const struct channel_ops local_ops = { local_handlers, on_closed, NULL };
 
 /* ---- targets ---------------------------------------------------------- */
 
@@ -375,7 +372,7 @@ target_dispatch(struct target *t)
 	struct run *run;
 	int busy = 0;
 
-	LIST_FOREACH(run, &t->runs, entry) {
+	LIST_FOREACH (run, &t->runs, entry) {
 		if (run->state == RUN_STARTING)
 			busy = 1;
 		if (!run_takes_more(run))
@@ -410,11 +407,11 @@ target_get(struct hand_off *h, const struct msg_local_delivery *d, int *code,
 
 	*code = 451;
 	strlcpy(error, "out of memory", size);
-	if (asprintf(&key, "%u\1%u\1%s\1%s\1%s\1%s", d->kind, d->entry, d->action,
-		d->user, d->alias,
+	if (asprintf(&key, "%u\1%u\1%s\1%s\1%s\1%s", d->kind, d->entry,
+		d->action, d->user, d->alias,
 		recipient_place_varies(m, d) ? d->address : "") == -1)
 		return NULL;
-	LIST_FOREACH(t, &h->targets, entry)
+	LIST_FOREACH (t, &h->targets, entry)
 		if (t->generation == m->generation &&
 		    now - t->created < TARGET_MS && strcmp(t->key, key) == 0) {
 			free(key);
@@ -443,8 +440,7 @@ target_get(struct hand_off *h, const struct msg_local_delivery *d, int *code,
 /* ---- what master calls ------------------------------------------------ */
 
 void
-hand_off_deliver(struct hand_off *h, const struct msg_local_delivery *d,
-    int fd)
+hand_off_deliver(struct hand_off *h, const struct msg_local_delivery *d, int fd)
 {
 	struct target *t = NULL;
 	char error[256];
@@ -472,8 +468,8 @@ find_run(struct hand_off *h, pid_t pid)
 	struct target *t;
 	struct run *run;
 
-	LIST_FOREACH(t, &h->targets, entry)
-		LIST_FOREACH(run, &t->runs, entry)
+	LIST_FOREACH (t, &h->targets, entry)
+		LIST_FOREACH (run, &t->runs, entry)
 			if (run->pid == pid)
 				return run;
 	return NULL;

@@ -47,8 +47,8 @@ add_address(struct conf_listener *l, const struct sockaddr *sa)
 	a->port = l->port;
 	if (sa->sa_family == AF_INET) {
 		a->family = CONF_INET4;
-		memcpy(a->octets, &((const struct sockaddr_in *)sa)->sin_addr,
-		    4);
+		memcpy(
+		    a->octets, &((const struct sockaddr_in *)sa)->sin_addr, 4);
 	} else {
 		const struct sockaddr_in6 *sin6 = (const void *)sa;
 

@@ -52,8 +52,10 @@ lex_macro_set(struct parser *p, const struct conf_where *where,
 
 	for (c = name; *c != '\0'; c++)
 		if (!isalnum((unsigned char)*c) && *c != '_') {
-			parse_error(p, where, "a macro's name has letters, "
-			    "digits and underscores only, not `%s`", name);
+			parse_error(p, where,
+			    "a macro's name has letters, "
+			    "digits and underscores only, not `%s`",
+			    name);
 			return;
 		}
 	if ((macro = macro_find(p, name)) == NULL) {
@@ -83,20 +85,23 @@ macro_expand(struct parser *p, const struct conf_where *where)
 	size_t len = 0;
 	int c;
 
-	while ((isalnum(c = lex_raw(p)) || c == '_') &&
-	    len < sizeof(name) - 1)
+	while ((isalnum(c = lex_raw(p)) || c == '_') && len < sizeof(name) - 1)
 		name[len++] = (char)c;
 	lex_unread(p, c);
 	name[len] = '\0';
 	if (p->frame->is_macro) {
-		parse_error(p, where, "the value of a macro cannot use "
-		    "another one, `$%s`", name);
+		parse_error(p, where,
+		    "the value of a macro cannot use "
+		    "another one, `$%s`",
+		    name);
 		return false;
 	}
 	if ((macro = macro_find(p, name)) == NULL) {
-		parse_error(p, where, "the macro `$%s` is not defined; write "
+		parse_error(p, where,
+		    "the macro `$%s` is not defined; write "
 		    "`%s = \"value\"` above, or quote a word that begins "
-		    "with $", name, len > 0 ? name : "name");
+		    "with $",
+		    name, len > 0 ? name : "name");
 		return false;
 	}
 	macro->used = true;
@@ -138,8 +143,8 @@ word_put(struct parser *p, const struct conf_where *where, char *buf,
 }
 
 static int
-word_quoted(struct parser *p, const struct conf_where *where, int quote,
-    char *buf)
+word_quoted(
+    struct parser *p, const struct conf_where *where, int quote, char *buf)
 {
 	size_t len = 0;
 	int c, next;
@@ -272,8 +277,8 @@ token_mark(struct parser *p, const struct conf_where *where, int c)
 {
 	int next;
 
-	snprintf(p->token_text, sizeof(p->token_text), "%c",
-	    isprint(c) ? c : '?');
+	snprintf(
+	    p->token_text, sizeof(p->token_text), "%c", isprint(c) ? c : '?');
 	p->line_start = false;
 	p->after_less = c == '<';
 	if (c == '{' && p->depth++ == 0)
@@ -322,8 +327,11 @@ token_read(struct parser *p, YYSTYPE *value, struct conf_where *where)
 	if (c > 0 && strchr("{}<>=!,", c) != NULL)
 		return token_mark(p, where, c);
 	if (c != LEX_ERROR)
-		parse_error(p, where, isprint(c) ? "`%c` can stand in quotes "
-		    "only" : "the octet \\%03o can stand in quotes only", c);
+		parse_error(p, where,
+		    isprint(c) ? "`%c` can stand in quotes "
+				 "only"
+			       : "the octet \\%03o can stand in quotes only",
+		    c);
 	return token_error(p);
 }
 

@@ -9,7 +9,7 @@
 
 #include "master/parser.h"
 
-#define LEX_EOF	  (-1)
+#define LEX_EOF (-1)
 #define LEX_ERROR (-2) /* reported */
 
 /* A frame on top of the present one; NULL after an error was reported. The

@@ -90,8 +90,8 @@ include_path(struct parser *p, const char *path)
 	if (*path == '/' || file == NULL || file->path == NULL ||
 	    (slash = strrchr(file->path, '/')) == NULL)
 		return parse_strdup(p, path);
-	if (asprintf(&joined, "%.*s/%s", (int)(slash - file->path),
-	    file->path, path) == -1) {
+	if (asprintf(&joined, "%.*s/%s", (int)(slash - file->path), file->path,
+		path) == -1) {
 		parse_out_of_memory(p);
 		return NULL;
 	}
@@ -99,8 +99,8 @@ include_path(struct parser *p, const char *path)
 }
 
 static bool
-include_loops(struct parser *p, const struct conf_where *where,
-    const char *path)
+include_loops(
+    struct parser *p, const struct conf_where *where, const char *path)
 {
 	const struct frame *frame;
 	unsigned int depth = 0;
@@ -132,11 +132,11 @@ lex_include(struct parser *p, const struct conf_where *where, const char *path)
 	if ((full = include_path(p, path)) == NULL)
 		return;
 	if (!include_loops(p, where, full)) {
-		text = readfile(full, READFILE_CONFIG_MAX, &len, error,
-		    sizeof(error));
+		text = readfile(
+		    full, READFILE_CONFIG_MAX, &len, error, sizeof(error));
 		if (text == NULL)
-			parse_error(p, where, "cannot read `%s`: %s", full,
-			    error);
+			parse_error(
+			    p, where, "cannot read `%s`: %s", full, error);
 		else
 			lex_push_text(p, full, text, len, text);
 	}
@@ -144,8 +144,8 @@ lex_include(struct parser *p, const struct conf_where *where, const char *path)
 }
 
 const char *
-lex_line_text(const struct parser *p, const struct conf_where *where,
-    size_t *len)
+lex_line_text(
+    const struct parser *p, const struct conf_where *where, size_t *len)
 {
 	const struct frame *frame = p->frame;
 	const char *line, *end;
@@ -158,8 +158,8 @@ lex_line_text(const struct parser *p, const struct conf_where *where,
 		return NULL;
 	line = frame->text;
 	for (i = 1; i < where->line; i++) {
-		line = memchr(line, '\n',
-		    frame->len - (size_t)(line - frame->text));
+		line = memchr(
+		    line, '\n', frame->len - (size_t)(line - frame->text));
 		if (line++ == NULL)
 			return NULL;
 	}
@@ -223,8 +223,9 @@ blanks_to_end(struct frame *frame)
 {
 	size_t at = frame->at;
 
-	while (at < frame->len && (frame->text[at] == ' ' ||
-	    frame->text[at] == '\t' || frame->text[at] == '\r'))
+	while (at < frame->len &&
+	    (frame->text[at] == ' ' || frame->text[at] == '\t' ||
+		frame->text[at] == '\r'))
 		at++;
 	if (at < frame->len && frame->text[at] != '\n')
 		return false;
@@ -247,7 +248,8 @@ lex_get(struct parser *p, bool in_comment)
 			next = lex_raw(p);
 		else if ((next == ' ' || next == '\t') && !in_comment &&
 		    !p->frame->is_macro && blanks_to_end(p->frame)) {
-			parse_error(p, &where, "a space follows the backslash, "
+			parse_error(p, &where,
+			    "a space follows the backslash, "
 			    "which then does not continue the line; remove "
 			    "the space");
 			next = lex_raw(p);

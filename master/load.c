@@ -108,8 +108,8 @@ add_resolver(struct conf *conf, const char *text)
 		family = CONF_INET6;
 	else
 		return 0;
-	a = conf_append(&conf->resolver.servers, &conf->resolver.nservers,
-	    sizeof(*a));
+	a = conf_append(
+	    &conf->resolver.servers, &conf->resolver.nservers, sizeof(*a));
 	if (a == NULL)
 		return -1;
 	a->family = family;
@@ -129,8 +129,7 @@ load_resolvers(struct conf *conf)
 	if (anchor == NULL && access(root_anchor, R_OK) == 0)
 		anchor = root_anchor;
 	if (anchor != NULL &&
-	    (conf->resolver.trust_anchor =
-		    read_pem(anchor)) == NULL)
+	    (conf->resolver.trust_anchor = read_pem(anchor)) == NULL)
 		return -1;
 	if (conf->resolver.nservers > 0 || conf->resolver.recursive ||
 	    (fp = fopen("/etc/resolv.conf", "re")) == NULL)
@@ -196,8 +195,8 @@ load_open_table(const struct conf_table *t)
 	int fd = open(t->config, O_RDONLY | O_CLOEXEC);
 
 	if (fd == -1)
-		log_error("table %s: %s: %s", t->name, t->config,
-		    strerror(errno));
+		log_error(
+		    "table %s: %s: %s", t->name, t->config, strerror(errno));
 	return fd;
 }
 

@@ -119,8 +119,8 @@ void tickets_send(const struct tickets *, struct channel *);
 /* Local deliveries; hand_off_reaped says whether the pid was one. */
 struct hand_off *hand_off_new(struct master *);
 void hand_off_free(struct hand_off *);
-void hand_off_deliver(struct hand_off *, const struct msg_local_delivery *,
-    int fd);
+void hand_off_deliver(
+    struct hand_off *, const struct msg_local_delivery *, int fd);
 int hand_off_reaped(struct hand_off *, pid_t, int status);
 
 /* The drop folder: mail that waited for us is submitted by its owners. NULL

@@ -9,8 +9,8 @@
 
 #include "master/parser.h"
 
-#define OLD_WORDS_MAX	64
-#define OLD_TEXT_MAX	1024
+#define OLD_WORDS_MAX 64
+#define OLD_TEXT_MAX 1024
 
 struct old_rule {
 	char words[OLD_WORDS_MAX][128];
@@ -54,8 +54,9 @@ split(struct old_rule *rule, const char *line, size_t len)
 		} else if (line[at] != '!')
 			while (end < len && !isspace((unsigned char)line[end]))
 				end++;
-		n = end - at < sizeof(rule->words[0]) ? end - at :
-		    sizeof(rule->words[0]) - 1;
+		n = end - at < sizeof(rule->words[0])
+		    ? end - at
+		    : sizeof(rule->words[0]) - 1;
 		memcpy(rule->words[rule->nwords], line + at, n);
 		rule->words[rule->nwords++][n] = '\0';
 		at = end;
@@ -132,8 +133,8 @@ append_url(struct old_rule *rule, const char *url)
 		len = strlen(protocols[i][0]);
 		if (strncmp(url, protocols[i][0], len) != 0)
 			continue;
-		snprintf(text, sizeof(text), "%s%s", protocols[i][1],
-		    url + len);
+		snprintf(
+		    text, sizeof(text), "%s%s", protocols[i][1], url + len);
 		append(rule->options, text);
 		return;
 	}
@@ -150,8 +151,9 @@ convert_place(struct old_rule *rule, const char *word)
 		return false;
 	append(rule->match, word);
 	value = next(rule);
-	if (strcmp(word, "from") == 0 && (strcmp(value, "source") == 0 ||
-	    *value == '<' || *value == '{' || *value == '"')) {
+	if (strcmp(word, "from") == 0 &&
+	    (strcmp(value, "source") == 0 || *value == '<' || *value == '{' ||
+		*value == '"')) {
 		append(rule->match, "src");
 		if (strcmp(value, "source") == 0)
 			value = next(rule);
@@ -211,8 +213,8 @@ convert_word(struct old_rule *rule, const char *word)
 }
 
 bool
-old_grammar_report(struct parser *p, const struct conf_where *where,
-    const char *found)
+old_grammar_report(
+    struct parser *p, const struct conf_where *where, const char *found)
 {
 	struct old_rule rule = { .nwords = 0 };
 	const char *line;
@@ -229,16 +231,21 @@ old_grammar_report(struct parser *p, const struct conf_where *where,
 	while (rule.at < rule.nwords)
 		convert_word(&rule, next(&rule));
 	if (rule.reject || rule.method[0] == '\0')
-		parse_error(p, &p->directive_where, "`%s` is of the grammar "
-		    "before OpenSMTPD 6.4; write `match%s %s`", p->directive,
-		    rule.match, rule.reject ? "reject" : "action \"NAME\"");
+		parse_error(p, &p->directive_where,
+		    "`%s` is of the grammar "
+		    "before OpenSMTPD 6.4; write `match%s %s`",
+		    p->directive, rule.match,
+		    rule.reject ? "reject" : "action \"NAME\"");
 	else
-		parse_error(p, &p->directive_where, "`accept` is of the "
+		parse_error(p, &p->directive_where,
+		    "`accept` is of the "
 		    "grammar before OpenSMTPD 6.4; write `action "
 		    "\"NAME\"%s%s` and `match%s action \"NAME\"`",
 		    rule.method, rule.options, rule.match);
 	if (rule.unknown[0] != '\0')
-		parse_warning(p, &p->directive_where, "`%s` has been left out "
-		    "of that line", rule.unknown);
+		parse_warning(p, &p->directive_where,
+		    "`%s` has been left out "
+		    "of that line",
+		    rule.unknown);
 	return true;
 }

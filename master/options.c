@@ -14,12 +14,12 @@
 #include "master/parse.h"
 #include "os/log.h"
 
-#define DEFAULT_PATH	RELAIS_SYSCONFDIR "/relais.conf"
+#define DEFAULT_PATH RELAIS_SYSCONFDIR "/relais.conf"
 
-static void __attribute__((noreturn))
-usage(FILE *out, int status)
+static void __attribute__((noreturn)) usage(FILE *out, int status)
 {
-	fprintf(out, "usage: relaisd [-dhnv] [-D macro=value] [-f file] "
+	fprintf(out,
+	    "usage: relaisd [-dhnv] [-D macro=value] [-f file] "
 	    "[-T trace]\n");
 	exit(status);
 }
@@ -31,10 +31,14 @@ trace_parse(const char *name)
 		const char *name;
 		uint32_t mask;
 	} traces[] = {
-		{ "smtp", TRACE_SMTP }, { "ipc", TRACE_IPC },
-		{ "rules", TRACE_RULES }, { "queue", TRACE_QUEUE },
-		{ "mta", TRACE_MTA }, { "dns", TRACE_DNS },
-		{ "expand", TRACE_EXPAND }, { "all", TRACE_ALL },
+		{ "smtp", TRACE_SMTP },
+		{ "ipc", TRACE_IPC },
+		{ "rules", TRACE_RULES },
+		{ "queue", TRACE_QUEUE },
+		{ "mta", TRACE_MTA },
+		{ "dns", TRACE_DNS },
+		{ "expand", TRACE_EXPAND },
+		{ "all", TRACE_ALL },
 	};
 	size_t i;
 
@@ -49,8 +53,8 @@ trace_parse(const char *name)
 }
 
 void
-options_parse(struct master_options *options, bool *check, int argc,
-    char **argv)
+options_parse(
+    struct master_options *options, bool *check, int argc, char **argv)
 {
 	const char **macros;
 	size_t nmacros = 0;
@@ -124,8 +128,7 @@ options_check(const struct master_options *options)
 	unsigned int wrong, unbuilt;
 	struct conf *conf;
 
-	if ((conf = conf_parse(options->path, options->macros, stderr)) ==
-	    NULL)
+	if ((conf = conf_parse(options->path, options->macros, stderr)) == NULL)
 		return EXIT_FAILURE;
 	wrong = files_check(conf, stderr);
 	wrong += conf_check_closed(conf, report_open, conf);
@@ -133,8 +136,10 @@ options_check(const struct master_options *options)
 	if (options->verbose > 0 && conf_print(conf, stdout) == -1)
 		wrong++;
 	if (wrong == 0)
-		fputs(unbuilt == 0 ? "configuration OK\n" : "configuration "
-		    "valid, but it asks for what this release does not do\n",
+		fputs(unbuilt == 0 ? "configuration OK\n"
+				   : "configuration "
+				     "valid, but it asks for what this release "
+				     "does not do\n",
 		    stderr);
 	conf_free(conf);
 	return wrong == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -11,8 +11,7 @@
 /* Fills in the options, whose strings are those of argv and whose macros
  * options_free() releases. Sets *check with -n. Ends the process after help
  * or a wrong use. */
-void options_parse(struct master_options *, bool *check, int argc,
-    char **argv);
+void options_parse(struct master_options *, bool *check, int argc, char **argv);
 void options_free(struct master_options *);
 
 /* relaisd -n: tells all that is wrong with the configuration and the files

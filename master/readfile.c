@@ -67,8 +67,8 @@ read_open(int fd, size_t max, size_t *len, char *error, size_t errorlen)
 }
 
 char *
-readfile(const char *path, size_t max, size_t *len, char *error,
-    size_t errorlen)
+readfile(
+    const char *path, size_t max, size_t *len, char *error, size_t errorlen)
 {
 	char *text;
 	int fd;

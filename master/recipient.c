@@ -45,8 +45,8 @@ refuse(char *error, size_t size, int code, const char *text)
 
 /* Errors were reported when the configuration was loaded. */
 static void
-ignore(void *arg, bool is_error, uint32_t line, uint32_t column,
-    const char *text)
+ignore(
+    void *arg, bool is_error, uint32_t line, uint32_t column, const char *text)
 {
 }
 
@@ -64,8 +64,8 @@ table_content(const struct conf *conf, const char *name)
 		return table_from_conf(t);
 	if (t->kind != CONF_TABLE_FILE)
 		return NULL;
-	text = readfile(
-	    t->config, READFILE_TABLE_MAX, &len, error, sizeof(error));
+	text =
+	    readfile(t->config, READFILE_TABLE_MAX, &len, error, sizeof(error));
 	if (text == NULL) {
 		log_error("table %s: %s", t->name, error);
 		return NULL;
@@ -79,8 +79,7 @@ table_content(const struct conf *conf, const char *name)
 
 /* The account that local becomes, with all its groups. */
 static int
-resolve_account(const char *name, struct recipient *r, char *error,
-    size_t size)
+resolve_account(const char *name, struct recipient *r, char *error, size_t size)
 {
 	const struct passwd *pw;
 	int n = RECIPIENT_GROUPS;
@@ -92,15 +91,14 @@ resolve_account(const char *name, struct recipient *r, char *error,
 			    "the password database does not answer");
 		return refuse(error, size, 550, "no such user here");
 	}
-	if (strlcpy(r->name, pw->pw_name, sizeof(r->name)) >=
-		sizeof(r->name) ||
+	if (strlcpy(r->name, pw->pw_name, sizeof(r->name)) >= sizeof(r->name) ||
 	    strlcpy(r->home, pw->pw_dir, sizeof(r->home)) >= sizeof(r->home))
 		return refuse(error, size, 550, "the account is not usable");
 	r->uid = pw->pw_uid;
 	r->gid = pw->pw_gid;
 	if (getgrouplist(r->name, r->gid, r->groups, &n) == -1)
-		return refuse(error, size, 451,
-		    "the account is in too many groups");
+		return refuse(
+		    error, size, 451, "the account is in too many groups");
 	r->ngroups = (size_t)n;
 	return 0;
 }
@@ -148,15 +146,15 @@ resolve_user(const struct conf_local *l, const struct conf *conf,
 	if (strlcpy(r->user, user, sizeof(r->user)) >= sizeof(r->user))
 		return refuse(error, size, 550, "no such user here");
 	if (l->userbase != NULL)
-		code = resolve_userbase(
-		    conf, l->userbase, user, r, error, size);
+		code =
+		    resolve_userbase(conf, l->userbase, user, r, error, size);
 	else if (l->user != NULL && (pw = getpwnam(user)) != NULL)
 		strlcpy(r->directory, pw->pw_dir, sizeof(r->directory));
 	if (code != 0)
 		return code;
 	if (l->user != NULL || l->userbase == NULL)
-		code = resolve_account(l->user != NULL ? l->user : user, r,
-		    error, size);
+		code = resolve_account(
+		    l->user != NULL ? l->user : user, r, error, size);
 	else {
 		memcpy(r->name, r->user, sizeof(r->name));
 		memcpy(r->home, r->directory, sizeof(r->home));
@@ -260,21 +258,19 @@ resolve_method(const struct conf_action *action, struct recipient *r,
 		r->method = "maildir-junk";
 	if (action->kind == CONF_ACTION_LMTP && l->rcpt_to)
 		r->method = "lmtp-rcpt-to";
-	if (action->kind == CONF_ACTION_MBOX &&
-	    (gr = getgrnam("mail")) != NULL)
+	if (action->kind == CONF_ACTION_MBOX && (gr = getgrnam("mail")) != NULL)
 		r->mail_gid = gr->gr_gid;
 	return 0;
 }
 
 int
-recipient_place_varies(const struct master *m,
-    const struct msg_local_delivery *d)
+recipient_place_varies(
+    const struct master *m, const struct msg_local_delivery *d)
 {
 	const struct conf_action *action = conf_find_action(m->conf, d->action);
 
 	return d->kind == DEST_USER && action != NULL &&
-	    action->kind == CONF_ACTION_MAILDIR &&
-	    action->local.path != NULL &&
+	    action->kind == CONF_ACTION_MAILDIR && action->local.path != NULL &&
 	    strstr(action->local.path, "%{") != NULL;
 }
 
@@ -293,8 +289,8 @@ recipient_resolve(const struct master *m, const struct msg_local_delivery *d,
 	if (d->kind == DEST_USER) {
 		code = resolve_method(action, r, error, size);
 		if (code == 0)
-			code = resolve_user(&action->local, m->conf, d->user,
-			    r, error, size);
+			code = resolve_user(
+			    &action->local, m->conf, d->user, r, error, size);
 	} else {
 		code = resolve_entry(m->conf, action, d, r, error, size);
 		if (code == 0)

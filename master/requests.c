@@ -128,8 +128,7 @@ on_master_request(
 		supervise_stop(m);
 		return;
 	case MASTER_VERBOSE:
-		supervise_set_log(
-		    m, r->argument > 2 ? 2 : (int)r->argument,
+		supervise_set_log(m, r->argument > 2 ? 2 : (int)r->argument,
 		    m->options.trace);
 		break;
 	case MASTER_TRACE:

@@ -131,8 +131,8 @@ bind_socket(const struct sockaddr_storage *ss, socklen_t len, mode_t mode)
 	int fd, on = 1, rc, saved;
 	mode_t mask;
 
-	fd = socket(ss->ss_family,
-	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(
+	    ss->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)
 		return -1;
 	if (ss->ss_family == AF_UNIX) {
@@ -143,8 +143,8 @@ bind_socket(const struct sockaddr_storage *ss, socklen_t len, mode_t mode)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		/* `::` must not also take IPv4: that has its own socket */
 		if (ss->ss_family == AF_INET6)
-			setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on,
-			    sizeof(on));
+			setsockopt(
+			    fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	}
 	mask = umask(ss->ss_family == AF_UNIX ? 0777 & ~mode : 077);
 	rc = bind(fd, (const struct sockaddr *)ss, len);
@@ -166,15 +166,15 @@ bind_patiently(const struct sockaddr_storage *ss, socklen_t len, mode_t mode)
 	struct timespec step = { .tv_nsec = STEP_MS * 1000000 };
 	int fd, left = PATIENCE_MS / STEP_MS;
 
-	while ((fd = bind_socket(ss, len, mode)) == -1 &&
-	    errno == EADDRINUSE && left-- > 0)
+	while ((fd = bind_socket(ss, len, mode)) == -1 && errno == EADDRINUSE &&
+	    left-- > 0)
 		nanosleep(&step, NULL);
 	return fd;
 }
 
 static int
-find_bound(const struct sockets *s, const struct sockaddr_storage *ss,
-    socklen_t len)
+find_bound(
+    const struct sockets *s, const struct sockaddr_storage *ss, socklen_t len)
 {
 	if (s == NULL)
 		return -1;
@@ -208,9 +208,8 @@ add(struct sockets *s, const struct sockets *old, const struct conf *conf,
 		    sizeof(where));
 		log_error("%s: cannot listen on %s: %s%s", where,
 		    sockaddr_text(ss, text, sizeof(text)), strerror(errno),
-		    errno == EACCES
-			? ": use a port above 1023 or start as root"
-			: "");
+		    errno == EACCES ? ": use a port above 1023 or start as root"
+				    : "");
 		return -1;
 	}
 	s->count++;

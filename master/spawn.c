@@ -39,9 +39,7 @@ worker_environment(void)
 		"RELAIS_TEST_SYSCALL",
 #endif
 #ifdef RELAIS_SANITIZE
-		"ASAN_OPTIONS",
-		"UBSAN_OPTIONS",
-		"LSAN_OPTIONS",
+		"ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS",
 #endif
 		NULL
 	};
@@ -58,8 +56,8 @@ worker_environment(void)
 }
 
 static void
-exec_worker(const struct master *m, enum process_kind kind, uint16_t instance,
-    int fd)
+exec_worker(
+    const struct master *m, enum process_kind kind, uint16_t instance, int fd)
 {
 	char path[4096], user[64], folder[4096], number[8], trace[16];
 	const char *argv[ARGS_MAX];
@@ -86,8 +84,7 @@ exec_worker(const struct master *m, enum process_kind kind, uint16_t instance,
 		argv[n++] = "-u";
 		argv[n++] = user;
 		argv[n++] = "-c";
-		argv[n++] = kind == PROC_QUEUE ? folder
-					       : m->conf->paths.chroot;
+		argv[n++] = kind == PROC_QUEUE ? folder : m->conf->paths.chroot;
 	}
 	if (kind == PROC_QUEUE) {
 		argv[n++] = "-w";
@@ -107,8 +104,8 @@ exec_worker(const struct master *m, enum process_kind kind, uint16_t instance,
 }
 
 pid_t
-spawn_worker(const struct master *m, enum process_kind kind,
-    uint16_t instance, int *fd)
+spawn_worker(
+    const struct master *m, enum process_kind kind, uint16_t instance, int *fd)
 {
 	int sv[2], size = BUFFER_SIZE;
 	sigset_t none;

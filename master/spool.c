@@ -33,7 +33,7 @@ make_parents(const char *path)
 		return -1;
 	}
 	for (char *s = strchr(part + 1, '/'); s != NULL;
-	    s = strchr(s + 1, '/')) {
+	     s = strchr(s + 1, '/')) {
 		*s = '\0';
 		if (mkdir(part, 0755) == -1 && errno != EEXIST)
 			return -1;

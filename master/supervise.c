@@ -83,8 +83,8 @@ send_configuration(struct child *c, struct conf *conf, uint32_t gen)
 	if (ipc_send(c->channel, config_begin, &begin) == -1)
 		goto out;
 	for (size_t at = 0; at < len; at += chunk.data.len) {
-		chunk.data = ipc_blob(
-		    slice + at, len - at < CHUNK ? len - at : CHUNK);
+		chunk.data =
+		    ipc_blob(slice + at, len - at < CHUNK ? len - at : CHUNK);
 		if (ipc_send(c->channel, config_chunk, &chunk) == -1)
 			goto out;
 	}
@@ -181,8 +181,7 @@ static void
 reload_answer(struct master *m, const char *error)
 {
 	struct child *queue = supervise_child(m, PROC_QUEUE, 0);
-	struct msg_master_done done = { .id = m->reload_asker,
-		.error = error };
+	struct msg_master_done done = { .id = m->reload_asker, .error = error };
 
 	if (m->reload_asker != 0 && queue->channel != NULL)
 		ipc_send(queue->channel, master_done, &done);
@@ -267,8 +266,8 @@ supervise_reload(struct master *m, uint64_t asker)
 	m->next_generation = ++m->generation;
 	m->generation--;
 	for (size_t i = 0; i < m->child_count; i++)
-		if (send_configuration(&m->children[i], m->next,
-			m->next_generation) == -1) {
+		if (send_configuration(
+			&m->children[i], m->next, m->next_generation) == -1) {
 			reload_abandon(m, "a worker cannot be reached");
 			return;
 		}
@@ -277,8 +276,7 @@ supervise_reload(struct master *m, uint64_t asker)
 /* ---- what workers say about themselves -------------------------------- */
 
 static void
-on_config_ready(void *arg, struct channel *ch, const union ipc_msg *msg,
-    int fd)
+on_config_ready(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 {
 	struct child *c = arg;
 	struct master *m = c->master;
@@ -319,8 +317,7 @@ on_config_ready(void *arg, struct channel *ch, const union ipc_msg *msg,
 }
 
 static void
-on_worker_ready(void *arg, struct channel *ch, const union ipc_msg *msg,
-    int fd)
+on_worker_ready(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 {
 	struct child *c = arg;
 
@@ -338,8 +335,7 @@ on_log_line(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 	struct child *c = arg;
 	const struct msg_log_line *l = &msg->log_line;
 
-	log_relay(
-	    process_name(c->kind), l->priority & LOG_PRIMASK, l->line);
+	log_relay(process_name(c->kind), l->priority & LOG_PRIMASK, l->line);
 }
 
 /* ---- death and restart ------------------------------------------------ */
@@ -353,8 +349,7 @@ schedule_restart(struct child *c)
 		c->backoff_ms = 0;
 	tv.tv_sec = c->backoff_ms / 1000;
 	tv.tv_usec = (suseconds_t)(c->backoff_ms % 1000) * 1000;
-	c->backoff_ms = c->backoff_ms == 0 ? BACKOFF_MIN_MS
-					   : c->backoff_ms * 2;
+	c->backoff_ms = c->backoff_ms == 0 ? BACKOFF_MIN_MS : c->backoff_ms * 2;
 	if (c->backoff_ms > BACKOFF_MAX_MS)
 		c->backoff_ms = BACKOFF_MAX_MS;
 	event_add(c->restart, &tv);
@@ -496,8 +491,8 @@ static channel_handler *const life_handlers[MSG_MAX] = {
 	[MSG_log_line] = on_log_line,
 	[MSG_peer_fault] = on_peer_fault,
 };
-static const struct channel_ops child_ops = { life_handlers,
-	on_channel_closed, NULL };
+static const struct channel_ops child_ops = { life_handlers, on_channel_closed,
+	NULL };
 
 static void
 start(struct child *c)
@@ -512,8 +507,8 @@ start(struct child *c)
 		return;
 	}
 	c->state = CHILD_STARTED;
-	c->channel = channel_new(m->loop, fd, PROC_MASTER, c->kind,
-	    c->instance, &child_ops, c);
+	c->channel = channel_new(
+	    m->loop, fd, PROC_MASTER, c->kind, c->instance, &child_ops, c);
 	if (c->channel == NULL)
 		log_fatal("out of memory");
 	channel_add_handlers(c->channel, request_handlers, m);
@@ -566,8 +561,8 @@ make_children(struct master *m)
 			c->master = m;
 			c->kind = plan[i].kind;
 			c->instance = (uint16_t)j;
-			c->restart = event_new(loop_base(m->loop), -1, 0,
-			    on_restart, c);
+			c->restart =
+			    event_new(loop_base(m->loop), -1, 0, on_restart, c);
 			if (c->restart == NULL)
 				return -1;
 		}
@@ -664,8 +659,8 @@ supervise_run(struct master *m)
 
 	signal(SIGPIPE, SIG_IGN);
 	for (size_t i = 0; i < SIGNALS; i++) {
-		events[i] = evsignal_new(loop_base(m->loop), signals[i].sig,
-		    signals[i].fn, m);
+		events[i] = evsignal_new(
+		    loop_base(m->loop), signals[i].sig, signals[i].fn, m);
 		if (events[i] == NULL || event_add(events[i], NULL) == -1)
 			log_fatal("signals: %s", strerror(errno));
 	}

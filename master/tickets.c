@@ -79,10 +79,9 @@ tickets_free(struct tickets *t)
 void
 tickets_send(const struct tickets *t, struct channel *ch)
 {
-	struct msg_ticket_keys keys = {
-		.current = ipc_blob(t->current, KEY_OCTETS),
-		.previous = ipc_blob(t->previous, KEY_OCTETS)
-	};
+	struct msg_ticket_keys keys = { .current =
+					    ipc_blob(t->current, KEY_OCTETS),
+		.previous = ipc_blob(t->previous, KEY_OCTETS) };
 
 	if (ch != NULL)
 		ipc_send(ch, ticket_keys, &keys);

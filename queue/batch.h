@@ -24,7 +24,7 @@ struct batch;
 /* A new message. The batch owns env, data and body, and frees them. */
 struct batch_message {
 	struct envelope *env;
-	uint8_t *data;		/* body_size octets, or NULL: see body */
+	uint8_t *data; /* body_size octets, or NULL: see body */
 	uint64_t size;
 	uint32_t crc;
 	struct body *body;
@@ -41,8 +41,8 @@ typedef void batch_done(
     void *arg, const struct batch_message *, enum store_status);
 
 /* store and bodies must outlive it. NULL without memory. */
-struct batch *batch_new(struct store *, struct bodies *, batch_done *done,
-    void *arg);
+struct batch *batch_new(
+    struct store *, struct bodies *, batch_done *done, void *arg);
 /* Drops what was not flushed. */
 void batch_free(struct batch *);
 
@@ -58,9 +58,9 @@ int batch_remove(struct batch *, uint32_t msgid);
 
 enum batch_need {
 	BATCH_EMPTY,
-	BATCH_CHANGES,	/* nobody waits for it */
-	BATCH_MAIL,	/* somebody waits: flush at the end of the turn */
-	BATCH_FULL	/* flush now */
+	BATCH_CHANGES, /* nobody waits for it */
+	BATCH_MAIL, /* somebody waits: flush at the end of the turn */
+	BATCH_FULL /* flush now */
 };
 enum batch_need batch_need(const struct batch *);
 /* Commits and tells. Returns when all is durable, or refused. */

@@ -37,8 +37,8 @@ body_compare(const struct body *a, const struct body *b)
 }
 
 RB_HEAD(body_tree, body);
-RB_GENERATE_INTERNAL(body_tree, body, entry, body_compare,
-    static __attribute__((unused)))
+RB_GENERATE_INTERNAL(
+    body_tree, body, entry, body_compare, static __attribute__((unused)))
 
 struct bodies {
 	struct store *st;

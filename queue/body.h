@@ -17,8 +17,8 @@ struct body;
 
 enum body_status {
 	BODY_OK,
-	BODY_FAILED,	/* our fault: the submit will be refused for now */
-	BODY_FORBIDDEN	/* the sender breaks the rules: close it */
+	BODY_FAILED, /* our fault: the submit will be refused for now */
+	BODY_FORBIDDEN /* the sender breaks the rules: close it */
 };
 
 /* The store must outlive it. `limit` is of the bodies of one sender under way

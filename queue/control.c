@@ -24,10 +24,10 @@
 
 enum {
 	CONNS_MAX = 256,
-	CONNS_OTHERS = 192,	/* of all who are no admin */
-	CONNS_USER = 64,	/* of one of them */
+	CONNS_OTHERS = 192, /* of all who are no admin */
+	CONNS_USER = 64, /* of one of them */
 	IDLE_MS = 15 * 1000,
-	STALLED_MS = 60 * 1000,	/* an answer that nobody takes */
+	STALLED_MS = 60 * 1000, /* an answer that nobody takes */
 	TICK_MS = 20,
 	STEPS_TURN = 8,
 	ACCEPTS_TURN = 16
@@ -124,8 +124,8 @@ control_end_count(struct control_conn *c, uint32_t count)
 
 /* How many words of the verb stand at the start, 0 if they do not. */
 static size_t
-verb_matches(const struct control_verb *v, const char *const *words,
-    size_t count)
+verb_matches(
+    const struct control_verb *v, const char *const *words, size_t count)
 {
 	const char *s = v->words;
 	size_t n = 0;
@@ -146,13 +146,15 @@ static const struct control_verb *
 find_verb(const char *const *words, size_t count, size_t *used)
 {
 	static const struct control_verb *const tables[] = {
-		control_show_verbs, control_act_verbs, control_care_verbs,
+		control_show_verbs,
+		control_act_verbs,
+		control_care_verbs,
 		control_explain_verbs,
 	};
 
 	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++)
-		for (const struct control_verb *v = tables[t];
-		    v->words != NULL; v++)
+		for (const struct control_verb *v = tables[t]; v->words != NULL;
+		     v++)
 			if ((*used = verb_matches(v, words, count)) != 0)
 				return v;
 	return NULL;
@@ -165,13 +167,12 @@ start_question(struct control_conn *c)
 	char error[300];
 	size_t used, args;
 
-	if (control_parse_filter(c->words,
-		&c->word_count, &c->filter, error, sizeof(error)) == -1) {
+	if (control_parse_filter(c->words, &c->word_count, &c->filter, error,
+		sizeof(error)) == -1) {
 		control_end(c, error);
 		return;
 	}
-	v = find_verb(c->words, c->word_count,
-	    &used);
+	v = find_verb(c->words, c->word_count, &used);
 	if (v == NULL) {
 		snprintf(error, sizeof(error), "unknown command `%.60s%s%.60s`",
 		    c->word_count > 0 ? c->words[0] : "",
@@ -189,8 +190,10 @@ start_question(struct control_conn *c)
 		return;
 	}
 	if (v->admin && !c->admin) {
-		snprintf(error, sizeof(error), "%s: permission denied: only "
-		    "root and the admin group may do this", v->words);
+		snprintf(error, sizeof(error),
+		    "%s: permission denied: only "
+		    "root and the admin group may do this",
+		    v->words);
 		control_end(c, error);
 		return;
 	}
@@ -285,7 +288,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	struct timeval tv = { 0, TICK_MS * 1000 };
 	int running = 0;
 
-	TAILQ_FOREACH_SAFE(c, &ctl->conns, entry, next) {
+	TAILQ_FOREACH_SAFE (c, &ctl->conns, entry, next) {
 		if (c->deadline != 0 && c->deadline <= now) {
 			conn_free(c);
 			continue;
@@ -346,7 +349,7 @@ find_conn(struct control *ctl, uint64_t id)
 {
 	struct control_conn *c;
 
-	TAILQ_FOREACH(c, &ctl->conns, entry)
+	TAILQ_FOREACH (c, &ctl->conns, entry)
 		if (c->id == id)
 			return c;
 	return NULL;
@@ -363,15 +366,15 @@ control_on_peer_user(struct control *ctl, const struct msg_peer_user *m)
 		return;
 	c->admin = m->admin;
 	snprintf(c->user, sizeof(c->user), "%s", m->user);
-	TAILQ_FOREACH(other, &ctl->conns, entry) {
+	TAILQ_FOREACH (other, &ctl->conns, entry) {
 		if (other->channel == NULL || other->admin)
 			continue;
 		others++;
 		same += strcmp(other->user, c->user) == 0;
 	}
 	/* a uid without a name can be given no mail to answer to */
-	if (c->user[0] == '\0' || (!c->admin &&
-		(same >= CONNS_USER || others >= CONNS_OTHERS))) {
+	if (c->user[0] == '\0' ||
+	    (!c->admin && (same >= CONNS_USER || others >= CONNS_OTHERS))) {
 		conn_free(c);
 		return;
 	}
@@ -400,8 +403,8 @@ route_part_over(struct control_conn *c)
 }
 
 void
-control_on_route_answer(struct control *ctl, struct channel *ch,
-    const struct msg_route_answer *m)
+control_on_route_answer(
+    struct control *ctl, struct channel *ch, const struct msg_route_answer *m)
 {
 	struct control_conn *c = find_conn(ctl, m->id);
 	struct ipc_list list = m->routes;
@@ -420,8 +423,8 @@ control_on_route_answer(struct control *ctl, struct channel *ch,
 		control_field(&row, "address", "%s", r.address);
 		control_field(&row, "sessions", "%u", r.sessions);
 		control_field(&row, "idle", "%u", r.idle);
-		control_field(&row, "transfers", "%llu",
-		    (unsigned long long)r.transfers);
+		control_field(
+		    &row, "transfers", "%llu", (unsigned long long)r.transfers);
 		control_field(&row, "error", "%s", r.last_error);
 		control_row_send(c, &row);
 	}
@@ -445,10 +448,11 @@ control_on_peer_down(struct control *ctl, struct channel *ch)
 {
 	struct control_conn *c, *next;
 
-	TAILQ_FOREACH_SAFE(c, &ctl->conns, entry, next)
+	TAILQ_FOREACH_SAFE (c, &ctl->conns, entry, next)
 		if (c->waiting > 0 && c->asked == channel_peer(ch))
-			control_end(c, "the process that was asked has ended: "
-				       "ask again");
+			control_end(c,
+			    "the process that was asked has ended: "
+			    "ask again");
 }
 
 void
@@ -460,9 +464,8 @@ control_on_socket(struct control *ctl, int fd)
 	}
 	evutil_make_socket_nonblocking(fd);
 	ctl->listen_fd = fd;
-	ctl->accept_event = event_new(
-	    loop_base(worker_loop(ctl->env.worker)), fd, EV_READ | EV_PERSIST,
-	    on_accept, ctl);
+	ctl->accept_event = event_new(loop_base(worker_loop(ctl->env.worker)),
+	    fd, EV_READ | EV_PERSIST, on_accept, ctl);
 	if (ctl->accept_event == NULL ||
 	    event_add(ctl->accept_event, NULL) == -1)
 		log_warn("smtpctl cannot be served: out of memory");
@@ -479,8 +482,8 @@ control_new(const struct control_env *env)
 	ctl->listen_fd = -1;
 	ctl->started = loop_time(worker_loop(env->worker));
 	TAILQ_INIT(&ctl->conns);
-	ctl->timer = evtimer_new(
-	    loop_base(worker_loop(env->worker)), on_tick, ctl);
+	ctl->timer =
+	    evtimer_new(loop_base(worker_loop(env->worker)), on_tick, ctl);
 	if (ctl->timer == NULL) {
 		free(ctl);
 		return NULL;

@@ -20,9 +20,7 @@
 #include "queue/scheduler.h"
 #include "queue/store.h"
 
-enum {
-	PAGE = 100
-};
+enum { PAGE = 100 };
 
 static int64_t
 now_of(const struct control_conn *c)
@@ -36,8 +34,9 @@ named_id(struct control_conn *c, uint32_t *msgid, uint32_t *rcpt)
 {
 	if (control_parse_id(c->words[c->arg], msgid, rcpt) == 0)
 		return 0;
-	control_end(c, "that is no id: 8 hexadecimal digits name a message, "
-		       "16 an envelope");
+	control_end(c,
+	    "that is no id: 8 hexadecimal digits name a message, "
+	    "16 an envelope");
 	return -1;
 }
 
@@ -51,7 +50,7 @@ struct matches {
 	struct {
 		uint32_t msgid;
 		uint32_t rcpt;
-	} *list;
+	} * list;
 };
 
 static void
@@ -83,8 +82,7 @@ visit_match(void *arg, const struct envelope *env)
 		if (m->count == m->room) {
 			uint32_t room = m->room ? m->room * 2 : 128;
 
-			grown = reallocarray(
-			    m->list, room, sizeof(*m->list));
+			grown = reallocarray(m->list, room, sizeof(*m->list));
 			if (grown == NULL)
 				return 1;
 			m->list = grown;
@@ -103,8 +101,8 @@ step_change(struct control_conn *c)
 	enum store_status status;
 
 	m->count = 0;
-	status = store_iterate(c->control->env.store, c->next, PAGE,
-	    visit_match, c, &c->next);
+	status = store_iterate(
+	    c->control->env.store, c->next, PAGE, visit_match, c, &c->next);
 	for (uint32_t i = 0; i < m->count; i++)
 		c->changed += m->change(c, m->list[i].msgid, m->list[i].rcpt);
 	if (status != STORE_OK && status != STORE_NOTFOUND)
@@ -129,8 +127,9 @@ change_named(struct control_conn *c,
 		if (named_id(c, &msgid, &rcpt) == -1)
 			return;
 		if ((n = change(c, msgid, rcpt)) == 0) {
-			control_end(c, "nothing that this can be done to has "
-				       "this id");
+			control_end(c,
+			    "nothing that this can be done to has "
+			    "this id");
 			return;
 		}
 		c->control->env.ops->kick(c->control->env.ctx);
@@ -215,8 +214,8 @@ static void
 schedule_domain(struct control_conn *c)
 {
 	const struct control_env *e = &c->control->env;
-	uint32_t n = sched_flush_domain(
-	    e->sched, c->words[c->arg], 0, now_of(c));
+	uint32_t n =
+	    sched_flush_domain(e->sched, c->words[c->arg], 0, now_of(c));
 
 	e->ops->kick(e->ctx);
 	control_end_count(c, n);
@@ -291,16 +290,16 @@ resume_smtp(struct control_conn *c)
 static void
 pause_domain(struct control_conn *c)
 {
-	control_end_count(c, sched_pause_domain(c->control->env.sched, NULL,
-	    c->words[c->arg], 1));
+	control_end_count(c,
+	    sched_pause_domain(
+		c->control->env.sched, NULL, c->words[c->arg], 1));
 }
 
 static void
 resume_domain(struct control_conn *c)
 {
 	const struct control_env *e = &c->control->env;
-	uint32_t n = sched_pause_domain(
-	    e->sched, NULL, c->words[c->arg], 0);
+	uint32_t n = sched_pause_domain(e->sched, NULL, c->words[c->arg], 0);
 
 	e->ops->kick(e->ctx);
 	control_end_count(c, n);
@@ -312,9 +311,9 @@ static void
 ask_master(struct control_conn *c, enum master_verb verb, uint32_t argument)
 {
 	struct channel *master = worker_master(c->control->env.worker);
-	struct msg_master_request m = { .id = c->id,
-		.verb = (uint8_t)verb,
-		.argument = argument };
+	struct msg_master_request m = {
+		.id = c->id, .verb = (uint8_t)verb, .argument = argument
+	};
 
 	if (master == NULL || ipc_send(master, master_request, &m) == -1)
 		control_end(c, "master cannot be asked");
@@ -331,9 +330,9 @@ static void
 update_table(struct control_conn *c)
 {
 	struct channel *master = worker_master(c->control->env.worker);
-	struct msg_master_request m = { .id = c->id,
-		.verb = MASTER_RELOAD,
-		.table = c->words[c->arg] };
+	struct msg_master_request m = {
+		.id = c->id, .verb = MASTER_RELOAD, .table = c->words[c->arg]
+	};
 
 	if (master == NULL || ipc_send(master, master_request, &m) == -1)
 		control_end(c, "master cannot be asked");
@@ -375,8 +374,9 @@ change_trace(struct control_conn *c, int on)
 			ask_master(c, MASTER_TRACE, mask);
 			return;
 		}
-	control_end(c, "nothing of that name can be traced: there are rules, "
-		       "dns, expand and all");
+	control_end(c,
+	    "nothing of that name can be traced: there are rules, "
+	    "dns, expand and all");
 }
 
 static void

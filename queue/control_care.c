@@ -74,12 +74,13 @@ step_verify(struct control_conn *c)
 		return 1;
 	store_stats(v->store, &stats);
 	damaged = stats.damaged - v->damaged_before;
-	control_field(&row, "messages", "%llu",
-	    (unsigned long long)v->checked);
+	control_field(&row, "messages", "%llu", (unsigned long long)v->checked);
 	control_field(&row, "damaged", "%llu", (unsigned long long)damaged);
 	control_row_send(c, &row);
-	control_end(c, damaged == 0 ? NULL : "messages are damaged: the log "
-					     "names each");
+	control_end(c,
+	    damaged == 0 ? NULL
+			 : "messages are damaged: the log "
+			   "names each");
 	return 0;
 }
 
@@ -131,8 +132,7 @@ remove_tree(int at, const char *name, int depth)
 
 	if (unlinkat(at, name, 0) == 0 || errno == ENOENT)
 		return 0;
-	fd = openat(
-	    at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd == -1 || depth == 0 || (dir = fdopendir(fd)) == NULL) {
 		if (fd != -1)
 			close(fd);
@@ -171,8 +171,9 @@ step_backup(struct control_conn *c)
 	struct backup *b = c->state;
 
 	if (!e->ops->has_room(e->ctx)) {
-		control_end(c, "the spool's disk has too little room for a "
-			       "backup");
+		control_end(c,
+		    "the spool's disk has too little room for a "
+		    "backup");
 		return 0;
 	}
 	switch (store_backup_step(b->copy, BACKUP_OCTETS)) {
@@ -221,9 +222,10 @@ backup(struct control_conn *c)
 	int fd;
 
 	if (!control_valid_name(c->words[c->arg])) {
-		control_end(c, "a backup's name has letters, digits, dots, "
-			       "dashes and underscores: it becomes the folder "
-			       "queue/backup/NAME of the spool");
+		control_end(c,
+		    "a backup's name has letters, digits, dots, "
+		    "dashes and underscores: it becomes the folder "
+		    "queue/backup/NAME of the spool");
 		return;
 	}
 	if ((b = calloc(1, sizeof(*b))) == NULL) {
@@ -236,16 +238,17 @@ backup(struct control_conn *c)
 	c->state = b;
 	c->state_free = backup_free;
 	if ((fd = backup_folder(e, b)) == -1) {
-		control_end(c, errno == EEXIST
-			? "a backup of that name is there already"
-			: strerror(errno));
+		control_end(c,
+		    errno == EEXIST ? "a backup of that name is there already"
+				    : strerror(errno));
 		return;
 	}
 	b->copy = store_backup_begin(e->store, fd);
 	close(fd);
 	if (b->copy == NULL) {
-		control_end(c, "no backup can begin now: another one runs, or "
-			       "see the log");
+		control_end(c,
+		    "no backup can begin now: another one runs, or "
+		    "see the log");
 		return;
 	}
 	c->step = step_backup;

@@ -46,9 +46,8 @@ take_address(const char *text, unsigned flags, char out[ADDRESS_SIZE],
 
 /* The options from word `i` on. */
 static int
-take_options(
-    const char *const *words, size_t count, struct asked *q, char *error,
-    size_t size)
+take_options(const char *const *words, size_t count, struct asked *q,
+    char *error, size_t size)
 {
 	const struct {
 		const char *word;
@@ -69,7 +68,8 @@ take_options(
 			if (strcmp(words[i], options[o].word) == 0)
 				break;
 		if (o == n) {
-			snprintf(error, size, "explain: `%.60s` is unknown: "
+			snprintf(error, size,
+			    "explain: `%.60s` is unknown: "
 			    "there are helo, rdns, auth, tag and tls",
 			    words[i]);
 			return -1;
@@ -88,8 +88,7 @@ take_options(
 }
 
 static int
-take_question(
-    struct control_conn *c, struct asked *q, char *error, size_t size)
+take_question(struct control_conn *c, struct asked *q, char *error, size_t size)
 {
 	const char **w = c->words + c->arg;
 	struct conf_address client;
@@ -106,16 +105,17 @@ take_question(
 		q->m.client_addr = "";
 		q->m.flags |= SESSION_LOCAL;
 	} else if (url_address_parse(w[0], &client, NULL) == -1) {
-		snprintf(error, size, "`%.60s` is no address of a client: "
-		    "write 192.0.2.1, 2001:db8::1 or local", w[0]);
+		snprintf(error, size,
+		    "`%.60s` is no address of a client: "
+		    "write 192.0.2.1, 2001:db8::1 or local",
+		    w[0]);
 		return -1;
 	}
 	if (take_address(w[1], ADDRESS_NULL, q->sender, error, size) == -1 ||
 	    take_address(w[2], ADDRESS_POSTMASTER, q->recipient, error, size) ==
 		-1)
 		return -1;
-	return take_options(
-	    w + 3, c->word_count - c->arg - 3, q, error, size);
+	return take_options(w + 3, c->word_count - c->arg - 3, q, error, size);
 }
 
 static void

@@ -23,10 +23,10 @@ struct control_filter {
 	const char *from;
 	const char *to;
 	const char *domain;
-	const char *state;	/* as rows show it */
-	int64_t older;		/* seconds since arrival, 0: any */
-	uint32_t limit;		/* rows, 0: any */
-	uint32_t after;		/* only message ids above this one */
+	const char *state; /* as rows show it */
+	int64_t older; /* seconds since arrival, 0: any */
+	uint32_t limit; /* rows, 0: any */
+	uint32_t after; /* only message ids above this one */
 };
 
 /* Takes the filters out of words from *count on; what is left of words are
@@ -55,31 +55,31 @@ typedef int control_step(struct control_conn *);
 struct control_conn {
 	TAILQ_ENTRY(control_conn) entry;
 	struct control *control;
-	uint64_t id;		/* names it to master and deliver */
+	uint64_t id; /* names it to master and deliver */
 	char user[65];
 	int admin;
-	int fd;			/* until the channel has it, else -1 */
+	int fd; /* until the channel has it, else -1 */
 	struct channel *channel;
-	int64_t deadline;	/* loop_now; 0: none */
+	int64_t deadline; /* loop_now; 0: none */
 
 	/* the question under way */
 	int busy;
 	uint32_t request;
-	const char **words;	/* lead into text */
-	char *text;		/* all words with their NULs */
+	const char **words; /* lead into text */
+	char *text; /* all words with their NULs */
 	size_t word_count;
-	size_t arg;		/* the first word after those of the verb */
+	size_t arg; /* the first word after those of the verb */
 	struct control_filter filter;
-	control_step *step;	/* NULL: waits for somebody's answer */
-	uint32_t next;		/* message id to go on from */
+	control_step *step; /* NULL: waits for somebody's answer */
+	uint32_t next; /* message id to go on from */
 	uint64_t cursor;
 	uint32_t rows;
 	uint32_t changed;
-	void *state;		/* of the step */
+	void *state; /* of the step */
 	void (*state_free)(void *);
-	unsigned waiting;	/* peers of kind `asked` yet to answer */
+	unsigned waiting; /* peers of kind `asked` yet to answer */
 	enum process_kind asked;
-	int64_t wake;		/* loop_now of monitor's next row */
+	int64_t wake; /* loop_now of monitor's next row */
 };
 
 struct control {
@@ -98,8 +98,7 @@ struct control {
 struct control_row {
 	struct ipc_buf fields;
 };
-void control_field(
-    struct control_row *, const char *name, const char *fmt, ...)
+void control_field(struct control_row *, const char *name, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void control_row_send(struct control_conn *, struct control_row *);
 /* Ends the answer; NULL is success. */
@@ -107,16 +106,14 @@ void control_end(struct control_conn *, const char *error);
 /* Ends it with a row that counts what was changed. */
 void control_end_count(struct control_conn *, uint32_t count);
 /* Whether this asker may see the message. */
-int control_may_see(
-    const struct control_conn *, const struct envelope *);
+int control_may_see(const struct control_conn *, const struct envelope *);
 /* What becomes of a recipient, as rows show it. */
 const char *control_state(const struct control_conn *, uint32_t msgid,
     uint32_t rcpt, const struct envelope_rcpt *, int64_t *next,
     int64_t *expiry);
 
 /* The answer to explain, as rows. */
-void control_explain_rows(
-    struct control_conn *, const struct msg_explained *);
+void control_explain_rows(struct control_conn *, const struct msg_explained *);
 
 /* One verb: words separated by spaces. start either answers at once with
  * control_end, or sets step, or waits for an answer of somebody. */

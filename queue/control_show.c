@@ -16,7 +16,7 @@
 #include "queue/store.h"
 
 enum {
-	PAGE = 100,		/* messages a step */
+	PAGE = 100, /* messages a step */
 	BODY_PAGE = 65536
 };
 
@@ -29,8 +29,9 @@ now_of(const struct control_conn *c)
 int
 control_may_see(const struct control_conn *c, const struct envelope *env)
 {
-	return c->admin || ((env->flags & MAIL_LOCAL) != 0 &&
-	    strcmp(env->auth_user, c->user) == 0);
+	return c->admin ||
+	    ((env->flags & MAIL_LOCAL) != 0 &&
+		strcmp(env->auth_user, c->user) == 0);
 }
 
 const char *
@@ -73,8 +74,10 @@ send_queue_row(struct control_conn *c, const struct envelope *env,
 	control_field(&row, "envelope", "%016llx",
 	    (unsigned long long)envelope_evpid(env->msgid, index));
 	control_field(&row, "family", "%s", family(env->client_addr));
-	control_field(&row, "type", "%s", (env->flags & MAIL_DSN) ? "bounce"
-	    : r->kind == DEST_RELAY ? "mta" : "mda");
+	control_field(&row, "type", "%s",
+	    (env->flags & MAIL_DSN)     ? "bounce"
+		: r->kind == DEST_RELAY ? "mta"
+					: "mda");
 	control_field(&row, "flags", "%s%s",
 	    (env->flags & MAIL_AUTHENTICATED) ? "auth" : "",
 	    env->hold ? ",held" : "");
@@ -88,8 +91,8 @@ send_queue_row(struct control_conn *c, const struct envelope *env,
 	control_field(&row, "last", "%lld", (long long)r->last);
 	control_field(&row, "attempts", "%u", r->attempts);
 	control_field(&row, "state", "%s", state);
-	control_field(&row, "delay", "%lld",
-	    (long long)(next > now ? next - now : 0));
+	control_field(
+	    &row, "delay", "%lld", (long long)(next > now ? next - now : 0));
 	control_field(&row, "error", "%s", r->text);
 	control_field(&row, "+message", "%08x", env->msgid);
 	control_field(&row, "+size", "%llu", (unsigned long long)env->size);
@@ -125,8 +128,8 @@ step_queue(struct control_conn *c)
 {
 	enum store_status status;
 
-	status = store_iterate(c->control->env.store, c->next, PAGE,
-	    visit_queue, c, &c->next);
+	status = store_iterate(
+	    c->control->env.store, c->next, PAGE, visit_queue, c, &c->next);
 	if (status != STORE_OK && status != STORE_NOTFOUND)
 		control_end(c, store_strstatus(status));
 	else if (c->next == 0 ||
@@ -151,8 +154,9 @@ read_named(struct control_conn *c, uint32_t *rcpt)
 	uint32_t msgid;
 
 	if (control_parse_id(c->words[c->arg], &msgid, rcpt) == -1) {
-		control_end(c, "that is no id: 8 hexadecimal digits name a "
-			       "message, 16 an envelope");
+		control_end(c,
+		    "that is no id: 8 hexadecimal digits name a "
+		    "message, 16 an envelope");
 		return NULL;
 	}
 	if ((env = envelope_new(msgid)) == NULL) {
@@ -161,11 +165,13 @@ read_named(struct control_conn *c, uint32_t *rcpt)
 	}
 	/* what one may not see is answered as what does not exist */
 	if (store_read_envelope(c->control->env.store, msgid, env) !=
-		STORE_OK || !control_may_see(c, env) ||
+		STORE_OK ||
+	    !control_may_see(c, env) ||
 	    (*rcpt != UINT32_MAX && *rcpt >= env->rcpt_count)) {
 		envelope_free(env);
-		control_end(c, "no such message in the queue: the log tells "
-			       "what became of others");
+		control_end(c,
+		    "no such message in the queue: the log tells "
+		    "what became of others");
 		return NULL;
 	}
 	return env;
@@ -181,8 +187,8 @@ show_envelope(struct control_conn *c)
 	if ((env = read_named(c, &rcpt)) == NULL)
 		return;
 	control_field(&row, "message", "%08x", env->msgid);
-	control_field(&row, "session", "%016llx",
-	    (unsigned long long)env->session);
+	control_field(
+	    &row, "session", "%016llx", (unsigned long long)env->session);
 	control_field(&row, "sender", "%s", env->sender);
 	control_field(&row, "created", "%lld", (long long)env->arrival);
 	control_field(&row, "size", "%llu", (unsigned long long)env->size);
@@ -452,8 +458,10 @@ step_destinations(struct control_conn *c)
 			continue;
 		control_field(&row, "destination", "%s", d.domain);
 		control_field(&row, "action", "%s", d.action);
-		control_field(&row, "status", "%s", d.paused ? "paused"
-		    : d.blocked ? "blocked" : "open");
+		control_field(&row, "status", "%s",
+		    d.paused        ? "paused"
+			: d.blocked ? "blocked"
+				    : "open");
 		control_field(&row, "envelopes", "%u", d.entries);
 		control_field(&row, "ready", "%u", d.ready);
 		control_field(&row, "inflight", "%u", d.inflight);

@@ -41,10 +41,10 @@ control_valid_name(const char *s)
 {
 	size_t len = strlen(s);
 
-	return len > 0 && len <= CONTROL_NAME_MAX && *s != '.' &&
-	    *s != '-' &&
-	    strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-		      "0123456789._-") == len;
+	return len > 0 && len <= CONTROL_NAME_MAX && *s != '.' && *s != '-' &&
+	    strspn(s,
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		"0123456789._-") == len;
 }
 
 int
@@ -77,8 +77,7 @@ control_parse_age(const char *s)
 		n = n * 10 + (s[i] - '0');
 	if (s[digits] == '\0')
 		return n;
-	if (s[digits + 1] != '\0' ||
-	    (unit = strchr(units, s[digits])) == NULL)
+	if (s[digits + 1] != '\0' || (unit = strchr(units, s[digits])) == NULL)
 		return -1;
 	return n * seconds[unit - units];
 }
@@ -123,7 +122,8 @@ set_filter(struct control_filter *f, const char *name, size_t len,
 		snprintf(error, size, "--after: `%.60s` is no id", value);
 		return -1;
 	}
-	snprintf(error, size, "unknown filter --%.*s: there are --from, --to, "
+	snprintf(error, size,
+	    "unknown filter --%.*s: there are --from, --to, "
 	    "--domain, --older, --state, --limit and --after",
 	    len > 60 ? 60 : (int)len, name);
 	return -1;

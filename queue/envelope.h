@@ -19,81 +19,81 @@
 #include <stdint.h>
 
 #define ENVELOPE_VERSION 1
-#define ENVELOPE_SEGMENT 32		/* recipients a record */
-#define ENVELOPE_RCPTS_MAX (1u << 20)	/* as SCHED_RCPT_MAX */
+#define ENVELOPE_SEGMENT 32 /* recipients a record */
+#define ENVELOPE_RCPTS_MAX (1u << 20) /* as SCHED_RCPT_MAX */
 #define ENVELOPE_STRING_MAX 4096
 #define ENVELOPE_NO_PARENT UINT32_MAX
 
 /* Where a recipient stands. In flight is not stored: after a crash such a
  * recipient is ready again. */
 enum envelope_state {
-	ENVELOPE_INCOMING,	/* accepted, not expanded yet */
-	ENVELOPE_READY,		/* to be delivered: next is 0 or past */
-	ENVELOPE_WAITING,	/* for its next attempt */
-	ENVELOPE_HELD,		/* by the operator */
+	ENVELOPE_INCOMING, /* accepted, not expanded yet */
+	ENVELOPE_READY, /* to be delivered: next is 0 or past */
+	ENVELOPE_WAITING, /* for its next attempt */
+	ENVELOPE_HELD, /* by the operator */
 	ENVELOPE_DONE,
 	ENVELOPE_STATES
 };
 
 /* How a recipient was done. */
 enum envelope_outcome {
-	ENVELOPE_PENDING,	/* it is not */
+	ENVELOPE_PENDING, /* it is not */
 	ENVELOPE_DELIVERED,
-	ENVELOPE_RELAYED,	/* to a host that does not speak DSN */
-	ENVELOPE_EXPANDED,	/* its children carry on */
+	ENVELOPE_RELAYED, /* to a host that does not speak DSN */
+	ENVELOPE_EXPANDED, /* its children carry on */
 	ENVELOPE_BOUNCED,
 	ENVELOPE_EXPIRED,
-	ENVELOPE_DROPPED,	/* failed, nobody may be told */
-	ENVELOPE_REMOVED,	/* by the operator */
+	ENVELOPE_DROPPED, /* failed, nobody may be told */
+	ENVELOPE_REMOVED, /* by the operator */
 	ENVELOPE_OUTCOMES
 };
 
 enum envelope_body {
-	ENVELOPE_BODY_CHUNKS,	/* in the database */
-	ENVELOPE_BODY_FILE,	/* in a file of its own */
+	ENVELOPE_BODY_CHUNKS, /* in the database */
+	ENVELOPE_BODY_FILE, /* in a file of its own */
 	ENVELOPE_BODIES
 };
 
 struct envelope_rcpt {
-	uint8_t state;		/* enum envelope_state */
-	uint8_t outcome;	/* enum envelope_outcome */
-	uint8_t kind;		/* enum dest_kind, once expanded */
-	uint8_t notify;		/* enum smtp_notify bits */
-	uint8_t routed;		/* its destination is known: READY, and not
-				 * INCOMING, when nothing holds it */
-	uint8_t forwarded;	/* came out of a .forward */
-	uint8_t warned;		/* delay warnings sent */
-	uint8_t depth;		/* of expansion, 0 as accepted */
-	uint16_t code;		/* last reply, 0 for none */
-	uint32_t parent;	/* index it came from, or ENVELOPE_NO_PARENT */
-	uint32_t attempts;	/* that failed */
-	uint32_t entry;		/* with alias, see expand_dest */
-	int64_t next;		/* next attempt, 0: at once */
-	int64_t last;		/* last attempt, 0: none */
+	uint8_t state; /* enum envelope_state */
+	uint8_t outcome; /* enum envelope_outcome */
+	uint8_t kind; /* enum dest_kind, once expanded */
+	uint8_t notify; /* enum smtp_notify bits */
+	uint8_t routed; /* its destination is known: READY, and not
+			 * INCOMING, when nothing holds it */
+	uint8_t forwarded; /* came out of a .forward */
+	uint8_t warned; /* delay warnings sent */
+	uint8_t depth; /* of expansion, 0 as accepted */
+	uint16_t code; /* last reply, 0 for none */
+	uint32_t parent; /* index it came from, or ENVELOPE_NO_PARENT */
+	uint32_t attempts; /* that failed */
+	uint32_t entry; /* with alias, see expand_dest */
+	int64_t next; /* next attempt, 0: at once */
+	int64_t last; /* last attempt, 0: none */
 	const char *address;
 	const char *orcpt;
 	const char *action;
 	const char *user;
 	const char *alias;
-	const char *owner;	/* reverse-path instead of the sender, or "" */
-	const char *enhanced;	/* last status, "5.1.1" */
-	const char *text;	/* last reply or diagnostic */
-	const char *remote;	/* name of the host that said it */
+	const char *owner; /* reverse-path instead of the sender, or "" */
+	const char *enhanced; /* last status, "5.1.1" */
+	const char *text; /* last reply or diagnostic */
+	const char *remote; /* name of the host that said it */
 };
 
 struct envelope {
 	uint32_t msgid;
 	uint64_t session;
-	uint32_t flags;		/* enum mail_flag */
-	uint8_t ret;		/* enum smtp_ret */
-	uint8_t hold;		/* the whole message is held */
-	uint8_t body;		/* enum envelope_body */
-	uint32_t body_crc;	/* crc32 of zlib over the body */
-	uint64_t body_size;	/* octets stored */
-	uint64_t size;		/* as SIZE counts it */
+	uint32_t flags; /* enum mail_flag */
+	uint8_t ret; /* enum smtp_ret */
+	uint8_t hold; /* the whole message is held */
+	uint8_t body; /* enum envelope_body */
+	uint32_t body_crc; /* crc32 of zlib over the body */
+	uint64_t body_size; /* octets stored */
+	uint64_t size; /* as SIZE counts it */
 	int64_t arrival;
-	uint32_t lifetime;	/* seconds, 0: as the action says */
-	const char *sender;	/* "" is the null sender */
+	uint32_t lifetime; /* seconds, 0: as the action says */
+	const char *sender; /* "" is the null sender */
 	const char *envid;
 	const char *client_addr;
 	const char *client_name;

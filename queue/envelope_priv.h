@@ -17,15 +17,15 @@ struct envelope_block {
 };
 
 struct envelope_priv {
-	struct envelope_block *blocks;	/* newest first */
+	struct envelope_block *blocks; /* newest first */
 	struct envelope_rcpt *rcpts;
-	size_t rcpt_size;		/* room in rcpts */
-	uint8_t *changed;		/* one mark a record */
+	size_t rcpt_size; /* room in rcpts */
+	uint8_t *changed; /* one mark a record */
 	size_t changed_size;
-	uint8_t touched;		/* the message itself changed */
-	uint8_t unfit;			/* memory ran out */
-	uint32_t decoded;		/* records decoded */
-	uint32_t expected;		/* recipients that record 0 announced */
+	uint8_t touched; /* the message itself changed */
+	uint8_t unfit; /* memory ran out */
+	uint32_t decoded; /* records decoded */
+	uint32_t expected; /* recipients that record 0 announced */
 };
 
 char *envelope_alloc(struct envelope *, size_t);

@@ -94,7 +94,7 @@ etrn_on_backup_answer(
 	struct queue *q = ctx;
 	struct etrn *e;
 
-	TAILQ_FOREACH(e, &q->etrns, entry)
+	TAILQ_FOREACH (e, &q->etrns, entry)
 		if (e->number == a->id)
 			break;
 	if (e == NULL)
@@ -114,7 +114,7 @@ etrn_peer_down(struct queue *q, enum process_kind kind, uint16_t instance)
 {
 	struct etrn *e, *next;
 
-	TAILQ_FOREACH_SAFE(e, &q->etrns, entry, next) {
+	TAILQ_FOREACH_SAFE (e, &q->etrns, entry, next) {
 		if (kind == PROC_AUTH)
 			reply(q, e->instance, e->id, ETRN_UNABLE);
 		if (kind == PROC_AUTH ||

@@ -16,8 +16,8 @@
 
 /* What the decision rests on. Pure. */
 struct guard_facts {
-	uint64_t free_octets;	/* for us: without what root alone may use */
-	uint64_t free_inodes;	/* UINT64_MAX when the file system has none */
+	uint64_t free_octets; /* for us: without what root alone may use */
+	uint64_t free_inodes; /* UINT64_MAX when the file system has none */
 	uint64_t cache;
 	uint64_t log_file;
 	uint64_t in_flight;

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define IDBLOCK_MAX 1024	/* ids of one block */
+#define IDBLOCK_MAX 1024 /* ids of one block */
 
 struct idblocks;
 

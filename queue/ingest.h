@@ -29,15 +29,15 @@ struct ingest {
 	struct idblocks *ids;
 	const struct ingest_ops *ops;
 	void *arg;
-	struct msg_queue_status standing;	/* whether mail is taken */
-	uint64_t messages;	/* accepted since the start */
+	struct msg_queue_status standing; /* whether mail is taken */
+	uint64_t messages; /* accepted since the start */
 };
 
 /* Takes a submit: answered at once when it is refused, else after the next
  * flush of the batch. `now` in seconds since 1970. -1 when the worker broke
  * the rules; its channel must be closed then. */
-int ingest_submit(struct ingest *, uint32_t sender, const struct msg_submit *,
-    int64_t now);
+int ingest_submit(
+    struct ingest *, uint32_t sender, const struct msg_submit *, int64_t now);
 /* To be called for each message of the batch that came from ingest_submit,
  * as struct batch's done. */
 void ingest_done(

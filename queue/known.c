@@ -150,8 +150,9 @@ read_lines(struct known *k, size_t *count)
 	struct msg_callahead_keep m;
 	size_t n = 0, room = 1, size, a, r;
 
-	for (k->end = 0; lines != NULL &&
-	     (size = read_record(k, k->end, &m)) != 0; k->end += (off_t)size) {
+	for (k->end = 0;
+	     lines != NULL && (size = read_record(k, k->end, &m)) != 0;
+	     k->end += (off_t)size) {
 		if ((int64_t)m.when < k->since)
 			continue;
 		if (n == room) {
@@ -196,8 +197,8 @@ drop_older(struct line *lines, size_t n)
 }
 
 static int
-write_lines(struct known *k, int fd, const struct line *lines, size_t n,
-    off_t *end)
+write_lines(
+    struct known *k, int fd, const struct line *lines, size_t n, off_t *end)
 {
 	struct msg_callahead_keep m;
 	size_t size;

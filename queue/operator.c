@@ -83,8 +83,7 @@ on_remove(void *ctx, uint32_t msgid, uint32_t rcpt)
 		if (!is_meant(i, rcpt) ||
 		    ev.env->rcpts[i].state == ENVELOPE_DONE)
 			continue;
-		if (sched_lookup(q->sched, msgid, i, &info) &&
-		    info.removing)
+		if (sched_lookup(q->sched, msgid, i, &info) && info.removing)
 			continue;
 		n++;
 		/* one in flight goes when its transaction is over */

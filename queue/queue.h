@@ -49,7 +49,7 @@ struct job {
 	uint64_t id;
 	uint32_t msgid;
 	enum sched_kind kind;
-	enum process_kind peer;		/* who has it */
+	enum process_kind peer; /* who has it */
 	uint16_t instance;
 	uint32_t nrcpts;
 	uint32_t *rcpts;
@@ -60,9 +60,9 @@ struct queue {
 	struct worker *worker;
 	struct conf *conf;
 	struct conf *next_conf;
-	const char *spool;		/* as named inside the sandbox */
-	int64_t wall;			/* seconds at start, and ... */
-	int64_t mono;			/* ... milliseconds then */
+	const char *spool; /* as named inside the sandbox */
+	int64_t wall; /* seconds at start, and ... */
+	int64_t mono; /* ... milliseconds then */
 	struct store *store;
 	struct guard *guard;
 	enum guard_verdict disk;
@@ -74,23 +74,23 @@ struct queue {
 	struct sched *sched;
 	char *class_name[SCHED_CLASSES];
 	struct job_tree jobs;
-	uint32_t own_id;		/* next of the ids for reports */
-	uint32_t own_ids;		/* left of them */
+	uint32_t own_id; /* next of the ids for reports */
+	uint32_t own_ids; /* left of them */
 	struct control *control;
-	int control_fd;			/* until there is one, or -1 */
-	TAILQ_HEAD(, etrn) etrns;	/* that wait for auth */
+	int control_fd; /* until there is one, or -1 */
+	TAILQ_HEAD(, etrn) etrns; /* that wait for auth */
 	unsigned etrn_count;
 	uint64_t etrn_last;
-	struct known *known;		/* NULL: cannot be kept */
-	int known_giving;		/* auth gets it back */
+	struct known *known; /* NULL: cannot be kept */
+	int known_giving; /* auth gets it back */
 	struct loop_deferred turn;
-	struct event *tick;		/* each second */
-	struct event *due;		/* the scheduler's next deadline */
-	struct event *settle;		/* changes that nobody waits for */
+	struct event *tick; /* each second */
+	struct event *due; /* the scheduler's next deadline */
+	struct event *settle; /* changes that nobody waits for */
 	int settle_armed;
 	int settle_now;
 	int in_turn;
-	int64_t patience;		/* until then peers are waited for */
+	int64_t patience; /* until then peers are waited for */
 	int stopping;
 };
 
@@ -139,17 +139,17 @@ struct outcome {
 	const char *enhanced;
 	const char *text;
 	const char *remote;
-	int relayed;		/* by a host that does not speak DSN */
-	int passed;		/* by one that does and will report itself */
-	int expanded;		/* its children carry on */
-	int not_tried;		/* the route failed, not the recipient */
+	int relayed; /* by a host that does not speak DSN */
+	int passed; /* by one that does and will report itself */
+	int expanded; /* its children carry on */
+	int not_tried; /* the route failed, not the recipient */
 };
 
 /* Events of one message that may be reported. */
 struct event_rcpt {
 	uint32_t index;
-	int action;		/* enum dsn_action, or -1: only done */
-	int done;		/* the recipient is finished with it */
+	int action; /* enum dsn_action, or -1: only done */
+	int done; /* the recipient is finished with it */
 };
 struct events {
 	struct envelope *env;
@@ -158,12 +158,11 @@ struct events {
 	struct event_rcpt *list;
 };
 /* Something happened to a recipient that its sender may be told. */
-void result_event(
-    struct events *, uint32_t index, int action, int done);
+void result_event(struct events *, uint32_t index, int action, int done);
 /* Records an outcome in schedule and envelope. Nothing if the entry is not in
  * flight. */
-void result_apply(struct queue *, struct events *, uint32_t index,
-    const struct outcome *);
+void result_apply(
+    struct queue *, struct events *, uint32_t index, const struct outcome *);
 /* Records what the scheduler decided on its own. */
 void result_verdict(struct queue *, struct events *, uint32_t index,
     const struct sched_verdict *);
@@ -182,8 +181,8 @@ extern channel_handler result_on_local_done;
 extern channel_handler expanded_on_expanded;
 /* The addresses of a .forward or of a list file. 0 when there were any and
  * they are recipients now, else -1. */
-int expanded_forward(struct queue *, struct events *, uint32_t index,
-    struct ipc_list forward);
+int expanded_forward(
+    struct queue *, struct events *, uint32_t index, struct ipc_list forward);
 
 /* report.c */
 /* Decides who is told of the events and puts the reports into the batch.

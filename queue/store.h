@@ -33,24 +33,24 @@
 struct store;
 
 #define STORE_SCHEMA 1
-#define STORE_INLINE 65536	/* octets of a body that stay in the database */
+#define STORE_INLINE 65536 /* octets of a body that stay in the database */
 
 enum store_status {
 	STORE_OK,
 	STORE_NOTFOUND,
-	STORE_EXISTS,	/* the message id is taken; nothing was changed */
-	STORE_DAMAGED,	/* a record or body does not check; logged */
-	STORE_FAILED	/* no memory, no space, I/O error; logged */
+	STORE_EXISTS, /* the message id is taken; nothing was changed */
+	STORE_DAMAGED, /* a record or body does not check; logged */
+	STORE_FAILED /* no memory, no space, I/O error; logged */
 };
 const char *store_strstatus(enum store_status);
 
 /* 0 takes the default. */
 struct store_options {
-	size_t cache;			/* octets: 32 MiB */
-	size_t log_file;		/* octets: 10 MiB */
-	uint32_t checkpoint_ms;		/* 1000 */
-	size_t checkpoint_bytes;	/* of log: 16 MiB */
-	uint32_t lock_ms;		/* 30000: patience, see store_open */
+	size_t cache; /* octets: 32 MiB */
+	size_t log_file; /* octets: 10 MiB */
+	uint32_t checkpoint_ms; /* 1000 */
+	size_t checkpoint_bytes; /* of log: 16 MiB */
+	uint32_t lock_ms; /* 30000: patience, see store_open */
 };
 void store_options_default(struct store_options *);
 
@@ -62,8 +62,8 @@ void store_options_default(struct store_options *);
  * outlived its master, is waited for. NULL with the reason in error (size
  * octets). options may be NULL.
  */
-struct store *store_open(const char *path, const struct store_options *,
-    char *error, size_t size);
+struct store *store_open(
+    const char *path, const struct store_options *, char *error, size_t size);
 /* Commits nothing: an open batch is dropped. Checkpoints. NULL is fine. */
 void store_close(struct store *);
 /* The one way out when the store can no longer be trusted. */
@@ -83,7 +83,7 @@ enum store_status store_id_block(
 
 /* A body that is too large for memory, in a file under incoming/. */
 struct store_spool {
-	int fd;			/* -1: none */
+	int fd; /* -1: none */
 	uint64_t number;
 };
 enum store_status store_spool_open(struct store *, struct store_spool *);
@@ -149,17 +149,17 @@ enum store_status store_iterate(struct store *, uint32_t from, size_t limit,
     store_visit *fn, void *arg, uint32_t *next);
 
 struct store_stats {
-	uint64_t batches;	/* committed since the start */
+	uint64_t batches; /* committed since the start */
 	uint64_t puts;
 	uint64_t updates;
 	uint64_t removes;
-	uint64_t damaged;	/* records met that do not check */
+	uint64_t damaged; /* records met that do not check */
 	uint64_t checkpoints;
-	uint64_t log_bytes;	/* written since the start */
-	uint64_t swept;		/* orphans removed at start */
-	uint64_t cache;		/* octets: for the disk guard */
+	uint64_t log_bytes; /* written since the start */
+	uint64_t swept; /* orphans removed at start */
+	uint64_t cache; /* octets: for the disk guard */
 	uint64_t log_file;
-	uint64_t next_id;	/* ids given out since the store was made */
+	uint64_t next_id; /* ids given out since the store was made */
 };
 void store_stats(struct store *, struct store_stats *);
 
@@ -198,8 +198,8 @@ int store_backup(struct store *, int dirfd);
  * imported.
  */
 int64_t store_export(struct store *, int fd, char *error, size_t size);
-int64_t store_import(struct store *, int fd, uint64_t *skipped, char *error,
-    size_t size);
+int64_t store_import(
+    struct store *, int fd, uint64_t *skipped, char *error, size_t size);
 /* For import: ids up to this one are taken. */
 enum store_status store_id_floor(struct store *, uint32_t msgid);
 

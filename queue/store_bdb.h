@@ -36,7 +36,7 @@ struct store_ticker {
 	DB_ENV *env;
 	pthread_t thread;
 	int running;
-	pthread_mutex_t lock;		/* of stop and wanted */
+	pthread_mutex_t lock; /* of stop and wanted */
 	pthread_cond_t wake;
 	int stop;
 	int wanted;
@@ -44,7 +44,7 @@ struct store_ticker {
 	/* Held while pages are written by a checkpoint, or copied by a
 	 * backup: never both. */
 	pthread_mutex_t writing;
-	atomic_int failed;		/* the error of a checkpoint */
+	atomic_int failed; /* the error of a checkpoint */
 	atomic_ullong checkpoints;
 };
 
@@ -53,22 +53,22 @@ struct store {
 	DB *envelopes;
 	DB *bodies;
 	DB *meta;
-	DB_TXN *txn;			/* the open batch */
+	DB_TXN *txn; /* the open batch */
 	int root_fd;
 	int db_fd;
 	int bodies_fd;
 	int incoming_fd;
-	int body_folder[STORE_BODY_FOLDERS];	/* -1: not open yet */
+	int body_folder[STORE_BODY_FOLDERS]; /* -1: not open yet */
 	uint8_t folder_dirty[STORE_BODY_FOLDERS];
 	int folders_dirty;
 	uint64_t spool_number;
-	uint64_t next_id;		/* counts on past 2^32 */
-	uint64_t id_limit;		/* reserved up to, exclusive */
-	struct store_ids moved;		/* body files of the open batch */
-	struct store_ids doomed;	/* body files to unlink after it */
-	size_t doomed_before;		/* the open batch */
-	int backup_running;		/* doomed files wait for its end */
-	uint64_t batch_bytes;		/* of log, about, in the open batch */
+	uint64_t next_id; /* counts on past 2^32 */
+	uint64_t id_limit; /* reserved up to, exclusive */
+	struct store_ids moved; /* body files of the open batch */
+	struct store_ids doomed; /* body files to unlink after it */
+	size_t doomed_before; /* the open batch */
+	int backup_running; /* doomed files wait for its end */
+	uint64_t batch_bytes; /* of log, about, in the open batch */
 	uint64_t since_checkpoint;
 	int tight;
 	struct store_options options;
@@ -76,7 +76,7 @@ struct store {
 	struct store_stats stats;
 	struct envelope *scratch;
 	struct envelope_buf record;
-	char last_error[256];		/* what Berkeley DB said last */
+	char last_error[256]; /* what Berkeley DB said last */
 	pthread_mutex_t error_lock;
 };
 

@@ -145,8 +145,8 @@ lock_root(int fd, const char *path, uint32_t patience, char *error, size_t size)
 	for (uint32_t waited = 0; flock(fd, LOCK_EX | LOCK_NB) == -1;
 	     waited += LOCK_STEP_MS) {
 		if (errno != EWOULDBLOCK && errno != EINTR) {
-			snprintf(error, size, "%s: lock: %s", path,
-			    strerror(errno));
+			snprintf(
+			    error, size, "%s: lock: %s", path, strerror(errno));
 			return -1;
 		}
 		if (waited >= patience) {

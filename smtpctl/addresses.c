@@ -12,18 +12,15 @@
 #include "smtp/address.h"
 #include "smtpctl/addresses.h"
 
-enum {
-	TEXT_MAX = 2048,
-	COMMENT_DEPTH = 32
-};
+enum { TEXT_MAX = 2048, COMMENT_DEPTH = 32 };
 
 /* The address under collection. */
 struct collector {
 	struct addresses *out;
 	char text[TEXT_MAX];
 	size_t len;
-	int space;	/* white space since the last octet */
-	int angle;	/* 1 inside < >, 2 after */
+	int space; /* white space since the last octet */
+	int angle; /* 1 inside < >, 2 after */
 	int overflow;
 	char *error;
 	size_t size;
@@ -88,8 +85,8 @@ take(struct collector *c)
 		why = "too long, or followed by something that is no address";
 	else if (!empty && c->angle == 2) {
 		snprintf(path, sizeof(path), "<%s>", c->text);
-		e = address_parse_path(path, strlen(path),
-		    flags | ADDRESS_POSTMASTER, &a);
+		e = address_parse_path(
+		    path, strlen(path), flags | ADDRESS_POSTMASTER, &a);
 	} else if (!empty)
 		e = address_parse(c->text, c->len, flags, &a);
 	if (e != ADDRESS_OK)
@@ -142,8 +139,8 @@ copy_quoted(struct collector *c, const char *s, size_t i, size_t len)
 }
 
 int
-addresses_parse(struct addresses *out, const char *s, size_t len,
-    char *error, size_t size)
+addresses_parse(
+    struct addresses *out, const char *s, size_t len, char *error, size_t size)
 {
 	struct collector c = { .out = out, .error = error, .size = size };
 	int literal = 0;

@@ -19,8 +19,8 @@ struct addresses {
 
 /* Adds what text (len octets) lists. -1 with the reason in error; some may
  * have been added then. */
-int addresses_parse(struct addresses *, const char *text, size_t len,
-    char *error, size_t size);
+int addresses_parse(
+    struct addresses *, const char *text, size_t len, char *error, size_t size);
 /* Adds one canonical address; -1 when memory or ADDRESSES_MAX is reached. */
 int addresses_add(struct addresses *, const char *);
 /* Gives those without a domain this one. -1 without memory. */

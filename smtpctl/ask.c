@@ -71,8 +71,7 @@ exit_status(enum client_result result, const char *error)
 }
 
 int
-smtpctl_ask(
-    const struct caller *c, char *const *words, size_t count, int json)
+smtpctl_ask(const struct caller *c, char *const *words, size_t count, int json)
 {
 	struct printer p = { json ? print_json : print_bars };
 	const struct client_ops ops = { on_row, on_data, &p };
@@ -80,11 +79,12 @@ smtpctl_ask(
 
 	for (size_t i = 0; !json && i < sizeof(looks) / sizeof(looks[0]); i++)
 		if (strcmp(words[0], looks[i].first) == 0 &&
-		    (looks[i].second == NULL || (count > 1 &&
-			strcmp(words[1], looks[i].second) == 0)))
+		    (looks[i].second == NULL ||
+			(count > 1 && strcmp(words[1], looks[i].second) == 0)))
 			p.row = looks[i].row;
 	return exit_status(client_ask(c->socket, words, count, &ops, NULL,
-		error, sizeof(error)), error);
+			       error, sizeof(error)),
+	    error);
 }
 
 int
@@ -98,8 +98,8 @@ mailq_main(const struct caller *c, int json)
 
 	if (json)
 		return smtpctl_ask(c, words, 2, 1);
-	result = client_ask(
-	    c->socket, words, 2, &ops, NULL, error, sizeof(error));
+	result =
+	    client_ask(c->socket, words, 2, &ops, NULL, error, sizeof(error));
 	if (result == CLIENT_OK)
 		mailq_end(&q);
 	return exit_status(result, error);

@@ -17,10 +17,7 @@
 #include "net/loop.h"
 #include "smtpctl/client.h"
 
-enum {
-	TRIES = 30,
-	PAUSE_MS = 100
-};
+enum { TRIES = 30, PAUSE_MS = 100 };
 
 struct client {
 	struct loop *loop;
@@ -138,12 +135,13 @@ try_once(struct client *c, const char *path, char *const *words, size_t count)
 	if ((fd = connect_to(path)) == -1) {
 		snprintf(c->error, c->size, "%s: %s", path,
 		    errno == ENOENT || errno == ECONNREFUSED
-			? "relaisd does not run" : strerror(errno));
+			? "relaisd does not run"
+			: strerror(errno));
 		c->answered = 1; /* not worth another try */
 		return CLIENT_DOWN;
 	}
-	ch = channel_new(c->loop, fd, PROC_CONTROL, PROC_QUEUE, 0,
-	    &channel_ops, c);
+	ch = channel_new(
+	    c->loop, fd, PROC_CONTROL, PROC_QUEUE, 0, &channel_ops, c);
 	if (ch == NULL || send_question(ch, words, count) == -1) {
 		snprintf(c->error, c->size, "the words are too long");
 		channel_free(ch);
@@ -163,8 +161,9 @@ enum client_result
 client_ask(const char *path, char *const *words, size_t count,
     const struct client_ops *ops, int *session, char *error, size_t size)
 {
-	struct client c = { .ops = ops, .session = -1, .error = error,
-		.size = size };
+	struct client c = {
+		.ops = ops, .session = -1, .error = error, .size = size
+	};
 	enum client_result result = CLIENT_DOWN;
 
 	error[0] = '\0';

@@ -16,8 +16,8 @@ struct client_ops {
 
 enum client_result {
 	CLIENT_OK,
-	CLIENT_DOWN,	/* nobody answers at the socket */
-	CLIENT_REFUSED	/* the daemon says no: error has its words */
+	CLIENT_DOWN, /* nobody answers at the socket */
+	CLIENT_REFUSED /* the daemon says no: error has its words */
 };
 
 /*

@@ -22,8 +22,8 @@ draft_start(const struct draft *d)
 }
 
 int
-compose_recipients(const struct draft *d, struct addresses *out, char *error,
-    size_t size)
+compose_recipients(
+    const struct draft *d, struct addresses *out, char *error, size_t size)
 {
 	static const enum header_id plain[] = { HEADER_TO, HEADER_CC,
 		HEADER_BCC };
@@ -35,8 +35,7 @@ compose_recipients(const struct draft *d, struct addresses *out, char *error,
 	struct header_field f;
 
 	for (pos = 0; header_next(section, d->len - start, &pos, &f);)
-		if (f.id == resent[0] || f.id == resent[1] ||
-		    f.id == resent[2])
+		if (f.id == resent[0] || f.id == resent[1] || f.id == resent[2])
 			wanted = resent;
 	for (pos = 0; header_next(section, d->len - start, &pos, &f);)
 		if ((f.id == wanted[0] || f.id == wanted[1] ||
@@ -158,8 +157,8 @@ compose_mailbox(const char *name, const char *address, char *out, size_t size)
 			while (cut > 1 && i + cut < len &&
 			    ((unsigned char)name[i + cut] & 0xc0) == 0x80)
 				cut--;
-			if (base64_encode((const uint8_t *)name + i, cut,
-				word, sizeof(word)) == -1)
+			if (base64_encode((const uint8_t *)name + i, cut, word,
+				sizeof(word)) == -1)
 				break;
 			n += (size_t)snprintf(quoted + n, sizeof(quoted) - n,
 			    "%s=?UTF-8?B?%s?=", i ? " " : "", word);

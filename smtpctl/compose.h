@@ -32,8 +32,7 @@ int compose_recipients(
     const struct draft *, struct addresses *, char *error, size_t size);
 /* Writes the message with CRLF and dots doubled, and the final dot. Bcc,
  * Resent-Bcc and Return-Path are left out. Stream errors are the caller's. */
-void compose_write(
-    const struct draft *, const struct additions *, FILE *out);
+void compose_write(const struct draft *, const struct additions *, FILE *out);
 /* 1 when an octet over 127 is in it. */
 int compose_is_8bit(const struct draft *);
 /* Writes `Name <address>` as it may stand in a From field. */

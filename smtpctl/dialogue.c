@@ -24,17 +24,14 @@
 #include "smtp/xtext.h"
 #include "smtpctl/dialogue.h"
 
-enum {
-	REPLY_SECONDS = 600,
-	RCPTS_TRANSACTION = 1000
-};
+enum { REPLY_SECONDS = 600, RCPTS_TRANSACTION = 1000 };
 
 struct dialogue {
 	FILE *in;
 	FILE *out;
 	int verbose;
 	int code;
-	char line[1024];	/* the last line of the last reply */
+	char line[1024]; /* the last line of the last reply */
 	char server[ADDRESS_DOMAIN_SIZE];
 	int has_dsn, has_8bit, has_utf8;
 };
@@ -55,8 +52,8 @@ read_reply(struct dialogue *d)
 	do {
 		if (fgets(d->line, sizeof(d->line), d->in) == NULL ||
 		    strlen(d->line) < 4) {
-			snprintf(d->line, sizeof(d->line),
-			    "the daemon broke off");
+			snprintf(
+			    d->line, sizeof(d->line), "the daemon broke off");
 			return d->code = 0;
 		}
 		d->line[strcspn(d->line, "\r\n")] = '\0';
@@ -126,13 +123,12 @@ mail_from(struct dialogue *d, const struct submission *s, const char *sender,
 	    eight_bit && d->has_8bit ? " BODY=8BITMIME" : "",
 	    utf8 && d->has_utf8 ? " SMTPUTF8" : "");
 	if (d->has_dsn && s->ret != RET_UNSAID)
-		n += snprintf(params + n, sizeof(params) - (size_t)n,
-		    " RET=%s", s->ret == RET_FULL ? "FULL" : "HDRS");
+		n += snprintf(params + n, sizeof(params) - (size_t)n, " RET=%s",
+		    s->ret == RET_FULL ? "FULL" : "HDRS");
 	if (d->has_dsn && s->envid != NULL &&
-	    xtext_encode(s->envid, strlen(s->envid), envid, sizeof(envid)) >
-		0)
-		snprintf(params + n, sizeof(params) - (size_t)n,
-		    " ENVID=%s", envid);
+	    xtext_encode(s->envid, strlen(s->envid), envid, sizeof(envid)) > 0)
+		snprintf(
+		    params + n, sizeof(params) - (size_t)n, " ENVID=%s", envid);
 	return say(d, "MAIL FROM:<%s>%s", sender, params) == 250 ? 0 : -1;
 }
 
@@ -147,14 +143,14 @@ rcpt_to(struct dialogue *d, const struct submission *s, const char *rcpt)
 		snprintf(notify, sizeof(notify), " NOTIFY=%s",
 		    (const char *const[]){ "", "SUCCESS", "FAILURE",
 			"SUCCESS,FAILURE", "DELAY", "SUCCESS,DELAY",
-			"FAILURE,DELAY", "SUCCESS,FAILURE,DELAY" }
-			[s->notify >> 1 & 7]);
+			"FAILURE,DELAY",
+			"SUCCESS,FAILURE,DELAY" }[s->notify >> 1 & 7]);
 	return say(d, "RCPT TO:<%s>%s", rcpt, notify) / 100 == 2 ? 0 : -1;
 }
 
 static int
-send_content(struct dialogue *d, const struct submission *s,
-    const char *sender, const struct draft *draft)
+send_content(struct dialogue *d, const struct submission *s, const char *sender,
+    const struct draft *draft)
 {
 	char from[1800], mailbox[1600], date[64], id[400];
 	struct additions add = { from, date, id };
@@ -162,8 +158,9 @@ send_content(struct dialogue *d, const struct submission *s,
 	time_t now = time(NULL);
 	struct tm tm;
 
-	compose_mailbox(s->full_name, sender[0] != '\0' ? sender
-		: "MAILER-DAEMON", mailbox, sizeof(mailbox));
+	compose_mailbox(s->full_name,
+	    sender[0] != '\0' ? sender : "MAILER-DAEMON", mailbox,
+	    sizeof(mailbox));
 	snprintf(from, sizeof(from), "From: %s", mailbox);
 	localtime_r(&now, &tm);
 	strftime(date, sizeof(date), "Date: %a, %d %b %Y %H:%M:%S %z", &tm);
@@ -191,7 +188,7 @@ transaction(struct dialogue *d, struct submission *s, const char *sender,
 	if (mail_from(d, s, sender, eight_bit, utf8) == -1)
 		goto failed;
 	for (; *next < s->rcpts->count && taken < RCPTS_TRANSACTION;
-	    (*next)++) {
+	     (*next)++) {
 		if (rcpt_to(d, s, s->rcpts->list[*next]) == 0) {
 			taken++;
 			continue;
@@ -204,8 +201,8 @@ transaction(struct dialogue *d, struct submission *s, const char *sender,
 			goto failed;
 		s->refused++;
 		*status = exit_status(d);
-		snprintf(error, size, "%.200s: %.500s",
-		    s->rcpts->list[*next], d->line);
+		snprintf(error, size, "%.200s: %.500s", s->rcpts->list[*next],
+		    d->line);
 		if (!s->partial)
 			return -1;
 	}
@@ -234,15 +231,16 @@ submit(struct dialogue *d, struct submission *s, const struct draft *draft,
 		return exit_status(d);
 	}
 	if (addresses_qualify(s->rcpts, d->server) == -1 ||
-	    (s->sender[0] != '\0' && (addresses_add(&sender, s->sender) ==
-		-1 || addresses_qualify(&sender, d->server) == -1))) {
+	    (s->sender[0] != '\0' &&
+		(addresses_add(&sender, s->sender) == -1 ||
+		    addresses_qualify(&sender, d->server) == -1))) {
 		snprintf(error, size, "out of memory");
 		addresses_free(&sender);
 		return EX_TEMPFAIL;
 	}
 	while (next < s->rcpts->count)
-		if (transaction(d, s, sender.count ? sender.list[0] : "",
-			draft, &next, &status, error, size) == -1)
+		if (transaction(d, s, sender.count ? sender.list[0] : "", draft,
+			&next, &status, error, size) == -1)
 			break;
 	say(d, "QUIT");
 	addresses_free(&sender);

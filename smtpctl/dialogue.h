@@ -12,16 +12,16 @@
 #include "smtpctl/compose.h"
 
 struct submission {
-	const char *sender;	/* canonical, without domain, or "" */
+	const char *sender; /* canonical, without domain, or "" */
 	struct addresses *rcpts;
-	const char *full_name;	/* may be NULL */
-	const char *envid;	/* may be NULL */
+	const char *full_name; /* may be NULL */
+	const char *envid; /* may be NULL */
 	uint8_t notify;
 	uint8_t ret;
-	int verbose;		/* the dialogue on standard error */
+	int verbose; /* the dialogue on standard error */
 	/* go on when some recipients are refused; else nothing is sent */
 	int partial;
-	int refused;		/* out: how many were */
+	int refused; /* out: how many were */
 };
 
 /* Takes fd. An exit status of sysexits.h, the reason in error unless it is

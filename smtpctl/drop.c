@@ -18,9 +18,7 @@
 #include "smtp/address.h"
 #include "smtpctl/drop.h"
 
-enum {
-	ENVELOPE_MAX = 64 * 1024 * 1024
-};
+enum { ENVELOPE_MAX = 64 * 1024 * 1024 };
 
 static void
 write_envelope(FILE *f, const struct sendmail_options *o, const char *sender,
@@ -119,8 +117,9 @@ take_line(char *line, struct sendmail_options *o, const char **sender,
 	else if (strcmp(line, "ret") == 0)
 		o->ret = (uint8_t)(atoi(value) % 3);
 	else if (strcmp(line, "recipient") == 0) {
-		if (address_parse(value, strlen(value), ADDRESS_CANONICAL, &a)
-			!= ADDRESS_OK || a.kind == ADDRESS_IS_NULL)
+		if (address_parse(value, strlen(value), ADDRESS_CANONICAL,
+			&a) != ADDRESS_OK ||
+		    a.kind == ADDRESS_IS_NULL)
 			return -1;
 		return addresses_add(rcpts, value);
 	} else
@@ -130,8 +129,8 @@ take_line(char *line, struct sendmail_options *o, const char **sender,
 
 int
 drop_parse(const char *data, size_t len, struct sendmail_options *o,
-    const char **sender, struct addresses *rcpts, struct draft *d,
-    char **text, char *error, size_t size)
+    const char **sender, struct addresses *rcpts, struct draft *d, char **text,
+    char *error, size_t size)
 {
 	const size_t first = strlen(DROP_FIRST_LINE);
 	struct address a;

@@ -41,7 +41,8 @@ make_harmless(struct caller *c)
 static int
 usage(void)
 {
-	fputs("usage: smtpctl [-j] [-S socket] command [argument ...]\n"
+	fputs(
+	    "usage: smtpctl [-j] [-S socket] command [argument ...]\n"
 	    "commands: show queue|message|envelope|status|stats|hosts|routes,\n"
 	    "  schedule, remove, flush, discover, pause, resume, monitor,\n"
 	    "  explain, history, update table, log, trace, untrace, reload,\n"
@@ -124,7 +125,8 @@ main(int argc, char **argv)
 		return sendmail_main(&c, argc, argv);
 	if (strcmp(name, "mailq") == 0)
 		return argc > 1 && strcmp(argv[1], "-j") == 0
-		    ? mailq_main(&c, 1) : mailq_main(&c, 0);
+		    ? mailq_main(&c, 1)
+		    : mailq_main(&c, 0);
 	if (strcmp(name, "newaliases") == 0)
 		return newaliases_main(&c);
 	return smtpctl_main(&c, argc, argv);

@@ -12,10 +12,10 @@
 
 enum kind {
 	NONE,
-	FLAG,		/* -x */
-	VALUE,		/* -x value, -xvalue */
-	ATTACHED,	/* -xvalue, ignored with all that is attached */
-	IGNORED,	/* -x */
+	FLAG, /* -x */
+	VALUE, /* -x value, -xvalue */
+	ATTACHED, /* -xvalue, ignored with all that is attached */
+	IGNORED, /* -x */
 	IGNORED_VALUE,
 	REFUSED
 };
@@ -61,9 +61,8 @@ sendmail_parse_notify(const char *s, uint8_t *notify)
 	static const struct {
 		const char *name;
 		uint8_t bit;
-	} words[] = { { "never", NOTIFY_NEVER },
-		{ "success", NOTIFY_SUCCESS }, { "failure", NOTIFY_FAILURE },
-		{ "delay", NOTIFY_DELAY } };
+	} words[] = { { "never", NOTIFY_NEVER }, { "success", NOTIFY_SUCCESS },
+		{ "failure", NOTIFY_FAILURE }, { "delay", NOTIFY_DELAY } };
 
 	*notify = 0;
 	for (;; s++) {
@@ -144,13 +143,15 @@ set_value(struct sendmail_options *o, const char *option, const char *value,
 	case 'N':
 		if (sendmail_parse_notify(value, &o->notify) == 0)
 			return 0;
-		return fail(error, size, "N", "write never, or success, "
+		return fail(error, size, "N",
+		    "write never, or success, "
 		    "failure and delay with commas");
 	case 'R':
 		o->ret = strcasecmp(value, "full") == 0 ? RET_FULL
-		    : strcasecmp(value, "hdrs") == 0	? RET_HDRS
+		    : strcasecmp(value, "hdrs") == 0    ? RET_HDRS
 							: RET_UNSAID;
-		return o->ret != RET_UNSAID ? 0
+		return o->ret != RET_UNSAID
+		    ? 0
 		    : fail(error, size, "R", "write full or hdrs");
 	default: /* -q */
 		if (*value != '\0')
@@ -207,16 +208,14 @@ parse_word(int argc, char **argv, int *i, struct sendmail_options *o,
 				return fail(error, size, s, "wants a value");
 			value = argv[++*i];
 		}
-		return kind == VALUE
-		    ? set_value(o, s, value, error, size)
-		    : 0;
+		return kind == VALUE ? set_value(o, s, value, error, size) : 0;
 	}
 	return 0;
 }
 
 int
-sendmail_parse(int argc, char **argv, struct sendmail_options *o,
-    char *error, size_t size)
+sendmail_parse(
+    int argc, char **argv, struct sendmail_options *o, char *error, size_t size)
 {
 	int i;
 

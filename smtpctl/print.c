@@ -15,8 +15,11 @@ static void
 put_value(FILE *out, const char *s, int bars)
 {
 	for (; *s != '\0'; s++)
-		putc((unsigned char)*s < ' ' || *s == 0x7f ||
-			(bars && *s == '|') ? ' ' : *s, out);
+		putc(
+		    (unsigned char)*s < ' ' || *s == 0x7f || (bars && *s == '|')
+			? ' '
+			: *s,
+		    out);
 }
 
 void
@@ -49,8 +52,8 @@ void
 print_json(FILE *out, struct ipc_list fields)
 {
 	/* which fields are identifiers though they may look like numbers */
-	static const char *const texts[] = { "envelope", "message",
-		"session", "recipient", "sender", "error", "flags", "user" };
+	static const char *const texts[] = { "envelope", "message", "session",
+		"recipient", "sender", "error", "flags", "user" };
 	json_t *row = json_object(), *value;
 	struct msg_ctl_field f;
 	char *text;
@@ -105,9 +108,7 @@ print_words(FILE *out, struct ipc_list fields)
 
 /* ---- mailq ------------------------------------------------------------ */
 
-enum {
-	WIDTH = 80
-};
+enum { WIDTH = 80 };
 
 /* The fields that mailq shows. */
 struct mailq_fields {
@@ -149,18 +150,20 @@ mailq_message(struct mailq *q, const struct mailq_fields *m)
 
 	if (q->messages++ == 0)
 		fputs("-Queue ID-  --Size-- ----Arrival Time---- "
-		      "-Sender/Recipient-------\n", q->out);
+		      "-Sender/Recipient-------\n",
+		    q->out);
 	else
 		putc('\n', q->out);
 	if (localtime_r(&t, &tm) != NULL)
 		strftime(when, sizeof(when), "%a %b %e %H:%M:%S", &tm);
 	snprintf(id, sizeof(id), "%.12s%s", m->message,
-	    strcmp(m->state, "inflight") == 0 ? "*"
-		: strcmp(m->state, "held") == 0 ? "!" : "");
+	    strcmp(m->state, "inflight") == 0   ? "*"
+		: strcmp(m->state, "held") == 0 ? "!"
+						: "");
 	q->octets += strtoull(m->size, NULL, 10);
 	fprintf(q->out, "%-11s %8s %19.20s  ", id, m->size, when);
-	put_value(q->out, m->sender[0] != '\0' ? m->sender : "MAILER-DAEMON",
-	    0);
+	put_value(
+	    q->out, m->sender[0] != '\0' ? m->sender : "MAILER-DAEMON", 0);
 	putc('\n', q->out);
 }
 

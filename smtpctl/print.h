@@ -21,7 +21,7 @@ void print_words(FILE *, struct ipc_list fields);
 
 struct mailq {
 	FILE *out;
-	char message[16];	/* whose recipients are being printed */
+	char message[16]; /* whose recipients are being printed */
 	uint64_t messages;
 	uint64_t octets;
 };

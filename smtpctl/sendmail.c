@@ -53,8 +53,8 @@ read_input(FILE *to, int keep_dots)
 	ssize_t n;
 
 	while ((n = getline(&line, &room, stdin)) > 0) {
-		if (!keep_dots && (strcmp(line, ".\n") == 0 ||
-		    strcmp(line, ".\r\n") == 0) )
+		if (!keep_dots &&
+		    (strcmp(line, ".\n") == 0 || strcmp(line, ".\r\n") == 0))
 			break;
 		if (fwrite(line, 1, (size_t)n, to) != (size_t)n)
 			break;
@@ -125,8 +125,9 @@ set_sender(struct mail *m)
 		given = pw->pw_name;
 	len = strlen(given);
 	if (len >= 2 && given[0] == '<')
-		e = address_parse_path(given, len, ADDRESS_UTF8 |
-		    ADDRESS_NULL | ADDRESS_BARE | ADDRESS_LONG, &a);
+		e = address_parse_path(given, len,
+		    ADDRESS_UTF8 | ADDRESS_NULL | ADDRESS_BARE | ADDRESS_LONG,
+		    &a);
 	else
 		e = address_parse(given, len, ADDRESS_CANONICAL, &a);
 	if (e != ADDRESS_OK) {
@@ -151,14 +152,15 @@ set_recipients(struct mail *m, int argc, char **argv)
 		if (addresses_parse(&m->rcpts, argv[i], strlen(argv[i]),
 			m->error, sizeof(m->error)) == -1)
 			return -1;
-	if (m->options.extract && compose_recipients(&m->draft, &m->rcpts,
-		m->error, sizeof(m->error)) == -1)
+	if (m->options.extract &&
+	    compose_recipients(
+		&m->draft, &m->rcpts, m->error, sizeof(m->error)) == -1)
 		return -1;
 	if (m->rcpts.count > 0)
 		return 0;
-	snprintf(m->error, sizeof(m->error), m->options.extract
-		? "neither To, Cc nor Bcc names a recipient"
-		: "no recipient: name one, or use -t");
+	snprintf(m->error, sizeof(m->error),
+	    m->options.extract ? "neither To, Cc nor Bcc names a recipient"
+			       : "no recipient: name one, or use -t");
 	return -1;
 }
 
@@ -171,8 +173,8 @@ open_session(const struct caller *c, struct mail *m, int *status)
 	char submit[] = "submit", *words[] = { submit };
 	int fd = -1;
 
-	switch (client_ask(c->socket, words, 1, &ops, &fd, m->error,
-	    sizeof(m->error))) {
+	switch (client_ask(
+	    c->socket, words, 1, &ops, &fd, m->error, sizeof(m->error))) {
 	case CLIENT_OK:
 		break;
 	default:
@@ -180,8 +182,8 @@ open_session(const struct caller *c, struct mail *m, int *status)
 		return -1;
 	}
 	if (fd == -1) {
-		snprintf(m->error, sizeof(m->error),
-		    "the daemon gave no session");
+		snprintf(
+		    m->error, sizeof(m->error), "the daemon gave no session");
 		*status = EX_TEMPFAIL;
 	}
 	return fd;
@@ -202,8 +204,7 @@ submit(const struct caller *c, struct mail *m, int partial, int *refused)
 
 	if ((fd = open_session(c, m, &status)) == -1)
 		return status;
-	status = dialogue_submit(fd, &s, &m->draft, m->error,
-	    sizeof(m->error));
+	status = dialogue_submit(fd, &s, &m->draft, m->error, sizeof(m->error));
 	*refused = s.refused;
 	return status;
 }
@@ -218,14 +219,16 @@ leave(const struct caller *c, struct mail *m)
 	snprintf(why, sizeof(why), "%.590s", m->error);
 	if (setegid(c->drop_gid) == -1)
 		return fail(m, EX_TEMPFAIL);
-	rc = drop_write(c->folder, &m->options, m->sender, &m->rcpts,
-	    &m->draft, m->error, sizeof(m->error));
+	rc = drop_write(c->folder, &m->options, m->sender, &m->rcpts, &m->draft,
+	    m->error, sizeof(m->error));
 	if (setegid(c->real_gid) == -1)
 		rc = -1;
 	if (rc == 0) {
 		if (m->options.verbose || isatty(STDERR_FILENO))
-			fprintf(stderr, "sendmail: %s: the message waits for "
-			    "the daemon\n", why);
+			fprintf(stderr,
+			    "sendmail: %s: the message waits for "
+			    "the daemon\n",
+			    why);
 		return EX_OK;
 	}
 	fprintf(stderr, "sendmail: %s; nor can it wait: %s\n", why, m->error);
@@ -254,8 +257,8 @@ sendmail_main(const struct caller *c, int argc, char **argv)
 	struct mail m = { 0 };
 	int status, refused = 0;
 
-	if (sendmail_parse(argc, argv, &m.options, m.error,
-		sizeof(m.error)) == -1)
+	if (sendmail_parse(argc, argv, &m.options, m.error, sizeof(m.error)) ==
+	    -1)
 		return fail(&m, EX_USAGE);
 	switch (m.options.mode) {
 	case SENDMAIL_QUEUE:
@@ -303,7 +306,8 @@ report_failure(const struct caller *c, const struct mail *failed)
 		return EX_OK; /* a report is not reported upon */
 	if ((f = open_memstream(&text, &size)) == NULL)
 		return EX_TEMPFAIL;
-	fprintf(f, "From: MAILER-DAEMON\nTo: %s\n"
+	fprintf(f,
+	    "From: MAILER-DAEMON\nTo: %s\n"
 	    "Subject: Undelivered mail\nAuto-Submitted: auto-replied\n\n"
 	    "This mail waited for the mail system to run. It could not be "
 	    "sent then:\n\n    %s\n\nIt follows as you gave it.\n\n",

@@ -9,9 +9,9 @@
 
 /* Who we are, once main has put setgid rights aside. */
 struct caller {
-	const char *socket;	/* of the daemon */
-	const char *folder;	/* where mail is left while it is down */
-	gid_t drop_gid;		/* group that may write there */
+	const char *socket; /* of the daemon */
+	const char *folder; /* where mail is left while it is down */
+	gid_t drop_gid; /* group that may write there */
 	gid_t real_gid;
 };
 
@@ -22,7 +22,7 @@ int sendmail_from_drop(const struct caller *);
 int mailq_main(const struct caller *, int json);
 int newaliases_main(const struct caller *);
 /* One question, its answer printed. */
-int smtpctl_ask(const struct caller *, char *const *words, size_t count,
-    int json);
+int smtpctl_ask(
+    const struct caller *, char *const *words, size_t count, int json);
 
 #endif

@@ -142,7 +142,7 @@ grow(struct limits *l, const struct limits_settings *settings)
 
 	if (larger == NULL)
 		return -1;
-	TAILQ_FOREACH(e, &l->idle, idle)
+	TAILQ_FOREACH (e, &l->idle, idle)
 		adopt(larger, e);
 	for (size_t i = 0; i < l->used; i++)
 		if (l->entries[i].open > 0)

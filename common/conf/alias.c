@@ -14,7 +14,7 @@
 #include "conf/alias.h"
 #include "conf/conf.h"
 
-#define ALIAS_TEXT_MAX	1024	/* octets of one destination */
+#define ALIAS_TEXT_MAX 1024 /* octets of one destination */
 
 struct splitter {
 	const char *text;
@@ -83,7 +83,8 @@ item_read(struct splitter *split, char *buf, size_t size)
 			c = split->text[++split->at];
 		}
 		if (len + 1 >= size)
-			return splitter_fail(split, "a destination is longer "
+			return splitter_fail(split,
+			    "a destination is longer "
 			    "than 1024 octets");
 		buf[len++] = c;
 		if (quoted || !isspace((unsigned char)c))
@@ -97,8 +98,8 @@ item_read(struct splitter *split, char *buf, size_t size)
 
 /* Says what a destination is and where its text begins. */
 static int
-item_classify(struct splitter *split, const char *buf,
-    struct alias_item *item, const char **text)
+item_classify(struct splitter *split, const char *buf, struct alias_item *item,
+    const char **text)
 {
 	*text = buf;
 	if (*buf == '|') {
@@ -112,7 +113,8 @@ item_classify(struct splitter *split, const char *buf,
 		for (*text = buf + 9; isspace((unsigned char)**text);)
 			(*text)++;
 		if (**text != '/')
-			return splitter_fail(split, "`:include:` needs the "
+			return splitter_fail(split,
+			    "`:include:` needs the "
 			    "path of a file that begins with /");
 	} else if (strncasecmp(buf, "error:", 6) == 0) {
 		item->kind = ALIAS_ERROR;
@@ -142,12 +144,12 @@ alias_parse(const char *text, size_t len, struct alias *alias, char *error,
 		skip_blanks(&split);
 		*at = split.at;
 		if (split.at >= len && alias->nitems > 0)
-			return 0;	/* a comma at the end is harmless */
+			return 0; /* a comma at the end is harmless */
 		if (item_read(&split, buf, sizeof(buf)) == -1 ||
 		    item_classify(&split, buf, &found, &begin) == -1)
 			break;
-		item = conf_append(&alias->items, &alias->nitems,
-		    sizeof(*item));
+		item =
+		    conf_append(&alias->items, &alias->nitems, sizeof(*item));
 		if (item == NULL || (item->text = strdup(begin)) == NULL) {
 			splitter_fail(&split, "out of memory");
 			break;

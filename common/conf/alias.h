@@ -10,11 +10,11 @@
 #include <stdint.h>
 
 enum alias_kind {
-	ALIAS_ADDRESS,	/* text: user or user@domain, as written */
-	ALIAS_COMMAND,	/* text: what follows | */
-	ALIAS_FILE,	/* text: a path that begins with / */
-	ALIAS_INCLUDE,	/* text: a path that begins with / */
-	ALIAS_ERROR	/* text: code and message, of error:"550 ..." */
+	ALIAS_ADDRESS, /* text: user or user@domain, as written */
+	ALIAS_COMMAND, /* text: what follows | */
+	ALIAS_FILE, /* text: a path that begins with / */
+	ALIAS_INCLUDE, /* text: a path that begins with / */
+	ALIAS_ERROR /* text: code and message, of error:"550 ..." */
 };
 
 struct alias_item {

@@ -18,8 +18,8 @@
 #include "conf/codec.h"
 #include "conf/fields.h"
 
-#define CODEC_MAGIC	0x524c4331U	/* "RLC1" */
-#define NO_STRING	UINT32_MAX
+#define CODEC_MAGIC 0x524c4331U /* "RLC1" */
+#define NO_STRING UINT32_MAX
 
 struct encoder {
 	uint8_t *data;
@@ -33,7 +33,7 @@ struct decoder {
 	const uint8_t *data;
 	size_t len;
 	size_t at;
-	const char *field;	/* where it went wrong */
+	const char *field; /* where it went wrong */
 	const char *error;
 };
 
@@ -143,8 +143,8 @@ number_store(const struct field *field, void *element, uint64_t number)
 
 /* How many elements of a list the receiver sees. */
 static uint32_t
-count_wanted(const struct encoder *enc, const struct field *field,
-    const void *element)
+count_wanted(
+    const struct encoder *enc, const struct field *field, const void *element)
 {
 	uint32_t n, wanted = 0;
 	char *child = NULL;
@@ -202,8 +202,7 @@ put_field(struct encoder *enc, const struct field *field, const void *element)
 }
 
 static void
-put_element(struct encoder *enc, const struct shape *shape,
-    const void *element)
+put_element(struct encoder *enc, const struct shape *shape, const void *element)
 {
 	const struct field *field, *end = shape->fields + shape->nfields;
 	char *child = NULL;
@@ -367,8 +366,8 @@ get_field(struct decoder *dec, const struct field *field, void *element)
 		return get_list(dec, field, element);
 	case FIELD_STRING:
 	case FIELD_TABLE:
-		return get_string(dec, field_string(field, element),
-		    field->limit);
+		return get_string(
+		    dec, field_string(field, element), field->limit);
 	case FIELD_OCTETS:
 		return get_octets(dec, field_at(field, element), field->limit);
 	case FIELD_WHERE:
@@ -424,8 +423,8 @@ conf_decode(const uint8_t *data, size_t len, char *error, size_t errorlen)
 	}
 	return conf;
 fail:
-	snprintf(error, errorlen, "octet %zu: %s %s", dec.at, dec.field,
-	    dec.error);
+	snprintf(
+	    error, errorlen, "octet %zu: %s %s", dec.at, dec.field, dec.error);
 	conf_free(conf);
 	return NULL;
 }

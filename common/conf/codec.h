@@ -18,11 +18,11 @@
 int conf_encode(const struct conf *, uint8_t **data, size_t *len);
 
 /* The part of the tree that a process may see; else like conf_encode(). */
-int conf_slice(const struct conf *, enum process_kind, uint8_t **data,
-    size_t *len);
+int conf_slice(
+    const struct conf *, enum process_kind, uint8_t **data, size_t *len);
 
 /* A new tree from exactly `len` octets, or NULL with the reason in `error`. */
-struct conf *conf_decode(const uint8_t *data, size_t len, char *error,
-    size_t errorlen);
+struct conf *conf_decode(
+    const uint8_t *data, size_t len, char *error, size_t errorlen);
 
 #endif

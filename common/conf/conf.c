@@ -12,10 +12,10 @@
 #include "conf/conf.h"
 #include "conf/fields.h"
 
-#define MINUTE		60U
-#define HOUR		(60 * MINUTE)
-#define DAY		(24 * HOUR)
-#define BACKUP_TTL	(30 * DAY)
+#define MINUTE 60U
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+#define BACKUP_TTL (30 * DAY)
 
 static const struct conf_mta_limit mta_limit_defaults = {
 	.max_conn_per_relay = 100,
@@ -85,8 +85,8 @@ conf_new(void)
 	if ((conf = malloc(sizeof(*conf))) == NULL)
 		return NULL;
 	*conf = conf_defaults;
-	limit = conf_append(&conf->mta.limits, &conf->mta.nlimits,
-	    sizeof(*limit));
+	limit =
+	    conf_append(&conf->mta.limits, &conf->mta.nlimits, sizeof(*limit));
 	if (limit == NULL || conf_default_strings(conf) == -1) {
 		conf_free(conf);
 		return NULL;
@@ -116,8 +116,8 @@ element_release(const struct shape *shape, void *element)
 			string_release(*field_string(field, element));
 		n = field_children(field, element, &first);
 		for (i = 0; i < n; i++)
-			element_release(field->shape,
-			    first + i * field->shape->size);
+			element_release(
+			    field->shape, first + i * field->shape->size);
 		if (field->type == FIELD_LIST)
 			free(first);
 	}
@@ -148,14 +148,14 @@ scalar_equal(const struct field *field, const void *a, const void *b)
 		return true;
 	case FIELD_STRING:
 	case FIELD_TABLE:
-		return string_equal(*field_string(field, a),
-		    *field_string(field, b));
+		return string_equal(
+		    *field_string(field, a), *field_string(field, b));
 	case FIELD_OCTETS:
 		return memcmp(field_at(field, a), field_at(field, b),
-		    field->limit) == 0;
+			   field->limit) == 0;
 	default:
 		return memcmp(field_at(field, a), field_at(field, b),
-		    field_width[field->type]) == 0;
+			   field_width[field->type]) == 0;
 	}
 }
 
@@ -177,8 +177,8 @@ element_equal(const struct shape *shape, const void *a, const void *b)
 			return false;
 		for (i = 0; i < n; i++)
 			if (!element_equal(field->shape,
-			    left + i * field->shape->size,
-			    right + i * field->shape->size))
+				left + i * field->shape->size,
+				right + i * field->shape->size))
 				return false;
 	}
 	return true;
@@ -195,17 +195,17 @@ conf_equal(const struct conf *a, const struct conf *b)
 }
 
 /* One finder per list: same shape, other list. */
-#define FINDER(what, list, compare)					\
-	const struct conf_##what *					\
-	conf_find_##what(const struct conf *conf, const char *name)	\
-	{								\
-		uint32_t i;						\
-									\
-		for (i = 0; name != NULL && i < conf->n##list; i++)	\
-			if (conf->list[i].name != NULL &&		\
-			    compare(conf->list[i].name, name) == 0)	\
-				return &conf->list[i];			\
-		return NULL;						\
+#define FINDER(what, list, compare)                                 \
+	const struct conf_##what *conf_find_##what(                 \
+	    const struct conf *conf, const char *name)              \
+	{                                                           \
+		uint32_t i;                                         \
+                                                                    \
+		for (i = 0; name != NULL && i < conf->n##list; i++) \
+			if (conf->list[i].name != NULL &&           \
+			    compare(conf->list[i].name, name) == 0) \
+				return &conf->list[i];              \
+		return NULL;                                        \
 	}
 
 FINDER(action, actions, strcmp)
@@ -237,8 +237,8 @@ conf_find_mta_limit(const struct conf *conf, const char *domain)
 		if (conf->mta.limits[i].domain != NULL &&
 		    strcasecmp(conf->mta.limits[i].domain, domain) == 0)
 			return &conf->mta.limits[i];
-	return conf->mta.nlimits > 0 ? &conf->mta.limits[0] :
-	    &mta_limit_defaults;
+	return conf->mta.nlimits > 0 ? &conf->mta.limits[0]
+				     : &mta_limit_defaults;
 }
 
 uint32_t
@@ -259,8 +259,8 @@ conf_where_text(const struct conf *conf, const struct conf_where *where,
 		snprintf(buf, len, "default");
 	else
 		snprintf(buf, len, "%s:%u:%u",
-		    where->file < conf->nfiles ?
-		    conf->files[where->file].text : "configuration",
+		    where->file < conf->nfiles ? conf->files[where->file].text
+					       : "configuration",
 		    where->line, where->column);
 }
 
@@ -270,8 +270,8 @@ conf_append(void *list, uint32_t *count, size_t size)
 	char *grown;
 
 	memcpy(&grown, list, sizeof(grown));
-	if (*count == UINT32_MAX || (grown = reallocarray(grown,
-	    (size_t)*count + 1, size)) == NULL)
+	if (*count == UINT32_MAX ||
+	    (grown = reallocarray(grown, (size_t)*count + 1, size)) == NULL)
 		return NULL;
 	memcpy(list, &grown, sizeof(grown));
 	grown += *count * size;

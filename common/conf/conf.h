@@ -19,9 +19,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CONF_BOUNCE_WARN_MAX	4	/* delays of `bounce warn-interval` */
-#define CONF_NAME_MAX		255	/* octets of any name */
-#define CONF_TAG_MAX		63	/* octets of a listener's tag */
+#define CONF_BOUNCE_WARN_MAX 4 /* delays of `bounce warn-interval` */
+#define CONF_NAME_MAX 255 /* octets of any name */
+#define CONF_TAG_MAX 63 /* octets of a listener's tag */
 
 /* Where an element stands: conf.files[file], line and column from 1. Line 0
  * means that it is a default and stands nowhere. */
@@ -35,11 +35,7 @@ struct conf_string {
 	char *text;
 };
 
-enum conf_family {
-	CONF_FAMILY_ANY,
-	CONF_INET4,
-	CONF_INET6
-};
+enum conf_family { CONF_FAMILY_ANY, CONF_INET4, CONF_INET6 };
 
 /* One address: 4 octets of `octets` are used for CONF_INET4, 16 for
  * CONF_INET6, network order. port is in host order. scope is the interface
@@ -55,67 +51,59 @@ struct conf_address {
 
 enum conf_listen_tls {
 	CONF_LISTEN_PLAIN,
-	CONF_LISTEN_TLS,		/* STARTTLS offered */
-	CONF_LISTEN_TLS_REQUIRE,	/* STARTTLS before MAIL FROM */
-	CONF_LISTEN_SMTPS		/* TLS from the first octet */
+	CONF_LISTEN_TLS, /* STARTTLS offered */
+	CONF_LISTEN_TLS_REQUIRE, /* STARTTLS before MAIL FROM */
+	CONF_LISTEN_SMTPS /* TLS from the first octet */
 };
 
-enum conf_listen_auth {
-	CONF_AUTH_NONE,
-	CONF_AUTH_OPTIONAL,
-	CONF_AUTH_REQUIRE
-};
+enum conf_listen_auth { CONF_AUTH_NONE, CONF_AUTH_OPTIONAL, CONF_AUTH_REQUIRE };
 
 struct conf_listener {
 	struct conf_where where;
-	bool is_socket;		/* `listen on socket` */
-	char *interface;	/* as written: interface, lo0, egress, all,
-				 * address or host name; NULL for a socket */
+	bool is_socket; /* `listen on socket` */
+	char *interface; /* as written: interface, lo0, egress, all,
+			  * address or host name; NULL for a socket */
 	enum conf_family family;
-	uint16_t port;		/* never 0 unless is_socket */
+	uint16_t port; /* never 0 unless is_socket */
 	/* What `interface` stands for. The parser fills in a literal address,
 	 * master all others before it slices. */
 	struct conf_address *addresses;
 	uint32_t naddresses;
 	enum conf_listen_tls tls;
-	bool tls_verify;	/* the client must show a valid certificate */
-	struct conf_string *pkis;	/* names; the first is the default */
+	bool tls_verify; /* the client must show a valid certificate */
+	struct conf_string *pkis; /* names; the first is the default */
 	uint32_t npkis;
-	char *ca;		/* name */
+	char *ca; /* name */
 	char *ciphers;
 	char *protocols;
 	enum conf_listen_auth auth;
-	char *auth_table;	/* table, NULL for the system's accounts */
-	char *hostname;		/* NULL: conf.server_name */
-	char *hostnames;	/* table: local address to host name */
+	char *auth_table; /* table, NULL for the system's accounts */
+	char *hostname; /* NULL: conf.server_name */
+	char *hostnames; /* table: local address to host name */
 	char *tag;
-	uint64_t max_message_size;	/* 0: conf.smtp.max_message_size */
-	char *senders;		/* table: user to addresses */
+	uint64_t max_message_size; /* 0: conf.smtp.max_message_size */
+	char *senders; /* table: user to addresses */
 	bool masquerade;
 	bool mask_src;
 	bool no_dsn;
 	bool received_auth;
 	bool proxy_v2;
-	struct conf_string *filters;	/* names, in order of execution */
+	struct conf_string *filters; /* names, in order of execution */
 	uint32_t nfilters;
 };
 
 /* ---- certificates ----------------------------------------------------- */
 
-enum conf_dhe {
-	CONF_DHE_NONE,
-	CONF_DHE_AUTO,
-	CONF_DHE_LEGACY
-};
+enum conf_dhe { CONF_DHE_NONE, CONF_DHE_AUTO, CONF_DHE_LEGACY };
 
 struct conf_pki {
 	struct conf_where where;
-	char *name;		/* host name in lower case, or "*" */
+	char *name; /* host name in lower case, or "*" */
 	char *cert_path;
-	char *key_path;		/* master only */
+	char *key_path; /* master only */
 	enum conf_dhe dhe;
-	char *cert_pem;		/* chain, read by master */
-	char *key_pem;		/* read by master; keys only */
+	char *cert_pem; /* chain, read by master */
+	char *key_pem; /* read by master; keys only */
 };
 
 /* The name of the machine's own list of authorities, which master adds and
@@ -126,52 +114,52 @@ struct conf_ca {
 	struct conf_where where;
 	char *name;
 	char *path;
-	char *ca_pem;		/* read by master */
+	char *ca_pem; /* read by master */
 };
 
 /* ---- tables ----------------------------------------------------------- */
 
 enum conf_table_kind {
-	CONF_TABLE_STATIC,	/* entries stand in the configuration */
-	CONF_TABLE_FILE,	/* read by auth through a descriptor */
-	CONF_TABLE_BACKEND	/* db:, sqlite:, proc: ... */
+	CONF_TABLE_STATIC, /* entries stand in the configuration */
+	CONF_TABLE_FILE, /* read by auth through a descriptor */
+	CONF_TABLE_BACKEND /* db:, sqlite:, proc: ... */
 };
 
 /* What a table is asked for; conf_table.uses is a set of 1 << service. */
 enum conf_service {
-	CONF_SERVICE_ALIAS,	/* name or address: recipients */
-	CONF_SERVICE_DOMAIN,	/* domains, *. allowed */
-	CONF_SERVICE_CREDENTIALS,	/* user: hash (listener's side) */
-	CONF_SERVICE_RELAY_AUTH,	/* label: user:password */
-	CONF_SERVICE_NETADDR,	/* addresses and networks */
-	CONF_SERVICE_USERINFO,	/* user: uid:gid:home */
-	CONF_SERVICE_SOURCE,	/* own addresses */
-	CONF_SERVICE_MAILADDR,	/* user, @domain, user@domain */
-	CONF_SERVICE_ADDRNAME,	/* address: host name */
-	CONF_SERVICE_SENDERS,	/* user: addresses it may send as */
-	CONF_SERVICE_RELAYHOST,	/* relay URLs; domain: relay URL */
-	CONF_SERVICE_STRING,	/* users, tags, names */
-	CONF_SERVICE_REGEX,	/* extended regular expressions */
-	CONF_SERVICE_RECIPIENTS,	/* a backup's valid recipients */
+	CONF_SERVICE_ALIAS, /* name or address: recipients */
+	CONF_SERVICE_DOMAIN, /* domains, *. allowed */
+	CONF_SERVICE_CREDENTIALS, /* user: hash (listener's side) */
+	CONF_SERVICE_RELAY_AUTH, /* label: user:password */
+	CONF_SERVICE_NETADDR, /* addresses and networks */
+	CONF_SERVICE_USERINFO, /* user: uid:gid:home */
+	CONF_SERVICE_SOURCE, /* own addresses */
+	CONF_SERVICE_MAILADDR, /* user, @domain, user@domain */
+	CONF_SERVICE_ADDRNAME, /* address: host name */
+	CONF_SERVICE_SENDERS, /* user: addresses it may send as */
+	CONF_SERVICE_RELAYHOST, /* relay URLs; domain: relay URL */
+	CONF_SERVICE_STRING, /* users, tags, names */
+	CONF_SERVICE_REGEX, /* extended regular expressions */
+	CONF_SERVICE_RECIPIENTS, /* a backup's valid recipients */
 	CONF_NSERVICES
 };
 
 struct conf_entry {
 	char *key;
-	char *value;		/* NULL in a list */
+	char *value; /* NULL in a list */
 };
 
 struct conf_table {
 	struct conf_where where;
 	char *name;
-	bool is_inline;		/* written in place; name is "<n>" */
+	bool is_inline; /* written in place; name is "<n>" */
 	enum conf_table_kind kind;
-	char *backend;		/* "file", "db", "sqlite"; NULL if static */
-	char *config;		/* path or parameter; NULL if static */
-	bool mapping;		/* static: entries have values */
-	struct conf_entry *entries;	/* static */
+	char *backend; /* "file", "db", "sqlite"; NULL if static */
+	char *config; /* path or parameter; NULL if static */
+	bool mapping; /* static: entries have values */
+	struct conf_entry *entries; /* static */
 	uint32_t nentries;
-	uint32_t uses;		/* set of 1 << enum conf_service */
+	uint32_t uses; /* set of 1 << enum conf_service */
 };
 
 /* ---- actions ---------------------------------------------------------- */
@@ -188,61 +176,54 @@ enum conf_action_kind {
 
 /* The local methods. A format such as %{user.directory} stays as written. */
 struct conf_local {
-	char *path;		/* maildir; NULL: ~/Maildir */
-	bool junk;		/* maildir */
-	char *command;		/* mda; master only */
-	char *destination;	/* lmtp: host:port or socket path */
-	bool rcpt_to;		/* lmtp: RCPT TO is the address, not the user */
+	char *path; /* maildir; NULL: ~/Maildir */
+	bool junk; /* maildir */
+	char *command; /* mda; master only */
+	char *destination; /* lmtp: host:port or socket path */
+	bool rcpt_to; /* lmtp: RCPT TO is the address, not the user */
 	char *user;
-	char *alias;		/* table */
-	char *virtual_table;	/* table; never beside alias */
-	char *userbase;		/* table */
-	char *wrapper;		/* name of conf.wrappers */
+	char *alias; /* table */
+	char *virtual_table; /* table; never beside alias */
+	char *userbase; /* table */
+	char *wrapper; /* name of conf.wrappers */
 };
 
 enum conf_relay_tls {
 	CONF_RELAY_TLS_OPPORTUNISTIC,
-	CONF_RELAY_TLS_REQUIRE,		/* and verify the certificate */
-	CONF_RELAY_TLS_NO_VERIFY	/* require, without verifying */
+	CONF_RELAY_TLS_REQUIRE, /* and verify the certificate */
+	CONF_RELAY_TLS_NO_VERIFY /* require, without verifying */
 };
 
 /* Backup: what to do with a recipient that is neither listed nor could be
  * asked for at the primary. */
-enum conf_unknown {
-	CONF_UNKNOWN_ACCEPT,
-	CONF_UNKNOWN_TEMPFAIL
-};
+enum conf_unknown { CONF_UNKNOWN_ACCEPT, CONF_UNKNOWN_TEMPFAIL };
 
 /* Backup: what becomes of a message that the primary refuses for good. */
-enum conf_refused {
-	CONF_REFUSED_HOLD,
-	CONF_REFUSED_DROP,
-	CONF_REFUSED_BOUNCE
-};
+enum conf_refused { CONF_REFUSED_HOLD, CONF_REFUSED_DROP, CONF_REFUSED_BOUNCE };
 
 struct conf_relay {
-	char *host;		/* table of relay URLs (url.h) */
-	char *domain;		/* table: domain to relay URL */
+	char *host; /* table of relay URLs (url.h) */
+	char *domain; /* table: domain to relay URL */
 	char *helo;
-	char *helo_src;		/* table: own address to HELO name */
-	char *src;		/* table of own addresses */
+	char *helo_src; /* table: own address to HELO name */
+	char *src; /* table of own addresses */
 	enum conf_relay_tls tls;
-	char *pki;		/* name */
-	char *ca;		/* name */
+	char *pki; /* name */
+	char *ca; /* name */
 	char *ciphers;
 	char *protocols;
-	char *auth;		/* table; never in deliver's slice */
+	char *auth; /* table; never in deliver's slice */
 	char *mail_from;
 	bool srs;
 	struct conf_string *filters;
 	uint32_t nfilters;
-	uint32_t retry_min;	/* 0: conf.retry */
-	uint32_t retry_max;	/* 0: conf.retry */
+	uint32_t retry_min; /* 0: conf.retry */
+	uint32_t retry_max; /* 0: conf.retry */
 	bool backup;
-	char *backup_mx;	/* our name among the MX; NULL: own addresses */
-	char *recipients;	/* table of valid recipients */
-	bool call_ahead;	/* ask the primary at RCPT TO */
-	uint32_t probe_interval;	/* how often a dead primary is tried */
+	char *backup_mx; /* our name among the MX; NULL: own addresses */
+	char *recipients; /* table of valid recipients */
+	bool call_ahead; /* ask the primary at RCPT TO */
+	uint32_t probe_interval; /* how often a dead primary is tried */
 	enum conf_unknown unknown;
 	enum conf_refused refused;
 };
@@ -251,9 +232,9 @@ struct conf_action {
 	struct conf_where where;
 	char *name;
 	enum conf_action_kind kind;
-	uint32_t ttl;		/* 0: see conf_action_ttl() */
-	struct conf_local local;	/* if kind is not RELAY */
-	struct conf_relay relay;	/* if kind is RELAY */
+	uint32_t ttl; /* 0: see conf_action_ttl() */
+	struct conf_local local; /* if kind is not RELAY */
+	struct conf_relay relay; /* if kind is RELAY */
 };
 
 /* ---- rules ------------------------------------------------------------ */
@@ -262,40 +243,40 @@ struct conf_action {
  * `from local` and `for local` are filled in where none is written. */
 enum conf_condition_kind {
 	CONF_FROM_ANY,
-	CONF_FROM_LOCAL,	/* a local address or the socket */
+	CONF_FROM_LOCAL, /* a local address or the socket */
 	CONF_FROM_SOCKET,
-	CONF_FROM_SRC,		/* table */
-	CONF_FROM_RDNS,		/* table or NULL: has a reverse name */
-	CONF_FROM_AUTH,		/* table or NULL: is authenticated */
-	CONF_FROM_MAIL_FROM,	/* table */
+	CONF_FROM_SRC, /* table */
+	CONF_FROM_RDNS, /* table or NULL: has a reverse name */
+	CONF_FROM_AUTH, /* table or NULL: is authenticated */
+	CONF_FROM_MAIL_FROM, /* table */
 	CONF_FOR_ANY,
 	CONF_FOR_LOCAL,
-	CONF_FOR_DOMAIN,	/* table */
-	CONF_FOR_RCPT_TO,	/* table */
-	CONF_IF_TAG,		/* table */
-	CONF_IF_HELO,		/* table */
-	CONF_IF_AUTH,		/* table or NULL */
+	CONF_FOR_DOMAIN, /* table */
+	CONF_FOR_RCPT_TO, /* table */
+	CONF_IF_TAG, /* table */
+	CONF_IF_HELO, /* table */
+	CONF_IF_AUTH, /* table or NULL */
 	CONF_IF_TLS,
-	CONF_IF_MAIL_FROM,	/* table */
-	CONF_IF_RCPT_TO		/* table */
+	CONF_IF_MAIL_FROM, /* table */
+	CONF_IF_RCPT_TO /* table */
 };
 
 struct conf_condition {
 	enum conf_condition_kind kind;
 	bool negated;
-	bool regex;		/* the table holds regular expressions */
+	bool regex; /* the table holds regular expressions */
 	char *table;
 };
 
 /* All conditions must hold; the first rule that matches decides. */
 struct conf_match {
 	struct conf_where where;
-	struct conf_condition *conditions;	/* sorted by kind */
+	struct conf_condition *conditions; /* sorted by kind */
 	uint32_t nconditions;
 	bool reject;
-	bool open_relay;	/* `open-relay`: relays for strangers, and the
-				 * administrator says so (closed.h) */
-	char *action;		/* name; NULL if reject */
+	bool open_relay; /* `open-relay`: relays for strangers, and the
+			  * administrator says so (closed.h) */
+	char *action; /* name; NULL if reject */
 };
 
 /* ---- filters ---------------------------------------------------------- */
@@ -312,8 +293,8 @@ struct conf_proc {
 
 enum conf_filter_kind {
 	CONF_FILTER_PHASE,
-	CONF_FILTER_PROC,	/* uses a `proc` */
-	CONF_FILTER_PROC_EXEC,	/* has a program of its own */
+	CONF_FILTER_PROC, /* uses a `proc` */
+	CONF_FILTER_PROC_EXEC, /* has a program of its own */
 	CONF_FILTER_CHAIN
 };
 
@@ -330,37 +311,37 @@ enum conf_phase {
 
 enum conf_filter_test {
 	CONF_TEST_FCRDNS,
-	CONF_TEST_RDNS,		/* table or NULL */
-	CONF_TEST_SRC,		/* table */
-	CONF_TEST_HELO,		/* table */
-	CONF_TEST_AUTH,		/* table or NULL */
-	CONF_TEST_MAIL_FROM,	/* table */
-	CONF_TEST_RCPT_TO	/* table */
+	CONF_TEST_RDNS, /* table or NULL */
+	CONF_TEST_SRC, /* table */
+	CONF_TEST_HELO, /* table */
+	CONF_TEST_AUTH, /* table or NULL */
+	CONF_TEST_MAIL_FROM, /* table */
+	CONF_TEST_RCPT_TO /* table */
 };
 
 enum conf_decision {
 	CONF_DECISION_BYPASS,
-	CONF_DECISION_DISCONNECT,	/* text: code and message */
+	CONF_DECISION_DISCONNECT, /* text: code and message */
 	CONF_DECISION_JUNK,
-	CONF_DECISION_REJECT,		/* text: code and message */
-	CONF_DECISION_REPORT,		/* text */
-	CONF_DECISION_REWRITE		/* text */
+	CONF_DECISION_REJECT, /* text: code and message */
+	CONF_DECISION_REPORT, /* text */
+	CONF_DECISION_REWRITE /* text */
 };
 
 struct conf_filter {
 	struct conf_where where;
 	char *name;
 	enum conf_filter_kind kind;
-	enum conf_phase phase;		/* PHASE, and down to text */
+	enum conf_phase phase; /* PHASE, and down to text */
 	enum conf_filter_test test;
 	bool negated;
 	bool regex;
 	char *table;
 	enum conf_decision decision;
 	char *text;
-	char *proc;			/* PROC: name of conf.procs */
-	struct conf_proc exec;		/* PROC_EXEC; its name is NULL */
-	struct conf_string *chain;	/* CHAIN: names */
+	char *proc; /* PROC: name of conf.procs */
+	struct conf_proc exec; /* PROC_EXEC; its name is NULL */
+	struct conf_string *chain; /* CHAIN: names */
 	uint32_t nchain;
 };
 
@@ -375,13 +356,13 @@ struct conf_wrapper {
 struct conf_paths {
 	char *spool;
 	char *control_socket;
-	char *drop_folder;	/* where sendmail leaves mail while we are
-				 * down; NULL: "drop" inside the spool */
+	char *drop_folder; /* where sendmail leaves mail while we are
+			    * down; NULL: "drop" inside the spool */
 	char *pid_file;
-	char *chroot;		/* the empty folder of the workers */
-	char *libexec;		/* where the workers' programs are */
-	char *user_prefix;	/* _relais: _relais, _relaisq, ... */
-	char *admin_group;	/* may control; NULL: root only */
+	char *chroot; /* the empty folder of the workers */
+	char *libexec; /* where the workers' programs are */
+	char *user_prefix; /* _relais: _relais, _relaisq, ... */
+	char *admin_group; /* may control; NULL: root only */
 };
 
 /* How many processes of a kind; 0: one per core. */
@@ -392,22 +373,22 @@ struct conf_workers {
 
 struct conf_smtp {
 	uint64_t max_message_size;
-	uint32_t max_mails;	/* messages in a session */
-	uint32_t max_rcpt;	/* recipients of a message */
-	uint32_t max_errors;	/* of a client before it is cut off */
-	uint32_t max_commands;	/* between two messages */
+	uint32_t max_mails; /* messages in a session */
+	uint32_t max_rcpt; /* recipients of a message */
+	uint32_t max_errors; /* of a client before it is cut off */
+	uint32_t max_commands; /* between two messages */
 	/* connections to one smtpd worker */
 	uint32_t max_conn;
 	uint32_t max_conn_per_host;
-	uint32_t max_conn_rate;	/* new ones of a host in a minute */
+	uint32_t max_conn_rate; /* new ones of a host in a minute */
 	/* seconds for the client */
 	uint32_t command_timeout;
-	uint32_t tls_timeout;	/* a handshake */
-	uint32_t auth_timeout;	/* a whole AUTH exchange */
-	uint32_t data_timeout;	/* a message, and a second for each KiB */
+	uint32_t tls_timeout; /* a handshake */
+	uint32_t auth_timeout; /* a whole AUTH exchange */
+	uint32_t data_timeout; /* a message, and a second for each KiB */
 	uint32_t session_timeout;
-	char *ciphers;		/* NULL: OpenSSL's own choice */
-	char *sub_addr_delim;	/* one character */
+	char *ciphers; /* NULL: OpenSSL's own choice */
+	char *sub_addr_delim; /* one character */
 };
 
 /*
@@ -443,11 +424,11 @@ struct conf_mta_limit {
 };
 
 struct conf_mta {
-	struct conf_where where;	/* of max-deferred */
+	struct conf_where where; /* of max-deferred */
 	uint32_t max_deferred;
-	uint32_t port;		/* of the hosts that an MX names: 25 */
-	bool allow_loopback;	/* an MX may lead to 127/8 and ::1 */
-	struct conf_mta_limit *limits;	/* limits[0] is the default */
+	uint32_t port; /* of the hosts that an MX names: 25 */
+	bool allow_loopback; /* an MX may lead to 127/8 and ::1 */
+	struct conf_mta_limit *limits; /* limits[0] is the default */
 	uint32_t nlimits;
 };
 
@@ -469,11 +450,11 @@ struct conf_scheduler {
 };
 
 struct conf_queue {
-	struct conf_where where;	/* of compression or encryption */
+	struct conf_where where; /* of compression or encryption */
 	uint32_t ttl;
 	bool compression;
 	bool encryption;
-	char *encryption_key;	/* NULL: asked for; "stdin" */
+	char *encryption_key; /* NULL: asked for; "stdin" */
 };
 
 /* Floor and ceiling of the pause between two attempts. */
@@ -483,7 +464,7 @@ struct conf_retry {
 };
 
 struct conf_bounce {
-	uint32_t warn[CONF_BOUNCE_WARN_MAX];	/* 0: no more */
+	uint32_t warn[CONF_BOUNCE_WARN_MAX]; /* 0: no more */
 };
 
 struct conf_srs {
@@ -494,20 +475,20 @@ struct conf_srs {
 };
 
 struct conf_resolver {
-	struct conf_address *servers;	/* none: master fills in those of
-					 * /etc/resolv.conf */
+	struct conf_address *servers; /* none: master fills in those of
+				       * /etc/resolv.conf */
 	uint32_t nservers;
-	bool recursive;			/* ask the root servers ourselves */
+	bool recursive; /* ask the root servers ourselves */
 	char *trust_anchor_path;
-	char *trust_anchor;		/* its content, read by master */
+	char *trust_anchor; /* its content, read by master */
 };
 
 struct conf {
-	struct conf_string *files;	/* names, for conf_where */
+	struct conf_string *files; /* names, for conf_where */
 	uint32_t nfiles;
-	char *server_name;	/* set server-name, or filled by master from
-				 * mailname or the host's name */
-	char *admd;		/* NULL: server_name */
+	char *server_name; /* set server-name, or filled by master from
+			    * mailname or the host's name */
+	char *admd; /* NULL: server_name */
 	struct conf_where admd_where;
 	struct conf_paths paths;
 	struct conf_workers workers;
@@ -536,7 +517,7 @@ struct conf {
 	uint32_t nlisteners;
 	struct conf_action *actions;
 	uint32_t nactions;
-	struct conf_match *matches;	/* in the order of evaluation */
+	struct conf_match *matches; /* in the order of evaluation */
 	uint32_t nmatches;
 };
 
@@ -555,23 +536,22 @@ const struct conf_pki *conf_find_pki(const struct conf *, const char *);
 const struct conf_ca *conf_find_ca(const struct conf *, const char *);
 const struct conf_filter *conf_find_filter(const struct conf *, const char *);
 const struct conf_proc *conf_find_proc(const struct conf *, const char *);
-const struct conf_wrapper *conf_find_wrapper(const struct conf *,
-    const char *);
+const struct conf_wrapper *conf_find_wrapper(const struct conf *, const char *);
 /* The first listener with this tag. */
-const struct conf_listener *conf_find_listener(const struct conf *,
-    const char *tag);
+const struct conf_listener *conf_find_listener(
+    const struct conf *, const char *tag);
 /* The limits for a domain, or the default ones; never NULL in a tree that
  * has its mta section. */
-const struct conf_mta_limit *conf_find_mta_limit(const struct conf *,
-    const char *domain);
+const struct conf_mta_limit *conf_find_mta_limit(
+    const struct conf *, const char *domain);
 
 /* Lifetime of a message under this action: its ttl, else 30 days for a
  * backup, else queue.ttl. */
 uint32_t conf_action_ttl(const struct conf *, const struct conf_action *);
 
 /* "file:line:column" of an element, or "default"; always terminated. */
-void conf_where_text(const struct conf *, const struct conf_where *, char *,
-    size_t);
+void conf_where_text(
+    const struct conf *, const struct conf_where *, char *, size_t);
 
 /* Appends a zeroed element to a list (`*list` of `*count` elements of `size`
  * octets) and returns it, NULL when memory is short. */
@@ -579,8 +559,8 @@ void *conf_append(void *list, uint32_t *count, size_t size);
 
 /* Calls report for each thing that the tree asks for and this release does
  * not do; returns how many there were. */
-typedef void conf_report(void *arg, const struct conf_where *,
-    const char *what);
+typedef void conf_report(
+    void *arg, const struct conf_where *, const char *what);
 unsigned int conf_unbuilt(const struct conf *, conf_report *, void *arg);
 
 #endif

@@ -9,56 +9,64 @@
 
 #include "conf/fields.h"
 
-#define N	0U
-#define S	(1U << PROC_SMTPD)
-#define Q	(1U << PROC_QUEUE)
-#define D	(1U << PROC_DELIVER)
-#define A	(1U << PROC_AUTH)
-#define K	(1U << PROC_KEYS)
-#define R	(1U << PROC_RESOLVER)
-#define ALL	(S | Q | D | A | K | R)
+#define N 0U
+#define S (1U << PROC_SMTPD)
+#define Q (1U << PROC_QUEUE)
+#define D (1U << PROC_DELIVER)
+#define A (1U << PROC_AUTH)
+#define K (1U << PROC_KEYS)
+#define R (1U << PROC_RESOLVER)
+#define ALL (S | Q | D | A | K | R)
 
-#define NAME_LIMIT	CONF_NAME_MAX
-#define TEXT_LIMIT	8192
-#define PEM_LIMIT	(4 << 20)
-#define LIST_LIMIT	65536
-#define ENTRIES_LIMIT	1000000
+#define NAME_LIMIT CONF_NAME_MAX
+#define TEXT_LIMIT 8192
+#define PEM_LIMIT (4 << 20)
+#define LIST_LIMIT 65536
+#define ENTRIES_LIMIT 1000000
 
 /* The rows. OF names the struct that a group of rows describes. */
-#define ROW(ftype, field, flimit, fsee)					\
-	{ .name = #field, .type = ftype, .offset = offsetof(OF, field),	\
-	  .limit = flimit, .see = fsee }
-#define FLAG(field, fsee)	ROW(FIELD_BOOL, field, 0, fsee)
-#define NUM16(field, fsee)	ROW(FIELD_U16, field, 0, fsee)
-#define NUM(field, fsee)	ROW(FIELD_U32, field, 0, fsee)
-#define SECONDS(field, fsee)	ROW(FIELD_SECONDS, field, 0, fsee)
-#define NUM64(field, fsee)	ROW(FIELD_U64, field, 0, fsee)
-#define ENUM(field, last, fsee)	ROW(FIELD_ENUM, field, last, fsee)
+#define ROW(ftype, field, flimit, fsee)                                       \
+	{                                                                     \
+		.name = #field, .type = ftype, .offset = offsetof(OF, field), \
+		.limit = flimit, .see = fsee                                  \
+	}
+#define FLAG(field, fsee) ROW(FIELD_BOOL, field, 0, fsee)
+#define NUM16(field, fsee) ROW(FIELD_U16, field, 0, fsee)
+#define NUM(field, fsee) ROW(FIELD_U32, field, 0, fsee)
+#define SECONDS(field, fsee) ROW(FIELD_SECONDS, field, 0, fsee)
+#define NUM64(field, fsee) ROW(FIELD_U64, field, 0, fsee)
+#define ENUM(field, last, fsee) ROW(FIELD_ENUM, field, last, fsee)
 #define STR(field, flimit, fsee) ROW(FIELD_STRING, field, flimit, fsee)
-#define WHERE			ROW(FIELD_WHERE, where, 0, ALL)
-#define TABLE(field, fservice, fsee)					\
-	{ .name = #field, .type = FIELD_TABLE,				\
-	  .offset = offsetof(OF, field), .limit = NAME_LIMIT,		\
-	  .see = fsee, .service = fservice }
-#define STRUCT(field, fshape, fsee)					\
-	{ .name = #field, .type = FIELD_STRUCT,				\
-	  .offset = offsetof(OF, field), .shape = fshape, .see = fsee }
-#define LIST(field, fshape, flimit, fsee)				\
-	{ .name = #field, .type = FIELD_LIST,				\
-	  .offset = offsetof(OF, field),				\
-	  .count_offset = offsetof(OF, n##field), .limit = flimit,	\
-	  .shape = fshape, .see = fsee }
-#define SHAPE(label, fwanted)						\
-	const struct shape shape_##label = {				\
-		.size = sizeof(OF), .fields = label##_fields,		\
-		.nfields = sizeof(label##_fields) /			\
-		    sizeof(label##_fields[0]), .wanted = fwanted }
+#define WHERE ROW(FIELD_WHERE, where, 0, ALL)
+#define TABLE(field, fservice, fsee)                                \
+	{                                                           \
+		.name = #field, .type = FIELD_TABLE,                \
+		.offset = offsetof(OF, field), .limit = NAME_LIMIT, \
+		.see = fsee, .service = fservice                    \
+	}
+#define STRUCT(field, fshape, fsee)                                         \
+	{                                                                   \
+		.name = #field, .type = FIELD_STRUCT,                       \
+		.offset = offsetof(OF, field), .shape = fshape, .see = fsee \
+	}
+#define LIST(field, fshape, flimit, fsee)                                \
+	{                                                                \
+		.name = #field, .type = FIELD_LIST,                      \
+		.offset = offsetof(OF, field),                           \
+		.count_offset = offsetof(OF, n##field), .limit = flimit, \
+		.shape = fshape, .see = fsee                             \
+	}
+#define SHAPE(label, fwanted)                                                  \
+	const struct shape shape_##label = { .size = sizeof(OF),               \
+		.fields = label##_fields,                                      \
+		.nfields = sizeof(label##_fields) / sizeof(label##_fields[0]), \
+		.wanted = fwanted }
 
 /* Tables whose content deliver evaluates itself. */
-#define DELIVER_SERVICES						\
-	(1U << CONF_SERVICE_RELAYHOST | 1U << CONF_SERVICE_SOURCE |	\
-	 1U << CONF_SERVICE_ADDRNAME)
-#define SECRET_SERVICES							\
+#define DELIVER_SERVICES                                            \
+	(1U << CONF_SERVICE_RELAYHOST | 1U << CONF_SERVICE_SOURCE | \
+	    1U << CONF_SERVICE_ADDRNAME)
+#define SECRET_SERVICES \
 	(1U << CONF_SERVICE_CREDENTIALS | 1U << CONF_SERVICE_RELAY_AUTH)
 
 static bool
@@ -493,8 +501,7 @@ word_is(const char *word, const char *name)
 }
 
 const struct field *
-field_by_word(const struct shape *shape, enum field_type type,
-    const char *word)
+field_by_word(const struct shape *shape, enum field_type type, const char *word)
 {
 	size_t i;
 
@@ -527,13 +534,13 @@ walk_strings(const struct shape *shape, void *element,
 	where = shape_where(shape, element, where);
 	for (field = shape->fields; field < end; field++) {
 		if ((field->type == FIELD_TABLE ||
-		    field->type == FIELD_STRING) &&
+			field->type == FIELD_STRING) &&
 		    *field_string(field, element) != NULL &&
 		    (rc = visit(arg, field, element, where)) != 0)
 			return rc;
 		for (n = field_children(field, element, &child); n > 0; n--) {
-			if ((rc = walk_strings(field->shape, child, where,
-			    visit, arg)) != 0)
+			if ((rc = walk_strings(
+				 field->shape, child, where, visit, arg)) != 0)
 				return rc;
 			child += field->shape->size;
 		}

@@ -19,15 +19,15 @@ enum field_type {
 	FIELD_BOOL,
 	FIELD_U16,
 	FIELD_U32,
-	FIELD_SECONDS,		/* 32 bits, written as a duration */
+	FIELD_SECONDS, /* 32 bits, written as a duration */
 	FIELD_U64,
-	FIELD_ENUM,		/* limit: the highest value */
-	FIELD_OCTETS,		/* limit: how many */
+	FIELD_ENUM, /* limit: the highest value */
+	FIELD_OCTETS, /* limit: how many */
 	FIELD_WHERE,
-	FIELD_STRING,		/* limit: octets without the terminator */
-	FIELD_TABLE,		/* a string that names a table */
-	FIELD_STRUCT,		/* shape */
-	FIELD_LIST		/* shape, count_offset; limit: elements */
+	FIELD_STRING, /* limit: octets without the terminator */
+	FIELD_TABLE, /* a string that names a table */
+	FIELD_STRUCT, /* shape */
+	FIELD_LIST /* shape, count_offset; limit: elements */
 };
 
 struct field {
@@ -37,8 +37,8 @@ struct field {
 	size_t count_offset;
 	uint64_t limit;
 	const struct shape *shape;
-	unsigned int see;	/* set of 1 << enum process_kind */
-	enum conf_service service;	/* FIELD_TABLE: asked for what */
+	unsigned int see; /* set of 1 << enum process_kind */
+	enum conf_service service; /* FIELD_TABLE: asked for what */
 };
 
 struct shape {
@@ -59,8 +59,8 @@ extern const struct shape shape_scheduler;
 extern const struct shape shape_smtp;
 
 /* The row of a word, NULL if there is none of that type. */
-const struct field *field_by_word(const struct shape *, enum field_type,
-    const char *word);
+const struct field *field_by_word(
+    const struct shape *, enum field_type, const char *word);
 
 /* Octets of the types that are numbers, in memory and on the wire. */
 static const unsigned int field_width[] = {
@@ -75,8 +75,8 @@ _Static_assert(sizeof(bool) == 1 && sizeof(enum conf_family) == 4,
     "bool and enum are as wide as field_width says");
 
 static inline bool
-shape_wanted(const struct shape *shape, const void *element,
-    enum process_kind process)
+shape_wanted(
+    const struct shape *shape, const void *element, enum process_kind process)
 {
 	return shape->wanted == NULL || shape->wanted(element, process);
 }
@@ -123,8 +123,8 @@ field_children(const struct field *field, const void *element, char **first)
 /* Calls visit for every string of the tree that is not NULL (types STRING and
  * TABLE), in canonical order, with the element that holds it. visit may
  * replace the string; what it returns other than 0 ends the walk. */
-typedef int field_visit(void *arg, const struct field *, void *element,
-    const struct conf_where *);
+typedef int field_visit(
+    void *arg, const struct field *, void *element, const struct conf_where *);
 int field_walk_strings(struct conf *, field_visit *, void *arg);
 
 #endif

@@ -90,8 +90,8 @@ print_table_name(FILE *out, const char *name)
 
 /* A table where it is used: <name>, one value, or a list in braces. */
 static void
-print_table_use(const struct conf *conf, FILE *out, const char *word,
-    const char *name)
+print_table_use(
+    const struct conf *conf, FILE *out, const char *word, const char *name)
 {
 	const struct conf_table *table;
 
@@ -153,8 +153,8 @@ print_listener_tls(const struct conf_listener *listener, FILE *out)
 }
 
 void
-conf_print_listener(const struct conf *conf,
-    const struct conf_listener *listener, FILE *out)
+conf_print_listener(
+    const struct conf *conf, const struct conf_listener *listener, FILE *out)
 {
 	static const char *const families[] = { "", " inet4", " inet6" };
 	static const char *const auths[] = { "", "auth-optional", "auth" };
@@ -189,8 +189,8 @@ conf_print_listener(const struct conf *conf,
 }
 
 static void
-print_local(const struct conf *conf, const struct conf_action *action,
-    FILE *out)
+print_local(
+    const struct conf *conf, const struct conf_action *action, FILE *out)
 {
 	static const char *const methods[] = {
 		[CONF_ACTION_MBOX] = "mbox",
@@ -224,8 +224,7 @@ print_local(const struct conf *conf, const struct conf_action *action,
 }
 
 static void
-print_backup(const struct conf *conf, const struct conf_relay *relay,
-    FILE *out)
+print_backup(const struct conf *conf, const struct conf_relay *relay, FILE *out)
 {
 	static const char *const refused[] = { "hold", "drop", "bounce" };
 	static const char *const unknown[] = { "accept", "tempfail" };
@@ -271,8 +270,8 @@ print_relay(const struct conf *conf, const struct conf_relay *relay, FILE *out)
 }
 
 void
-conf_print_action(const struct conf *conf, const struct conf_action *action,
-    FILE *out)
+conf_print_action(
+    const struct conf *conf, const struct conf_action *action, FILE *out)
 {
 	fputs("action ", out);
 	print_quoted(out, action->name);
@@ -308,8 +307,8 @@ static const char *const condition_words[] = {
 };
 
 void
-conf_print_match(const struct conf *conf, const struct conf_match *match,
-    FILE *out)
+conf_print_match(
+    const struct conf *conf, const struct conf_match *match, FILE *out)
 {
 	const struct conf_condition *condition;
 	uint32_t i;
@@ -360,15 +359,15 @@ print_program(const struct conf_proc *proc, FILE *out)
 }
 
 static void
-print_phase(const struct conf *conf, const struct conf_filter *filter,
-    FILE *out)
+print_phase(
+    const struct conf *conf, const struct conf_filter *filter, FILE *out)
 {
-	static const char *const phases[] = { "connect", "helo", "ehlo",
-		"auth", "mail-from", "rcpt-to", "data", "commit" };
+	static const char *const phases[] = { "connect", "helo", "ehlo", "auth",
+		"mail-from", "rcpt-to", "data", "commit" };
 	static const char *const tests[] = { "fcrdns", "rdns", "src", "helo",
 		"auth", "mail-from", "rcpt-to" };
-	static const char *const decisions[] = { "bypass", "disconnect",
-		"junk", "reject", "report", "rewrite" };
+	static const char *const decisions[] = { "bypass", "disconnect", "junk",
+		"reject", "report", "rewrite" };
 
 	fprintf(out, " phase %s match %s%s%s", phases[filter->phase],
 	    filter->negated ? "! " : "", tests[filter->test],
@@ -382,8 +381,8 @@ print_phase(const struct conf *conf, const struct conf_filter *filter,
 }
 
 static void
-print_filter(const struct conf *conf, const struct conf_filter *filter,
-    FILE *out)
+print_filter(
+    const struct conf *conf, const struct conf_filter *filter, FILE *out)
 {
 	uint32_t i;
 
@@ -447,8 +446,8 @@ conf_print(const struct conf *conf, FILE *out)
 	for (i = 0; i < conf->npkis; i++)
 		print_pki(&conf->pkis[i], out);
 	for (i = 0; i < conf->ncas; i++)
-		print_named(out, "ca", conf->cas[i].name, " cert",
-		    conf->cas[i].path);
+		print_named(
+		    out, "ca", conf->cas[i].name, " cert", conf->cas[i].path);
 	for (i = 0; i < conf->ntables; i++)
 		print_table(&conf->tables[i], out);
 	for (i = 0; i < conf->nprocs; i++) {

@@ -14,10 +14,9 @@
 int conf_print(const struct conf *, FILE *);
 
 /* One element, as a line. */
-void conf_print_listener(const struct conf *, const struct conf_listener *,
-    FILE *);
-void conf_print_action(const struct conf *, const struct conf_action *,
-    FILE *);
+void conf_print_listener(
+    const struct conf *, const struct conf_listener *, FILE *);
+void conf_print_action(const struct conf *, const struct conf_action *, FILE *);
 void conf_print_match(const struct conf *, const struct conf_match *, FILE *);
 
 #endif

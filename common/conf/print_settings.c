@@ -111,8 +111,9 @@ print_mta(const struct conf *conf, const struct conf *base, FILE *out)
 		fputs("mta limit for domain ", out);
 		print_quoted(out, mta->limits[i].domain);
 		if (mta->limits[i].family != mta->limits[0].family)
-			fputs(mta->limits[i].family == CONF_INET4 ?
-			    " inet4" : " inet6", out);
+			fputs(mta->limits[i].family == CONF_INET4 ? " inet4"
+								  : " inet6",
+			    out);
 		print_limits(out, "", &shape_mta_limit, &mta->limits[i],
 		    &mta->limits[0]);
 		putc('\n', out);
@@ -161,11 +162,11 @@ print_queue(const struct conf *conf, const struct conf *base, FILE *out)
 		putc('\n', out);
 	}
 	if (memcmp(conf->bounce.warn, base->bounce.warn,
-	    sizeof(base->bounce.warn)) == 0)
+		sizeof(base->bounce.warn)) == 0)
 		return;
 	fputs("bounce warn-interval", out);
 	for (i = 0; i < CONF_BOUNCE_WARN_MAX && conf->bounce.warn[i] != 0;
-	    i++) {
+	     i++) {
 		fputs(i > 0 ? ", " : " ", out);
 		print_duration(out, conf->bounce.warn[i]);
 	}
@@ -204,9 +205,10 @@ print_resolver(const struct conf *conf, FILE *out)
 	if (resolver->nservers > 0) {
 		fputs("set resolver {", out);
 		for (i = 0; i < resolver->nservers; i++) {
-			inet_ntop(resolver->servers[i].family == CONF_INET4 ?
-			    AF_INET : AF_INET6, resolver->servers[i].octets,
-			    text, sizeof(text));
+			inet_ntop(resolver->servers[i].family == CONF_INET4
+				? AF_INET
+				: AF_INET6,
+			    resolver->servers[i].octets, text, sizeof(text));
 			fprintf(out, "%s \"%s@%u\"", i > 0 ? "," : "", text,
 			    resolver->servers[i].port);
 		}
@@ -233,8 +235,7 @@ print_set(const struct conf *conf, const struct conf *base, FILE *out)
 	if (conf->workers.smtpd != 0)
 		fprintf(out, "set workers smtpd %u\n", conf->workers.smtpd);
 	if (conf->workers.deliver != 0)
-		fprintf(out, "set workers deliver %u\n",
-		    conf->workers.deliver);
+		fprintf(out, "set workers deliver %u\n", conf->workers.deliver);
 	if (conf->retry.min != base->retry.min ||
 	    conf->retry.max != base->retry.max) {
 		fputs("set retry min ", out);
@@ -265,8 +266,7 @@ print_settings(const struct conf *conf, FILE *out)
 	}
 	print_smtp(conf, base, out);
 	print_mta(conf, base, out);
-	print_limits_line(out, "mda limit", &shape_mda, &conf->mda,
-	    &base->mda);
+	print_limits_line(out, "mda limit", &shape_mda, &conf->mda, &base->mda);
 	print_limits_line(out, "scheduler limit", &shape_scheduler,
 	    &conf->scheduler, &base->scheduler);
 	print_queue(conf, base, out);

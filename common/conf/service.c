@@ -60,8 +60,8 @@ check_alias(const char *key, const char *value, struct complaint *why)
 	struct alias alias;
 	size_t at;
 
-	if (alias_parse(value, strlen(value), &alias, why->text, why->size,
-	    &at) == -1)
+	if (alias_parse(
+		value, strlen(value), &alias, why->text, why->size, &at) == -1)
 		return -1;
 	alias_free(&alias);
 	return 0;
@@ -71,19 +71,23 @@ static int
 check_domain(const char *key, const char *value, struct complaint *why)
 {
 	if (!domain_pattern(key))
-		return complain(why, "`%s` is no domain; write `example.org` "
-		    "or `*.example.org`", key);
+		return complain(why,
+		    "`%s` is no domain; write `example.org` "
+		    "or `*.example.org`",
+		    key);
 	return 0;
 }
 
 static int
 check_credentials(const char *key, const char *value, struct complaint *why)
 {
-	if (*value == '$' || *value == '{' || *value == '_' ||
-	    *value == '*' || *value == '!' || strlen(value) == 13)
+	if (*value == '$' || *value == '{' || *value == '_' || *value == '*' ||
+	    *value == '!' || strlen(value) == 13)
 		return 0;
-	return complain(why, "the password of `%s` is not hashed; make a hash "
-	    "with `smtpctl encrypt`", key);
+	return complain(why,
+	    "the password of `%s` is not hashed; make a hash "
+	    "with `smtpctl encrypt`",
+	    key);
 }
 
 static int
@@ -92,8 +96,10 @@ check_relay_auth(const char *key, const char *value, struct complaint *why)
 	const char *colon = strchr(value, ':');
 
 	if (colon == NULL || colon == value || colon[1] == '\0')
-		return complain(why, "the value of `%s` must be "
-		    "`user:password`", key);
+		return complain(why,
+		    "the value of `%s` must be "
+		    "`user:password`",
+		    key);
 	return 0;
 }
 
@@ -106,8 +112,10 @@ check_netaddr(const char *key, const char *value, struct complaint *why)
 	if (strcmp(key, "local") == 0 ||
 	    url_address_parse(key, &address, &prefix) == 0)
 		return 0;
-	return complain(why, "`%s` is neither an address nor a network; write "
-	    "`192.0.2.1`, `192.0.2.0/24` or `[2001:db8::]/32`", key);
+	return complain(why,
+	    "`%s` is neither an address nor a network; write "
+	    "`192.0.2.1`, `192.0.2.0/24` or `[2001:db8::]/32`",
+	    key);
 }
 
 static int
@@ -116,8 +124,8 @@ check_userinfo(const char *key, const char *value, struct complaint *why)
 	unsigned int uid, gid;
 	int used = 0;
 
-	if (sscanf(value, "%10u:%10u:%n", &uid, &gid, &used) == 2 &&
-	    used > 0 && value[used] == '/')
+	if (sscanf(value, "%10u:%10u:%n", &uid, &gid, &used) == 2 && used > 0 &&
+	    value[used] == '/')
 		return 0;
 	return complain(why, "the value of `%s` must be `uid:gid:/home`", key);
 }
@@ -129,8 +137,10 @@ check_source(const char *key, const char *value, struct complaint *why)
 
 	if (url_address_parse(key, &address, NULL) == 0)
 		return 0;
-	return complain(why, "`%s` is no address; write `192.0.2.1` or "
-	    "`[2001:db8::1]`", key);
+	return complain(why,
+	    "`%s` is no address; write `192.0.2.1` or "
+	    "`[2001:db8::1]`",
+	    key);
 }
 
 static bool
@@ -147,8 +157,10 @@ static int
 check_mailaddr(const char *key, const char *value, struct complaint *why)
 {
 	if (!mailaddr_pattern(key))
-		return complain(why, "`%s` is no mail address; write `user`, "
-		    "`@example.org` or `user@example.org`", key);
+		return complain(why,
+		    "`%s` is no mail address; write `user`, "
+		    "`@example.org` or `user@example.org`",
+		    key);
 	return 0;
 }
 
@@ -158,8 +170,10 @@ check_addrname(const char *key, const char *value, struct complaint *why)
 	struct conf_address address;
 
 	if (url_address_parse(key, &address, NULL) == -1)
-		return complain(why, "`%s` is no address; write `192.0.2.1` or "
-		    "`[2001:db8::1]` and its host name", key);
+		return complain(why,
+		    "`%s` is no address; write `192.0.2.1` or "
+		    "`[2001:db8::1]` and its host name",
+		    key);
 	if (!url_host_valid(value))
 		return complain(why, "`%s` is no host name", value);
 	return 0;
@@ -177,8 +191,10 @@ check_senders(const char *key, const char *value, struct complaint *why)
 		item += strspn(item, " \t");
 		item[strcspn(item, " \t")] = '\0';
 		if (!mailaddr_pattern(item))
-			rc = complain(why, "`%s`, which `%s` may send as, is "
-			    "no mail address", item, key);
+			rc = complain(why,
+			    "`%s`, which `%s` may send as, is "
+			    "no mail address",
+			    item, key);
 	}
 	free(copy);
 	return rc;
@@ -189,8 +205,8 @@ check_relayhost(const char *key, const char *value, struct complaint *why)
 {
 	struct url url;
 
-	return url_parse(value != NULL ? value : key, &url, why->text,
-	    why->size);
+	return url_parse(
+	    value != NULL ? value : key, &url, why->text, why->size);
 }
 
 static int
@@ -214,8 +230,8 @@ check_regex(const char *key, const char *value, struct complaint *why)
 		return 0;
 	}
 	regerror(rc, &regex, error, sizeof(error));
-	return complain(why, "the regular expression `%s` is malformed: %s",
-	    key, error);
+	return complain(
+	    why, "the regular expression `%s` is malformed: %s", key, error);
 }
 
 static const struct {
@@ -226,31 +242,31 @@ static const struct {
 } services[CONF_NSERVICES] = {
 	[CONF_SERVICE_ALIAS] = { "aliases", false, true, check_alias },
 	[CONF_SERVICE_DOMAIN] = { "domains", true, true, check_domain },
-	[CONF_SERVICE_CREDENTIALS] =
-	    { "credentials", false, true, check_credentials },
-	[CONF_SERVICE_RELAY_AUTH] =
-	    { "relay credentials", false, true, check_relay_auth },
+	[CONF_SERVICE_CREDENTIALS] = { "credentials", false, true,
+	    check_credentials },
+	[CONF_SERVICE_RELAY_AUTH] = { "relay credentials", false, true,
+	    check_relay_auth },
 	[CONF_SERVICE_NETADDR] = { "networks", true, false, check_netaddr },
 	[CONF_SERVICE_USERINFO] = { "users", false, true, check_userinfo },
-	[CONF_SERVICE_SOURCE] =
-	    { "source addresses", true, false, check_source },
-	[CONF_SERVICE_MAILADDR] =
-	    { "mail addresses", true, true, check_mailaddr },
-	[CONF_SERVICE_ADDRNAME] =
-	    { "names of addresses", false, true, check_addrname },
+	[CONF_SERVICE_SOURCE] = { "source addresses", true, false,
+	    check_source },
+	[CONF_SERVICE_MAILADDR] = { "mail addresses", true, true,
+	    check_mailaddr },
+	[CONF_SERVICE_ADDRNAME] = { "names of addresses", false, true,
+	    check_addrname },
 	[CONF_SERVICE_SENDERS] = { "senders", false, true, check_senders },
-	[CONF_SERVICE_RELAYHOST] =
-	    { "relay hosts", true, true, check_relayhost },
+	[CONF_SERVICE_RELAYHOST] = { "relay hosts", true, true,
+	    check_relayhost },
 	[CONF_SERVICE_STRING] = { "names", true, true, check_string },
-	[CONF_SERVICE_REGEX] =
-	    { "regular expressions", true, false, check_regex },
-	[CONF_SERVICE_RECIPIENTS] =
-	    { "recipients", true, true, check_mailaddr },
+	[CONF_SERVICE_REGEX] = { "regular expressions", true, false,
+	    check_regex },
+	[CONF_SERVICE_RECIPIENTS] = { "recipients", true, true,
+	    check_mailaddr },
 };
 
 int
-table_check_entry(enum conf_service service, const char *key,
-    const char *value, char *error, size_t errorlen)
+table_check_entry(enum conf_service service, const char *key, const char *value,
+    char *error, size_t errorlen)
 {
 	struct complaint why = { error, errorlen };
 
@@ -276,8 +292,8 @@ table_data_check(const struct table_data *table, uint32_t uses,
     table_report *report, void *arg)
 {
 	/* An entry that is never found may open what a rule was to close. */
-	const uint32_t strict = 1U << CONF_SERVICE_NETADDR |
-	    1U << CONF_SERVICE_REGEX;
+	const uint32_t strict =
+	    1U << CONF_SERVICE_NETADDR | 1U << CONF_SERVICE_REGEX;
 	const struct table_entry *entry;
 	unsigned int service, bad = 0;
 	char error[512];
@@ -286,9 +302,9 @@ table_data_check(const struct table_data *table, uint32_t uses,
 		if ((uses & (1U << service)) == 0)
 			continue;
 		for (entry = table->entries;
-		    entry < table->entries + table->nentries; entry++) {
-			if (table_check_entry(service, entry->key,
-			    entry->value, error, sizeof(error)) == 0)
+		     entry < table->entries + table->nentries; entry++) {
+			if (table_check_entry(service, entry->key, entry->value,
+				error, sizeof(error)) == 0)
 				continue;
 			bad++;
 			report(arg, (strict & (1U << service)) != 0,

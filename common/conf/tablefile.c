@@ -16,7 +16,7 @@
 #include "conf/tablefile.h"
 
 enum form {
-	FORM_UNKNOWN,	/* the first entry decides */
+	FORM_UNKNOWN, /* the first entry decides */
 	FORM_LIST,
 	FORM_MAPPING
 };
@@ -24,8 +24,8 @@ enum form {
 struct reader {
 	const char *text;
 	size_t len;
-	size_t at;		/* the next line begins here */
-	uint32_t line;		/* its number */
+	size_t at; /* the next line begins here */
+	uint32_t line; /* its number */
 	enum form form;
 	struct table_data *table;
 	table_report *report;
@@ -61,14 +61,13 @@ reader_fail_memory(struct reader *reader)
 }
 
 static void
-entry_add(struct reader *reader, const char *key, size_t keylen,
-    const char *value)
+entry_add(
+    struct reader *reader, const char *key, size_t keylen, const char *value)
 {
 	struct table_data *table = reader->table;
 	struct table_entry *entry;
 
-	entry = conf_append(&table->entries, &table->nentries,
-	    sizeof(*entry));
+	entry = conf_append(&table->entries, &table->nentries, sizeof(*entry));
 	if (entry == NULL || (entry->key = strndup(key, keylen)) == NULL ||
 	    (value != NULL && (entry->value = strdup(value)) == NULL)) {
 		reader_fail_memory(reader);
@@ -108,8 +107,8 @@ value_begin(const char *end)
 		end++;
 	else {
 		end += strspn(end, " \t");
-		if (*end == ':' && (end[1] == ' ' || end[1] == '\t' ||
-		    end[1] == '\0'))
+		if (*end == ':' &&
+		    (end[1] == ' ' || end[1] == '\t' || end[1] == '\0'))
 			end++;
 	}
 	return end + strspn(end, " \t");
@@ -126,27 +125,26 @@ entry_finish(struct reader *reader)
 	reader->joined_len = 0;
 	end = key_end(&key);
 	if (reader->form == FORM_UNKNOWN)
-		reader->form = end != NULL && *value_begin(end) != '\0' ?
-		    FORM_MAPPING : FORM_LIST;
+		reader->form = end != NULL && *value_begin(end) != '\0'
+		    ? FORM_MAPPING
+		    : FORM_LIST;
 	if (reader->form == FORM_LIST) {
-		entry_add(reader, reader->joined, strlen(reader->joined),
-		    NULL);
+		entry_add(reader, reader->joined, strlen(reader->joined), NULL);
 		return;
 	}
 	if (end == NULL) {
-		reader_report(reader, true, reader->first_line,
-		    reader->column, "the %s is not closed",
+		reader_report(reader, true, reader->first_line, reader->column,
+		    "the %s is not closed",
 		    *reader->joined == '[' ? "bracket" : "quote");
 		return;
 	}
 	value = value_begin(end);
 	if (end == key)
-		reader_report(reader, true, reader->first_line,
-		    reader->column, "the key is empty; write `key: value`");
+		reader_report(reader, true, reader->first_line, reader->column,
+		    "the key is empty; write `key: value`");
 	else if (*value == '\0')
-		reader_report(reader, true, reader->first_line,
-		    reader->column, "`%s` has no value; write `key: value`",
-		    reader->joined);
+		reader_report(reader, true, reader->first_line, reader->column,
+		    "`%s` has no value; write `key: value`", reader->joined);
 	else
 		entry_add(reader, key, (size_t)(end - key), value);
 }
@@ -215,7 +213,8 @@ line_read(struct reader *reader)
 	if (len == 0)
 		return;
 	if (memchr(line, '\0', len) != NULL) {
-		reader_report(reader, true, reader->line, 1, "a NUL octet; "
+		reader_report(reader, true, reader->line, 1,
+		    "a NUL octet; "
 		    "this is no text file");
 		reader->at = reader->len;
 	} else if (*line == '#')
@@ -254,9 +253,10 @@ table_deduplicate(struct reader *reader)
 		if (last != NULL && strcasecmp(last->key, entry->key) == 0) {
 			if (table->mapping && reader->report != NULL)
 				reader_report(reader, false, entry->line,
-				    entry->column, "`%s` stands already in "
-				    "line %u; this line counts", entry->key,
-				    last->line);
+				    entry->column,
+				    "`%s` stands already in "
+				    "line %u; this line counts",
+				    entry->key, last->line);
 			free(last->key);
 			free(last->value);
 			*last = *entry;
@@ -302,8 +302,9 @@ struct table_data *
 table_parse(const char *text, size_t len, uint32_t uses, table_report *report,
     void *arg)
 {
-	struct reader reader = { .text = text, .len = len, .report = report,
-		.arg = arg };
+	struct reader reader = {
+		.text = text, .len = len, .report = report, .arg = arg
+	};
 
 	if ((reader.table = calloc(1, sizeof(*reader.table))) == NULL)
 		return NULL;
@@ -338,8 +339,9 @@ table_from_conf(const struct conf_table *from)
 
 		if (entry == NULL ||
 		    (entry->key = strdup(from->entries[i].key)) == NULL ||
-		    (from->entries[i].value != NULL && (entry->value =
-		    strdup(from->entries[i].value)) == NULL)) {
+		    (from->entries[i].value != NULL &&
+			(entry->value = strdup(from->entries[i].value)) ==
+			    NULL)) {
 			table_data_free(reader.table);
 			return NULL;
 		}

@@ -13,30 +13,30 @@
 #include "conf/conf.h"
 
 struct table_entry {
-	char *key;		/* as written, without quotes */
-	char *value;		/* NULL in a list */
-	uint32_t line;		/* from 1; or which entry of a table that
-				 * stands in the configuration */
+	char *key; /* as written, without quotes */
+	char *value; /* NULL in a list */
+	uint32_t line; /* from 1; or which entry of a table that
+			* stands in the configuration */
 	uint32_t column;
 };
 
 struct table_data {
 	bool mapping;
-	struct table_entry *entries;	/* sorted by key without case */
+	struct table_entry *entries; /* sorted by key without case */
 	uint32_t nentries;
 };
 
 /* Called for each thing that is wrong: an error makes the table unusable, a
  * warning does not. */
-typedef void table_report(void *arg, bool is_error, uint32_t line,
-    uint32_t column, const char *text);
+typedef void table_report(
+    void *arg, bool is_error, uint32_t line, uint32_t column, const char *text);
 
 /* Parses the text of a table file. `uses` (conf_table.uses) decides between
  * list and mapping where it can, else the first entry does. NULL after the
  * errors were reported, or when memory is short. Of two entries with the same
  * key the later counts, and a warning says so. */
-struct table_data *table_parse(const char *text, size_t len,
-    uint32_t uses, table_report *, void *arg);
+struct table_data *table_parse(
+    const char *text, size_t len, uint32_t uses, table_report *, void *arg);
 
 /* The same for a table whose entries stand in the configuration. */
 struct table_data *table_from_conf(const struct conf_table *);
@@ -44,13 +44,13 @@ struct table_data *table_from_conf(const struct conf_table *);
 void table_data_free(struct table_data *);
 
 /* The entry of a key, compared without case of ASCII letters; NULL if none. */
-const struct table_entry *table_data_lookup(const struct table_data *,
-    const char *key);
+const struct table_entry *table_data_lookup(
+    const struct table_data *, const char *key);
 
 /* Reports each entry that does not suit what the table is used for; returns
  * how many. */
-unsigned int table_data_check(const struct table_data *, uint32_t uses,
-    table_report *, void *arg);
+unsigned int table_data_check(
+    const struct table_data *, uint32_t uses, table_report *, void *arg);
 
 /* One entry against one use. 0, or -1 with a clause in `error`. value is NULL
  * in a list. */

@@ -47,8 +47,8 @@ check_limits(struct unbuilt *unbuilt, const char *section,
 			memcpy(&told, field_at(field, base), sizeof(told));
 		if (*b != NULL || value == told)
 			continue;
-		snprintf(what, sizeof(what), "%s limit %s", section,
-		    field->name);
+		snprintf(
+		    what, sizeof(what), "%s limit %s", section, field->name);
 		for (c = what; *c != '\0'; c++)
 			if (*c == '_')
 				*c = '-';
@@ -60,8 +60,8 @@ static void
 check_settings(const struct conf *conf, struct unbuilt *unbuilt)
 {
 	static const char *const mta[] = { "max_conn_per_relay",
-		"max_conn_per_domain", "session_mail_max",
-		"session_keepalive", NULL };
+		"max_conn_per_domain", "session_mail_max", "session_keepalive",
+		NULL };
 	static const char *const mda[] = { "max_session",
 		"max_session_per_user", NULL };
 	static const char *const scheduler[] = { "max_inflight", NULL };
@@ -98,8 +98,8 @@ check_tables(const struct conf *conf, struct unbuilt *unbuilt)
 		table = &conf->tables[i];
 		if (table->kind != CONF_TABLE_BACKEND)
 			continue;
-		snprintf(what, sizeof(what), "table backend `%s`",
-		    table->backend);
+		snprintf(
+		    what, sizeof(what), "table backend `%s`", table->backend);
 		found_if(unbuilt, true, &table->where, what);
 	}
 }
@@ -114,8 +114,8 @@ check_filters(const struct conf *conf, struct unbuilt *unbuilt)
 	for (i = 0; i < conf->nfilters; i++)
 		found_if(unbuilt, true, &conf->filters[i].where, "filter");
 	for (i = 0; i < conf->nwrappers; i++)
-		found_if(unbuilt, true, &conf->wrappers[i].where,
-		    "mda wrapper");
+		found_if(
+		    unbuilt, true, &conf->wrappers[i].where, "mda wrapper");
 }
 
 static void

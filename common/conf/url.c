@@ -16,7 +16,7 @@
 static const struct scheme {
 	const char *name;
 	enum url_protocol protocol;
-	uint16_t port;		/* 0: must be given */
+	uint16_t port; /* 0: must be given */
 } schemes[] = {
 	{ "smtp", URL_SMTP, 25 },
 	{ "smtp+tls", URL_SMTP_TLS, 25 },
@@ -52,13 +52,16 @@ scheme_find(const char *text, size_t len, char *error, size_t errorlen)
 	for (i = 0; i < sizeof(old_schemes) / sizeof(old_schemes[0]); i++)
 		if (strlen(old_schemes[i].old) == len &&
 		    strncasecmp(old_schemes[i].old, text, len) == 0) {
-			snprintf(error, errorlen, "`%s://` is of the old "
-			    "grammar; write %s", old_schemes[i].old,
-			    old_schemes[i].advice);
+			snprintf(error, errorlen,
+			    "`%s://` is of the old "
+			    "grammar; write %s",
+			    old_schemes[i].old, old_schemes[i].advice);
 			return NULL;
 		}
-	snprintf(error, errorlen, "unknown protocol `%.*s`; write smtp, "
-	    "smtp+tls, smtp+notls, smtps or lmtp", (int)len, text);
+	snprintf(error, errorlen,
+	    "unknown protocol `%.*s`; write smtp, "
+	    "smtp+tls, smtp+notls, smtps or lmtp",
+	    (int)len, text);
 	return NULL;
 }
 
@@ -171,16 +174,20 @@ host_parse(const char *text, struct url *url, char *error, size_t errorlen)
 		end = text + strcspn(text, ":");
 	len = (size_t)(end - text);
 	if (len == 0 || len >= sizeof(url->host)) {
-		snprintf(error, errorlen, "the host is %s", len == 0 ?
-		    "missing" : "too long");
+		snprintf(error, errorlen, "the host is %s",
+		    len == 0 ? "missing" : "too long");
 		return -1;
 	}
 	memcpy(url->host, text, len);
 	url->host[len] = '\0';
 	if (*end == ':' && port_parse(end + 1, &url->port) == -1) {
-		snprintf(error, errorlen, "`%s` is no port; write a number "
-		    "from 1 to 65535%s", end + 1, strchr(end + 1, ':') != NULL ?
-		    ", and an IPv6 address in brackets" : "");
+		snprintf(error, errorlen,
+		    "`%s` is no port; write a number "
+		    "from 1 to 65535%s",
+		    end + 1,
+		    strchr(end + 1, ':') != NULL
+			? ", and an IPv6 address in brackets"
+			: "");
 		return -1;
 	}
 	url->is_address = (*end == '\0' || *end == ':') &&
@@ -189,8 +196,10 @@ host_parse(const char *text, struct url *url, char *error, size_t errorlen)
 		inet_ntop(address.family == CONF_INET4 ? AF_INET : AF_INET6,
 		    address.octets, url->host, sizeof(url->host));
 	else if ((*end != '\0' && *end != ':') || !url_host_valid(url->host)) {
-		snprintf(error, errorlen, "`%s` is neither a host name nor an "
-		    "address", text);
+		snprintf(error, errorlen,
+		    "`%s` is neither a host name nor an "
+		    "address",
+		    text);
 		return -1;
 	}
 	return 0;
@@ -205,8 +214,8 @@ url_parse(const char *text, struct url *url, char *error, size_t errorlen)
 
 	memset(url, 0, sizeof(*url));
 	if ((mark = strstr(text, "://")) != NULL) {
-		scheme = scheme_find(text, (size_t)(mark - text), error,
-		    errorlen);
+		scheme =
+		    scheme_find(text, (size_t)(mark - text), error, errorlen);
 		if (scheme == NULL)
 			return -1;
 		rest = mark + 3;

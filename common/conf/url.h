@@ -13,19 +13,19 @@
 #include "conf/conf.h"
 
 enum url_protocol {
-	URL_SMTP,	/* STARTTLS if it is offered */
-	URL_SMTP_TLS,	/* STARTTLS, certificate verified */
+	URL_SMTP, /* STARTTLS if it is offered */
+	URL_SMTP_TLS, /* STARTTLS, certificate verified */
 	URL_SMTP_NOTLS,
 	URL_LMTP,
-	URL_SMTPS	/* TLS from the first octet, certificate verified */
+	URL_SMTPS /* TLS from the first octet, certificate verified */
 };
 
 struct url {
 	enum url_protocol protocol;
-	char label[CONF_NAME_MAX + 1];	/* key of the auth table, or "" */
-	char host[CONF_NAME_MAX + 1];	/* name, or address without brackets */
+	char label[CONF_NAME_MAX + 1]; /* key of the auth table, or "" */
+	char host[CONF_NAME_MAX + 1]; /* name, or address without brackets */
 	bool is_address;
-	uint16_t port;			/* host order, never 0 */
+	uint16_t port; /* host order, never 0 */
 };
 
 /* 0, or -1 with a clause in `error` that says what is wrong. */

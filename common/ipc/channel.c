@@ -325,8 +325,8 @@ on_flush(void *arg)
 static void
 on_writable(evutil_socket_t fd, short what, void *arg)
 {
-	loop_defer(((struct channel *)arg)->loop,
-	    &((struct channel *)arg)->flush);
+	loop_defer(
+	    ((struct channel *)arg)->loop, &((struct channel *)arg)->flush);
 }
 
 /* Moves whole frames from pending to out while there is credit. */
@@ -459,7 +459,7 @@ take_fds(struct channel *ch, struct msghdr *msg)
 	int fd;
 
 	for (cmsg = CMSG_FIRSTHDR(msg); cmsg != NULL;
-	    cmsg = CMSG_NXTHDR(msg, cmsg)) {
+	     cmsg = CMSG_NXTHDR(msg, cmsg)) {
 		if (cmsg->cmsg_level != SOL_SOCKET ||
 		    cmsg->cmsg_type != SCM_RIGHTS)
 			continue;
@@ -478,8 +478,8 @@ take_fds(struct channel *ch, struct msghdr *msg)
 }
 
 static void
-dispatch(struct channel *ch, enum msg_type type, const uint8_t *data,
-    size_t len)
+dispatch(
+    struct channel *ch, enum msg_type type, const uint8_t *data, size_t len)
 {
 	channel_handler *handler = NULL;
 	void *ctx = ch->ctx;
@@ -566,7 +566,8 @@ read_once(struct channel *ch)
 		char buf[CMSG_SPACE(sizeof(int) * 8)];
 	} control;
 	struct iovec iov;
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
+	struct msghdr msg = { .msg_iov = &iov,
+		.msg_iovlen = 1,
 		.msg_control = control.buf,
 		.msg_controllen = sizeof(control.buf) };
 	ssize_t n;

@@ -63,8 +63,8 @@ int channel_fd(const struct channel *);
  *	ipc_send(channel, rcpt_check, &m);
  */
 int channel_send(struct channel *, enum msg_type, const void *msg, int fd);
-#define ipc_send_fd(ch, name, m, fd)                                     \
-	channel_send(                                                    \
+#define ipc_send_fd(ch, name, m, fd) \
+	channel_send(                \
 	    (ch), MSG_##name, (1 ? (m) : (const struct msg_##name *)0), (fd))
 #define ipc_send(ch, name, m) ipc_send_fd(ch, name, m, -1)
 

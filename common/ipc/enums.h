@@ -86,12 +86,7 @@ enum smtp_notify {
 };
 
 /* RFC 3461 RET: submit.ret, transfer.ret */
-enum smtp_ret {
-	RET_UNSAID,
-	RET_FULL,
-	RET_HDRS,
-	RET_MAX
-};
+enum smtp_ret { RET_UNSAID, RET_FULL, RET_HDRS, RET_MAX };
 
 /* expand_dest.kind, local_delivery.kind */
 enum dest_kind {

@@ -210,9 +210,9 @@ check_list(struct reader *r, const struct ipc_list *list,
 
 /* ---- generated encoders and decoders ---------------------------------- */
 
-#define RECORD(name)                                                      \
-	static void put_##name(struct ipc_buf *b, const void *v)          \
-	{                                                                 \
+#define RECORD(name)                                             \
+	static void put_##name(struct ipc_buf *b, const void *v) \
+	{                                                        \
 		const struct msg_##name *m = v;
 #define END_RECORD(name) }
 #define MESSAGE(name, edges, fd) RECORD(name)
@@ -226,9 +226,9 @@ check_list(struct reader *r, const struct ipc_list *list,
 #define LIST(f, record, limit) put_list(b, &m->f, limit);
 #include "ipc/messages.tbl"
 
-#define RECORD(name)                                            \
-	static void get_##name(struct reader *r, void *v)       \
-	{                                                       \
+#define RECORD(name)                                      \
+	static void get_##name(struct reader *r, void *v) \
+	{                                                 \
 		struct msg_##name *m = v;
 #define END_RECORD(name) }
 #define MESSAGE(name, edges, fd) RECORD(name)
@@ -239,31 +239,31 @@ check_list(struct reader *r, const struct ipc_list *list,
 #define U64(f) m->f = get_uint(r, 8);
 #define STR(f, limit) m->f = get_str(r, limit);
 #define BLOB(f, limit) m->f = get_blob(r, limit);
-#define LIST(f, record, limit)                                     \
-	do {                                                       \
-		struct msg_##record scratch;                       \
-		m->f = get_list_frame(r, limit);                   \
-		check_list(r, &m->f, get_##record, &scratch);      \
+#define LIST(f, record, limit)                                \
+	do {                                                  \
+		struct msg_##record scratch;                  \
+		m->f = get_list_frame(r, limit);              \
+		check_list(r, &m->f, get_##record, &scratch); \
 	} while (0);
 #include "ipc/messages.tbl"
 
-#define RECORD(name)                                                        \
-	void ipc_add_##name(struct ipc_buf *b, const struct msg_##name *m)  \
-	{                                                                   \
-		put_##name(b, m);                                           \
-		b->count++;                                                 \
-	}                                                                   \
-	int ipc_next_##name(struct ipc_list *list, struct msg_##name *m)    \
-	{                                                                   \
+#define RECORD(name)                                                         \
+	void ipc_add_##name(struct ipc_buf *b, const struct msg_##name *m)   \
+	{                                                                    \
+		put_##name(b, m);                                            \
+		b->count++;                                                  \
+	}                                                                    \
+	int ipc_next_##name(struct ipc_list *list, struct msg_##name *m)     \
+	{                                                                    \
 		struct reader r = { list->data, list->data + list->len, 0 }; \
-                                                                            \
-		if (list->count == 0)                                       \
-			return 0;                                           \
-		get_##name(&r, m);                                          \
-		list->len -= (size_t)(r.p - list->data);                    \
-		list->data = r.p;                                           \
-		list->count--;                                              \
-		return !r.bad;                                              \
+                                                                             \
+		if (list->count == 0)                                        \
+			return 0;                                            \
+		get_##name(&r, m);                                           \
+		list->len -= (size_t)(r.p - list->data);                     \
+		list->data = r.p;                                            \
+		list->count--;                                               \
+		return !r.bad;                                               \
 	}
 #define END_RECORD(name)
 #define MESSAGE(name, edges, fd)
@@ -283,16 +283,16 @@ check_list(struct reader *r, const struct ipc_list *list,
 typedef unsigned __int128 edge_set;
 #define EDGE(from, to) ((edge_set)1 << ((from)*PROC_MAX + (to)))
 #define E(from, to) EDGE(PROC_##from, PROC_##to)
-#define FROM_MASTER                                                    \
-	(E(MASTER, SMTPD) | E(MASTER, QUEUE) | E(MASTER, DELIVER) |    \
+#define FROM_MASTER                                                 \
+	(E(MASTER, SMTPD) | E(MASTER, QUEUE) | E(MASTER, DELIVER) | \
 	    E(MASTER, AUTH) | E(MASTER, KEYS) | E(MASTER, RESOLVER))
-#define TO_MASTER                                                      \
-	(E(SMTPD, MASTER) | E(QUEUE, MASTER) | E(DELIVER, MASTER) |    \
+#define TO_MASTER                                                   \
+	(E(SMTPD, MASTER) | E(QUEUE, MASTER) | E(DELIVER, MASTER) | \
 	    E(AUTH, MASTER) | E(KEYS, MASTER) | E(RESOLVER, MASTER))
 #define FD 1
 #define NOFD 0
 
-_Static_assert(PROC_MAX * PROC_MAX <= 8 * sizeof(edge_set),
+_Static_assert(PROC_MAX *PROC_MAX <= 8 * sizeof(edge_set),
     "the matrix of edges no longer fits");
 
 static const struct {
@@ -336,8 +336,7 @@ msg_carries_fd(enum msg_type type)
 }
 
 int
-msg_may_travel(
-    enum msg_type type, enum process_kind from, enum process_kind to)
+msg_may_travel(enum msg_type type, enum process_kind from, enum process_kind to)
 {
 	return type_is_known(type) && from < PROC_MAX && to < PROC_MAX &&
 	    (table[type].edges & EDGE(from, to)) != 0;
@@ -360,8 +359,8 @@ msg_encode(enum msg_type type, const void *msg, struct ipc_buf *buf)
 }
 
 int
-msg_decode(enum msg_type type, const uint8_t *data, size_t len,
-    union ipc_msg *msg)
+msg_decode(
+    enum msg_type type, const uint8_t *data, size_t len, union ipc_msg *msg)
 {
 	struct reader r = { data, data + len, 0 };
 

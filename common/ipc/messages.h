@@ -105,7 +105,7 @@ union ipc_msg {
  * ipc_next_RECORD(list, record) takes the next record off a decoded list,
  * advancing it; 0 at the end.
  */
-#define RECORD(name)                                                     \
+#define RECORD(name)                                                      \
 	void ipc_add_##name(struct ipc_buf *, const struct msg_##name *); \
 	int ipc_next_##name(struct ipc_list *, struct msg_##name *);
 #define END_RECORD(name)

@@ -19,12 +19,7 @@
 #include "net/loop.h"
 #include "os/log.h"
 
-enum {
-	MASTER_FD = 3,
-	INSTANCES_MAX = 64,
-	FILES_MAX = 1024,
-	ERROR_SIZE = 512
-};
+enum { MASTER_FD = 3, INSTANCES_MAX = 64, FILES_MAX = 1024, ERROR_SIZE = 512 };
 #define SLICE_MAX (64u << 20)
 
 struct incoming {
@@ -74,8 +69,7 @@ incoming_reset(struct incoming *in)
 }
 
 static void
-on_config_begin(
-    void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+on_config_begin(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
 	struct worker *w = arg;
 
@@ -92,8 +86,7 @@ on_config_begin(
 }
 
 static void
-on_config_chunk(
-    void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+on_config_chunk(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
 	struct worker *w = arg;
 	const struct ipc_blob *data = &m->config_chunk.data;
@@ -239,7 +232,6 @@ connect_waiting(struct worker *w)
 		}
 }
 
-
 /* ---- into the sandbox ------------------------------------------------- */
 
 static void
@@ -319,8 +311,7 @@ static void
 log_to_master(void *arg, int priority, const char *line)
 {
 	struct worker *w = arg;
-	struct msg_log_line m = { .priority = (uint8_t)priority,
-		.line = line };
+	struct msg_log_line m = { .priority = (uint8_t)priority, .line = line };
 
 	if (w->master == NULL || w->in_log || channel_congested(w->master))
 		return;
@@ -393,8 +384,8 @@ worker_main(int argc, char **argv, const struct worker_ops *ops, void *ctx)
 	signal(SIGHUP, SIG_IGN);
 	if ((w->loop = loop_new()) == NULL)
 		log_fatal("no event loop: %s", strerror(errno));
-	w->master = channel_new(w->loop, MASTER_FD, ops->kind, PROC_MASTER, 0,
-	    &master_ops, w);
+	w->master = channel_new(
+	    w->loop, MASTER_FD, ops->kind, PROC_MASTER, 0, &master_ops, w);
 	if (w->master == NULL)
 		log_fatal("out of memory");
 	channel_add_handlers(w->master, ops->handlers, ctx);

@@ -170,10 +170,10 @@ put_text(int priority, const char *word, const char *fmt, va_list ap)
 	size_t n = 0;
 
 	vsnprintf(raw, sizeof(raw), fmt, ap);
-	n = (size_t)snprintf(line, sizeof(line), "%s%s", word,
-	    *word ? ": " : "");
+	n = (size_t)snprintf(
+	    line, sizeof(line), "%s%s", word, *word ? ": " : "");
 	for (const unsigned char *s = (unsigned char *)raw;
-	    *s != '\0' && n + 5 < sizeof(line); s++) {
+	     *s != '\0' && n + 5 < sizeof(line); s++) {
 		if (*s < ' ' || *s == 0x7f)
 			n += (size_t)snprintf(line + n, 5, "\\x%02x", *s);
 		else
@@ -183,16 +183,16 @@ put_text(int priority, const char *word, const char *fmt, va_list ap)
 	put_line(priority, line);
 }
 
-#define LOG_FUNCTION(name, priority, word, condition)          \
-	void name(const char *fmt, ...)                        \
-	{                                                      \
-		va_list ap;                                    \
-                                                               \
-		if (!(condition))                              \
-			return;                                \
-		va_start(ap, fmt);                             \
-		put_text(priority, word, fmt, ap);             \
-		va_end(ap);                                    \
+#define LOG_FUNCTION(name, priority, word, condition) \
+	void name(const char *fmt, ...)               \
+	{                                             \
+		va_list ap;                           \
+                                                      \
+		if (!(condition))                     \
+			return;                       \
+		va_start(ap, fmt);                    \
+		put_text(priority, word, fmt, ap);    \
+		va_end(ap);                           \
 	}
 
 LOG_FUNCTION(log_info, LOG_INFO, "info", 1)
@@ -240,8 +240,8 @@ log_event(uint64_t session, const char *event, ...)
 		log_quote(value, sizeof(value), v);
 		if (n + strlen(key) + strlen(value) + 3 > sizeof(line))
 			break;
-		n += (size_t)snprintf(line + n, sizeof(line) - n, " %s=%s",
-		    key, value);
+		n += (size_t)snprintf(
+		    line + n, sizeof(line) - n, " %s=%s", key, value);
 	}
 	va_end(ap);
 	put_line(LOG_INFO, line);

@@ -46,22 +46,51 @@ struct ruleset_attr {
 
 /* What any worker's loop, channels and allocator need. */
 static const int base_syscalls[] = {
-	SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(write), SCMP_SYS(writev),
-	SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), SCMP_SYS(recvfrom),
-	SCMP_SYS(sendto), SCMP_SYS(close), SCMP_SYS(shutdown),
-	SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl),
-	SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(time),
-	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
-	SCMP_SYS(futex), SCMP_SYS(getrandom), SCMP_SYS(getpid),
-	SCMP_SYS(gettid), SCMP_SYS(fcntl), SCMP_SYS(rt_sigreturn),
-	SCMP_SYS(rt_sigprocmask), SCMP_SYS(restart_syscall),
-	SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(tgkill),
+	SCMP_SYS(read),
+	SCMP_SYS(readv),
+	SCMP_SYS(write),
+	SCMP_SYS(writev),
+	SCMP_SYS(recvmsg),
+	SCMP_SYS(sendmsg),
+	SCMP_SYS(recvfrom),
+	SCMP_SYS(sendto),
+	SCMP_SYS(close),
+	SCMP_SYS(shutdown),
+	SCMP_SYS(epoll_wait),
+	SCMP_SYS(epoll_pwait),
+	SCMP_SYS(epoll_ctl),
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(gettimeofday),
+	SCMP_SYS(time),
+	SCMP_SYS(brk),
+	SCMP_SYS(munmap),
+	SCMP_SYS(mremap),
+	SCMP_SYS(madvise),
+	SCMP_SYS(futex),
+	SCMP_SYS(getrandom),
+	SCMP_SYS(getpid),
+	SCMP_SYS(gettid),
+	SCMP_SYS(fcntl),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(restart_syscall),
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
+	SCMP_SYS(tgkill),
 #ifdef RELAIS_SANITIZE
 	/* what the sanitizers do behind the program's back */
-	SCMP_SYS(openat), SCMP_SYS(newfstatat), SCMP_SYS(fstat),
-	SCMP_SYS(readlink), SCMP_SYS(sched_yield), SCMP_SYS(sigaltstack),
-	SCMP_SYS(rt_sigaction), SCMP_SYS(prctl), SCMP_SYS(sched_getaffinity),
-	SCMP_SYS(getrlimit), SCMP_SYS(prlimit64), SCMP_SYS(sysinfo),
+	SCMP_SYS(openat),
+	SCMP_SYS(newfstatat),
+	SCMP_SYS(fstat),
+	SCMP_SYS(readlink),
+	SCMP_SYS(sched_yield),
+	SCMP_SYS(sigaltstack),
+	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(prctl),
+	SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(getrlimit),
+	SCMP_SYS(prlimit64),
+	SCMP_SYS(sysinfo),
 #endif
 };
 
@@ -93,15 +122,14 @@ become_user(const struct sandbox *sb, char *error, size_t size)
 	if (pw->pw_uid == 0 || pw->pw_gid == 0)
 		return fail(error, size,
 		    "user %s is root: give it a uid of its own", sb->user);
-	if (sb->root != NULL &&
-	    (chroot(sb->root) == -1 || chdir("/") == -1))
-		return fail(error, size, "chroot to %s: %s", sb->root,
-		    strerror(errno));
+	if (sb->root != NULL && (chroot(sb->root) == -1 || chdir("/") == -1))
+		return fail(
+		    error, size, "chroot to %s: %s", sb->root, strerror(errno));
 	if (setgroups(1, &pw->pw_gid) == -1 ||
 	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) == -1 ||
 	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) == -1)
-		return fail(error, size, "becoming %s: %s", sb->user,
-		    strerror(errno));
+		return fail(
+		    error, size, "becoming %s: %s", sb->user, strerror(errno));
 	if (setuid(0) != -1)
 		return fail(error, size, "root could be regained");
 	return 0;
@@ -133,8 +161,8 @@ all_fs_rights(int abi)
 }
 
 static int
-allow_folder(int ruleset, const char *path, uint64_t rights, char *error,
-    size_t size)
+allow_folder(
+    int ruleset, const char *path, uint64_t rights, char *error, size_t size)
 {
 	struct landlock_path_beneath_attr beneath = { .allowed_access =
 							  rights };
@@ -143,8 +171,8 @@ allow_folder(int ruleset, const char *path, uint64_t rights, char *error,
 	beneath.parent_fd = open(path, O_PATH | O_CLOEXEC | O_DIRECTORY);
 	if (beneath.parent_fd == -1)
 		return fail(error, size, "%s: %s", path, strerror(errno));
-	rc = syscall(SYS_landlock_add_rule, ruleset,
-	    LANDLOCK_RULE_PATH_BENEATH, &beneath, 0);
+	rc = syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH,
+	    &beneath, 0);
 	close(beneath.parent_fd);
 	return rc == 0 ? 0
 		       : fail(error, size, "Landlock rule for %s: %s", path,
@@ -221,14 +249,14 @@ add_rules(scmp_filter_ctx filter, const struct sandbox *sb)
 	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
 	    SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	if (sb->net != SANDBOX_NET_NONE) {
-		rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW,
-		    SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_INET));
-		rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW,
-		    SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_INET6));
+		rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket),
+		    1, SCMP_A0(SCMP_CMP_EQ, AF_INET));
+		rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket),
+		    1, SCMP_A0(SCMP_CMP_EQ, AF_INET6));
 		rc |= seccomp_rule_add(
 		    filter, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
-		rc |= seccomp_rule_add(
-		    filter, SCMP_ACT_ALLOW, SCMP_SYS(bind), 0);
+		rc |=
+		    seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(bind), 0);
 		rc |= seccomp_rule_add(
 		    filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 0);
 		rc |= seccomp_rule_add(
@@ -256,8 +284,7 @@ restrict_syscalls(const struct sandbox *sb, char *error, size_t size)
 	if (rc == 0)
 		rc = seccomp_load(filter);
 	seccomp_release(filter);
-	return rc == 0 ? 0
-		       : fail(error, size, "seccomp: %s", strerror(-rc));
+	return rc == 0 ? 0 : fail(error, size, "seccomp: %s", strerror(-rc));
 }
 
 int

@@ -18,8 +18,8 @@ struct seen {
 };
 
 static void
-report(void *arg, bool is_error, uint32_t line, uint32_t column,
-    const char *text)
+report(
+    void *arg, bool is_error, uint32_t line, uint32_t column, const char *text)
 {
 	struct seen *seen = arg;
 
@@ -37,8 +37,8 @@ try_value(const char *value)
 	char error[128];
 	size_t at;
 
-	if (alias_parse(value, strlen(value), &alias, error, sizeof(error),
-	    &at) == 0) {
+	if (alias_parse(
+		value, strlen(value), &alias, error, sizeof(error), &at) == 0) {
 		if (alias.nitems == 0)
 			abort();
 		alias_free(&alias);
@@ -62,8 +62,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* the last value means no use at all */
 	uses = data[0] % (CONF_NSERVICES + 1);
 	uses = uses == CONF_NSERVICES ? 0 : 1U << uses;
-	table = table_parse((const char *)data + 1, size - 1, uses, report,
-	    &seen);
+	table =
+	    table_parse((const char *)data + 1, size - 1, uses, report, &seen);
 	if (table == NULL) {
 		if (seen.errors == 0)
 			abort();

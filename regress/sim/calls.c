@@ -97,8 +97,8 @@ sim_recvmsg(int fd, struct msghdr *msg, int flags)
 
 	msg->msg_flags = 0;
 	msg->msg_controllen = 0;
-	n = socket_take(o, msg->msg_iov->iov_base, msg->msg_iov->iov_len, 0,
-	    &passed);
+	n = socket_take(
+	    o, msg->msg_iov->iov_base, msg->msg_iov->iov_len, 0, &passed);
 	if (passed == NULL)
 		return n;
 	given = object_install(process_current(), passed);
@@ -201,8 +201,7 @@ sim_bind(int fd, const struct sockaddr *address, socklen_t len)
 }
 
 int
-sim_setsockopt(
-    int fd, int level, int name, const void *value, socklen_t len)
+sim_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
 	return 0;
 }

@@ -306,8 +306,8 @@ check_message(enum process_kind from, enum process_kind to, uint16_t instance,
 	case MSG_local_delivery:
 		snprintf(address, sizeof(address), "%s@ours.test",
 		    m->local_delivery.user);
-		take_off(m->local_delivery.msgid, address,
-		    m->local_delivery.id, BY_MASTER);
+		take_off(m->local_delivery.msgid, address, m->local_delivery.id,
+		    BY_MASTER);
 		break;
 	case MSG_local_done:
 		land(m->local_done.id, BY_MASTER);
@@ -347,8 +347,7 @@ check_connect(struct process *p, struct host *h)
 		b = h->domain->hosts[n];
 		if (b->preference >= h->preference || !b->answered[i] ||
 		    b->troubled > 0 ||
-		    (b->failed_at[i] != 0 &&
-			sim.now - b->failed_at[i] < SHUN))
+		    (b->failed_at[i] != 0 && sim.now - b->failed_at[i] < SHUN))
 			continue;
 		fail("%s connects to %s before %s, which is better", p->name,
 		    h->name, b->name);

@@ -30,8 +30,8 @@ cut_power(void)
 		TAILQ_REMOVE(&world.listener->backlog, o, backlog_entry);
 		object_release(o);
 	}
-	clock_after(dice_between(SECOND, 10 * MINUTE), faults_start_master,
-	    NULL);
+	clock_after(
+	    dice_between(SECOND, 10 * MINUTE), faults_start_master, NULL);
 }
 
 static void
@@ -51,8 +51,8 @@ kill_one(void)
 	if (p->kind == PROC_MASTER) {
 		say("master is killed");
 		process_kill(p);
-		clock_after(dice_between(2, 10) * SECOND, faults_start_master,
-		    NULL);
+		clock_after(
+		    dice_between(2, 10) * SECOND, faults_start_master, NULL);
 	} else
 		process_crash_in(p, 1 + (int)dice_under(60));
 }
@@ -172,8 +172,8 @@ faults_plan(int64_t time)
 		/* each run has its own troubles */
 		if (i > 1)
 			habits[i].every *= 1 + dice_under(4);
-		clock_after(dice_between(1, 2 * habits[i].every), on_habit,
-		    &habits[i]);
+		clock_after(
+		    dice_between(1, 2 * habits[i].every), on_habit, &habits[i]);
 	}
 }
 

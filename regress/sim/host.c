@@ -124,8 +124,8 @@ reply(struct visit *v, const char *text)
 	int64_t time = dice_between(0, 20);
 
 	if (v->mood == MOOD_SLOW && !sim.calm)
-		time = dice_between(0, dice_one_in(4) ? 400 * SECOND
-						      : 20 * SECOND);
+		time = dice_between(
+		    0, dice_one_in(4) ? 400 * SECOND : 20 * SECOND);
 	snprintf(v->reply, sizeof(v->reply), "%s\r\n", text);
 	v->busy = 1;
 	clock_after(time, on_reply_time, v);
@@ -400,8 +400,8 @@ greet(struct visit *v)
 	if (v->mood == MOOD_BUSY) {
 		disappoint(v);
 		v->closing = 1;
-		reply(v, dice_one_in(4) ? "554 5.3.2 never" :
-					  "421 4.3.2 too busy");
+		reply(v,
+		    dice_one_in(4) ? "554 5.3.2 never" : "421 4.3.2 too busy");
 	} else if (v->mood != MOOD_DEAF) {
 		snprintf(text, sizeof(text), "220 %s ESMTP", v->host->name);
 		reply(v, text);

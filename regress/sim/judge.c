@@ -45,13 +45,12 @@ read_report(struct mail *original, const char *text, size_t len)
 	const char *end = text + len, *at = text, *action, *next;
 	char address[128];
 
-	while ((at = memmem(at, (size_t)(end - at), field,
-		    strlen(field))) != NULL) {
+	while ((at = memmem(at, (size_t)(end - at), field, strlen(field))) !=
+	    NULL) {
 		at += strlen(field);
 		if (sscanf(at, " %127[^\r]", address) != 1)
 			fail("a report without a recipient");
-		next = memmem(
-		    at, (size_t)(end - at), field, strlen(field));
+		next = memmem(at, (size_t)(end - at), field, strlen(field));
 		action = memmem(at, (size_t)(end - at), "Action: failed", 14);
 		if (action != NULL && (next == NULL || action < next))
 			judge_reported(original, address);
@@ -67,12 +66,12 @@ new_report(uint32_t msgid, const char *sender, const struct stored_rcpt *list,
 	unsigned token;
 
 	if (*sender != '\0' || n != 1)
-		fail("%08x, a report, comes from <%s> to %zu", msgid, sender,
-		    n);
-	at = at != NULL ? find_text((const uint8_t *)at,
-			      len - (size_t)(at - (const char *)body),
-			      "X-Sim: ")
-			: NULL;
+		fail(
+		    "%08x, a report, comes from <%s> to %zu", msgid, sender, n);
+	at = at != NULL
+	    ? find_text((const uint8_t *)at,
+		  len - (size_t)(at - (const char *)body), "X-Sim: ")
+	    : NULL;
 	if (at != NULL && sscanf(at, "X-Sim: %8x", &token) == 1)
 		original = check_token(token);
 	if (original == NULL)
@@ -160,14 +159,14 @@ judge_put(uint32_t msgid, const char *sender, int report,
 		m->stored = 1;
 		m->msgid = msgid;
 		if (strcmp(m->sender, sender) != 0)
-			fail("%08x comes from <%s>, not <%s>", msgid,
-			    m->sender, sender);
+			fail("%08x comes from <%s>, not <%s>", msgid, m->sender,
+			    sender);
 		for (size_t i = 0; i < n; i++)
 			judge_right(m, &list[i]);
 		say("%08x (mail %u) is stored", msgid, m->token);
 	} else if (m->msgid != msgid)
-		fail("mail %u is stored twice: %08x, %08x", m->token,
-		    m->msgid, msgid);
+		fail("mail %u is stored twice: %08x, %08x", m->token, m->msgid,
+		    msgid);
 	update_rcpts(m, list, n);
 	judge_accepted(m);
 }
@@ -259,8 +258,7 @@ static void
 judge_scheduled(uint32_t msgid, const struct stored_rcpt *list, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!list[i].done &&
-		    !queue_hooks.scheduled(msgid, (uint32_t)i))
+		if (!list[i].done && !queue_hooks.scheduled(msgid, (uint32_t)i))
 			fail("%08x for %s is queued, and forgotten", msgid,
 			    list[i].address);
 }

@@ -59,10 +59,8 @@ run(uint64_t seed, struct figures *f)
 	__atomic_add_fetch(&f->mails, mails.sent, __ATOMIC_RELAXED);
 	__atomic_add_fetch(
 	    &f->acknowledged, mails.acknowledged, __ATOMIC_RELAXED);
-	__atomic_add_fetch(
-	    &f->deliveries, mails.deliveries, __ATOMIC_RELAXED);
-	__atomic_add_fetch(
-	    &f->duplicates, mails.duplicates, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&f->deliveries, mails.deliveries, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&f->duplicates, mails.duplicates, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&f->reports, mails.reports, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&f->deaths, sim.deaths, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&f->power_cuts, sim.power_cuts, __ATOMIC_RELAXED);
@@ -94,8 +92,7 @@ reap(struct running *list, size_t jobs, struct figures *f)
 			return;
 		if (WIFSIGNALED(status))
 			fprintf(stderr, "seed %llu fails: signal %d\n",
-			    (unsigned long long)list[i].seed,
-			    WTERMSIG(status));
+			    (unsigned long long)list[i].seed, WTERMSIG(status));
 		if (f->failed++ == 0 || list[i].seed < f->first_failed)
 			f->first_failed = list[i].seed;
 	}
@@ -124,8 +121,7 @@ start(struct running *list, size_t jobs, uint64_t seed, int quiet,
 }
 
 static void
-run_all(uint64_t first, uint64_t last, size_t jobs, int stop,
-    struct figures *f)
+run_all(uint64_t first, uint64_t last, size_t jobs, int stop, struct figures *f)
 {
 	struct running *list = calloc(jobs, sizeof(*list));
 	size_t i;
@@ -159,9 +155,8 @@ print_figures(const struct figures *f, double seconds)
 	       "them again, %llu reports, %llu deaths, %llu power cuts\n",
 	    (unsigned long long)f->mails, (unsigned long long)f->acknowledged,
 	    (unsigned long long)f->deliveries,
-	    (unsigned long long)f->duplicates,
-	    (unsigned long long)f->reports, (unsigned long long)f->deaths,
-	    (unsigned long long)f->power_cuts);
+	    (unsigned long long)f->duplicates, (unsigned long long)f->reports,
+	    (unsigned long long)f->deaths, (unsigned long long)f->power_cuts);
 	if (f->failed > 0)
 		printf("first failure: seed %llu\n",
 		    (unsigned long long)f->first_failed);
@@ -192,12 +187,11 @@ plant_by_name(const char *name)
 int
 main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "seed", required_argument, NULL, 's' },
+	static const struct option options[] = { { "seed", required_argument,
+						     NULL, 's' },
 		{ "seeds", required_argument, NULL, 'r' },
 		{ "plant", required_argument, NULL, 'p' },
-		{ "stop", no_argument, NULL, 'x' }, { NULL, 0, NULL, 0 }
-	};
+		{ "stop", no_argument, NULL, 'x' }, { NULL, 0, NULL, 0 } };
 	unsigned long long first = 1, last = 0;
 	struct figures *f = mmap(NULL, sizeof(*f), PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -227,7 +221,8 @@ main(int argc, char **argv)
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	run_all(first, last, jobs, stop, f);
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	print_figures(f, (double)(end.tv_sec - begin.tv_sec) +
+	print_figures(f,
+	    (double)(end.tv_sec - begin.tv_sec) +
 		(double)(end.tv_nsec - begin.tv_nsec) / 1e9);
 	return f->failed > 0;
 }

@@ -158,9 +158,9 @@ on_user_query(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 static void
 on_peer_user(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
-	struct msg_peer_user a = { .id = m->peer_user_query.id,
-		.user = "root",
-		.admin = 1 };
+	struct msg_peer_user a = {
+		.id = m->peer_user_query.id, .user = "root", .admin = 1
+	};
 
 	sim_close(fd);
 	ipc_send(ch, peer_user, &a);
@@ -217,8 +217,7 @@ on_delivery_time(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-on_local_delivery(
-    void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+on_local_delivery(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
 	struct delivery *d = calloc(1, sizeof(*d));
 	struct child *c = arg;
@@ -229,15 +228,15 @@ on_local_delivery(
 	d->asker = c->process;
 	d->id = m->local_delivery.id;
 	snprintf(d->user, sizeof(d->user), "%s", m->local_delivery.user);
-	snprintf(
-	    d->address, sizeof(d->address), "%s@ours.test", d->user);
+	snprintf(d->address, sizeof(d->address), "%s@ours.test", d->user);
 	d->body = object_of(fd);
 	d->body->refs++;
 	sim_close(fd);
-	d->time = event_new(
-	    loop_base(c->master->loop), -1, 0, on_delivery_time, d);
-	set_timer(d->time, dice_one_in(10) ? dice_between(1, 60 * SECOND)
-					   : dice_between(1, 100));
+	d->time =
+	    event_new(loop_base(c->master->loop), -1, 0, on_delivery_time, d);
+	set_timer(d->time,
+	    dice_one_in(10) ? dice_between(1, 60 * SECOND)
+			    : dice_between(1, 100));
 }
 
 /* ---- life and death --------------------------------------------------- */

@@ -17,10 +17,8 @@ enum { LOG_PAIRS = 12 };
 
 struct sched *__real_sched_new(const struct sched_params *);
 struct sched *__wrap_sched_new(const struct sched_params *);
-enum sched_what __real_sched_next(
-    struct sched *, int64_t, struct sched_job *);
-enum sched_what __wrap_sched_next(
-    struct sched *, int64_t, struct sched_job *);
+enum sched_what __real_sched_next(struct sched *, int64_t, struct sched_job *);
+enum sched_what __wrap_sched_next(struct sched *, int64_t, struct sched_job *);
 int __real_sched_finish(struct sched *, uint64_t, enum sched_route, int64_t,
     struct sched_verdict *, uint32_t *);
 int __wrap_sched_finish(struct sched *, uint64_t, enum sched_route, int64_t,
@@ -78,8 +76,7 @@ __wrap_sched_finish(struct sched *s, uint64_t id, enum sched_route route,
 
 	if (sim.plant == PLANT_FORGOTTEN && n > 1) {
 		struct sched_info info;
-		struct sched_filter filter = { .states =
-						   1u << SCHED_READY };
+		struct sched_filter filter = { .states = 1u << SCHED_READY };
 		uint64_t cursor = 0;
 
 		if (sched_list(s, &filter, &cursor, &info, 1) == 1)

@@ -104,8 +104,8 @@ process_start(enum process_kind kind, uint16_t instance, process_main *start,
 	p->fds[3] = channel;
 	if (channel != NULL)
 		channel->owner = p;
-	snprintf(p->name, sizeof(p->name), "%s %u", process_name(kind),
-	    instance);
+	snprintf(
+	    p->name, sizeof(p->name), "%s %u", process_name(kind), instance);
 	getcontext(&p->context);
 	p->context.uc_stack.ss_sp = p->stack;
 	p->context.uc_stack.ss_size = STACK;

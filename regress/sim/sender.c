@@ -56,8 +56,8 @@ sender_text(const struct mail *m, char **out)
 	n = (size_t)snprintf(text, size,
 	    "X-Sim: %08x\r\nSubject: mail %u\r\n\r\n", m->token, m->token);
 	while (n < m->size) {
-		const char *line = lines[(x = x * 1103515245 + 12345) >> 16 &
-		    3];
+		const char *line =
+		    lines[(x = x * 1103515245 + 12345) >> 16 & 3];
 
 		n += (size_t)snprintf(text + n, size - n, "%s", line);
 		if (x >> 28 == 0)
@@ -185,8 +185,8 @@ plan_mail(struct sender *s)
 	choose_sender(sender, sizeof(sender), !s->trusted);
 	m = check_new_mail(sender, s->trusted, choose_size());
 	snprintf(plan(s, STEP_PLAIN, NULL)->line, LINE, "RSET");
-	snprintf(plan(s, STEP_PLAIN, m)->line, LINE, "MAIL FROM:<%s>%s",
-	    sender, dice_one_in(10) ? " RET=HDRS" : "");
+	snprintf(plan(s, STEP_PLAIN, m)->line, LINE, "MAIL FROM:<%s>%s", sender,
+	    dice_one_in(10) ? " RET=HDRS" : "");
 	for (uint32_t i = 0; i < n; i++) {
 		struct command *c;
 

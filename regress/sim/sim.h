@@ -370,8 +370,7 @@ struct mail {
 	struct mail_rcpt *stored_rcpts[64];
 };
 
-struct mail *check_new_mail(
-    const char *sender, int trusted, size_t size);
+struct mail *check_new_mail(const char *sender, int trusted, size_t size);
 /* NULL when it has no such recipient. */
 struct mail_rcpt *check_rcpt(struct mail *, const char *address);
 struct mail_rcpt *check_add_rcpt(struct mail *, const char *address);
@@ -386,8 +385,7 @@ void check_acknowledged(struct mail *);
 /* Somebody has the message now; whole says whether it is as it was sent. */
 void check_delivered(const uint8_t *, size_t, const char *address, int remote);
 /* Whether the server's word about it was heard is known now. */
-void check_doubt(
-    const uint8_t *, size_t, const char *address, int heard);
+void check_doubt(const uint8_t *, size_t, const char *address, int heard);
 /* A process that has or makes records is gone. */
 void check_death(struct process *);
 void check_connect(struct process *, struct host *);
@@ -420,8 +418,8 @@ struct queue_hooks {
 	/* whether the schedule knows it */
 	int (*scheduled)(uint32_t msgid, uint32_t rcpt);
 	/* calls fn for each message that is stored */
-	void (*each)(void (*fn)(uint32_t msgid, const struct stored_rcpt *,
-	    size_t count));
+	void (*each)(void (*fn)(
+	    uint32_t msgid, const struct stored_rcpt *, size_t count));
 };
 extern struct queue_hooks queue_hooks;
 

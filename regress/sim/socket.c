@@ -103,8 +103,7 @@ arrive(void *arg)
 		piece_free(p);
 	} else if (to->actor != NULL) {
 		to->unread -= p->len;
-		to->actor->data(
-		    to->actor_arg, (const char *)p->data, p->len);
+		to->actor->data(to->actor_arg, (const char *)p->data, p->len);
 		piece_free(p);
 	} else {
 		TAILQ_INSERT_TAIL(&to->inbox, p, entry);
@@ -149,8 +148,8 @@ piece_new(const void *data, size_t len)
 /* ---- sending ---------------------------------------------------------- */
 
 ssize_t
-socket_send(struct object *from, const void *data, size_t len,
-    struct object *passed)
+socket_send(
+    struct object *from, const void *data, size_t len, struct object *passed)
 {
 	struct object *to = from->peer;
 	struct piece *p;
@@ -264,8 +263,7 @@ socket_take(
 		/* what goes with a descriptor is read with nothing before */
 		if (p->passed != NULL && taken > 0)
 			break;
-		n = p->len - p->at < len - taken ? p->len - p->at
-						 : len - taken;
+		n = p->len - p->at < len - taken ? p->len - p->at : len - taken;
 		memcpy((char *)data + taken, p->data + p->at, n);
 		taken += n;
 		if (peek)

@@ -175,8 +175,8 @@ replay_entry(struct store *st, const uint8_t *p, size_t len)
 	for (const uint8_t *end = p + len; p < end;) {
 		memcpy(head, p, sizeof(head));
 		p += sizeof(head);
-		apply(st, (enum operation)head[0], head[1], head[2], p,
-		    head[3]);
+		apply(
+		    st, (enum operation)head[0], head[1], head[2], p, head[3]);
 		p += head[3];
 	}
 }
@@ -210,8 +210,8 @@ list_rcpts(const struct envelope *env, struct stored_rcpt *list, size_t max)
 	size_t n = env->rcpt_count < max ? env->rcpt_count : max;
 
 	for (size_t i = 0; i < n; i++)
-		list[i] = (struct stored_rcpt){
-			.address = env->rcpts[i].address,
+		list[i] = (struct stored_rcpt){ .address =
+						    env->rcpts[i].address,
 			.user = env->rcpts[i].routed &&
 				env->rcpts[i].kind == DEST_USER
 			    ? env->rcpts[i].user
@@ -222,8 +222,7 @@ list_rcpts(const struct envelope *env, struct stored_rcpt *list, size_t max)
 			.expanded = env->rcpts[i].outcome == ENVELOPE_EXPANDED,
 			.parent = env->rcpts[i].parent == ENVELOPE_NO_PARENT
 			    ? -1
-			    : (int)env->rcpts[i].parent
-		};
+			    : (int)env->rcpts[i].parent };
 	return n;
 }
 
@@ -260,8 +259,8 @@ tell_changes(struct store *st)
 static void
 note_change(struct store *st, uint32_t msgid)
 {
-	st->changed = reallocarray(
-	    st->changed, st->nchanged + 1, sizeof(*st->changed));
+	st->changed =
+	    reallocarray(st->changed, st->nchanged + 1, sizeof(*st->changed));
 	if (st->changed == NULL)
 		fail("out of memory");
 	st->changed[st->nchanged++] = msgid;

@@ -61,8 +61,8 @@ tap_hear(struct tap *t, const void *data, size_t len)
 			break;
 		type = (unsigned)p[4] << 8 | p[5];
 		if (matters(type)) {
-			if (msg_decode((enum msg_type)type, p + HEAD, n,
-				&msg) == -1)
+			if (msg_decode(
+				(enum msg_type)type, p + HEAD, n, &msg) == -1)
 				fail("a malformed %s",
 				    msg_name((enum msg_type)type));
 			check_message(t->from, t->to, t->instance,

@@ -18,8 +18,8 @@ struct envelope *fixture_envelope(uint32_t msgid, uint32_t rcpts);
 void fixture_body(uint32_t msgid, uint8_t *to, size_t len);
 /* Puts a message of that many octets into the open batch, by memory or, when
  * spooled is set, by a spool file. */
-enum store_status fixture_put(struct store *, uint32_t msgid, uint32_t rcpts,
-    size_t len, int spooled);
+enum store_status fixture_put(
+    struct store *, uint32_t msgid, uint32_t rcpts, size_t len, int spooled);
 /* NULL when the message is there and all of it is right, else what is not.*/
 const char *fixture_check(
     struct store *, uint32_t msgid, uint32_t rcpts, size_t len);

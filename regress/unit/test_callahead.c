@@ -116,8 +116,7 @@ test_carry(void **state)
 	assert_int_equal(callahead_import(c, "b", who, 0, T0 - 1), 0);
 	assert_int_equal(callahead_look(c, "b", who, T0), CALLAHEAD_ACCEPT);
 	assert_int_equal(callahead_import(c, "b", who, 0, T0 + 1), 0);
-	assert_int_equal(
-	    callahead_look(c, "b", who, T0 + 1), CALLAHEAD_REFUSE);
+	assert_int_equal(callahead_look(c, "b", who, T0 + 1), CALLAHEAD_REFUSE);
 	callahead_free(c);
 }
 

@@ -45,8 +45,7 @@ on_user_query(void *ctx, struct channel *ch, const union ipc_msg *m, int fd)
 }
 
 static void
-on_master_request(
-    void *ctx, struct channel *ch, const union ipc_msg *m, int fd)
+on_master_request(void *ctx, struct channel *ch, const union ipc_msg *m, int fd)
 {
 	struct side *s = ctx;
 
@@ -107,8 +106,8 @@ setup(struct pair *p)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
 	p->master.ch = channel_new(p->loop, sv[0], PROC_MASTER, PROC_QUEUE, 0,
 	    &master_ops, &p->master);
-	p->queue.ch = channel_new(p->loop, sv[1], PROC_QUEUE, PROC_MASTER, 0,
-	    &queue_ops, &p->queue);
+	p->queue.ch = channel_new(
+	    p->loop, sv[1], PROC_QUEUE, PROC_MASTER, 0, &queue_ops, &p->queue);
 }
 
 static void
@@ -223,8 +222,8 @@ forged_octets_close(void **state)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		setup(&p);
-		assert_int_equal(write(channel_fd(p.queue.ch), rows[i].octets,
-				     rows[i].len),
+		assert_int_equal(
+		    write(channel_fd(p.queue.ch), rows[i].octets, rows[i].len),
 		    rows[i].len);
 		run_for(&p, 20);
 		assert_non_null(p.master.reason);

@@ -487,8 +487,8 @@ test_format_long_orcpt(void **state)
 	for (int i = 0; i < 100; i++)
 		strcat(line, "\xc3\xbc");
 	take(line, 1, &c);
-	assert_int_equal(command_format_rcpt(&c.rcpt, ALL, out, sizeof(out)),
-	    15);
+	assert_int_equal(
+	    command_format_rcpt(&c.rcpt, ALL, out, sizeof(out)), 15);
 	assert_string_equal(out, "RCPT TO:<a@b>\r\n");
 }
 

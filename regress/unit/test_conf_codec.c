@@ -19,9 +19,9 @@
 #include "conf/print.h"
 #include "master/parse.h"
 
-#define KEY_PEM	 "-----BEGIN PRIVATE KEY----- needle-key"
+#define KEY_PEM "-----BEGIN PRIVATE KEY----- needle-key"
 #define CERT_PEM "-----BEGIN CERTIFICATE----- needle-cert"
-#define CA_PEM	 "-----BEGIN CERTIFICATE----- needle-ca"
+#define CA_PEM "-----BEGIN CERTIFICATE----- needle-ca"
 
 static const char text[] =
     "set server-name needle-server.example.org\n"
@@ -121,8 +121,8 @@ codec_keeps_all(void **state)
 	again->actions[0].ttl++;
 	assert_false(conf_equal(conf, again));
 	assert_int_equal(conf->nmatches, again->nmatches);
-	assert_int_equal(again->matches[1].where.line,
-	    conf->matches[1].where.line);
+	assert_int_equal(
+	    again->matches[1].where.line, conf->matches[1].where.line);
 	conf_free(again);
 	conf_free(conf);
 	free(data);
@@ -267,7 +267,7 @@ slices_hold_what_they_may(void **state)
 		assert_int_equal(conf_slice(conf, process, &data, &len), 0);
 		for (i = 0; i < sizeof(needles) / sizeof(needles[0]); i++) {
 			bool found = memmem(data, len, needles[i].needle,
-			    strlen(needles[i].needle)) != NULL;
+					 strlen(needles[i].needle)) != NULL;
 			bool may = (needles[i].seen & (1 << process)) != 0;
 
 			if (found != may)
@@ -312,8 +312,7 @@ slices_can_be_worked_with(void **state)
 	assert_int_equal(part->tables[0].nentries, 0);
 	assert_int_equal(part->smtp.max_rcpt, 77);
 	assert_null(part->pkis[0].key_pem);
-	assert_string_equal(part->listeners[0].pkis[0].text,
-	    "mx.example.org");
+	assert_string_equal(part->listeners[0].pkis[0].text, "mx.example.org");
 	conf_free(part);
 
 	part = slice(conf, PROC_DELIVER);
@@ -341,7 +340,8 @@ slices_can_be_worked_with(void **state)
 	assert_int_equal(part->npkis, 1);
 	assert_string_equal(part->pkis[0].key_pem, KEY_PEM);
 	assert_int_equal(part->ncas + part->ntables + part->nactions +
-	    part->nlisteners + part->nmatches, 0);
+		part->nlisteners + part->nmatches,
+	    0);
 	conf_free(part);
 
 	part = slice(conf, PROC_RESOLVER);
@@ -352,12 +352,12 @@ slices_can_be_worked_with(void **state)
 
 	part = slice(conf, PROC_QUEUE);
 	assert_int_equal(part->retry.min, 60);
-	assert_int_equal(conf_action_ttl(part, conf_find_action(part, "l")),
-	    2 * 86400);
-	assert_int_equal(conf_action_ttl(part, conf_find_action(part, "s")),
-	    30 * 86400);
-	assert_int_equal(conf_action_ttl(part, conf_find_action(part, "r")),
-	    5 * 86400);
+	assert_int_equal(
+	    conf_action_ttl(part, conf_find_action(part, "l")), 2 * 86400);
+	assert_int_equal(
+	    conf_action_ttl(part, conf_find_action(part, "s")), 30 * 86400);
+	assert_int_equal(
+	    conf_action_ttl(part, conf_find_action(part, "r")), 5 * 86400);
 	conf_free(part);
 	conf_free(conf);
 }
@@ -402,24 +402,22 @@ names_are_found(void **state)
 	for (c = text; c < rule; c++)
 		line += *c == '\n';
 	snprintf(wanted, sizeof(wanted), "test:%u:1", line);
-	assert_ptr_equal(conf_find_pki(conf, "MX.example.ORG"),
-	    &conf->pkis[0]);
+	assert_ptr_equal(conf_find_pki(conf, "MX.example.ORG"), &conf->pkis[0]);
 	assert_null(conf_find_pki(conf, "mx"));
 	assert_null(conf_find_pki(conf, NULL));
 	assert_ptr_equal(conf_find_listener(conf, "T"), &conf->listeners[0]);
 	assert_null(conf_find_listener(conf, "t"));
 	assert_non_null(conf_find_table(conf, "file"));
 	assert_null(conf_find_action(conf, "L"));
-	assert_int_equal(conf_find_mta_limit(conf,
-	    "NEEDLE-limit.example.org")->session_mail_max, 7);
-	assert_int_equal(conf_find_mta_limit(conf, "x")->session_mail_max,
-	    100);
-	assert_int_equal(conf_find_mta_limit(conf, NULL)->session_mail_max,
-	    100);
+	assert_int_equal(conf_find_mta_limit(conf, "NEEDLE-limit.example.org")
+			     ->session_mail_max,
+	    7);
+	assert_int_equal(conf_find_mta_limit(conf, "x")->session_mail_max, 100);
+	assert_int_equal(
+	    conf_find_mta_limit(conf, NULL)->session_mail_max, 100);
 	conf_where_text(conf, &conf->matches[0].where, where, sizeof(where));
 	assert_string_equal(where, wanted);
-	conf_where_text(conf, &(struct conf_where){ 0 }, where,
-	    sizeof(where));
+	conf_where_text(conf, &(struct conf_where){ 0 }, where, sizeof(where));
 	assert_string_equal(where, "default");
 	conf_free(conf);
 }
@@ -435,7 +433,7 @@ static void
 unbuilt_is_told(void **state)
 {
 	static const char plain[] = "listen on lo0\naction l mbox\n"
-	    "match for local action l\n";
+				    "match for local action l\n";
 	unsigned int told = 0;
 	struct conf *conf = tree();
 
@@ -444,8 +442,7 @@ unbuilt_is_told(void **state)
 	assert_int_equal(conf_unbuilt(conf, count_unbuilt, &told), 16);
 	assert_int_equal(told, 16);
 	conf_free(conf);
-	conf = conf_parse_text("plain", plain, sizeof(plain) - 1, NULL,
-	    stderr);
+	conf = conf_parse_text("plain", plain, sizeof(plain) - 1, NULL, stderr);
 	assert_non_null(conf);
 	assert_int_equal(conf_unbuilt(conf, count_unbuilt, &told), 0);
 	conf_free(conf);

@@ -19,19 +19,18 @@
 #define USE(service) (1U << CONF_SERVICE_##service)
 
 struct reports {
-	char text[1024];	/* "E2:1 " for an error, "W..." for a warning */
+	char text[1024]; /* "E2:1 " for an error, "W..." for a warning */
 };
 
 static void
-report(void *arg, bool is_error, uint32_t line, uint32_t column,
-    const char *text)
+report(
+    void *arg, bool is_error, uint32_t line, uint32_t column, const char *text)
 {
 	struct reports *reports = arg;
 	size_t len = strlen(reports->text);
 
-	snprintf(reports->text + len, sizeof(reports->text) - len,
-	    "%s%c%u:%u", len > 0 ? " " : "", is_error ? 'E' : 'W', line,
-	    column);
+	snprintf(reports->text + len, sizeof(reports->text) - len, "%s%c%u:%u",
+	    len > 0 ? " " : "", is_error ? 'E' : 'W', line, column);
 	assert_string_not_equal(text, "");
 }
 
@@ -47,14 +46,14 @@ flatten(const struct table_data *table, char *buf, size_t size)
 		len += (size_t)snprintf(buf + len, size - len, "%s%s%s;",
 		    table->entries[i].key,
 		    table->entries[i].value != NULL ? "=" : "",
-		    table->entries[i].value != NULL ?
-		    table->entries[i].value : "");
+		    table->entries[i].value != NULL ? table->entries[i].value
+						    : "");
 }
 
 static const struct {
 	const char *content;
 	uint32_t uses;
-	const char *entries;	/* NULL: refused */
+	const char *entries; /* NULL: refused */
 	const char *reports;
 } files[] = {
 	{ "", 0, "", "" },
@@ -85,10 +84,10 @@ static const struct {
 	{ "[::1]\n2001:db8::/32\n192.0.2.1\n", USE(NETADDR),
 	    "192.0.2.1;2001:db8::/32;[::1];", "" },
 	{ "^a b$\n[0-9]{1,\n", USE(REGEX), "[0-9]{1,;^a b$;", "" },
-	{ "@example.org joe\n@: ann\n", USE(ALIAS),
-	    "@=ann;@example.org=joe;", "" },
-	{ "joe 1000:100:/home/joe\n", USE(USERINFO),
-	    "joe=1000:100:/home/joe;", "" },
+	{ "@example.org joe\n@: ann\n", USE(ALIAS), "@=ann;@example.org=joe;",
+	    "" },
+	{ "joe 1000:100:/home/joe\n", USE(USERINFO), "joe=1000:100:/home/joe;",
+	    "" },
 };
 
 static void
@@ -101,9 +100,8 @@ files_are_parsed(void **state)
 
 	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		reports.text[0] = '\0';
-		table = table_parse(files[i].content,
-		    strlen(files[i].content), files[i].uses, report,
-		    &reports);
+		table = table_parse(files[i].content, strlen(files[i].content),
+		    files[i].uses, report, &reports);
 		if ((table != NULL) != (files[i].entries != NULL))
 			fail_msg("file %zu: %s", i, reports.text);
 		assert_string_equal(reports.text, files[i].reports);
@@ -153,8 +151,9 @@ tables_of_the_configuration(void **state)
 	struct conf_entry entries[] = { { (char[]){ "b" }, (char[]){ "1" } },
 		{ (char[]){ "a" }, (char[]){ "2" } },
 		{ (char[]){ "B" }, (char[]){ "3" } } };
-	const struct conf_table from = { .mapping = true, .entries = entries,
-		.nentries = 3 };
+	const struct conf_table from = {
+		.mapping = true, .entries = entries, .nentries = 3
+	};
 	struct table_data *table = table_from_conf(&from);
 	char flat[64];
 
@@ -220,9 +219,8 @@ aliases_are_split(void **state)
 			continue;
 		}
 		for (flat[0] = '\0', len = 0, j = 0; j < alias.nitems; j++)
-			len += (size_t)snprintf(flat + len,
-			    sizeof(flat) - len, "%c:%s;",
-			    letters[alias.items[j].kind],
+			len += (size_t)snprintf(flat + len, sizeof(flat) - len,
+			    "%c:%s;", letters[alias.items[j].kind],
 			    alias.items[j].text);
 		assert_string_equal(flat, aliases[i].items);
 		alias_free(&alias);
@@ -237,11 +235,11 @@ a_destination_has_a_limit(void **state)
 	size_t at;
 
 	memset(text, 'a', sizeof(text));
-	assert_int_equal(alias_parse(text, 1024, &alias, error,
-	    sizeof(error), &at), 0);
+	assert_int_equal(
+	    alias_parse(text, 1024, &alias, error, sizeof(error), &at), 0);
 	alias_free(&alias);
-	assert_int_equal(alias_parse(text, 1025, &alias, error,
-	    sizeof(error), &at), -1);
+	assert_int_equal(
+	    alias_parse(text, 1025, &alias, error, sizeof(error), &at), -1);
 }
 
 /* protocol, label, host, port; host NULL: wrong */
@@ -262,8 +260,8 @@ static const struct {
 	{ "smtps://mx", URL_SMTPS, "", "mx", 465, false },
 	{ "lmtp://127.0.0.1:24", URL_LMTP, "", "127.0.0.1", 24, true },
 	{ "smtp://[::1]", URL_SMTP, "", "::1", 25, true },
-	{ "smtp://[IPv6:2001:DB8::1]:65535", URL_SMTP, "", "2001:db8::1",
-	    65535, true },
+	{ "smtp://[IPv6:2001:DB8::1]:65535", URL_SMTP, "", "2001:db8::1", 65535,
+	    true },
 	{ "smtp://[192.0.2.1]:2525", URL_SMTP, "", "192.0.2.1", 2525, true },
 	{ "", 0, NULL, NULL, 0, false },
 	{ "smtp://", 0, NULL, NULL, 0, false },
@@ -319,7 +317,7 @@ urls_are_parsed(void **state)
 
 static const struct {
 	const char *text;
-	enum conf_family family;	/* ANY: wrong */
+	enum conf_family family; /* ANY: wrong */
 	int prefix;
 } networks[] = {
 	{ "192.0.2.1", CONF_INET4, 32 },
@@ -359,8 +357,7 @@ networks_are_parsed(void **state)
 		assert_int_equal(prefix, networks[i].prefix);
 	}
 	/* an address has no prefix */
-	assert_int_equal(url_address_parse("192.0.2.0/24", &address, NULL),
-	    -1);
+	assert_int_equal(url_address_parse("192.0.2.0/24", &address, NULL), -1);
 }
 
 static const struct {
@@ -442,17 +439,18 @@ checks_weigh_what_they_find(void **state)
 	struct reports reports = { "" };
 	struct table_data *table;
 
-	table = table_parse(content, strlen(content), USE(NETADDR), report,
-	    &reports);
+	table = table_parse(
+	    content, strlen(content), USE(NETADDR), report, &reports);
 	assert_non_null(table);
-	assert_int_equal(table_data_check(table, USE(NETADDR), report,
-	    &reports), 1);
+	assert_int_equal(
+	    table_data_check(table, USE(NETADDR), report, &reports), 1);
 	assert_string_equal(reports.text, "E2:1");
 	reports.text[0] = '\0';
-	assert_int_equal(table_data_check(table, USE(DOMAIN), report,
-	    &reports), 0);
-	assert_int_equal(table_data_check(table, USE(RELAYHOST) |
-	    USE(SENDERS), report, &reports), 2);
+	assert_int_equal(
+	    table_data_check(table, USE(DOMAIN), report, &reports), 0);
+	assert_int_equal(table_data_check(table, USE(RELAYHOST) | USE(SENDERS),
+			     report, &reports),
+	    2);
 	assert_string_equal(reports.text, "W1:1 W2:1");
 	table_data_free(table);
 }

@@ -31,8 +31,8 @@ test_globs(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(control_glob(cases[i].pattern,
-				     cases[i].text), cases[i].match);
+		assert_int_equal(control_glob(cases[i].pattern, cases[i].text),
+		    cases[i].match);
 }
 
 static void
@@ -89,8 +89,8 @@ test_filters(void **state)
 	    control_parse_filter(bad, &n, &f, error, sizeof(error)), -1);
 	assert_non_null(strstr(error, "--colour"));
 	n = 3;
-	assert_int_equal(control_parse_filter(open_end, &n, &f, error,
-			     sizeof(error)), -1);
+	assert_int_equal(
+	    control_parse_filter(open_end, &n, &f, error, sizeof(error)), -1);
 }
 
 int

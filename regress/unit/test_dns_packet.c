@@ -32,15 +32,15 @@ static const struct row rows[] = {
 	    P(HEAD("\2") Q_MX "\xc0\x0c\0\17\0\1\0\0\0\x3c\0\7\0\12\2mx\xc0\x0c"
 			      "\xc0\x0c\0\17\0\1\0\0\0\x3c\0\4\0\24\xc0\x0c"),
 	    DNS_MX, 0, 2, "mx.example.org", "example.org" },
-	{ "no answer", P(HEAD("\0") Q_MX), DNS_MX, 0, 0, NULL,
-	    "example.org" },
+	{ "no answer", P(HEAD("\0") Q_MX), DNS_MX, 0, 0, NULL, "example.org" },
 	{ "an answer for another name is not ours",
 	    P(HEAD("\1") Q_MX
 		"\4evil\3org\0\0\17\0\1\0\0\0\x3c\0\7\0\12\2mx\xc0\x0c"),
 	    DNS_MX, 0, 0, NULL, "example.org" },
 	{ "behind a CNAME",
-	    P(HEAD("\2") Q_MX "\xc0\x0c\0\5\0\1\0\0\0\5\0\4\1a\xc0\x0c"
-			      "\1a\xc0\x0c\0\17\0\1\0\0\0\x3c\0\4\0\12\xc0\x0c"),
+	    P(HEAD("\2") Q_MX
+		"\xc0\x0c\0\5\0\1\0\0\0\5\0\4\1a\xc0\x0c"
+		"\1a\xc0\x0c\0\17\0\1\0\0\0\x3c\0\4\0\12\xc0\x0c"),
 	    DNS_MX, 0, 1, "example.org", "a.example.org" },
 	{ "a CNAME that leads to itself",
 	    P(HEAD("\1") Q_MX "\xc0\x0c\0\5\0\1\0\0\0\5\0\2\xc0\x0c"), DNS_MX,
@@ -70,8 +70,8 @@ static const struct row rows[] = {
 	    P(HEAD("\1") Q_MX "\xc0\x0c\0\17\0\1\0\0\0\x3c\0\3\0\0\0"), DNS_MX,
 	    0, 1, "", "example.org" },
 	{ "an address of the wrong size",
-	    P(HEAD("\1") Q_MX "\xc0\x0c\0\1\0\1\0\0\0\x3c\0\3abc"), DNS_A, 0,
-	    0, NULL, "example.org" },
+	    P(HEAD("\1") Q_MX "\xc0\x0c\0\1\0\1\0\0\0\x3c\0\3abc"), DNS_A, 0, 0,
+	    NULL, "example.org" },
 	{ "capitals",
 	    P(HEAD("\1") Q_MX
 		"\7EXAMPLE\3ORG\0\0\17\0\1\0\0\0\x3c\0\7\0\12\2MX\xc0\x0c"),
@@ -94,9 +94,9 @@ replies(void **state)
 
 		memcpy(copy, row->packet, row->len);
 		print_message("# %s\n", row->title);
-		assert_int_equal(dns_packet_parse(copy, row->len,
-				     "Example.ORG.", row->type, &records,
-				     &reply),
+		assert_int_equal(
+		    dns_packet_parse(copy, row->len, "Example.ORG.", row->type,
+			&records, &reply),
 		    row->result);
 		if (row->result == 0) {
 			assert_int_equal(reply.count, row->count);

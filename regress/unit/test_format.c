@@ -77,11 +77,11 @@ hostile_values(void **state)
 		v.sender = v.rcpt = v.dest = values[i];
 		for (int raw = 0; raw < 2; raw++) {
 			assert_int_equal(
-			    format_expand(raw ? "%{sender:raw}" : "%{rcpt}",
-				&v, out, sizeof(out), error, sizeof(error)),
+			    format_expand(raw ? "%{sender:raw}" : "%{rcpt}", &v,
+				out, sizeof(out), error, sizeof(error)),
 			    0);
-			assert_null(strpbrk(out,
-			    ";|$()`\n'\"%& ></\\*?[]~!#{}\x01"));
+			assert_null(
+			    strpbrk(out, ";|$()`\n'\"%& ></\\*?[]~!#{}\x01"));
 			assert_int_not_equal(out[0], '-');
 		}
 	}

@@ -152,8 +152,8 @@ test_configure(void **state)
 	for (uint8_t i = 0; i < 39; i++) {
 		a = v4(10, 0, 0, i);
 		assert_int_equal(limits_open(l, &a, 0), LIMITS_OK);
-		assert_int_equal(limits_open(l, &a, 0),
-		    i < 38 ? LIMITS_ADDRESS : LIMITS_OK);
+		assert_int_equal(
+		    limits_open(l, &a, 0), i < 38 ? LIMITS_ADDRESS : LIMITS_OK);
 	}
 	for (unsigned i = 0; i < 3922; i++) {
 		a = v4(11, 0, (uint8_t)(i >> 8), (uint8_t)i);

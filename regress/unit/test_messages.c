@@ -101,7 +101,9 @@ damaged_strings(void **state)
 		/* a NUL inside */
 		{ "\0\0\0\0\0\0\0\1\0\0\0\3c\0m\0\0", 17, -1 },
 		/* a length that wraps or lies */
-		{ "\0\0\0\0\0\0\0\1\xff\xff\xff\xff""com\0\0", 17, -1 },
+		{ "\0\0\0\0\0\0\0\1\xff\xff\xff\xff"
+		  "com\0\0",
+		    17, -1 },
 		{ "\0\0\0\0\0\0\0\1\0\0\0\4com\0\0", 17, -1 },
 	};
 	union ipc_msg out;

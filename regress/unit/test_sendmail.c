@@ -31,7 +31,8 @@ parse(const char *line, struct sendmail_options *o, char **argv, char *copy)
 		argv[argc++] = w;
 	argv[argc] = NULL;
 	return sendmail_parse(argc, argv, o, error, sizeof(error)) == -1
-	    ? -1 : argc - o->first;
+	    ? -1
+	    : argc - o->first;
 }
 
 static void
@@ -39,7 +40,7 @@ test_options(void **state)
 {
 	static const struct {
 		const char *line;
-		int rcpts;	/* -1: refused */
+		int rcpts; /* -1: refused */
 		int extract, keep_dots;
 		const char *sender;
 		enum sendmail_mode mode;
@@ -51,8 +52,7 @@ test_options(void **state)
 		{ "sendmail -fx@y -- a@b", 1, 0, 0, "x@y", SENDMAIL_MAIL },
 		{ "sendmail -rx@y a", 1, 0, 0, "x@y", SENDMAIL_MAIL },
 		{ "sendmail -odb -oem -om a", 1, 0, 0, NULL, SENDMAIL_MAIL },
-		{ "sendmail -B 8BITMIME -h 5 a", 1, 0, 0, NULL,
-		    SENDMAIL_MAIL },
+		{ "sendmail -B 8BITMIME -h 5 a", 1, 0, 0, NULL, SENDMAIL_MAIL },
 		{ "sendmail -bs", 0, 0, 0, NULL, SENDMAIL_SMTP },
 		{ "sendmail -bp", 0, 0, 0, NULL, SENDMAIL_QUEUE },
 		{ "sendmail -bi", 0, 0, 0, NULL, SENDMAIL_ALIASES },
@@ -98,8 +98,7 @@ joined(const char *text, char *out, size_t size)
 	char error[300];
 
 	out[0] = '\0';
-	if (addresses_parse(&a, text, strlen(text), error, sizeof(error)) ==
-	    -1)
+	if (addresses_parse(&a, text, strlen(text), error, sizeof(error)) == -1)
 		snprintf(out, size, "!");
 	else
 		for (size_t i = 0; i < a.count; i++)
@@ -149,7 +148,8 @@ test_addresses(void **state)
 static void
 test_extract(void **state)
 {
-	static const char text[] = "From x Mon\nSubject: hi\nTo: a@x.test,\n"
+	static const char text[] =
+	    "From x Mon\nSubject: hi\nTo: a@x.test,\n"
 	    "\tb@x.test\nBcc: c@x.test\n\nTo: d@x.test\n";
 	static const char again[] = "To: a@x.test\nResent-To: r@x.test\n\n";
 	struct draft d = { text, sizeof(text) - 1 },
@@ -222,7 +222,8 @@ test_drop(void **state)
 		"relais-drop 1\nsender a@b\nrecipient c d\n\nx",
 		"relais-drop 1\nsender a@b\nrecipient a@b\nfile /etc/x\n\n",
 		"relais-drop 2\nsender a@b\nrecipient a@b\n\n" };
-	static const char good[] = "relais-drop 1\nsender \nname N N\n"
+	static const char good[] =
+	    "relais-drop 1\nsender \nname N N\n"
 	    "notify 6\nret 2\nrecipient a@b.test\nrecipient root\n\nX: y\n\nz";
 	struct sendmail_options o;
 	struct addresses a = { 0 };
@@ -231,13 +232,15 @@ test_drop(void **state)
 	char *text, error[100];
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		assert_int_equal(drop_parse(bad[i], strlen(bad[i]), &o,
-			&sender, &a, &d, &text, error, 100), -1);
+		assert_int_equal(drop_parse(bad[i], strlen(bad[i]), &o, &sender,
+				     &a, &d, &text, error, 100),
+		    -1);
 		free(text);
 		addresses_free(&a);
 	}
 	assert_int_equal(drop_parse(good, strlen(good), &o, &sender, &a, &d,
-		&text, error, 100), 0);
+			     &text, error, 100),
+	    0);
 	assert_string_equal(sender, "");
 	assert_string_equal(o.full_name, "N N");
 	assert_int_equal(o.notify, 6);
@@ -249,13 +252,12 @@ test_drop(void **state)
 }
 
 static void
-mailq_add(struct mailq *q, const char *id, const char *rcpt,
-    const char *error)
+mailq_add(struct mailq *q, const char *id, const char *rcpt, const char *error)
 {
 	const struct msg_ctl_field fields[] = { { "+message", id },
-		{ "+size", "2000" }, { "created", "0" },
-		{ "sender", "me@x" }, { "destination", rcpt },
-		{ "state", "held" }, { "error", error } };
+		{ "+size", "2000" }, { "created", "0" }, { "sender", "me@x" },
+		{ "destination", rcpt }, { "state", "held" },
+		{ "error", error } };
 	struct ipc_buf b = { 0 };
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
@@ -282,7 +284,8 @@ test_mailq(void **state)
 	mailq_add(&q, "0000002b", "c@y", "");
 	mailq_end(&q);
 	fclose(q.out);
-	assert_non_null(strstr(text, "-Queue ID-  --Size-- ----Arrival Time--"
+	assert_non_null(strstr(text,
+	    "-Queue ID-  --Size-- ----Arrival Time--"
 	    "-- -Sender/Recipient-------\n"
 	    "0000002a!       2000 Thu Jan  1 00:00:00  me@x\n"));
 	assert_non_null(strstr(text, "(no route)\n"));

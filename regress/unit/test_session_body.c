@@ -355,7 +355,8 @@ test_smuggling(void **state)
 	for (size_t i = 0; i < NITEMS(endings); i++) {
 		snprintf(script, sizeof(script),
 		    "%sc: A: 1\\r\\n\\r\\nx%sMAIL FROM:<s@m>\\r\\n"
-		    "RCPT TO:<v@y>\\r\\nDATA\\r\\nB: 2\\r\\n.\\r\\n\n%sX: close\n",
+		    "RCPT TO:<v@y>\\r\\nDATA\\r\\nB: 2\\r\\n.\\r\\n\n%sX: "
+		    "close\n",
 		    TO_DATA, endings[i],
 		    strstr(endings[i], "\\0") != NULL &&
 			    strncmp(endings[i], "\\r\\n.\\r\\0", 9) != 0
