@@ -265,36 +265,54 @@ fault_reply(enum body_fault fault)
 
 /* A body that is refused for its size or form is read on, but not for ever. */
 static void
-drop(struct session *s, struct session_turn *t, size_t len)
+end_patience(struct session *s, struct session_turn *t)
 {
-	s->txn->octets += len;
-	if (s->txn->octets / 2 <= s->conf->max_size)
+	if (s->txn->refusal == REPLY_NONE ||
+	    s->txn->taken / 2 <= s->conf->max_size)
 		return;
 	session_reply(s, t, s->txn->refusal,
 	    session_text(t, "%llu", (unsigned long long)s->conf->max_size));
 	session_hang_up(s, t, "endless message", 1);
 }
 
-/* Keeps octets of the message, for which the buffer has room. */
+/* Keeps octets of the message, for which the buffer has room, and heeds the
+ * fault that the decoder may have found behind them. */
 static void
-keep(struct session *s, struct session_turn *t, const char *data, size_t len)
+keep(struct session *s, struct session_turn *t, const struct smtp_span *span)
 {
 	struct transaction *txn = s->txn;
 	enum reply_id reply = REPLY_NONE;
 
-	txn->octets += len;
+	txn->octets += span->len;
 	if (txn->octets > s->conf->max_size)
 		reply = REPLY_TOO_BIG;
-	else if (len > 0) {
-		memcpy(txn->data + txn->len, data, len);
-		txn->len += len;
+	else if (span->len > 0) {
+		memcpy(txn->data + txn->len, span->data, span->len);
+		txn->len += span->len;
 		if (!txn->header_over)
-			reply = scan_header(s, t, data, len);
+			reply = scan_header(s, t, span->data, span->len);
 	}
-	if (reply != REPLY_NONE) {
+	if (reply == REPLY_NONE)
+		reply = fault_reply(txn->decoder.fault);
+	if (reply != REPLY_NONE)
 		body_refuse(s, t, reply);
-		drop(s, t, 0);
-	}
+}
+
+/*
+ * How much may be looked at in one step, so that each limit is met at the very
+ * octet, however the client cuts what it sends: the octet that makes a message
+ * too big is looked at alone.
+ */
+static size_t
+step_octets(const struct session *s, size_t len)
+{
+	const struct transaction *txn = s->txn;
+	uint64_t left = s->conf->max_size -
+	    (txn->refusal == REPLY_NONE ? txn->octets : txn->taken / 2);
+
+	if (left == 0)
+		left = 1;
+	return len < left ? len : (size_t)left;
 }
 
 /* Makes room when the buffer is full; 0 when the turn has to end for it. */
@@ -319,7 +337,7 @@ body_data(
 	size_t room, used = 0, n;
 
 	while (used < len && s->input == INPUT_DATA && !txn->decoder.done) {
-		room = len - used;
+		room = step_octets(s, len - used);
 		if (txn->refusal == REPLY_NONE) {
 			if ((n = make_room(t, txn)) == 0)
 				return used;
@@ -327,12 +345,10 @@ body_data(
 		}
 		body_decode(&txn->decoder, data + used, room, &n, &span);
 		used += n;
-		if (txn->refusal != REPLY_NONE)
-			drop(s, t, n);
-		else if (txn->decoder.fault != BODY_OK)
-			body_refuse(s, t, fault_reply(txn->decoder.fault));
-		else
-			keep(s, t, span.data, span.len);
+		txn->taken += n;
+		if (txn->refusal == REPLY_NONE)
+			keep(s, t, &span);
+		end_patience(s, t);
 	}
 	if (txn->decoder.done && s->input == INPUT_DATA)
 		body_end(s, t);
@@ -356,10 +372,7 @@ chunk_octets(
 		body_decode(&txn->decoder, data, len, &n, &span);
 		len = n;
 	}
-	if (txn->decoder.fault != BODY_OK)
-		body_refuse(s, t, fault_reply(txn->decoder.fault));
-	else
-		keep(s, t, span.data, span.len);
+	keep(s, t, &span);
 	return len;
 }
 

@@ -106,29 +106,35 @@ set_fault(struct body_decoder *d, enum body_fault fault)
 }
 
 /* Reads on in a line, up to CRLF, a fault or the end of data; returns the
- * octets taken. */
+ * octets taken, and in *good those before the first fault. */
 static size_t
-decode_line(struct body_decoder *d, const char *data, size_t len)
+decode_line(struct body_decoder *d, const char *data, size_t len, size_t *good)
 {
 	uint64_t high = 0;
 	size_t n = find_special(data, len, &high);
 
 	if (high != 0)
 		d->eightbit = 1;
-	d->line_len += n;
-	if (d->line_max != 0 && d->line_len > d->line_max)
+	*good = n;
+	if (d->line_max != 0 && d->line_len + n > d->line_max &&
+	    d->fault == BODY_OK) {
+		*good = d->line_max - d->line_len;
 		set_fault(d, BODY_LONG_LINE);
+	}
+	d->line_len += n;
 	if (n == len)
 		return n;
 	switch (data[n++]) {
 	case '\r':
 		if (n == len || data[n] != '\n') {
 			d->state = AFTER_CR;
-			break;
+		} else {
+			n++;
+			d->line_len = 0;
+			d->state = LINE_START;
 		}
-		n++;
-		d->line_len = 0;
-		d->state = LINE_START;
+		if (d->fault == BODY_OK)
+			*good = n;
 		break;
 	case '\n':
 		set_fault(d, BODY_BARE_LF);
@@ -163,9 +169,11 @@ void
 body_decode(struct body_decoder *d, const char *data, size_t len, size_t *used,
     struct smtp_span *out)
 {
-	size_t begin = 0, end = 0, i = 0;
+	size_t begin = 0, end = 0, i = 0, good;
+	int open; /* no fault before this step */
 
 	while (i < len && !d->done) {
+		open = d->fault == BODY_OK;
 		switch (d->state) {
 		case LINE_START:
 			if (data[i] != '.' || d->mode != BODY_DATA) {
@@ -191,18 +199,20 @@ body_decode(struct body_decoder *d, const char *data, size_t len, size_t *used,
 			break;
 		case AFTER_CR:
 			i += decode_after_cr(d, data[i]);
-			end = i;
+			if (open)
+				end = i;
 			break;
 		default:
-			i += decode_line(d, data + i, len - i);
-			end = i;
+			i += decode_line(d, data + i, len - i, &good);
+			if (open)
+				end += good;
 			break;
 		}
 	}
 out:
 	*used = i;
 	out->data = data + begin;
-	out->len = d->fault == BODY_OK ? end - begin : 0;
+	out->len = end - begin;
 	d->size += out->len;
 }
 

@@ -52,8 +52,9 @@ void body_decoder_init(struct body_decoder *, enum body_mode, size_t line_max);
  * next span of the body, a part of data (len 0 is possible). Call again with
  * the rest while some is left and done is not set. Each call but one that
  * meets `done` takes at least one octet. After `done`, *used octets were taken
- * and what follows are commands. After a fault nothing more is handed out; go
- * on reading to the end.
+ * and what follows are commands. What stands before a fault is still handed
+ * out, so that a caller sees the same however the stream is cut; after it
+ * nothing more is: go on reading to the end.
  */
 void body_decode(struct body_decoder *, const char *data, size_t len,
     size_t *used, struct smtp_span *out);
