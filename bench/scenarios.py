@@ -230,7 +230,7 @@ dead A 127.0.0.3
 @contextlib.contextmanager
 def routed(cls, root, port):
     """Relais, routing by a zone whose hosts take mail on `port`."""
-    zone = names.NameServer('test', ZONE)
+    zone = names.NameServer({'test': ZONE})
     conf = (f'set resolver {{{{ 127.0.0.1@{zone.port} }}}}\n'
             f'set mx-port {port}\nset mx-loopback yes\n')
     try:

@@ -29,21 +29,6 @@ enum {
 	PEER_BUFFER = 1 << 20
 };
 
-/* Who talks to whom: DESIGN's message edges between workers. */
-static const struct {
-	enum process_kind a, b;
-} peer_edges[] = {
-	{ PROC_SMTPD, PROC_QUEUE },
-	{ PROC_SMTPD, PROC_AUTH },
-	{ PROC_SMTPD, PROC_KEYS },
-	{ PROC_SMTPD, PROC_RESOLVER },
-	{ PROC_QUEUE, PROC_DELIVER },
-	{ PROC_QUEUE, PROC_AUTH },
-	{ PROC_DELIVER, PROC_AUTH },
-	{ PROC_DELIVER, PROC_KEYS },
-	{ PROC_DELIVER, PROC_RESOLVER },
-};
-
 /* ---- the configuration goes out --------------------------------------- */
 
 static int
@@ -124,16 +109,6 @@ connect_pair(struct child *a, struct child *b)
 	ipc_send_fd(b->channel, peer, &to_b, sv[1]);
 }
 
-static int
-are_peers(enum process_kind a, enum process_kind b)
-{
-	for (size_t i = 0; i < sizeof(peer_edges) / sizeof(peer_edges[0]); i++)
-		if ((peer_edges[i].a == a && peer_edges[i].b == b) ||
-		    (peer_edges[i].a == b && peer_edges[i].b == a))
-			return 1;
-	return 0;
-}
-
 /* Gives a configured worker all that it needs to begin. */
 static void
 release(struct child *c)
@@ -146,7 +121,7 @@ release(struct child *c)
 	c->state = CHILD_RELEASED;
 	for (size_t i = 0; i < m->child_count; i++)
 		if (&m->children[i] != c &&
-		    are_peers(c->kind, m->children[i].kind))
+		    msg_are_peers(c->kind, m->children[i].kind))
 			connect_pair(c, &m->children[i]);
 	if (c->kind == PROC_SMTPD) {
 		sockets_send(m->sockets, c->channel, m->generation);
@@ -428,7 +403,7 @@ on_peer_fault(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 
 	accused = supervise_child(accuser->master,
 	    (enum process_kind)msg->peer_fault.kind, msg->peer_fault.instance);
-	if (accused == NULL || !are_peers(accuser->kind, accused->kind)) {
+	if (accused == NULL || !msg_are_peers(accuser->kind, accused->kind)) {
 		channel_refuse(ch, "it accuses whom it cannot know");
 		return;
 	}

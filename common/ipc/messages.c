@@ -343,6 +343,16 @@ msg_may_travel(enum msg_type type, enum process_kind from, enum process_kind to)
 }
 
 int
+msg_are_peers(enum process_kind a, enum process_kind b)
+{
+	for (int type = 0; type < MSG_MAX; type++)
+		if (msg_may_travel((enum msg_type)type, a, b) ||
+		    msg_may_travel((enum msg_type)type, b, a))
+			return 1;
+	return 0;
+}
+
+int
 msg_encode(enum msg_type type, const void *msg, struct ipc_buf *buf)
 {
 	size_t before = buf->len;

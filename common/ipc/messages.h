@@ -125,6 +125,9 @@ const char *msg_name(enum msg_type);
 int msg_carries_fd(enum msg_type);
 /* Whether the message may go from one kind of process to the other. */
 int msg_may_travel(enum msg_type, enum process_kind, enum process_kind);
+/* Whether any message may go between the two, in one direction or both: they
+ * need a channel. */
+int msg_are_peers(enum process_kind, enum process_kind);
 
 /* Appends the payload of a message, `msg` being its struct. A string or list
  * over its limit is an error of the caller: -1, and buf is as before. */

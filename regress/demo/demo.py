@@ -10,14 +10,13 @@ import glob
 import os
 import random
 import re
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 '..', 'lib'))
+import names  # noqa: E402
 import relais  # noqa: E402
 
 TTY = sys.stderr.isatty()
@@ -122,33 +121,10 @@ def send_all(port, messages):
 
 # ---- the hosts ----------------------------------------------------------
 
-ZONE = '''$ORIGIN example.test.
-$TTL 60
-@ IN SOA ns root 1 3600 600 86400 60
-@ IN NS ns
-@ IN MX 10 primary
+ZONE = '''@ IN MX 10 primary
 @ IN MX 20 backup
-ns IN A 127.0.0.1
 primary IN A 127.0.0.2
 backup IN A 127.0.0.1
-'''
-
-NSD = '''server:
-  ip-address: 127.0.0.1@{port}
-  zonesdir: "{dir}"
-  database: ""
-  pidfile: "{dir}/nsd.pid"
-  xfrdfile: "{dir}/xfrd.state"
-  zonelistfile: "{dir}/zone.list"
-  username: ""
-  chroot: ""
-  server-count: 1
-  hide-version: yes
-remote-control:
-  control-enable: no
-zone:
-  name: example.test
-  zonefile: example.test.zone
 '''
 
 BACKUP = '''set server-name "backup.example.test"
@@ -168,21 +144,6 @@ listen on 127.0.0.2 port {port}
 action "in" maildir "{dir}/Maildir" virtual <everyone>
 match from any for domain "example.test" action "in"
 '''
-
-
-def start_name_server(folder):
-    port = relais.free_port()
-    with open(f'{folder}/example.test.zone', 'w') as f:
-        f.write(ZONE)
-    with open(f'{folder}/nsd.conf', 'w') as f:
-        f.write(NSD.format(port=port, dir=folder))
-    log = open(f'{folder}/nsd.log', 'w')
-    nsd = subprocess.Popen(['/usr/sbin/nsd', '-d', '-c', f'{folder}/nsd.conf'],
-                           stdout=log, stderr=log)
-    time.sleep(0.5)
-    if nsd.poll() is not None:
-        raise AssertionError(open(f'{folder}/nsd.log').read())
-    return nsd, port
 
 
 def queue_length(instance):
@@ -220,14 +181,11 @@ def main():
     args = p.parse_args()
     rng = random.Random(1)
     messages = [make_message(i, rng) for i in range(args.count)]
-    folder = tempfile.mkdtemp(prefix='relais-demo-')
-    nsd, dns_port = start_name_server(folder)
+    server = names.NameServer({'example.test': ZONE})
     try:
-        play(args, messages, dns_port)
+        play(args, messages, server.port)
     finally:
-        nsd.terminate()
-        nsd.wait()
-        subprocess.run(['rm', '-rf', folder])
+        server.cleanup()
 
 
 def play(args, messages, dns_port):

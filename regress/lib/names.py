@@ -1,11 +1,11 @@
-"""A name server of a zone that the test writes: nsd on a loopback port."""
+"""A name server of zones that the test writes: nsd on a loopback port."""
 import atexit
 import os
 import shutil
 import subprocess
 import tempfile
 
-from relais import free_port, wait_for
+from relais import free_port, read_log, wait_for
 
 CONF = '''server:
   ip-address: 127.0.0.1@{port}
@@ -19,39 +19,55 @@ CONF = '''server:
   server-count: 1
 remote-control:
   control-enable: no
-zone:
-  name: {zone}
-  zonefile: zone
+'''
+ZONE = 'zone:\n  name: {zone}\n  zonefile: {zone}\n'
+HEAD = '''$ORIGIN {zone}.
+$TTL {ttl}
+@ IN SOA ns root 1 3600 600 86400 {ttl}
+@ IN NS ns
+ns IN A 127.0.0.1
 '''
 
 
 class NameServer:
-    """Serves `records` (lines of a zone file below its SOA) for `zone`."""
+    """Serves `zones`, {name: lines of a zone file below its SOA}. A zone of
+    None is configured and not there: whoever asks hears SERVFAIL, until it
+    is written and the server started anew."""
 
-    def __init__(self, zone, records):
+    def __init__(self, zones, port=None, ttl=5):
         self.dir = tempfile.mkdtemp(prefix='relais-names-')
-        self.port = free_port()
-        with open(f'{self.dir}/zone', 'w') as f:
-            f.write(f'$ORIGIN {zone}.\n$TTL 5\n'
-                    '@ IN SOA ns root 1 3600 600 86400 5\n@ IN NS ns\n'
-                    'ns IN A 127.0.0.1\n' + records)
+        self.port, self.ttl, self.process = port or free_port(), ttl, None
+        self.log_path = f'{self.dir}/log'
+        atexit.register(self.cleanup)
         with open(f'{self.dir}/conf', 'w') as f:
-            f.write(CONF.format(port=self.port, dir=self.dir, zone=zone))
-        self.log = open(f'{self.dir}/log', 'w+')
-        self.process = subprocess.Popen(
-            ['/usr/sbin/nsd', '-d', '-c', f'{self.dir}/conf'],
-            stdout=self.log, stderr=self.log)
-        atexit.register(self.stop)
-        wait_for('nsd serves', self.serves, 20)
+            f.write(CONF.format(port=self.port, dir=self.dir))
+            f.write(''.join(ZONE.format(zone=zone) for zone in zones))
+        for zone, records in zones.items():
+            if records is not None:
+                self.write(zone, records)
+        self.start()
 
-    def serves(self):
-        if self.process.poll() is not None:
-            self.log.seek(0)
-            raise AssertionError('nsd ended: ' + self.log.read())
-        return os.path.exists(f'{self.dir}/nsd.pid')
+    def write(self, zone, records):
+        with open(f'{self.dir}/{zone}', 'w') as f:
+            f.write(HEAD.format(zone=zone, ttl=self.ttl) + records)
+
+    def start(self):
+        with open(self.log_path, 'a') as log:
+            self.process = subprocess.Popen(
+                ['/usr/sbin/nsd', '-d', '-c', f'{self.dir}/conf'],
+                stdout=log, stderr=log)
+
+        def serves():
+            if self.process.poll() is not None:
+                raise AssertionError('nsd ended: ' + read_log(self.log_path))
+            return os.path.exists(f'{self.dir}/nsd.pid')
+        wait_for('nsd serves', serves, 30)
 
     def stop(self):
-        if self.process.poll() is None:
+        if self.process and self.process.poll() is None:
             self.process.terminate()
             self.process.wait()
+
+    def cleanup(self):
+        self.stop()
         shutil.rmtree(self.dir, ignore_errors=True)

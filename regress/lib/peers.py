@@ -369,11 +369,7 @@ class Peer:
         return listening(self.port, self.host)
 
     def log(self):
-        try:
-            with open(self.log_path, errors='replace') as f:
-                return f.read()
-        except FileNotFoundError:
-            return ''
+        return relais.read_log(self.log_path)
 
     def pids(self):
         """{command name: [pid, ...]} of all that runs in this peer, with the

@@ -28,6 +28,15 @@ def free_port():
         return s.getsockname()[1]
 
 
+def read_log(path):
+    """What a log says so far; '' before there is one."""
+    try:
+        with open(path, errors='replace') as f:
+            return f.read()
+    except FileNotFoundError:
+        return ''
+
+
 def wait_for(what, condition, seconds=10, step=0.02):
     """Waits until condition() is true and returns its value."""
     end = time.monotonic() + seconds
@@ -101,12 +110,25 @@ class Instance:
             wait_for('relaisd becomes ready', ready, 30)
         return self
 
+    def awake(self, seconds=20):
+        """Waits until all smtpd take mail: those whose queue has died and
+        come back have no message ids for a moment, and answer MAIL by 451.
+        Connections that are open at once reach every worker."""
+        def takes():
+            clients = [self.connect() for _ in range(8)]
+            try:
+                for c in clients:
+                    c.expect('EHLO awake.test', 250)
+                return all(c.say('MAIL FROM:<a@awake.test>').startswith('250')
+                           for c in clients)
+            finally:
+                for c in clients:
+                    c.close()
+        wait_for('mail is taken', takes, seconds)
+        return self
+
     def log(self):
-        try:
-            with open(self.log_path, errors='replace') as f:
-                return f.read()
-        except FileNotFoundError:
-            return ''
+        return read_log(self.log_path)
 
     def pids(self):
         """{'smtpd': [pid, ...], ...} of the workers that run now."""

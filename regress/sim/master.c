@@ -40,18 +40,6 @@ struct master {
 	size_t count;
 };
 
-static const struct {
-	enum process_kind a, b;
-} peer_edges[] = {
-	{ PROC_SMTPD, PROC_QUEUE },
-	{ PROC_SMTPD, PROC_AUTH },
-	{ PROC_SMTPD, PROC_RESOLVER },
-	{ PROC_QUEUE, PROC_DELIVER },
-	{ PROC_QUEUE, PROC_AUTH },
-	{ PROC_DELIVER, PROC_AUTH },
-	{ PROC_DELIVER, PROC_RESOLVER },
-};
-
 static void
 set_timer(struct event *ev, int64_t ms)
 {
@@ -86,16 +74,6 @@ connect_pair(struct child *a, struct child *b)
 }
 
 static int
-are_peers(enum process_kind a, enum process_kind b)
-{
-	for (size_t i = 0; i < sizeof(peer_edges) / sizeof(peer_edges[0]); i++)
-		if ((peer_edges[i].a == a && peer_edges[i].b == b) ||
-		    (peer_edges[i].a == b && peer_edges[i].b == a))
-			return 1;
-	return 0;
-}
-
-static int
 lend(struct object *o)
 {
 	o->refs++;
@@ -116,7 +94,7 @@ on_config_ready(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	c->state = RELEASED;
 	for (size_t i = 0; i < c->master->count; i++)
 		if (&c->master->children[i] != c &&
-		    are_peers(c->kind, c->master->children[i].kind))
+		    msg_are_peers(c->kind, c->master->children[i].kind))
 			connect_pair(c, &c->master->children[i]);
 	if (c->kind == PROC_SMTPD)
 		ipc_send_fd(ch, listen_socket, &listen, lend(world.listener));
