@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -201,6 +202,29 @@ local_copy(const struct local_job *job, int fd, unsigned style)
 	if ((style & COPY_MBOX) && put_octet(&c, '\n') == -1)
 		return -1;
 	return flush(&c);
+}
+
+int
+local_sync_name(const char *path)
+{
+	char folder[4096];
+	char *slash;
+	int fd, rc;
+
+	if (strlcpy(folder, path, sizeof(folder)) >= sizeof(folder)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	if ((slash = strrchr(folder, '/')) == NULL)
+		strlcpy(folder, ".", sizeof(folder));
+	else
+		slash[slash == folder] = '\0';
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1)
+		return errno == EACCES ? 0 : -1;
+	rc = fsync(fd);
+	close(fd);
+	return rc;
 }
 
 int

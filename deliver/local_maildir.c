@@ -39,12 +39,24 @@ make_folders(const char *path)
 		char c = *s;
 
 		*s = '\0';
-		if (mkdir(part, 0700) == -1 && errno != EEXIST)
+		if (mkdir(part, 0700) == 0) {
+			if (local_sync_name(part) == -1)
+				return -1;
+		} else if (errno != EEXIST)
 			return -1;
 		if (c == '\0')
 			return 0;
 		*s = c;
 	}
+}
+
+/* One folder below another, and its name on the disk. */
+static int
+make_below(int folder, const char *name)
+{
+	if (mkdirat(folder, name, 0700) == 0)
+		return fsync(folder);
+	return errno == EEXIST ? 0 : -1;
 }
 
 static int
@@ -53,7 +65,7 @@ make_maildir(int folder)
 	static const char *const parts[] = { "tmp", "new", "cur" };
 
 	for (size_t i = 0; i < 3; i++)
-		if (mkdirat(folder, parts[i], 0700) == -1 && errno != EEXIST)
+		if (make_below(folder, parts[i]) == -1)
 			return -1;
 	return 0;
 }
@@ -236,7 +248,7 @@ open_junk(const struct local_job *job, struct local_outcome *out)
 {
 	int folder = job->place->box[0].folder, fd;
 
-	if (mkdirat(folder, ".Junk", 0700) == -1 && errno != EEXIST)
+	if (make_below(folder, ".Junk") == -1)
 		return local_error(out, "making the Junk folder", errno);
 	fd = openat(folder, ".Junk", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd == -1)

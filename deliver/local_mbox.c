@@ -92,7 +92,8 @@ check_file(int fd, struct stat *st, struct local_outcome *out)
 }
 
 static int
-append(const struct local_job *job, int fd, struct local_outcome *out)
+append(const struct local_job *job, const char *path, int fd,
+    struct local_outcome *out)
 {
 	struct stat st;
 	int error;
@@ -101,7 +102,9 @@ append(const struct local_job *job, int fd, struct local_outcome *out)
 		return local_error(out, "locking the mailbox", errno);
 	if (check_file(fd, &st, out) == -1)
 		return -1;
-	if (local_copy(job, fd, COPY_MBOX) == 0 && fsync(fd) == 0)
+	/* an empty one may be new, and its name not on the disk yet */
+	if (local_copy(job, fd, COPY_MBOX) == 0 && fsync(fd) == 0 &&
+	    (st.st_size > 0 || local_sync_name(path) == 0))
 		return local_done(
 		    out, DELIVERY_OK, 250, "2.0.0", "delivered to mailbox");
 	error = errno;
@@ -129,7 +132,7 @@ local_append(
 	if (fd == -1)
 		rc = local_error(out, "opening the mailbox", errno);
 	else {
-		rc = append(job, fd, out);
+		rc = append(job, path, fd, out);
 		close(fd);
 	}
 	if (locked)
