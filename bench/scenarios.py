@@ -268,7 +268,7 @@ def probe(server, sink, count):
     return got['p99']
 
 
-def fairness(crowd, queued):
+def fairness(name, what, crowd, queued):
     def scenario(cls, root, scale):
         if cls is not servers.Relais:
             return None
@@ -284,28 +284,18 @@ def fairness(crowd, queued):
             beside = probe(server, sink, 400)
             assert server.list_queue() > count / 4, 'the crowd went'
             return {'lone': lone, 'beside': beside}
+    scenario.__name__ = f'fairness_{name}'
+    scenario.__doc__ = f'single messages while {queued:,} {what}'
     return scenario
-
-
-def beside_slow():
-    run = fairness('u@d%.slow.test', 200000)
-    run.__name__ = 'fairness_slow'
-    run.__doc__ = ('single messages while 200,000 of a mailing wait for 100 '
-                   'slow destinations')
-    return run
-
-
-def beside_dead():
-    run = fairness('u@one.dead.test', 100000)
-    run.__name__ = 'fairness_dead'
-    run.__doc__ = ('single messages while 100,000 wait for one dead '
-                   'destination')
-    return run
 
 
 ALL = [*(ingest(s, kept) for kept in (True, False) for s in SESSIONS),
        calls, starttls, relay(True), relay(False), drain, large, thousand, mixed,
        idle(1000), idle(5000), idle(10000), destinations,
-       beside_slow(), beside_dead(), backlog(100000), backlog(1000000)]
+       fairness('slow', 'of a mailing wait for 100 slow destinations',
+                'u@d%.slow.test', 200000),
+       fairness('dead', 'wait for one dead destination', 'u@one.dead.test',
+                100000),
+       backlog(100000), backlog(1000000)]
 QUICK = ('ingest_kept_20', 'ingest_new_20', 'calls', 'starttls', 'relay_kept',
          'relay_new', 'drain', 'large', 'idle_1000')

@@ -46,8 +46,11 @@ class Relais(relais.Instance):
 
 
 class InRoot:
-    """What the peers share, beside peers.Peer: their tools run in their
-    root."""
+    """What the peers share, beside peers.Peer: a tuned start, and their
+    tools, which run in their root."""
+
+    def __init__(self, root, hop=DEAD, tls=False):
+        super().__init__(main=self.tuning, relay=hop, tls=tls)
 
     def tool(self, *command):
         return subprocess.run(
@@ -101,9 +104,6 @@ class OpenSMTPD(InRoot, peer_servers.OpenSMTPD):
               'task-hiwat 1000 task-lowat 100')
     settings = tuning.replace('\n', '; ')
 
-    def __init__(self, root, hop=DEAD, tls=False):
-        super().__init__(main=self.tuning, relay=hop, tls=tls)
-
     def flush(self):
         self.tool('smtpctl', 'schedule', 'all')
 
@@ -122,9 +122,6 @@ class Exim(InRoot, peer_servers.Exim):
               'remote_max_parallel = 20\nqueue_run_max = 20\n'
               'smtp_connect_backlog = 1024\nmessage_size_limit = 20M')
     settings = tuning.replace('\n', '; ')
-
-    def __init__(self, root, hop=DEAD, tls=False):
-        super().__init__(main=self.tuning, relay=hop, tls=tls)
 
     def flush(self):
         self.tool('exim4', '-qff')

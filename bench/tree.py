@@ -53,56 +53,24 @@ def total_cpu(root):
     return sum(cpu(root).values())
 
 
-def written(root):
-    """Octets that the tree has sent towards a disk."""
-    total = 0
+def total(root, file, field):
+    """The sum of a numeric field of /proc/PID/FILE over the tree."""
+    found = 0
     for pid in pids(root):
         try:
-            with open(f'/proc/{pid}/io') as f:
-                for line in f:
-                    if line.startswith('write_bytes'):
-                        total += int(line.split()[1])
+            with open(f'/proc/{pid}/{file}') as f:
+                found += sum(int(line.split()[1]) for line in f
+                             if line.startswith(field + ':'))
         except OSError:
             pass
-    return total
+    return found
+
+
+def written(root):
+    """Octets that the tree has sent towards a disk."""
+    return total(root, 'io', 'write_bytes')
 
 
 def memory(root):
     """Octets in memory, shared pages by their share (PSS)."""
-    total = 0
-    for pid in pids(root):
-        try:
-            with open(f'/proc/{pid}/smaps_rollup') as f:
-                for line in f:
-                    if line.startswith('Pss:'):
-                        total += int(line.split()[1]) * 1024
-        except OSError:
-            pass
-    return total
-
-
-SYNCS = ('fsync', 'fdatasync', 'msync', 'sync_file_range', 'syncfs')
-
-
-class Trace:
-    """Counts the system calls of a tree, new children too. strace slows what
-    it watches by far: nothing else can be measured at the same time."""
-
-    def __init__(self, root):
-        self.file = tempfile.NamedTemporaryFile(mode='r')
-        watched = [x for p in pids(root) for x in ('-p', str(p))]
-        self.strace = subprocess.Popen(
-            ['strace', '-f', '-c', '-o', self.file.name, *watched],
-            stderr=subprocess.DEVNULL)
-        time.sleep(2)
-
-    def stop(self, count):
-        """{figure: number a message} of so many messages."""
-        self.strace.send_signal(signal.SIGINT)
-        self.strace.wait()
-        calls = {name: int(n) for n, name in re.findall(
-            r'(?m)^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ +)?(\w+)$',
-            self.file.read())}
-        calls.pop('total', None)
-        return {'calls': sum(calls.values()) / count,
-                'syncs': sum(calls.get(s, 0) for s in SYNCS) / count}
+    return total(root, 'smaps_rollup', 'Pss') * 1024
