@@ -3,12 +3,11 @@
  * while mail flows. Both go in steps, so that mail is served between them.
  *
  * A backup goes into a folder of the queue's own, backup/NAME, and nowhere
- * else. A
- * descriptor of the asker's own folder would be a way out of the chroot that
- * this process is in, and a path would have to be opened by somebody with
- * more rights than it. Whoever may ask may also move the folder away. It is
- * named NAME.part until it is complete, and what a failed backup left is
- * removed by the next of that name.
+ * else. A descriptor of the asker's own folder would be a way out of the
+ * chroot that this process is in, and a path would have to be opened by
+ * somebody with more rights than it. Whoever may ask may also move the folder
+ * away. It is named NAME.part until it is complete, and what a failed backup
+ * left is removed by the next of that name.
  */
 #include "config.h"
 
