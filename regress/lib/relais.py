@@ -64,7 +64,7 @@ class Instance:
         self.process = None
         for name, text in (files or {}).items():
             self.write(name, text)
-        names = dict(port=self.port, dir=self.dir, **names)
+        names = dict(port=self.port, dir=self.dir, root=self.root, **names)
         text = PATHS.format(**names) + conf.format(**names)
         if 'set server-name' not in text:
             text = 'set server-name "mx.test"\n' + text
@@ -189,7 +189,8 @@ class Instance:
         return Client(self.port, **kw)
 
 
-PATHS = '''set spool "{dir}/spool"
+PATHS = '''set libexec "{root}/libexec/relais"
+set spool "{dir}/spool"
 set control-socket "{dir}/control"
 set chroot "{dir}/empty"
 set pid-file "{dir}/pid"
