@@ -50,7 +50,10 @@ class InRoot:
     tools, which run in their root."""
 
     def __init__(self, root, hop=DEAD, tls=False):
-        super().__init__(main=self.tuning, relay=hop, tls=tls)
+        super().__init__(main=self.tuned(tls), relay=hop, tls=tls)
+
+    def tuned(self, tls):
+        return self.tuning
 
     def tool(self, *command):
         return subprocess.run(
@@ -79,12 +82,12 @@ class Postfix(InRoot, peer_servers.Postfix):
     }
     settings = '; '.join(f'{k}={v}' for k, v in tuning.items())
 
-    def __init__(self, root, hop=DEAD, tls=False):
+    def tuned(self, tls):
         main = dict(self.tuning)
         if tls:
             main.update({'smtp_tls_security_level': 'none',
                          'smtpd_tls_loglevel': '0'})
-        super().__init__(main=main, relay=hop, tls=tls)
+        return main
 
     def flush(self):
         self.tool('postqueue', '-f')
