@@ -1,10 +1,15 @@
 """The servers that are measured, each tuned as its own documentation advises;
 `settings` says how. All log to a file. A server is made with the port of its
 next hop, and has what Relais has below."""
+import atexit
 import os
+import shutil
+import signal
 import subprocess
+import tempfile
 
 import peer_servers
+import peers
 import relais
 
 DEAD = 9        # nobody listens there
@@ -32,6 +37,10 @@ class Relais(relais.Instance):
         if tls:
             make_certificate(f'{self.dir}/cert.pem', f'{self.dir}/key.pem')
         self.start()
+
+    @staticmethod
+    def prepare():
+        """The peers fetch their packages here."""
 
     def start(self, wait=True, options=()):
         """Without the words for a developer that tests want."""
@@ -133,7 +142,99 @@ class Exim(InRoot, peer_servers.Exim):
         return int(self.tool('exim4', '-bpc'))
 
 
-ALL = {c.__name__.lower(): c for c in (Relais, Postfix, OpenSMTPD, Exim)}
+HARAKA_RELAY = """// The clients of loopback may relay, and all mail goes to one next hop.
+exports.hook_rcpt = (next, connection) => {
+    connection.relaying = true
+    next(OK)
+}
+exports.hook_get_mx = (next) => next(OK, { exchange: '127.0.0.1', port: %d })
+"""
+
+
+class Haraka:
+    """The wiki's Performance-Tuning: a worker a CPU, few plugins, few log
+    lines. From the npm registry, so it needs Debian's nodejs and npm (or
+    another node); it is no server of Debian and has no root of its own."""
+
+    sessions = 1000
+    files = {
+        'smtp.ini': 'listen=127.0.0.1:{port}\nnodes=cpus\n',
+        'loglevel': 'WARN', 'me': 'haraka.test', 'host_list': '',
+        'outbound.ini': 'enable_tls=false\nconcurrency_max=100\n'
+                        'temp_fail_intervals=300s\n'}
+    settings = '; '.join(f'{k}: {v.strip()}' for k, v in files.items() if v
+                         ).replace('\n', ', ')
+    home = os.path.join(peers.CACHE, 'haraka')
+    program = f'{home}/node_modules/Haraka/bin/haraka'
+
+    @classmethod
+    def prepare(cls):
+        """Installed once into the cache of the peers."""
+        if not os.path.exists(cls.program):
+            subprocess.run(['npm', 'install', '--silent', '--no-audit',
+                            '--no-fund', '--prefix', cls.home, 'Haraka'],
+                           check=True)
+
+    def __init__(self, root, hop=DEAD, tls=False):
+        self.port = relais.free_port()
+        self.dir = tempfile.mkdtemp(prefix='relais-haraka-')
+        atexit.register(self.cleanup)
+        self.process = None
+        shutil.copytree(f'{self.home}/node_modules/Haraka/config',
+                        f'{self.dir}/config')
+        self.write('config/plugins', 'tls\none_hop\n' if tls
+                   else 'one_hop\n')
+        self.write('plugins/one_hop.js', HARAKA_RELAY % hop)
+        for name, text in self.files.items():
+            self.write(f'config/{name}', text.format(port=self.port))
+        if tls:
+            make_certificate(f'{self.dir}/config/tls_cert.pem',
+                             f'{self.dir}/config/tls_key.pem')
+        self.start()
+
+
+    def write(self, name, text):
+        path = os.path.join(self.dir, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, 'w') as f:
+            f.write(text)
+
+    def start(self, wait=True):
+        with open(f'{self.dir}/log', 'a') as log:
+            self.process = subprocess.Popen(
+                ['node', self.program, '-c', self.dir], stdout=log,
+                stderr=log, stdin=subprocess.DEVNULL)
+        if wait:
+            relais.wait_for('Haraka listens',
+                            lambda: peers.listening(self.port), 30)
+
+    def stop(self, seconds=15):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def cleanup(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def flush(self):
+        self.process.send_signal(signal.SIGHUP)
+
+    def list_queue(self):
+        return subprocess.run(
+            ['node', self.program, '-c', self.dir, '--qlist'], text=True,
+            check=True, stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL).stdout.count('Q: ')
+
+
+ALL = {c.__name__.lower(): c
+       for c in (Relais, Postfix, OpenSMTPD, Exim, Haraka)}
 
 
 def make_certificate(cert, key):

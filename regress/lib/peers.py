@@ -257,7 +257,7 @@ class Peer:
     def __init__(self, folder=None, host=None, port=None, start=True):
         """folder: where the peer's root is made, its spool within (a new
         folder in /tmp, or in `folder`)."""
-        self.base = make_root(self.packages, self.finish)
+        self.base = self.prepare()
         self.host = host or self.host
         self.port = port or relais.free_port()
         self.dir = tempfile.mkdtemp(
@@ -270,6 +270,11 @@ class Peer:
         self.configure()
         if start:
             self.start()
+
+    @classmethod
+    def prepare(cls):
+        """Makes the Root, for which the packages are fetched; its path."""
+        return make_root(cls.packages, cls.finish)
 
     @staticmethod
     def finish(root):
