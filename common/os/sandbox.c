@@ -38,6 +38,27 @@
 #define NET_BIND_TCP (1ULL << 0)
 #define NET_CONNECT_TCP (1ULL << 1)
 
+#ifdef RELAIS_SANITIZE
+/*
+ * A sandboxed process cannot start a symbolizer or be traced by the leak
+ * check. Said here because local begins with an empty environment.
+ */
+const char *__asan_default_options(void);
+const char *__ubsan_default_options(void);
+
+const char *
+__asan_default_options(void)
+{
+	return "detect_leaks=0:color=never:symbolize=0";
+}
+
+const char *
+__ubsan_default_options(void)
+{
+	return "color=never:symbolize=0:print_stacktrace=0";
+}
+#endif
+
 /* Debian 12's header stops at ABI 1: the layout of ABI 4. */
 struct ruleset_attr {
 	uint64_t handled_access_fs;

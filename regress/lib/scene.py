@@ -17,9 +17,6 @@ SANITIZE = os.environ.get('RELAIS_SANITIZE_ROOT', '')
 BAD = re.compile(r'AddressSanitizer|LeakSanitizer|UndefinedBehavior|'
                  r'runtime error:|killed by signal|exited with status|'
                  r'a malformed (frame|message|credit)|forbidden')
-# A report is written from inside the sandbox: no colour, no symbols, no leaks.
-SANITIZER = {'ASAN_OPTIONS': 'detect_leaks=0:color=never:symbolize=0',
-             'UBSAN_OPTIONS': 'color=never:symbolize=0:print_stacktrace=0'}
 # 'secret'
 HASH = ('$6$relais$FCVoJzChSI0WjtejeG.mV5n1A3jqPVkW3YxW9ucvGQaJ9zLTdmTy4uNsbkn'
         'n4ajd/cCzOBwsHQkTaYL9egcmk.')
@@ -43,8 +40,7 @@ class Scene:
         self.sink = sink or Sink()
         self.host = host
         self.instance = Instance(conf, root=best_root(), port=port,
-                                 sink=self.sink.port, start=False,
-                                 env=SANITIZER, **kw)
+                                 sink=self.sink.port, start=False, **kw)
         if prepare:
             prepare(self.instance)
         self.instance.start()
