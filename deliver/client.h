@@ -14,8 +14,7 @@
  * - content of 8 bits goes as it is to a server without 8BITMIME;
  * - BINARYMIME needs CHUNKING and BINARYMIME, else 5.6.3;
  * - what needs SMTPUTF8 is never changed: 5.6.7 where it is missing;
- * - RET, ENVID, NOTIFY, ORCPT go where DSN is offered; else success is
- *   `relayed`.
+ * - RET, ENVID, NOTIFY, ORCPT go where DSN is offered.
  */
 #ifndef DELIVER_CLIENT_H
 #define DELIVER_CLIENT_H
@@ -76,7 +75,7 @@ struct client_result {
 	enum client_scope scope;
 	uint16_t code;
 	char enhanced[12]; /* never "" */
-	int relayed; /* taken by a server that does not speak DSN */
+	enum hop_kind hop; /* if it took the message */
 	const char *text; /* as the server sent it, made safe */
 };
 

@@ -74,6 +74,14 @@ client_set_result(struct client *c, size_t i, enum delivery_status status,
 	r->text = copy != NULL ? copy : no_text;
 }
 
+static enum hop_kind
+hop_kind(const struct client *c)
+{
+	if (c->extensions.bits & EXT_DSN)
+		return HOP_DSN;
+	return c->config->lmtp ? HOP_FINAL : HOP_NO_DSN;
+}
+
 void
 client_set_reply(struct client *c, size_t i, enum client_scope scope,
     const struct smtp_reply *reply)
@@ -89,8 +97,7 @@ client_set_reply(struct client *c, size_t i, enum client_scope scope,
 		snprintf(enhanced, sizeof(enhanced), "4.5.0");
 	}
 	if (status == DELIVERY_OK)
-		c->results[i].relayed =
-		    !c->config->lmtp && (c->extensions.bits & EXT_DSN) == 0;
+		c->results[i].hop = hop_kind(c);
 	client_set_result(c, i, status, scope, code, enhanced, reply->text);
 }
 

@@ -103,12 +103,14 @@ deliver_item(const struct local_job *job, const struct alias_item *item,
 		}
 		return add_address(item->text, out);
 	case ALIAS_COMMAND:
+		out->kept = 1;
 		return may_deliver(job, out) == -1
 		    ? -1
 		    : local_command(job, item->text, out);
 	case ALIAS_FILE:
 		if (strcmp(item->text, "/dev/null") == 0)
 			return 0;
+		out->kept = 1;
 		return may_deliver(job, out) == -1
 		    ? -1
 		    : local_append(job, item->text, out);

@@ -225,6 +225,7 @@ deliver(const struct context *c, const struct local_job *job,
 	char path[4096];
 	int keep = 1, rc = 0;
 
+	out->kept = 0;
 	if (local_is_loop(job)) {
 		local_done(out, DELIVERY_PERMFAIL, 550, "5.4.6",
 		    "this message has been here before: a forwarding loop");
@@ -244,6 +245,9 @@ deliver(const struct context *c, const struct local_job *job,
 	}
 	if (keep && deliver_by_method(job, out) == -1)
 		return;
+	/* of a list its own items tell */
+	if (keep && strcmp(job->method, "include") != 0)
+		out->kept = 1;
 	if (out->forward.count > 0)
 		out->status = DELIVERY_FORWARD;
 }
@@ -261,6 +265,7 @@ answer(struct context *c, struct local_job *job, struct local_outcome *out)
 		.code = (uint16_t)out->code,
 		.enhanced = out->enhanced,
 		.text = out->text,
+		.kept = out->kept != 0,
 		.forward = ipc_buf_list(&out->forward) };
 	if (ipc_send(c->master, local_result, &result) == -1)
 		log_error("cannot tell master what came of the delivery");

@@ -116,7 +116,7 @@ free_transfer(struct transfer *t)
 
 static void
 set_result(struct transfer *t, size_t i, enum delivery_status status,
-    unsigned code, const char *enhanced, const char *text, int relayed)
+    unsigned code, const char *enhanced, const char *text, enum hop_kind hop)
 {
 	struct transfer_result *r = &t->results[i];
 
@@ -126,7 +126,7 @@ set_result(struct transfer *t, size_t i, enum delivery_status status,
 	t->undone--;
 	r->status = status;
 	r->code = (uint16_t)code;
-	r->relayed = relayed;
+	r->hop = hop;
 	snprintf(r->enhanced, sizeof(r->enhanced), "%s", enhanced);
 	r->text = strndup(text, 1024);
 }
@@ -165,7 +165,7 @@ answer_queue(struct transfer *t, struct channel *ch)
 			.code = r->code,
 			.enhanced = r->enhanced,
 			.text = r->text != NULL ? r->text : "",
-			.relayed = (uint8_t)r->relayed };
+			.hop = (uint8_t)r->hop };
 
 		ipc_add_rcpt_result(&buf, &out);
 	}
@@ -221,7 +221,7 @@ transfer_fail(struct transfer *t, enum route_status route,
 {
 	t->route_status = route;
 	for (size_t i = 0; i < t->count; i++)
-		set_result(t, i, status, code, enhanced, text, 0);
+		set_result(t, i, status, code, enhanced, text, HOP_DSN);
 	transfer_finish(t);
 }
 
@@ -287,7 +287,7 @@ on_results(void *owner, struct session *s)
 		r = client_result(session_client(s), i);
 		if (r->scope != CLIENT_SCOPE_SESSION)
 			set_result(t, t->attempt_map[i], r->status, r->code,
-			    r->enhanced, r->text, r->relayed);
+			    r->enhanced, r->text, r->hop);
 	}
 }
 

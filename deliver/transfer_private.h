@@ -21,7 +21,7 @@ struct transfer_result {
 	int done;
 	enum delivery_status status;
 	uint16_t code;
-	int relayed;
+	enum hop_kind hop;
 	char enhanced[12];
 	char *text; /* ours; NULL when memory was short */
 };

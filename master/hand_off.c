@@ -293,6 +293,7 @@ on_local_result(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 		.code = r->code,
 		.enhanced = r->enhanced,
 		.text = r->text,
+		.kept = r->kept,
 		.forward = r->forward };
 
 	if (j == NULL || r->status >= DELIVERY_STATUS_MAX)

@@ -136,6 +136,11 @@ send_transfer(struct queue *q, struct job *job, const struct sched_job *from,
 
 	if (ch == NULL)
 		return -1;
+	/* what a list sends on is the owner's, who asked for nothing */
+	if (*r->owner != '\0') {
+		m.envid = "";
+		m.ret = RET_UNSAID;
+	}
 	for (uint32_t i = 0; i < job->nrcpts; i++) {
 		struct msg_transfer_rcpt tr = { .index = job->rcpts[i] };
 
@@ -290,10 +295,10 @@ dispatch_run(struct queue *q, unsigned limit)
 			start_job(q, &job);
 			break;
 		case SCHED_EXPIRED:
-			result_expired(q, job.msgid, job.rcpts[0]);
+			result_expired(q, &job);
 			break;
 		case SCHED_WARN:
-			result_late(q, job.msgid, job.rcpts[0]);
+			result_late(q, &job);
 			break;
 		}
 	}

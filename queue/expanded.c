@@ -16,7 +16,7 @@
 /*
  * What a child takes over from its parent. RFC 3461 section 5.2.7: one
  * address behind another keeps what the sender asked for; of several none
- * promises that all got it, so a success is not reported; a list with an
+ * promises that all got it, so their success is not reported; a list with an
  * owner is a delivery of its own, about which the owner is told.
  */
 static void
@@ -37,7 +37,9 @@ init_child(struct envelope_rcpt *child, const struct envelope *env,
 	}
 	child->orcpt = p->orcpt;
 	if (*p->orcpt == '\0') {
-		snprintf(orcpt, ADDRESS_SIZE + 8, "rfc822;%s", p->address);
+		snprintf(orcpt, ADDRESS_SIZE + 8, "%s;%s",
+		    address_needs_utf8(p->address) ? "utf-8" : "rfc822",
+		    p->address);
 		child->orcpt = orcpt;
 	}
 }
@@ -103,9 +105,11 @@ expanded_on_expanded(
     void *ctx, struct channel *ch, const union ipc_msg *msg, int fd)
 {
 	const struct msg_expanded *m = &msg->expanded;
-	struct outcome o = {
-		.status = DELIVERY_OK, .expanded = 1, .enhanced = "2.1.5"
-	};
+	struct outcome o = { .status = DELIVERY_OK,
+		.expanded = *m->owner != '\0' ? EXPANDED_LIST
+		    : m->dests.count > 1      ? EXPANDED_SEVERAL
+					      : EXPANDED_ONE,
+		.enhanced = "2.1.5" };
 	struct events ev = { 0 };
 	enum store_status status;
 	struct queue *q = ctx;
@@ -136,8 +140,9 @@ expanded_on_expanded(
 
 int
 expanded_forward(struct queue *q, struct events *ev, uint32_t parent,
-    struct ipc_list forward)
+    const struct msg_local_done *m)
 {
+	struct ipc_list forward = m->forward;
 	char orcpt[ADDRESS_SIZE + 8];
 	struct msg_forward_dest d;
 	struct envelope_rcpt child;
@@ -146,7 +151,8 @@ expanded_forward(struct queue *q, struct events *ev, uint32_t parent,
 	if (!has_room(ev->env, forward.count))
 		return -1;
 	while (ipc_next_forward_dest(&forward, &d)) {
-		init_child(&child, ev->env, parent, forward.count > 1, orcpt);
+		init_child(&child, ev->env, parent,
+		    m->kept || m->forward.count > 1, orcpt);
 		child.forwarded = 1;
 		child.address = d.address;
 		child.action = ev->env->rcpts[parent].action;

@@ -132,6 +132,10 @@ void dispatch_peer_down(struct queue *, enum process_kind, uint16_t);
 extern channel_handler dispatch_on_body_request;
 
 /* result.c */
+/* What stands behind a recipient that was expanded, by RFC 3461 section 5.2.7:
+ * one address, about which the sender hears instead; several, which he is told
+ * once; a list with an owner, to which the message is thereby delivered. */
+enum expansion { NOT_EXPANDED, EXPANDED_ONE, EXPANDED_SEVERAL, EXPANDED_LIST };
 /* What came of one recipient. Strings are borrowed. */
 struct outcome {
 	enum delivery_status status;
@@ -141,7 +145,7 @@ struct outcome {
 	const char *remote;
 	int relayed; /* by a host that does not speak DSN */
 	int passed; /* by one that does and will report itself */
-	int expanded; /* its children carry on */
+	enum expansion expanded; /* its children carry on */
 	int not_tried; /* the route failed, not the recipient */
 };
 
@@ -171,9 +175,9 @@ void result_removed(struct events *, uint32_t index);
 /* Ends a round of results: reports, takes out what is done, and removes the
  * message when nothing of it is left. Frees what events hold. */
 void result_settle(struct queue *, struct events *);
-/* An entry ran out of time, or is late. */
-void result_expired(struct queue *, uint32_t msgid, uint32_t rcpt);
-void result_late(struct queue *, uint32_t msgid, uint32_t rcpt);
+/* Recipients of a message ran out of time, or are late. */
+void result_expired(struct queue *, const struct sched_job *);
+void result_late(struct queue *, const struct sched_job *);
 extern channel_handler result_on_transfer_done;
 extern channel_handler result_on_local_done;
 
@@ -181,8 +185,8 @@ extern channel_handler result_on_local_done;
 extern channel_handler expanded_on_expanded;
 /* The addresses of a .forward or of a list file. 0 when there were any and
  * they are recipients now, else -1. */
-int expanded_forward(
-    struct queue *, struct events *, uint32_t index, struct ipc_list forward);
+int expanded_forward(struct queue *, struct events *, uint32_t index,
+    const struct msg_local_done *);
 
 /* report.c */
 /* Decides who is told of the events and puts the reports into the batch.

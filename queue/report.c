@@ -101,6 +101,7 @@ fill_rcpt(struct queue *q, const struct envelope *env,
 	out->action = (enum dsn_action)e->action;
 	out->status = r->enhanced;
 	out->code = r->code;
+	out->enhanced = r->enhanced;
 	out->text = r->text;
 	out->remote_name = r->remote;
 	out->last_attempt = r->last;
@@ -129,13 +130,16 @@ build(
 	    (long long)queue_now(w->q));
 	report->host = w->q->conf->server_name;
 	report->sender = to;
-	report->envid = env->envid;
 	report->id = id;
 	report->unique = unique;
 	report->random = random;
 	report->now.seconds = queue_now(w->q);
 	report->arrival = env->arrival;
-	report->ret = (enum smtp_ret)env->ret;
+	/* an owner of a list has asked for nothing */
+	if (strcmp(to, env->sender) == 0) {
+		report->envid = env->envid;
+		report->ret = (enum smtp_ret)env->ret;
+	}
 	report->size = env->body_size;
 	report->full_max = RETURN_FULL_MAX;
 	report->header_max = RETURN_HEADER_MAX;

@@ -117,8 +117,13 @@ record_words(struct queue *q, struct envelope *env, uint32_t index,
 static void
 deliver_rcpt(struct events *ev, uint32_t index, const struct outcome *o)
 {
-	if (o->expanded)
-		finish_rcpt(ev, index, ENVELOPE_EXPANDED, -1, "expanded");
+	static const int expanded[] = { [EXPANDED_ONE] = -1,
+		[EXPANDED_SEVERAL] = DSN_EXPANDED,
+		[EXPANDED_LIST] = DSN_DELIVERED };
+
+	if (o->expanded != NOT_EXPANDED)
+		finish_rcpt(ev, index, ENVELOPE_EXPANDED, expanded[o->expanded],
+		    "expanded");
 	else if (o->relayed)
 		finish_rcpt(
 		    ev, index, ENVELOPE_RELAYED, DSN_RELAYED, "relayed");
@@ -180,45 +185,63 @@ result_settle(struct queue *q, struct events *ev)
 
 /* ---- what the scheduler says by itself ---------------------------------- */
 
+/* The envelope of what the scheduler speaks of. Without it those recipients
+ * leave the schedule. */
 static struct envelope *
-find_envelope(struct queue *q, uint32_t msgid, uint32_t rcpt)
+find_envelope(struct queue *q, const struct sched_job *about)
 {
 	enum store_status status;
-	struct envelope *env = batch_envelope(q->batch, msgid, &status);
+	struct envelope *env = batch_envelope(q->batch, about->msgid, &status);
 
-	if (env != NULL && rcpt < env->rcpt_count)
-		return env;
-	log_error("%08x: recipient %u: %s", msgid, rcpt,
-	    store_strstatus(env == NULL ? status : STORE_DAMAGED));
-	sched_remove(q->sched, msgid, rcpt);
-	return NULL;
+	for (uint32_t i = 0; i < about->nrcpts; i++) {
+		if (env != NULL && about->rcpts[i] < env->rcpt_count)
+			continue;
+		log_error("%08x: recipient %u: %s", about->msgid,
+		    about->rcpts[i],
+		    store_strstatus(env == NULL ? status : STORE_DAMAGED));
+		sched_remove(q->sched, about->msgid, about->rcpts[i]);
+	}
+	return env;
 }
 
 void
-result_expired(struct queue *q, uint32_t msgid, uint32_t rcpt)
+result_expired(struct queue *q, const struct sched_job *about)
 {
-	struct events ev = { .env = find_envelope(q, msgid, rcpt) };
+	struct events ev = { .env = find_envelope(q, about) };
 
 	if (ev.env == NULL)
 		return;
-	finish_rcpt(&ev, rcpt, ENVELOPE_EXPIRED, DSN_FAILED, "expired");
+	for (uint32_t i = 0; i < about->nrcpts; i++)
+		if (about->rcpts[i] < ev.env->rcpt_count)
+			finish_rcpt(&ev, about->rcpts[i], ENVELOPE_EXPIRED,
+			    DSN_FAILED, "expired");
 	result_settle(q, &ev);
 }
 
 void
-result_late(struct queue *q, uint32_t msgid, uint32_t rcpt)
+result_late(struct queue *q, const struct sched_job *about)
 {
-	struct events ev = { .env = find_envelope(q, msgid, rcpt) };
+	struct events ev = { .env = find_envelope(q, about) };
+	struct envelope *env = ev.env;
+	uint32_t rcpt;
 
-	if (ev.env == NULL)
+	if (env == NULL)
 		return;
-	envelope_edit(ev.env, rcpt)->warned++;
-	result_event(&ev, rcpt, DSN_DELAYED, 0);
+	for (uint32_t i = 0; i < about->nrcpts; i++) {
+		if ((rcpt = about->rcpts[i]) >= env->rcpt_count)
+			continue;
+		envelope_edit(env, rcpt)->warned++;
+		result_event(&ev, rcpt, DSN_DELAYED, 0);
+	}
 	result_settle(q, &ev);
 	/* the scheduler warns once for each time it is told of */
-	if (enlist_warning(q, ev.env, &ev.env->rcpts[rcpt]) != 0 &&
-	    sched_remove(q->sched, msgid, rcpt) == 1)
-		enlist_rcpt(q, ev.env, rcpt);
+	for (uint32_t i = 0; i < about->nrcpts; i++) {
+		rcpt = about->rcpts[i];
+		if (rcpt < env->rcpt_count &&
+		    enlist_warning(q, env, &env->rcpts[rcpt]) != 0 &&
+		    sched_remove(q->sched, about->msgid, rcpt) == 1)
+			enlist_rcpt(q, env, rcpt);
+	}
 }
 
 /* ---- answers ------------------------------------------------------------ */
@@ -258,10 +281,11 @@ apply_results(struct queue *q, struct job *job, struct events *ev,
 			.enhanced = r.enhanced,
 			.text = r.text,
 			.remote = m->remote_name,
-			.relayed = r.relayed != 0,
-			.passed = r.relayed == 0 };
+			.relayed = r.hop == HOP_NO_DSN,
+			.passed = r.hop == HOP_DSN };
 
-		if (r.status >= DELIVERY_FORWARD || !job_has(job, r.index))
+		if (r.status >= DELIVERY_FORWARD || r.hop >= HOP_MAX ||
+		    !job_has(job, r.index))
 			continue;
 		/* a dead route counts against the route */
 		o.not_tried = route_failed && r.status == DELIVERY_TEMPFAIL;
@@ -320,9 +344,11 @@ result_on_local_done(
 	ev.env = batch_envelope(q->batch, job->msgid, &status);
 	if (ev.env != NULL && m->status < DELIVERY_STATUS_MAX) {
 		if (m->status == DELIVERY_FORWARD)
-			o.expanded = 1;
-		if (o.expanded &&
-		    expanded_forward(q, &ev, job->rcpts[0], m->forward) == -1) {
+			o.expanded = m->kept || m->forward.count > 1
+			    ? EXPANDED_SEVERAL
+			    : EXPANDED_ONE;
+		if (o.expanded != NOT_EXPANDED &&
+		    expanded_forward(q, &ev, job->rcpts[0], m) == -1) {
 			o = (struct outcome){ .status = DELIVERY_TEMPFAIL,
 				.code = 451,
 				.enhanced = "4.3.5",

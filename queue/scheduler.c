@@ -257,14 +257,41 @@ fill_job(const struct sched *s, struct sched_job *job, uint32_t m, uint32_t d)
 	job->nrcpts = 0;
 }
 
+/* Takes note of an entry if it is time for it. */
+static void
+take_due(struct sched *s, uint32_t e, enum sched_what what,
+    struct sched_job *job, int64_t now)
+{
+	struct entry *entry = entry_at(s, e);
+	uint32_t t = what == SCHED_EXPIRED ? entry->expiry : entry->warn;
+
+	if (t == 0 || t > now ||
+	    (entry->state != SCHED_READY && entry->state != SCHED_WAITING))
+		return;
+	if (what == SCHED_EXPIRED) {
+		entry_move(s, e, SCHED_DONE, now);
+		s->stats.expired++;
+	} else {
+		entry->warn = 0;
+		entry_set_timer(s, e);
+	}
+	job->rcpts[job->nrcpts++] = entry->rcpt;
+}
+
+/* Something to tell of an entry, and in the same breath of all others of its
+ * message: their sender wants to read it once. */
 static enum sched_what
-event(const struct sched *s, uint32_t e, enum sched_what what,
+event(struct sched *s, uint32_t e, enum sched_what what, int64_t now,
     struct sched_job *job)
 {
-	const struct entry *entry = entry_at(s, e);
+	uint32_t m = entry_at(s, e)->message, i;
+	const struct message *message = message_at(s, m);
 
-	fill_job(s, job, entry->message, entry->dest);
-	job->rcpts[job->nrcpts++] = entry->rcpt;
+	fill_job(s, job, m, entry_at(s, e)->dest);
+	take_due(s, e, what, job, now);
+	for (i = 0; i < message->room && job->nrcpts < SCHED_BATCH_MAX; i++)
+		if (message->many[i] != NIL)
+			take_due(s, message->many[i], what, job, now);
 	return what;
 }
 
@@ -282,16 +309,10 @@ tick(struct sched *s, int64_t now, struct sched_job *job, uint32_t *moved)
 		if (!heap_first(&s->timers, &e, &t) || t > now)
 			break;
 		entry = entry_at(s, e);
-		if (entry->expiry != 0 && entry->expiry <= now) {
-			entry_move(s, e, SCHED_DONE, now);
-			s->stats.expired++;
-			return event(s, e, SCHED_EXPIRED, job);
-		}
-		if (entry->warn != 0 && entry->warn <= now) {
-			entry->warn = 0;
-			entry_set_timer(s, e);
-			return event(s, e, SCHED_WARN, job);
-		}
+		if (entry->expiry != 0 && entry->expiry <= now)
+			return event(s, e, SCHED_EXPIRED, now, job);
+		if (entry->warn != 0 && entry->warn <= now)
+			return event(s, e, SCHED_WARN, now, job);
 		entry->next = 0;
 		entry_move(s, e, SCHED_READY, now);
 	}

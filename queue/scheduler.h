@@ -113,8 +113,8 @@ void sched_commit(struct sched *, uint32_t msgid, int64_t now);
 enum sched_what {
 	SCHED_NOTHING, /* until sched_deadline or another call */
 	SCHED_START, /* deliver job->rcpts of job->msgid */
-	SCHED_EXPIRED, /* rcpts[0] has run out of time: now DONE */
-	SCHED_WARN /* rcpts[0] is late; asked once */
+	SCHED_EXPIRED, /* rcpts have run out of time: now DONE */
+	SCHED_WARN /* rcpts are late; asked once */
 };
 
 struct sched_job {

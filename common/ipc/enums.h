@@ -117,6 +117,14 @@ enum delivery_status {
 	DELIVERY_STATUS_MAX
 };
 
+/* rcpt_result.hop: what took the message, and who reports a success */
+enum hop_kind {
+	HOP_DSN, /* it speaks DSN and reports itself */
+	HOP_NO_DSN, /* it does not: the message is "relayed" */
+	HOP_FINAL, /* a mailbox behind LMTP without DSN: "delivered" */
+	HOP_MAX
+};
+
 /* transfer_done.route: what the attempt taught about the route */
 enum route_status {
 	ROUTE_OK, /* the destination answered and is fit for more */

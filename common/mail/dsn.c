@@ -195,6 +195,35 @@ put_paragraph(struct writer *w, const char *indent, const char *paragraph)
 	}
 }
 
+/* "d.d.d" with one digit of class, as RFC 3463 has it. */
+static int
+is_status(const char *s)
+{
+	size_t a, b;
+
+	if (s == NULL || (*s != '2' && *s != '4' && *s != '5') || s[1] != '.')
+		return 0;
+	a = strspn(s + 2, "0123456789");
+	if (a < 1 || a > 3 || s[2 + a] != '.')
+		return 0;
+	b = strspn(s + 3 + a, "0123456789");
+	return b >= 1 && b <= 3 && s[3 + a + b] == '\0';
+}
+
+/* The reply as the server gave it. An enhanced code that ends in 0.0 was made
+ * up where there was none. */
+static void
+reply_text(const struct dsn_rcpt *rcpt, char *out, size_t size)
+{
+	const char *enhanced = rcpt->enhanced;
+
+	if (!is_status(enhanced) || strcmp(enhanced + 1, ".0.0") == 0)
+		enhanced = "";
+	snprintf(out, size, "%03u %s%s%s", rcpt->code, enhanced,
+	    *enhanced != '\0' ? " " : "",
+	    text_is_set(rcpt->text) ? rcpt->text : "");
+}
+
 static void
 put_human_rcpt(struct writer *w, const struct dsn_rcpt *rcpt)
 {
@@ -213,13 +242,13 @@ put_human_rcpt(struct writer *w, const struct dsn_rcpt *rcpt)
 		put_paragraph(w, "    ", buf);
 	}
 	if (text_is_set(rcpt->text)) {
-		text_safe(safe, sizeof(safe), rcpt->text, TEXT_PLAIN,
-		    w->report->utf8);
 		if (rcpt->code != 0)
-			snprintf(buf, sizeof(buf), "The answer was: %u %s",
-			    rcpt->code, safe);
+			reply_text(rcpt, buf, sizeof(buf));
 		else
-			snprintf(buf, sizeof(buf), "Reason: %s", safe);
+			snprintf(buf, sizeof(buf), "%s", rcpt->text);
+		text_safe(safe, sizeof(safe), buf, TEXT_PLAIN, w->report->utf8);
+		snprintf(buf, sizeof(buf), "%s: %s",
+		    rcpt->code != 0 ? "The answer was" : "Reason", safe);
 		put_paragraph(w, "    ", buf);
 	}
 	put_string(w, "\r\n");
@@ -302,21 +331,6 @@ put_final_rcpt(struct writer *w, const char *address)
 	}
 }
 
-/* "d.d.d" with one digit of class, as RFC 3463 has it. */
-static int
-is_status(const char *s)
-{
-	size_t a, b;
-
-	if (s == NULL || (*s != '2' && *s != '4' && *s != '5') || s[1] != '.')
-		return 0;
-	a = strspn(s + 2, "0123456789");
-	if (a < 1 || a > 3 || s[2 + a] != '.')
-		return 0;
-	b = strspn(s + 3 + a, "0123456789");
-	return b >= 1 && b <= 3 && s[3 + a + b] == '\0';
-}
-
 /* A status has the class of the action, whatever a server said. Only when the
  * time was over the failure is of class 4, which says that the message may be
  * sent again (RFC 3463 section 2). */
@@ -336,18 +350,18 @@ static void
 put_machine_rcpt(struct writer *w, const struct dsn_rcpt *rcpt)
 {
 	char buf[SAFE_SIZE + 16], status[16];
+	const char *remote;
 
 	put_string(w, "\r\n");
 	put_original_rcpt(w, rcpt->orcpt);
 	put_final_rcpt(w, rcpt->address);
 	put_field(w, "Action", action_names[rcpt->action]);
 	put_field(w, "Status", rcpt_status(rcpt, status));
-	put_typed(w, "Remote-MTA", "dns",
-	    text_is_set(rcpt->remote_name) ? rcpt->remote_name
-					   : rcpt->remote_addr);
-	if (rcpt->code != 0) {
-		snprintf(buf, sizeof(buf), "%03u %s", rcpt->code,
-		    text_is_set(rcpt->text) ? rcpt->text : "");
+	remote = text_is_set(rcpt->remote_name) ? rcpt->remote_name
+						: rcpt->remote_addr;
+	put_typed(w, "Remote-MTA", "dns", remote);
+	if (rcpt->code != 0 && text_is_set(remote)) {
+		reply_text(rcpt, buf, sizeof(buf));
 		put_typed(w, "Diagnostic-Code", "smtp", buf);
 	} else {
 		put_typed(w, "Diagnostic-Code", "x-relais", rcpt->text);

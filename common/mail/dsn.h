@@ -42,6 +42,7 @@ struct dsn_rcpt {
 	enum dsn_action action;
 	const char *status; /* "5.1.1"; by the action when not known */
 	uint16_t code; /* SMTP reply, 0 when there was none */
+	const char *enhanced; /* of that reply, which text does not repeat */
 	const char *text; /* its text, or our own explanation */
 	const char *remote_name;
 	const char *remote_addr;

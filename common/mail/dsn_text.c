@@ -109,7 +109,7 @@ static const struct {
 static const char *const action_texts[DSN_ACTIONS] = {
 	[DSN_FAILED] = "The message could not be delivered.",
 	[DSN_DELAYED] = "The message has not been delivered yet.",
-	[DSN_DELIVERED] = "The message was put into the recipient's mailbox.",
+	[DSN_DELIVERED] = "The message was delivered to this address.",
 	[DSN_RELAYED] =
 	    "The message was handed on to the next system, which "
 	    "does not send receipts: you may hear nothing more of it.",

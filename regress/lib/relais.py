@@ -273,7 +273,7 @@ class Client:
 
 
 class Sink(threading.Thread):
-    """A next hop that keeps what it gets. `answers` maps a verb (or 'RCPT
+    """A next hop, by LMTP too, that keeps what it gets. `answers` maps a verb (or 'RCPT
     address', 'EOD') to a reply that is given instead of the usual one; a
     reply that is None closes the connection."""
 
@@ -335,7 +335,7 @@ class Sink(threading.Thread):
         return text[0]
 
     def serve(self, sock, f):
-        mail = {}
+        mail, lmtp = {}, False
         if self.answer(sock, 'banner', '220 sink.test ESMTP') != '2':
             raise EOFError
         while True:
@@ -346,7 +346,8 @@ class Sink(threading.Thread):
             with self.lock:
                 self.commands.append(text)
             verb = text.split(' ')[0].upper()
-            if verb == 'EHLO':
+            if verb in ('EHLO', 'LHLO'):
+                lmtp = verb == 'LHLO'
                 lines = ['sink.test', *self.ehlo]
                 usual = '\r\n'.join(
                     f'250{" " if i == len(lines) - 1 else "-"}{x}'
@@ -378,7 +379,9 @@ class Sink(threading.Thread):
                         break
                     body += line[1:] if line.startswith(b'.') else line
                 mail['body'] = bytes(body)
-                if self.answer(sock, 'EOD', '250 2.0.0 kept') == '2':
+                taken = [self.answer(sock, 'EOD', '250 2.0.0 kept')
+                         for _ in (mail['rcpt'] if lmtp else '1')]
+                if '2' in taken:
                     with self.lock:
                         self.first_at = self.first_at or time.monotonic()
                         self.messages.append(mail)

@@ -99,7 +99,10 @@ note_results(struct player *p)
 							 : 5);
 		note(p, "R: %s %s %u %s%s %s\n", status_names[r->status],
 		    scope_names[r->scope], r->code, r->enhanced,
-		    r->relayed ? " relayed" : "", r->text);
+		    r->hop == HOP_NO_DSN      ? " relayed"
+			: r->hop == HOP_FINAL ? " final"
+					      : "",
+		    r->text);
 	}
 }
 

@@ -357,13 +357,13 @@ static const struct client_case lmtp[] = {
 	    LOPEN TWO
 	    "S: 250 ok\nP: 250 ok\nP: 250 ok\nC: DATA\nS: 354 go\n" BODY
 	    "S: 250 2.1.5 one\nP: 452 4.2.2 full\n"
-	    "R: ok recipient 250 2.1.5 one\n"
+	    "R: ok recipient 250 2.1.5 final one\n"
 	    "R: temp recipient 452 4.2.2 full\nA: idle\n" },
 	{ "no reply for one that was refused", LMTP,
 	    LOPEN TWO "S: 250 ok\nP: 550 5.1.1 unknown\nP: 250 ok\nC: DATA\n"
 		      "S: 354 go\n" BODY "S: 250 2.1.5 two\n"
 		      "R: perm recipient 550 5.1.1 unknown\n"
-		      "R: ok recipient 250 2.1.5 two\nA: idle\n" },
+		      "R: ok recipient 250 2.1.5 final two\nA: idle\n" },
 	{ "no DATA for nobody", LMTP,
 	    LOPEN TWO "S: 250 ok\nP: 550 5.1.1 unknown\nP: 550 5.1.1 unknown\n"
 		      "R: perm recipient 550 5.1.1 unknown\n"
@@ -372,7 +372,7 @@ static const struct client_case lmtp[] = {
 	    LOPEN TWO
 	    "S: 250 ok\nP: 250 ok\nP: 250 ok\nC: DATA\nS: 354 go\n" BODY
 	    "S: 250 2.1.5 one\nE: eof\n"
-	    "R: ok recipient 250 2.1.5 one\n"
+	    "R: ok recipient 250 2.1.5 final one\n"
 	    "R: temp message 451 4.4.2 " LOST(
 		"the reply to the message") "\nA: close lost temp 451 "
 					    "4.4.2 " LOST("the reply to the "

@@ -52,7 +52,7 @@ struct world {
 	/* how deliver and local answer, and with which route */
 	enum delivery_status verdict;
 	enum route_status route;
-	int relayed;
+	enum hop_kind hop;
 	int silent; /* deliver takes and says nothing */
 	/* what was seen last */
 	uint16_t code;
@@ -228,7 +228,7 @@ answer_transfer(
 	while (ipc_next_transfer_rcpt(&rcpts, &r)) {
 		struct msg_rcpt_result result = { .index = r.index,
 			.status = (uint8_t)w->verdict,
-			.relayed = (uint8_t)w->relayed,
+			.hop = (uint8_t)w->hop,
 			.code = 250,
 			.enhanced = "2.0.0",
 			.text = "ok" };
@@ -711,7 +711,7 @@ test_double_bounce(void **state)
 static void
 test_success_report(void **state)
 {
-	world.relayed = 1;
+	world.hop = HOP_NO_DSN;
 	submit("r@far.example", "out", message, NOTIFY_SUCCESS);
 	while (world.transfers < 2)
 		await(MSG_transfer);

@@ -40,6 +40,40 @@ expiry_and_warning(void **state)
 	sched_free(s);
 }
 
+/* Those whose time is over together are told of together. */
+static void
+events_of_a_message(void **state)
+{
+	struct sched *s = scene_new();
+	struct sched_job job;
+	struct sched_add a = { .msgid = 1,
+		.action = "a",
+		.domain = "d",
+		.next = T0 + 1000,
+		.warn = T0 + 100,
+		.expiry = T0 + 500 };
+
+	for (; a.rcpt < 5; a.rcpt++) {
+		a.domain = a.rcpt < 3 ? "d" : "e";
+		assert_int_equal(sched_add(s, &a, T0), 0);
+	}
+	a.expiry = a.warn = T0 + 600;
+	assert_int_equal(sched_add(s, &a, T0), 0);
+	a.msgid = 2;
+	a.warn = T0 + 100;
+	assert_int_equal(sched_add(s, &a, T0), 0);
+	assert_int_equal(sched_hold(s, 1, 4), 1);
+	assert_int_equal(sched_next(s, T0 + 100, &job), SCHED_WARN);
+	assert_int_equal(job.nrcpts, job.msgid == 1 ? 4 : 1);
+	assert_int_equal(sched_next(s, T0 + 100, &job), SCHED_WARN);
+	assert_int_equal(job.nrcpts, job.msgid == 1 ? 4 : 1);
+	scene_nothing(s, T0 + 100);
+	assert_int_equal(sched_next(s, T0 + 500, &job), SCHED_EXPIRED);
+	assert_int_equal(job.nrcpts, 4);
+	scene_nothing(s, T0 + 500);
+	sched_free(s);
+}
+
 static void
 expires_while_blocked(void **state)
 {
@@ -234,6 +268,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(expiry_and_warning),
+		cmocka_unit_test(events_of_a_message),
 		cmocka_unit_test(expires_while_blocked),
 		cmocka_unit_test(hold_and_release),
 		cmocka_unit_test(remove_in_flight),

@@ -244,13 +244,30 @@ check_probes(struct model *m)
 			    m->jobs[i].dest == m->jobs[k].dest);
 }
 
+static void
+check_event(
+    struct model *m, enum sched_what what, uint32_t msgid, uint32_t rcpt)
+{
+	struct model_entry *e = entry_of(m, msgid, rcpt);
+
+	assert_int_equal(e->state, QUEUED);
+	if (what == SCHED_WARN) {
+		assert_true(e->warn != 0 && e->warn <= m->now);
+		e->warn = 0;
+	} else {
+		assert_true(e->expiry != 0 && e->expiry <= m->now);
+		e->state = DONE;
+		end_entry(m, msgid, rcpt);
+	}
+}
+
 /* 1 when something happened. */
 static int
 op_next(struct model *m)
 {
 	struct sched_job *job = &m->jobs[m->njobs];
-	struct model_entry *e;
 	enum sched_what what;
+	uint32_t i;
 
 	if (m->njobs == JOBS)
 		return 0;
@@ -267,16 +284,9 @@ op_next(struct model *m)
 		check_probes(m);
 		return 1;
 	}
-	e = entry_of(m, job->msgid, job->rcpts[0]);
-	assert_int_equal(e->state, QUEUED);
-	if (what == SCHED_WARN) {
-		assert_true(e->warn != 0 && e->warn <= m->now);
-		e->warn = 0;
-	} else {
-		assert_true(e->expiry != 0 && e->expiry <= m->now);
-		e->state = DONE;
-		end_entry(m, job->msgid, job->rcpts[0]);
-	}
+	assert_in_range(job->nrcpts, 1, SCHED_BATCH_MAX);
+	for (i = 0; i < job->nrcpts; i++)
+		check_event(m, what, job->msgid, job->rcpts[i]);
 	return 1;
 }
 
