@@ -173,7 +173,7 @@ reply_to_advice(enum callahead_advice advice, struct recipient_reply *reply)
 		recipient_set_reply(reply, 550, "5.1.1", "No such recipient");
 		break;
 	case CALLAHEAD_TEMPFAIL:
-		recipient_set_reply(reply, 450, "4.4.0",
+		recipient_set_reply(reply, 451, "4.4.0",
 		    "The recipient cannot be verified now");
 		break;
 	case CALLAHEAD_ASK:

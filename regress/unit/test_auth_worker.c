@@ -644,11 +644,11 @@ test_backup(void **state)
 	assert_int_equal(world.callaheads, 2);
 	/* the primary is down */
 	world.primary = CALLAHEAD_NONE;
-	assert_int_equal(check_rcpt("192.0.2.9", "c@backup.example", 0), 450);
+	assert_int_equal(check_rcpt("192.0.2.9", "c@backup.example", 0), 451);
 	/* and so is who was to ask it */
 	world.deliver_dies = 1;
-	assert_int_equal(check_rcpt("192.0.2.9", "d@backup.example", 0), 450);
-	assert_int_equal(check_rcpt("192.0.2.9", "e@backup.example", 0), 450);
+	assert_int_equal(check_rcpt("192.0.2.9", "d@backup.example", 0), 451);
+	assert_int_equal(check_rcpt("192.0.2.9", "e@backup.example", 0), 451);
 	assert_int_equal(check_rcpt("192.0.2.9", "a@backup.example", 0), 250);
 }
 
