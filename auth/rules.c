@@ -15,6 +15,7 @@
 #include "auth/auth.h"
 #include "auth/expand.h"
 #include "auth/recipient.h"
+#include "conf/closed.h"
 #include "net/loop.h"
 #include "os/log.h"
 #include "smtp/address.h"
@@ -99,27 +100,41 @@ user(void *arg, const char *name)
 void
 rules_swap(struct auth *auth)
 {
-	auth->host.conf = auth->now.conf;
+	const struct conf *conf = auth->now.conf;
+
+	auth->host.conf = conf;
 	auth->host.addresses = (const char *const *)auth->addresses;
 	auth->host.naddresses = auth->naddresses;
 	auth->host.lookup = lookup;
 	auth->host.user = user;
 	auth->host.arg = auth;
+	auth->names_source =
+	    reallocarray(auth->names_source, conf->nmatches + 1, 1);
+	if (auth->names_source == NULL)
+		log_fatal("out of memory");
+	for (uint32_t i = 0; i < conf->nmatches; i++)
+		auth->names_source[i] =
+		    conf_names_source(conf, &conf->matches[i]);
 }
 
 /* ---- rcpt_check ------------------------------------------------------- */
 
 static void
-send_verdict(struct channel *ch, uint64_t id,
-    const struct recipient_reply *reply, const char *action, uint32_t rule)
+send_verdict(const struct auth *auth, struct channel *ch, uint64_t id,
+    const struct recipient_reply *reply, const struct policy_verdict *why)
 {
 	struct msg_rcpt_verdict v = { .id = id,
 		.code = reply->code,
 		.enhanced = reply->enhanced,
 		.text = reply->text,
-		.action = action,
-		.rule = rule };
+		.action = "" };
 
+	if (why != NULL)
+		v.rule = why->rule;
+	if (why != NULL && reply->code == 250) {
+		v.action = why->action->name;
+		v.known = auth->names_source[why->rule];
+	}
 	if (ipc_send(ch, rcpt_verdict, &v) == -1)
 		log_warn("a verdict could not be sent");
 }
@@ -261,8 +276,7 @@ run_rcpt_check(
 		return 0;
 	log_trace(TRACE_RULES, "%s to %s: rule %u, %u", m->sender, m->recipient,
 	    v.rule + 1, reply.code);
-	send_verdict(job->channel, m->id, &reply,
-	    reply.code == 250 ? v.action->name : "", v.rule);
+	send_verdict(auth, job->channel, m->id, &reply, &v);
 	return 1;
 }
 
@@ -371,7 +385,7 @@ on_rcpt_check(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 		return;
 	}
 	recipient_set_reply(&busy, 451, "4.3.2", "Too busy to check this");
-	send_verdict(ch, m->rcpt_check.id, &busy, "", 0);
+	send_verdict(auth, ch, m->rcpt_check.id, &busy, NULL);
 }
 
 void
@@ -503,8 +517,7 @@ callahead_finish(
 		else
 			recipient_set_reply(&reply, 451, "4.3.0",
 			    "The rules have changed, try again");
-		send_verdict(job->channel, q->id, &reply,
-		    reply.code == 250 ? action->name : "", v.rule);
+		send_verdict(auth, job->channel, q->id, &reply, &v);
 	}
 	job_free(auth, job);
 }

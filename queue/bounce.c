@@ -5,6 +5,14 @@
 
 #include "queue/bounce.h"
 
+/* Whether a report cannot hit an innocent whose address was forged. */
+static int
+may_be_told(const struct bounce_message *m)
+{
+	return m->verified || m->refused == BOUNCE_REFUSED_TELL ||
+	    (m->refused == BOUNCE_REFUSED_BOUNCE && m->known);
+}
+
 enum bounce_verdict
 bounce_decide(const struct bounce_message *m, const struct bounce_rcpt *r)
 {
@@ -19,16 +27,11 @@ bounce_decide(const struct bounce_message *m, const struct bounce_rcpt *r)
 	 * section 6.1. */
 	if (kind == DSN_KIND_FAILURE && *m->sender == '\0')
 		return BOUNCE_DROP;
-	if (kind == DSN_KIND_FAILURE && !m->verified && !r->expired) {
-		if (m->refused == BOUNCE_REFUSED_HOLD)
-			return BOUNCE_HOLD;
-		if (m->refused == BOUNCE_REFUSED_DROP)
-			return BOUNCE_DROP;
-	}
-	/* A policy that holds or drops refusals has its reason in senders
-	 * that may be forged: nor are they told anything else. */
-	if (kind != DSN_KIND_FAILURE && !m->verified &&
-	    m->refused != BOUNCE_REFUSED_BOUNCE)
+	if (kind == DSN_KIND_FAILURE && !may_be_told(m) && !r->expired)
+		return m->refused == BOUNCE_REFUSED_DROP ? BOUNCE_DROP
+							 : BOUNCE_HOLD;
+	/* nor are senders that may be forged told anything else */
+	if (kind != DSN_KIND_FAILURE && !may_be_told(m))
 		return BOUNCE_QUIET;
 	if (kind == DSN_KIND_SUCCESS && m->no_dsn)
 		return BOUNCE_QUIET;

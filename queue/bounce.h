@@ -15,14 +15,16 @@
 /* What a backup does with mail that the primary refuses for good and whose
  * sender nobody has verified: a bounce might hit an innocent (backscatter). */
 enum bounce_refused {
-	BOUNCE_REFUSED_BOUNCE,
+	BOUNCE_REFUSED_TELL, /* no backup: its sender is told */
+	BOUNCE_REFUSED_BOUNCE, /* told if the client is known, else held */
 	BOUNCE_REFUSED_HOLD,
 	BOUNCE_REFUSED_DROP
 };
 
 struct bounce_message {
 	const char *sender; /* "" is the null sender */
-	unsigned verified : 1; /* authenticated, local, or proven */
+	unsigned verified : 1; /* logged in, or submitted on this machine */
+	unsigned known : 1; /* came from a source that a rule names */
 	unsigned no_dsn : 1; /* the listener says: no success DSN */
 	enum bounce_refused refused; /* applies when not verified */
 };

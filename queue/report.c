@@ -78,7 +78,8 @@ decide(struct queue *q, const struct envelope *env, const struct event_rcpt *e)
 	struct bounce_message m = { .sender = told_of(env, r),
 		.verified =
 		    (env->flags & (MAIL_AUTHENTICATED | MAIL_LOCAL)) != 0,
-		.refused = BOUNCE_REFUSED_BOUNCE };
+		.known = (env->flags & MAIL_KNOWN) != 0,
+		.refused = BOUNCE_REFUSED_TELL };
 	struct bounce_rcpt rcpt = { .action = (enum dsn_action)e->action,
 		.notify = r->notify,
 		.expired = r->outcome == ENVELOPE_EXPIRED };

@@ -419,6 +419,8 @@ mail_flags(const struct session *s)
 		flags |= MAIL_AUTHENTICATED;
 	if (s->local)
 		flags |= MAIL_LOCAL;
+	if (txn->known)
+		flags |= MAIL_KNOWN;
 	if (s->tls)
 		flags |= MAIL_TLS;
 	return flags;

@@ -104,6 +104,7 @@ rcpt_answer(
 		refuse_recipient(s, t, m);
 	else if (m != NULL && m->code == 250 &&
 	    add_recipient(s->txn, m->action) == 0) {
+		s->txn->known |= m->known;
 		s->stage = STAGE_RCPT;
 		session_reply(s, t, REPLY_RCPT_OK);
 	} else

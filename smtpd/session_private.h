@@ -64,6 +64,7 @@ struct transaction {
 	uint8_t body_type; /* enum smtp_body */
 	struct ipc_buf rcpts; /* rcpt_spec records */
 	unsigned refused; /* recipients */
+	uint8_t known; /* a rule that took one names the client */
 	/* the recipient in question */
 	char rcpt[ADDRESS_SIZE];
 	char orcpt[XTEXT_ORCPT_MAX + 1];

@@ -236,3 +236,22 @@ conf_check_closed(const struct conf *conf, conf_report *report, void *arg)
 	}
 	return count;
 }
+
+bool
+conf_names_source(const struct conf *conf, const struct conf_match *m)
+{
+	bool has_from = false;
+
+	for (uint32_t i = 0; i < m->nconditions; i++) {
+		const struct conf_condition *c = &m->conditions[i];
+		bool is_from = c->kind <= CONF_FROM_MAIL_FROM;
+
+		has_from |= is_from;
+		if ((is_from || c->kind == CONF_IF_AUTH ||
+			c->kind == CONF_IF_TAG) &&
+		    condition_closes(conf, c))
+			return c->kind != CONF_FROM_ANY;
+	}
+	/* what is left out means local */
+	return !has_from;
+}

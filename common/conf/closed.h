@@ -1,7 +1,7 @@
 /*
  * Whether a configuration is closed: no rule lets a stranger, from anywhere
  * and without a login, send to domains that are not named. Called by master
- * before a configuration is used. Pure.
+ * before a configuration is used; and by auth, for whom a rule lets in. Pure.
  */
 #ifndef CONF_CLOSED_H
 #define CONF_CLOSED_H
@@ -18,5 +18,9 @@
  * that comes earlier and takes all that the later one would is considered.
  */
 unsigned int conf_check_closed(const struct conf *, conf_report *, void *arg);
+
+/* Whether a rule takes mail only from sources that it names: this machine,
+ * networks, hosts, who has logged in. For these the operator answers. */
+bool conf_names_source(const struct conf *, const struct conf_match *);
 
 #endif

@@ -73,7 +73,8 @@ enum mail_flag {
 	MAIL_AUTHENTICATED = 1 << 3,
 	MAIL_LOCAL = 1 << 4,
 	MAIL_TLS = 1 << 5,
-	MAIL_DSN = 1 << 6 /* built by the queue itself */
+	MAIL_DSN = 1 << 6, /* built by the queue itself */
+	MAIL_KNOWN = 1 << 7 /* from a source that a rule names */
 };
 
 /* RFC 3461 NOTIFY: rcpt_spec.notify, transfer_rcpt.notify */

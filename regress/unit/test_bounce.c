@@ -54,42 +54,60 @@ decisions(void **state)
 {
 	static const struct {
 		const char *sender;
-		unsigned verified, no_dsn;
+		unsigned verified, no_dsn, known;
 		enum bounce_refused refused;
 		enum dsn_action action;
 		unsigned notify;
 		enum bounce_verdict verdict;
 	} table[] = {
-		{ "a@b", 1, 0, BOUNCE_REFUSED_BOUNCE, DSN_FAILED, 0,
+		{ "a@b", 1, 0, 0, BOUNCE_REFUSED_TELL, DSN_FAILED, 0,
 		    BOUNCE_FAILURE },
-		{ "a@b", 0, 0, BOUNCE_REFUSED_BOUNCE, DSN_FAILED, 0,
+		{ "a@b", 0, 0, 0, BOUNCE_REFUSED_TELL, DSN_FAILED, 0,
 		    BOUNCE_FAILURE },
-		{ "a@b", 0, 0, BOUNCE_REFUSED_HOLD, DSN_FAILED, 0,
+		{ "a@b", 0, 0, 0, BOUNCE_REFUSED_HOLD, DSN_FAILED, 0,
 		    BOUNCE_HOLD },
-		{ "a@b", 0, 0, BOUNCE_REFUSED_DROP, DSN_FAILED, 0,
+		{ "a@b", 0, 0, 0, BOUNCE_REFUSED_DROP, DSN_FAILED, 0,
 		    BOUNCE_DROP },
-		{ "a@b", 1, 0, BOUNCE_REFUSED_HOLD, DSN_FAILED, 0,
+		{ "a@b", 1, 0, 0, BOUNCE_REFUSED_HOLD, DSN_FAILED, 0,
 		    BOUNCE_FAILURE },
-		{ "a@b", 1, 0, BOUNCE_REFUSED_DROP, DSN_FAILED, 0,
+		{ "a@b", 1, 0, 0, BOUNCE_REFUSED_DROP, DSN_FAILED, 0,
 		    BOUNCE_FAILURE },
-		{ "", 1, 0, BOUNCE_REFUSED_BOUNCE, DSN_FAILED, 0, BOUNCE_DROP },
-		{ "", 0, 0, BOUNCE_REFUSED_HOLD, DSN_FAILED, 0, BOUNCE_DROP },
-		{ "", 0, 0, BOUNCE_REFUSED_BOUNCE, DSN_DELAYED, 0,
+		{ "", 1, 0, 0, BOUNCE_REFUSED_TELL, DSN_FAILED, 0,
+		    BOUNCE_DROP },
+		{ "", 0, 0, 0, BOUNCE_REFUSED_HOLD, DSN_FAILED, 0,
+		    BOUNCE_DROP },
+		{ "", 0, 0, 0, BOUNCE_REFUSED_TELL, DSN_DELAYED, 0,
 		    BOUNCE_QUIET },
-		{ "a@b", 0, 0, BOUNCE_REFUSED_HOLD, DSN_DELAYED, 0,
+		{ "a@b", 0, 0, 0, BOUNCE_REFUSED_HOLD, DSN_DELAYED, 0,
 		    BOUNCE_QUIET },
-		{ "a@b", 0, 0, BOUNCE_REFUSED_BOUNCE, DSN_DELAYED, 0,
+		{ "a@b", 0, 0, 0, BOUNCE_REFUSED_TELL, DSN_DELAYED, 0,
 		    BOUNCE_DELAY },
-		{ "a@b", 1, 0, BOUNCE_REFUSED_BOUNCE, DSN_DELIVERED, 0,
+		{ "a@b", 1, 0, 0, BOUNCE_REFUSED_TELL, DSN_DELIVERED, 0,
 		    BOUNCE_QUIET },
-		{ "a@b", 1, 0, BOUNCE_REFUSED_BOUNCE, DSN_RELAYED,
+		{ "a@b", 1, 0, 0, BOUNCE_REFUSED_TELL, DSN_RELAYED,
 		    NOTIFY_SUCCESS, BOUNCE_SUCCESS },
-		{ "a@b", 1, 1, BOUNCE_REFUSED_BOUNCE, DSN_RELAYED,
+		{ "a@b", 1, 1, 0, BOUNCE_REFUSED_TELL, DSN_RELAYED,
 		    NOTIFY_SUCCESS, BOUNCE_QUIET },
-		{ "a@b", 1, 0, BOUNCE_REFUSED_BOUNCE, DSN_FAILED, NOTIFY_NEVER,
+		{ "a@b", 1, 0, 0, BOUNCE_REFUSED_TELL, DSN_FAILED, NOTIFY_NEVER,
 		    BOUNCE_QUIET },
-		{ "a@b", 0, 0, BOUNCE_REFUSED_HOLD, DSN_FAILED, NOTIFY_NEVER,
+		{ "a@b", 0, 0, 0, BOUNCE_REFUSED_HOLD, DSN_FAILED, NOTIFY_NEVER,
 		    BOUNCE_HOLD },
+		{ "a@b", 1, 0, 0, BOUNCE_REFUSED_BOUNCE, DSN_FAILED, 0,
+		    BOUNCE_FAILURE },
+		{ "a@b", 0, 0, 1, BOUNCE_REFUSED_BOUNCE, DSN_FAILED, 0,
+		    BOUNCE_FAILURE },
+		{ "a@b", 0, 0, 0, BOUNCE_REFUSED_BOUNCE, DSN_FAILED, 0,
+		    BOUNCE_HOLD },
+		{ "", 0, 0, 1, BOUNCE_REFUSED_BOUNCE, DSN_FAILED, 0,
+		    BOUNCE_DROP },
+		{ "a@b", 0, 0, 1, BOUNCE_REFUSED_HOLD, DSN_FAILED, 0,
+		    BOUNCE_HOLD },
+		{ "a@b", 0, 0, 1, BOUNCE_REFUSED_DROP, DSN_FAILED, 0,
+		    BOUNCE_DROP },
+		{ "a@b", 0, 0, 0, BOUNCE_REFUSED_BOUNCE, DSN_DELAYED, 0,
+		    BOUNCE_QUIET },
+		{ "a@b", 0, 0, 1, BOUNCE_REFUSED_BOUNCE, DSN_DELAYED, 0,
+		    BOUNCE_DELAY },
 	};
 	size_t i;
 
@@ -97,6 +115,7 @@ decisions(void **state)
 		struct bounce_message m = { .sender = table[i].sender,
 			.verified = table[i].verified,
 			.no_dsn = table[i].no_dsn,
+			.known = table[i].known,
 			.refused = table[i].refused };
 		struct bounce_rcpt r = { table[i].action, table[i].notify };
 
@@ -108,12 +127,13 @@ decisions(void **state)
 static void
 expiry(void **state)
 {
-	static const enum bounce_refused policies[] = { BOUNCE_REFUSED_BOUNCE,
-		BOUNCE_REFUSED_HOLD, BOUNCE_REFUSED_DROP };
+	static const enum bounce_refused policies[] = { BOUNCE_REFUSED_TELL,
+		BOUNCE_REFUSED_BOUNCE, BOUNCE_REFUSED_HOLD,
+		BOUNCE_REFUSED_DROP };
 	struct bounce_message m = { .sender = "a@b" };
 	struct bounce_rcpt r = { .action = DSN_FAILED, .expired = 1 };
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		m.refused = policies[i];
 		m.sender = "a@b";
 		r.notify = 0;

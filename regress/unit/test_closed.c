@@ -238,11 +238,60 @@ test_rows(void **state)
 	}
 }
 
+/* For whom a rule takes mail: sources that it names, or strangers too. */
+static const struct {
+	struct conf_condition conditions[2];
+	bool named;
+} sources[] = {
+	{ { FROM, FOR }, false },
+	{ { C(FROM_ANY, NOT), FOR }, false },
+	{ { C(FOR_ANY) }, true },
+	{ { C(FROM_LOCAL), FOR }, true },
+	{ { C(FROM_LOCAL, NOT), FOR }, false },
+	{ { C(FROM_SOCKET), FOR }, true },
+	{ { C(FROM_AUTH), FOR }, true },
+	{ { FROM, C(IF_AUTH) }, true },
+	{ { FROM, C(IF_AUTH, NOT) }, false },
+	{ { C(FROM_SRC, T("office")), FOR }, true },
+	{ { C(FROM_SRC, T("file")), FOR }, true },
+	{ { C(FROM_SRC, T("office"), NOT), FOR }, false },
+	{ { C(FROM_SRC, T("internet")), FOR }, false },
+	{ { C(FROM_RDNS), FOR }, false },
+	{ { C(FROM_RDNS, T("ours")), FOR }, true },
+	{ { C(FROM_MAIL_FROM, T("ours")), FOR }, false },
+	{ { FROM, C(FOR_DOMAIN, T("ours")) }, false },
+	{ { FROM, C(IF_MAIL_FROM, T("ours")) }, false },
+	{ { FROM, C(IF_HELO, T("ours")) }, false },
+	{ { FROM, C(IF_TAG, T("SUBMIT")) }, true },
+	{ { FROM, C(IF_TAG, T("MX")) }, false },
+};
+
+static void
+test_sources(void **state)
+{
+	struct conf conf = { .tables = tables,
+		.ntables = sizeof(tables) / sizeof(tables[0]),
+		.listeners = listeners,
+		.nlisteners = 4 };
+
+	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+		struct conf_match m = {
+			.conditions =
+			    (struct conf_condition *)sources[i].conditions,
+			.nconditions = i == 2 ? 1 : 2
+		};
+
+		if (conf_names_source(&conf, &m) != sources[i].named)
+			fail_msg("case %zu", i);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests_list[] = {
 		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_sources),
 	};
 
 	return cmocka_run_group_tests(tests_list, NULL, NULL);
