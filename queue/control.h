@@ -43,6 +43,8 @@ struct control_ops {
 	uint32_t (*hold)(void *ctx, uint32_t msgid, uint32_t rcpt, int held);
 	/* Ends recipients without delivery and without a report. */
 	uint32_t (*remove)(void *ctx, uint32_t msgid, uint32_t rcpt);
+	/* Sets apart what goes to a paused domain by a host for many. */
+	uint32_t (*reroute)(void *ctx, uint32_t msgid, uint32_t rcpt);
 	/* Refuses new mail with 421 or 451 until resumed; says so to smtpd. */
 	void (*pause_intake)(void *ctx, int paused);
 	int (*intake_paused)(void *ctx);

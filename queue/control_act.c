@@ -115,12 +115,27 @@ step_change(struct control_conn *c)
 	return 0;
 }
 
+static void
+change_all(struct control_conn *c,
+    uint32_t (*change)(struct control_conn *, uint32_t, uint32_t))
+{
+	struct matches *m;
+
+	if ((m = calloc(1, sizeof(*m))) == NULL) {
+		control_end(c, "out of memory");
+		return;
+	}
+	m->change = change;
+	c->state = m;
+	c->state_free = matches_free;
+	c->step = step_change;
+}
+
 /* `all` with filters, or an id. */
 static void
 change_named(struct control_conn *c,
     uint32_t (*change)(struct control_conn *, uint32_t, uint32_t))
 {
-	struct matches *m;
 	uint32_t msgid, rcpt, n;
 
 	if (strcmp(c->words[c->arg], "all") != 0) {
@@ -136,14 +151,7 @@ change_named(struct control_conn *c,
 		control_end_count(c, n);
 		return;
 	}
-	if ((m = calloc(1, sizeof(*m))) == NULL) {
-		control_end(c, "out of memory");
-		return;
-	}
-	m->change = change;
-	c->state = m;
-	c->state_free = matches_free;
-	c->step = step_change;
+	change_all(c, change);
 }
 
 static uint32_t
@@ -287,22 +295,46 @@ resume_smtp(struct control_conn *c)
 	control_end(c, NULL);
 }
 
+static uint32_t
+reroute_one(struct control_conn *c, uint32_t msgid, uint32_t rcpt)
+{
+	const struct control_env *e = &c->control->env;
+
+	return e->ops->reroute(e->ctx, msgid, rcpt);
+}
+
+/* What waits for a host that serves many domains is sought in the store. */
 static void
 pause_domain(struct control_conn *c)
 {
-	control_end_count(c,
-	    sched_pause_domain(
-		c->control->env.sched, NULL, c->words[c->arg], 1));
+	const char *domain = c->words[c->arg];
+	int64_t n = -1;
+
+	if (*domain == '\0' || strpbrk(domain, "*@") != NULL) {
+		control_end(c, "that is no domain");
+		return;
+	}
+	n = sched_pause_domain(c->control->env.sched, domain, 1);
+	if (n == -1) {
+		control_end(c, "too many domains are paused");
+		return;
+	}
+	log_info("domain %s: paused", domain);
+	c->changed = (uint32_t)n;
+	c->filter.domain = domain;
+	change_all(c, reroute_one);
 }
 
 static void
 resume_domain(struct control_conn *c)
 {
 	const struct control_env *e = &c->control->env;
-	uint32_t n = sched_pause_domain(e->sched, NULL, c->words[c->arg], 0);
+	const char *domain = c->words[c->arg];
+	int64_t n = sched_pause_domain(e->sched, domain, 0);
 
+	log_info("domain %s: resumed", domain);
 	e->ops->kick(e->ctx);
-	control_end_count(c, n);
+	control_end_count(c, (uint32_t)n);
 }
 
 /* ---- what master does ------------------------------------------------- */

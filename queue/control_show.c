@@ -346,26 +346,28 @@ show_message(struct control_conn *c)
 /* ---- figures ---------------------------------------------------------- */
 
 static void
+status_row(
+    struct control_conn *c, const char *what, const char *name, int paused)
+{
+	struct control_row row = { 0 };
+
+	control_field(&row, "part", "%s%s", what, name);
+	control_field(&row, "status", "%s", paused ? "paused" : "running");
+	control_row_send(c, &row);
+}
+
+static void
 show_status(struct control_conn *c)
 {
 	const struct control_env *e = &c->control->env;
-	const struct {
-		const char *name;
-		int paused;
-	} parts[] = {
-		{ "MDA", sched_kind_paused(e->sched, SCHED_LOCAL) },
-		{ "MTA", sched_kind_paused(e->sched, SCHED_RELAY) },
-		{ "SMTP", e->ops->intake_paused(e->ctx) },
-	};
+	const char *domain;
 
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		struct control_row row = { 0 };
-
-		control_field(&row, "part", "%s", parts[i].name);
-		control_field(&row, "status", "%s",
-		    parts[i].paused ? "paused" : "running");
-		control_row_send(c, &row);
-	}
+	status_row(c, "MDA", "", sched_kind_paused(e->sched, SCHED_LOCAL));
+	status_row(c, "MTA", "", sched_kind_paused(e->sched, SCHED_RELAY));
+	status_row(c, "SMTP", "", e->ops->intake_paused(e->ctx));
+	for (size_t i = 0; (domain = sched_paused_domain(e->sched, i)) != NULL;
+	     i++)
+		status_row(c, "domain ", domain, 1);
 	control_end(c, NULL);
 }
 

@@ -96,6 +96,7 @@ dest_get(struct sched *s, enum sched_kind kind, uint8_t class,
 	dest->hash = hash;
 	dest->kind = kind;
 	dest->class = class;
+	dest->paused = kind == SCHED_RELAY && sched_domain_paused(s, domain);
 	if (dest_fill(s, dest, action, domain) == -1) {
 		slab_free(&s->dests, d);
 		return NIL;
@@ -133,13 +134,13 @@ dest_limit(struct sched *s, uint32_t d, uint32_t limit)
 }
 
 /* What a destination has learned is kept while anything is queued for it,
- * and while it is blocked or paused. */
+ * and while it is blocked. */
 void
 dest_drop_if_empty(struct sched *s, uint32_t d)
 {
 	struct dest *dest = dest_at(s, d);
 
-	if (dest->entries > 0 || dest->inflight > 0 || dest->paused ||
+	if (dest->entries > 0 || dest->inflight > 0 ||
 	    dest->state == DEST_BLOCKED)
 		return;
 	if (dest->state != DEST_OPEN)

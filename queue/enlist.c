@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "os/log.h"
 #include "queue/queue.h"
@@ -148,8 +149,9 @@ is_place(const struct envelope_rcpt *rcpt, const struct conf_action *action)
 		action->kind == CONF_ACTION_MAILDIR);
 }
 
-/* Fills in kind, class, action and domain. domain has ADDRESS_SIZE octets.
- * -1 when the configuration has no such action. */
+/* Fills in kind, class, action and domain. -1 when the configuration has no
+ * such action. A host that an action names serves all domains as one
+ * destination, but what goes to a paused one waits apart. */
 static int
 find_route(
     struct queue *q, const struct envelope_rcpt *rcpt, struct sched_add *add)
@@ -175,7 +177,8 @@ find_route(
 	if (action == NULL || action->kind != CONF_ACTION_RELAY)
 		return -1;
 	add->class = class_of(q, action);
-	if (action->relay.host == NULL)
+	if (action->relay.host == NULL ||
+	    sched_domain_paused(q->sched, address_domain(rcpt->address)))
 		add->domain = address_domain(rcpt->address);
 	add->window_max = window_of(q, add->domain);
 	return 0;
@@ -219,6 +222,21 @@ enlist_all(struct queue *q, const struct envelope *env)
 	for (uint32_t i = 0; i < env->rcpt_count; i++)
 		n += enlist_rcpt(q, env, i);
 	return n;
+}
+
+uint32_t
+enlist_reroute(struct queue *q, const struct envelope *env, uint32_t index)
+{
+	const char *domain = address_domain(env->rcpts[index].address);
+	struct sched_info info;
+
+	if (!sched_domain_paused(q->sched, domain) ||
+	    !sched_lookup(q->sched, env->msgid, index, &info) ||
+	    info.kind != SCHED_RELAY || info.state == SCHED_INFLIGHT ||
+	    info.state == SCHED_DONE || strcasecmp(info.domain, domain) == 0 ||
+	    sched_remove(q->sched, env->msgid, index) != 1)
+		return 0;
+	return enlist_rcpt(q, env, index);
 }
 
 /* ---- at start ----------------------------------------------------------- */

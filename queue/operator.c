@@ -95,6 +95,18 @@ on_remove(void *ctx, uint32_t msgid, uint32_t rcpt)
 	return n;
 }
 
+static uint32_t
+on_reroute(void *ctx, uint32_t msgid, uint32_t rcpt)
+{
+	enum store_status status;
+	struct queue *q = ctx;
+	struct envelope *env = batch_envelope(q->batch, msgid, &status);
+
+	return env != NULL && rcpt < env->rcpt_count
+	    ? enlist_reroute(q, env, rcpt)
+	    : 0;
+}
+
 /* ---- standing ----------------------------------------------------------- */
 
 static void
@@ -201,6 +213,7 @@ on_kick(void *ctx)
 const struct control_ops operator_ops = {
 	.hold = on_hold,
 	.remove = on_remove,
+	.reroute = on_reroute,
 	.pause_intake = on_pause_intake,
 	.intake_paused = on_intake_paused,
 	.discover = on_discover,

@@ -110,6 +110,10 @@ enum envelope_state enlist_first_state(struct queue *, const char *action);
 /* Schedules one recipient, or all, that are not done. How many were. */
 uint32_t enlist_rcpt(struct queue *, const struct envelope *, uint32_t index);
 uint32_t enlist_all(struct queue *, const struct envelope *);
+/* Sets a recipient apart whose domain was paused after it was scheduled. How
+ * many were. One in flight is looked at when it comes back. */
+uint32_t enlist_reroute(
+    struct queue *, const struct envelope *, uint32_t index);
 /* When a recipient's time is over, and how to treat mail that is refused. */
 int64_t enlist_expiry(
     struct queue *, const struct envelope *, const struct envelope_rcpt *);

@@ -98,6 +98,7 @@ result_verdict(struct queue *q, struct events *ev, uint32_t index,
 	default:
 		break;
 	}
+	enlist_reroute(q, ev->env, index);
 }
 
 /* The words of an outcome, into the envelope. */

@@ -2,6 +2,7 @@
  * The operator's side of the scheduler: holding, releasing, removing,
  * flushing, pausing, and what can be shown.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -156,23 +157,66 @@ sched_kind_paused(const struct sched *s, enum sched_kind kind)
 	return s->paused[kind];
 }
 
-uint32_t
-sched_pause_domain(
-    struct sched *s, const char *action, const char *domain, int paused)
+/* Where the domain stands in the list, or its end. */
+static size_t
+find_paused(const struct sched *s, const char *domain)
+{
+	size_t i;
+
+	for (i = 0; i < s->npaused; i++)
+		if (strcasecmp(s->paused_domains[i], domain) == 0)
+			break;
+	return i;
+}
+
+int
+sched_domain_paused(const struct sched *s, const char *domain)
+{
+	return find_paused(s, domain) < s->npaused;
+}
+
+const char *
+sched_paused_domain(const struct sched *s, size_t n)
+{
+	return n < s->npaused ? s->paused_domains[n] : NULL;
+}
+
+static int
+list_paused(struct sched *s, const char *domain, int paused)
+{
+	size_t i = find_paused(s, domain);
+
+	if ((i < s->npaused) == (paused != 0))
+		return 0;
+	if (!paused) {
+		free(s->paused_domains[i]);
+		s->paused_domains[i] = s->paused_domains[--s->npaused];
+		return 0;
+	}
+	if (i == SCHED_PAUSED_MAX ||
+	    (s->paused_domains[i] = strdup(domain)) == NULL)
+		return -1;
+	s->npaused++;
+	return 0;
+}
+
+int64_t
+sched_pause_domain(struct sched *s, const char *domain, int paused)
 {
 	struct dest *dest;
-	uint32_t d, n = 0;
+	uint32_t d;
+	int64_t n = 0;
 
+	if (list_paused(s, domain, paused) == -1)
+		return -1;
 	for (d = 0; d < s->dests.used; d++) {
 		dest = dest_at(s, d);
-		if (dest->action == NULL ||
-		    strcasecmp(dest->domain, domain) != 0 ||
-		    (action != NULL && strcmp(dest->action, action) != 0))
+		if (dest->action == NULL || dest->kind != SCHED_RELAY ||
+		    strcasecmp(dest->domain, domain) != 0)
 			continue;
 		dest->paused = paused != 0;
-		n++;
+		n += dest->entries;
 		dest_update(s, d);
-		dest_drop_if_empty(s, d);
 	}
 	return n;
 }

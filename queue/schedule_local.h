@@ -130,6 +130,8 @@ struct sched {
 	uint32_t next_kind;
 	uint32_t next_seq;
 	uint8_t paused[SCHED_KINDS];
+	char *paused_domains[SCHED_PAUSED_MAX];
+	size_t npaused;
 	struct sched_stats stats;
 };
 

@@ -108,6 +108,8 @@ sched_free(struct sched *s)
 			entry_remove(s, e);
 	for (d = 0; d < s->dests.used; d++)
 		free(dest_at(s, d)->action);
+	while (s->npaused > 0)
+		free(s->paused_domains[--s->npaused]);
 	slab_clear(&s->entries);
 	slab_clear(&s->messages);
 	slab_clear(&s->lanes);

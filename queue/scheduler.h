@@ -36,6 +36,7 @@
 #define SCHED_BATCH_MAX 1000 /* recipients of one transaction */
 #define SCHED_RCPT_MAX (1 << 20) /* bound of a recipient's index */
 #define SCHED_CLASSES 256
+#define SCHED_PAUSED_MAX 1000 /* domains */
 #define SCHED_ALL UINT32_MAX /* as rcpt: all recipients of the message */
 
 struct sched;
@@ -190,9 +191,13 @@ uint32_t sched_flush_domain(
 uint32_t sched_flush_all(struct sched *, int64_t now);
 void sched_pause_kind(struct sched *, enum sched_kind, int paused);
 int sched_kind_paused(const struct sched *, enum sched_kind);
-/* action NULL is any. Walks the destinations; returns how many matched. */
-uint32_t sched_pause_domain(
-    struct sched *, const char *action, const char *domain, int paused);
+/* What is relayed to a domain, whether any of it is queued now or comes later,
+ * until it is said otherwise. How many entries are concerned now; -1 without
+ * memory or with SCHED_PAUSED_MAX others. Walks the destinations. */
+int64_t sched_pause_domain(struct sched *, const char *domain, int paused);
+int sched_domain_paused(const struct sched *, const char *domain);
+/* The nth paused domain; NULL behind the last. */
+const char *sched_paused_domain(const struct sched *, size_t n);
 
 /* When sched_next has something again if nothing else happens: seconds, now
  * at the earliest, -1 for never. */

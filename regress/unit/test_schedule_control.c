@@ -163,14 +163,22 @@ pauses(void **state)
 	assert_int_equal(scene_look(s, 1, 0).paused, 1);
 	assert_true(sched_deadline(s, T0) > T0);
 	sched_pause_kind(s, SCHED_RELAY, 0);
-	assert_int_equal(sched_pause_domain(s, NULL, "A.example", 1), 1);
-	assert_int_equal(sched_pause_domain(s, "other", "b.example", 1), 0);
+	assert_int_equal(sched_pause_domain(s, "A.example", 1), 1);
+	assert_int_equal(sched_pause_domain(s, "none.example", 1), 0);
 	scene_start(s, T0, &job);
 	assert_int_equal(job.msgid, 2);
 	scene_nothing(s, T0);
-	assert_int_equal(sched_pause_domain(s, NULL, "a.example", 0), 1);
+	/* also what comes later, and after the destination was gone */
+	assert_int_equal(sched_remove(s, 1, SCHED_ALL), 1);
+	scene_add(s, 3, 0, 1, "a.example");
+	scene_add(s, 4, 0, 1, "none.example");
+	scene_nothing(s, T0);
+	assert_int_equal(sched_pause_domain(s, "a.example", 0), 1);
+	assert_string_equal(sched_paused_domain(s, 0), "none.example");
+	assert_null(sched_paused_domain(s, 1));
 	scene_start(s, T0, &job);
-	assert_int_equal(job.msgid, 1);
+	assert_int_equal(job.msgid, 3);
+	scene_nothing(s, T0);
 	sched_free(s);
 }
 

@@ -478,9 +478,8 @@ op_control(struct model *m)
 		break;
 	case 7:
 		n = roll(m, 3) == 0;
-		/* Only a destination that exists can be paused. */
-		if (sched_pause_domain(m->s, "act", dest_domain(d), n) > 0)
-			m->paused_dest[d] = n;
+		assert_true(sched_pause_domain(m->s, dest_domain(d), n) >= 0);
+		m->paused_dest[d] = n && dest_kind(d) == SCHED_RELAY;
 		break;
 	case 8:
 		m->ill[d] = roll(m, 3) == 0;
@@ -519,7 +518,7 @@ drain(struct model *m)
 	}
 	for (d = 0; d < DESTS; d++) {
 		m->paused_dest[d] = 0;
-		sched_pause_domain(m->s, NULL, dest_domain(d), 0);
+		sched_pause_domain(m->s, dest_domain(d), 0);
 	}
 	for (i = 1; i <= MESSAGES; i++) {
 		sched_commit(m->s, i, m->now);
