@@ -17,6 +17,7 @@
 struct files {
 	const struct conf *conf;
 	FILE *errors;
+	bool strict;
 	unsigned int wrong;
 	const char *path; /* of the table that is being parsed */
 };
@@ -89,8 +90,18 @@ report_table(
 }
 
 static void
+report_alias(
+    void *arg, bool is_error, uint32_t line, uint32_t column, const char *text)
+{
+	const struct files *files = arg;
+
+	report_table(arg, is_error || files->strict, line, column, text);
+}
+
+static void
 check_table(struct files *files, const struct conf_table *table)
 {
+	const uint32_t aliases = 1U << CONF_SERVICE_ALIAS;
 	const uint32_t secret =
 	    1U << CONF_SERVICE_CREDENTIALS | 1U << CONF_SERVICE_RELAY_AUTH;
 	struct table_data *data;
@@ -106,8 +117,12 @@ check_table(struct files *files, const struct conf_table *table)
 	}
 	files->path = table->config;
 	data = table_parse(text, len, table->uses, report_table, files);
-	if (data != NULL)
-		table_data_check(data, table->uses, report_table, files);
+	if (data != NULL) {
+		table_data_check(
+		    data, table->uses & ~aliases, report_table, files);
+		table_data_check(
+		    data, table->uses & aliases, report_alias, files);
+	}
 	table_data_free(data);
 	explicit_bzero(text, len);
 	free(text);
@@ -116,9 +131,11 @@ check_table(struct files *files, const struct conf_table *table)
 }
 
 unsigned int
-files_check(const struct conf *conf, FILE *errors)
+files_check(const struct conf *conf, bool strict, FILE *errors)
 {
-	struct files files = { .conf = conf, .errors = errors };
+	struct files files = {
+		.conf = conf, .strict = strict, .errors = errors
+	};
 	const struct conf_pki *pki;
 	uint32_t i;
 
@@ -135,4 +152,58 @@ files_check(const struct conf *conf, FILE *errors)
 		if (conf->tables[i].kind == CONF_TABLE_FILE)
 			check_table(&files, &conf->tables[i]);
 	return files.wrong;
+}
+
+/* ---- what tables hold ------------------------------------------------- */
+
+static void
+ignore(
+    void *arg, bool is_error, uint32_t line, uint32_t column, const char *text)
+{
+}
+
+static struct table_data *
+read_table(const struct conf_table *table)
+{
+	struct table_data *data;
+	char error[256], *text;
+	size_t len;
+
+	if (table->kind == CONF_TABLE_STATIC)
+		return table_from_conf(table);
+	text = readfile(
+	    table->config, READFILE_TABLE_MAX, &len, error, sizeof(error));
+	if (text == NULL)
+		return NULL;
+	data = table_parse(text, len, table->uses, ignore, NULL);
+	free(text);
+	return data;
+}
+
+void
+files_count_aliases(const struct conf *conf, struct ipc_buf *list)
+{
+	for (uint32_t i = 0; i < conf->ntables; i++) {
+		const struct conf_table *t = &conf->tables[i];
+		struct msg_alias_count count = {
+			.table =
+			    t->kind == CONF_TABLE_FILE ? t->config : t->name
+		};
+		struct table_data *data;
+
+		if ((t->uses & 1U << CONF_SERVICE_ALIAS) == 0 ||
+		    (data = read_table(t)) == NULL)
+			continue;
+		for (uint32_t n = 0; n < data->nentries; n++) {
+			const struct table_entry *e = &data->entries[n];
+			size_t len = e->value != NULL ? strlen(e->value) : 0;
+
+			count.aliases++;
+			count.octets += strlen(e->key) + len;
+			if (len > count.longest)
+				count.longest = (uint32_t)len;
+		}
+		ipc_add_alias_count(list, &count);
+		table_data_free(data);
+	}
 }

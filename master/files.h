@@ -4,13 +4,19 @@
 #ifndef MASTER_FILES_H
 #define MASTER_FILES_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "conf/conf.h"
+#include "ipc/messages.h"
 
 /* Reports certificates, keys, authorities and table files that cannot be
  * read, are malformed, or are secrets that others can read, a line each as
- * file:line:column. Returns how many errors there were, warnings aside. */
-unsigned int files_check(const struct conf *, FILE *errors);
+ * file:line:column. Returns how many errors there were, warnings aside. An
+ * alias that leads nowhere is an error if `strict`, else a warning: a daemon
+ * starts without it, who edits the file wants to know. */
+unsigned int files_check(const struct conf *, bool strict, FILE *errors);
+/* Appends an alias_count for each table of aliases or virtual users. */
+void files_count_aliases(const struct conf *, struct ipc_buf *);
 
 #endif

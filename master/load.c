@@ -141,22 +141,29 @@ load_resolvers(struct conf *conf)
 	return rc;
 }
 
+struct report {
+	const struct conf *conf;
+	FILE *errors;
+};
+
 static void
 report_refusal(void *arg, const struct conf_where *where, const char *what)
 {
+	const struct report *r = arg;
 	char text[512];
 
-	conf_where_text(arg, where, text, sizeof(text));
-	log_error("%s: %s", text, what);
+	conf_where_text(r->conf, where, text, sizeof(text));
+	fprintf(r->errors, "%s: %s\n", text, what);
 }
 
 static void
 report_unbuilt(void *arg, const struct conf_where *where, const char *what)
 {
+	const struct report *r = arg;
 	char text[512];
 
-	conf_where_text(arg, where, text, sizeof(text));
-	log_error("%s: %s is not built yet: remove it", text, what);
+	conf_where_text(r->conf, where, text, sizeof(text));
+	fprintf(r->errors, "%s: %s is not built yet: remove it\n", text, what);
 }
 
 static int
@@ -172,20 +179,55 @@ complete(struct conf *conf)
 }
 
 struct conf *
-load_configuration(const struct master_options *options)
+load_configuration(
+    const struct master_options *options, bool strict, FILE *errors)
 {
-	struct conf *conf;
+	struct conf *conf = conf_parse(options->path, options->macros, errors);
+	struct report report = { conf, errors };
 
-	conf = conf_parse(options->path, options->macros, stderr);
 	if (conf == NULL)
 		return NULL;
-	if (files_check(conf, stderr) > 0 ||
-	    conf_unbuilt(conf, report_unbuilt, conf) > 0 ||
-	    conf_check_closed(conf, report_refusal, conf) > 0 ||
+	if (files_check(conf, strict, errors) > 0 ||
+	    conf_unbuilt(conf, report_unbuilt, &report) > 0 ||
+	    conf_check_closed(conf, report_refusal, &report) > 0 ||
 	    complete(conf) == -1) {
 		conf_free(conf);
 		return NULL;
 	}
+	return conf;
+}
+
+struct conf *
+load_again(
+    const struct master_options *options, bool strict, char *why, size_t size)
+{
+	struct conf *conf;
+	char *text = NULL, *line, *rest;
+	size_t len = 0, used = 0;
+	FILE *errors = open_memstream(&text, &len);
+
+	snprintf(why, size, "see the log for the errors");
+	if (errors == NULL)
+		return NULL;
+	conf = load_configuration(options, strict, errors);
+	if (fclose(errors) != 0 || text == NULL) {
+		conf_free(conf);
+		free(text);
+		return NULL;
+	}
+	rest = text;
+	while ((line = strsep(&rest, "\n")) != NULL) {
+		if (*line == '\0')
+			continue;
+		log_warn("%s", line);
+		len = strlen(line) + (used > 0);
+		if (used + len >= size)
+			continue;
+		snprintf(why + used, size - used, "%s%s", used > 0 ? "\n" : "",
+		    line);
+		used += len;
+	}
+	free(text);
 	return conf;
 }
 

@@ -83,7 +83,7 @@ main(int argc, char **argv)
 	m.privileged = geteuid() == 0;
 	if (m.privileged && capabilities_bound() == -1)
 		return status;
-	if ((m.conf = load_configuration(&m.options)) != NULL) {
+	if ((m.conf = load_configuration(&m.options, false, stderr)) != NULL) {
 		if (!m.options.foreground)
 			log_init("relaisd", LOG_TO_SYSLOG);
 		log_set_level(m.options.verbose, m.options.trace);

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include <stdint.h>
+#include <stdio.h>
 
 #include "conf/conf.h"
 #include "ipc/channel.h"
@@ -60,6 +61,7 @@ struct master {
 	uint32_t generation;
 	uint32_t next_generation;
 	uint64_t reload_asker; /* id of the master_request, 0: SIGHUP */
+	int reload_counts; /* and it wants to know of the aliases */
 	int privileged; /* started by root */
 	int stopping;
 	int was_serving; /* all workers were up once */
@@ -72,8 +74,14 @@ struct master {
 };
 
 /* Reads, checks and completes the configuration (certificates, names,
- * addresses, resolvers). NULL after telling on standard error or the log. */
-struct conf *load_configuration(const struct master_options *);
+ * addresses, resolvers). NULL after telling in errors or the log. strict: see
+ * files.h. */
+struct conf *load_configuration(
+    const struct master_options *, bool strict, FILE *errors);
+/* The same for a daemon: errors go to the log, and as many lines of them as
+ * find room to `why`. */
+struct conf *load_again(
+    const struct master_options *, bool strict, char *why, size_t size);
 /* The file of a table of kind FILE, opened for reading, or -1. */
 int load_open_table(const struct conf_table *);
 
@@ -99,7 +107,7 @@ int spool_prepare(const struct master *);
 /* Starts all workers; runs until told to stop; the exit status. */
 int supervise_run(struct master *);
 /* Restart, reload and stop are driven from here. */
-void supervise_reload(struct master *, uint64_t asker);
+void supervise_reload(struct master *, uint64_t asker, int counts);
 void supervise_stop(struct master *);
 struct child *supervise_child(struct master *, enum process_kind, uint16_t);
 void supervise_set_log(struct master *, int verbose, uint32_t trace);

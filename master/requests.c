@@ -115,9 +115,10 @@ on_master_request(
 
 	switch (r->verb) {
 	case MASTER_RELOAD:
+	case MASTER_ALIASES:
 		if (*r->table == '\0' ||
 		    conf_find_table(m->conf, r->table) != NULL) {
-			supervise_reload(m, r->id);
+			supervise_reload(m, r->id, r->verb == MASTER_ALIASES);
 			return;
 		}
 		done.error = "there is no table of that name";

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "conf/codec.h"
+#include "master/files.h"
 #include "master/master.h"
 #include "net/loop.h"
 #include "os/log.h"
@@ -26,6 +27,7 @@ enum {
 	HEALTHY_MS = 30 * 1000, /* a life this long forgets the back-off */
 	STOP_MS = 10 * 1000, /* for sessions to end before SIGKILL */
 	CHUNK = 256 * 1024,
+	RELOAD_ERRORS = 1024, /* octets of them that the asker reads */
 	PEER_BUFFER = 1 << 20
 };
 
@@ -157,10 +159,17 @@ reload_answer(struct master *m, const char *error)
 {
 	struct child *queue = supervise_child(m, PROC_QUEUE, 0);
 	struct msg_master_done done = { .id = m->reload_asker, .error = error };
+	struct ipc_buf tables = { 0 };
 
-	if (m->reload_asker != 0 && queue->channel != NULL)
+	if (m->reload_asker != 0 && queue->channel != NULL) {
+		if (m->reload_counts && *error == '\0')
+			files_count_aliases(m->conf, &tables);
+		done.tables = ipc_buf_list(&tables);
 		ipc_send(queue->channel, master_done, &done);
+		ipc_buf_free(&tables);
+	}
 	m->reload_asker = 0;
+	m->reload_counts = 0;
 }
 
 static void
@@ -215,8 +224,9 @@ reload_obstacle(const struct conf *old, const struct conf *new)
 }
 
 void
-supervise_reload(struct master *m, uint64_t asker)
+supervise_reload(struct master *m, uint64_t asker, int counts)
 {
+	char errors[RELOAD_ERRORS];
 	const char *why;
 
 	if (m->next != NULL || !all_at_least(m, CHILD_SERVING)) {
@@ -225,8 +235,10 @@ supervise_reload(struct master *m, uint64_t asker)
 		return;
 	}
 	m->reload_asker = asker;
-	if ((m->next = load_configuration(&m->options)) == NULL) {
-		reload_abandon(m, "see the log for the errors");
+	m->reload_counts = counts;
+	m->next = load_again(&m->options, counts != 0, errors, sizeof(errors));
+	if (m->next == NULL) {
+		reload_abandon(m, errors);
 		return;
 	}
 	if ((why = reload_obstacle(m->conf, m->next)) != NULL) {
@@ -614,7 +626,7 @@ on_sigterm(evutil_socket_t sig, short what, void *arg)
 static void
 on_sighup(evutil_socket_t sig, short what, void *arg)
 {
-	supervise_reload(arg, 0);
+	supervise_reload(arg, 0, 0);
 }
 
 int

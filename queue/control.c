@@ -101,7 +101,7 @@ void
 control_end(struct control_conn *c, const char *error)
 {
 	struct msg_ctl_end m = { .id = c->request };
-	char text[400];
+	char text[1024];
 
 	snprintf(text, sizeof(text), "%s", error != NULL ? error : "");
 	m.error = text;
@@ -390,9 +390,22 @@ void
 control_on_master_done(struct control *ctl, const struct msg_master_done *m)
 {
 	struct control_conn *c = find_conn(ctl, m->id);
+	struct ipc_list tables = m->tables;
+	struct msg_alias_count count;
 
-	if (c != NULL && c->busy)
-		control_end(c, m->error[0] != '\0' ? m->error : NULL);
+	if (c == NULL || !c->busy)
+		return;
+	while (ipc_next_alias_count(&tables, &count)) {
+		struct control_row row = { 0 };
+
+		control_field(&row, "table", "%s", count.table);
+		control_field(&row, "aliases", "%u", count.aliases);
+		control_field(&row, "longest", "%u", count.longest);
+		control_field(
+		    &row, "octets", "%llu", (unsigned long long)count.octets);
+		control_row_send(c, &row);
+	}
+	control_end(c, m->error[0] != '\0' ? m->error : NULL);
 }
 
 static void

@@ -371,6 +371,12 @@ update_table(struct control_conn *c)
 }
 
 static void
+update_aliases(struct control_conn *c)
+{
+	ask_master(c, MASTER_ALIASES, 0);
+}
+
+static void
 stop(struct control_conn *c)
 {
 	ask_master(c, MASTER_STOP, 0);
@@ -474,6 +480,7 @@ const struct control_verb control_act_verbs[] = {
 	{ "resume envelope", 1, 1, 1, release_named },
 	{ "reload", 1, 0, 0, reload },
 	{ "update table", 1, 1, 1, update_table },
+	{ "update aliases", 1, 0, 0, update_aliases },
 	{ "stop", 1, 0, 0, stop },
 	{ "log verbose", 1, 0, 0, log_verbose_on },
 	{ "log brief", 1, 0, 0, log_verbose_off },

@@ -12,6 +12,8 @@
 #include "smtpctl/print.h"
 #include "smtpctl/sendmail.h"
 
+enum { ERROR_SIZE = 1025 };
+
 struct printer {
 	void (*row)(FILE *, struct ipc_list);
 };
@@ -47,6 +49,7 @@ static const struct {
 	{ "show", "envelope", print_pairs },
 	{ "show", "status", print_words },
 	{ "monitor", NULL, print_bars },
+	{ "update", "aliases", print_aliases },
 	{ "verify", NULL, print_pairs },
 	{ "backup", NULL, print_pairs },
 	{ "schedule", NULL, print_pairs },
@@ -62,7 +65,10 @@ exit_status(enum client_result result, const char *error)
 {
 	if (result == CLIENT_OK)
 		return EX_OK;
-	fprintf(stderr, "smtpctl: %s\n", error);
+	/* file:line:column stands first in its line, as editors want it */
+	if (result == CLIENT_DOWN || error[0] != '/')
+		fputs("smtpctl: ", stderr);
+	print_lines(stderr, error);
 	if (result == CLIENT_DOWN)
 		return EX_UNAVAILABLE;
 	if (strstr(error, "permission denied") != NULL)
@@ -75,7 +81,7 @@ smtpctl_ask(const struct caller *c, char *const *words, size_t count, int json)
 {
 	struct printer p = { json ? print_json : print_bars };
 	const struct client_ops ops = { on_row, on_data, &p };
-	char error[512];
+	char error[ERROR_SIZE];
 
 	for (size_t i = 0; !json && i < sizeof(looks) / sizeof(looks[0]); i++)
 		if (strcmp(words[0], looks[i].first) == 0 &&
@@ -94,7 +100,7 @@ mailq_main(const struct caller *c, int json)
 	struct mailq q = { .out = stdout };
 	const struct client_ops ops = { on_mailq_row, NULL, &q };
 	enum client_result result;
-	char error[512];
+	char error[ERROR_SIZE];
 
 	if (json)
 		return smtpctl_ask(c, words, 2, 1);
@@ -110,7 +116,14 @@ mailq_main(const struct caller *c, int json)
 int
 newaliases_main(const struct caller *c)
 {
-	char reload[] = "reload", *words[] = { reload };
+	char update[] = "update", aliases[] = "aliases",
+	     *words[] = { update, aliases };
 
-	return smtpctl_ask(c, words, 1, 0);
+	int status = smtpctl_ask(c, words, 2, 0);
+
+	if (status == EX_UNAVAILABLE)
+		fputs("newaliases: relaisd reads the aliases when it starts; "
+		      "`relaisd -n` checks them now\n",
+		    stderr);
+	return status;
 }

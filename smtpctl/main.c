@@ -45,7 +45,8 @@ usage(void)
 	    "usage: smtpctl [-j] [-S socket] command [argument ...]\n"
 	    "commands: show queue|message|envelope|status|stats|hosts|routes,\n"
 	    "  schedule, remove, flush, discover, pause, resume, monitor,\n"
-	    "  explain, history, update table, log, trace, untrace, reload,\n"
+	    "  explain, history, update table|aliases, log, trace, untrace, "
+	    "reload,\n"
 	    "  stop, verify, backup, encrypt\n",
 	    stderr);
 	return EX_USAGE;

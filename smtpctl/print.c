@@ -106,6 +106,39 @@ print_words(FILE *out, struct ipc_list fields)
 	putc('\n', out);
 }
 
+void
+print_aliases(FILE *out, struct ipc_list fields)
+{
+	struct msg_ctl_field f;
+
+	while (ipc_next_ctl_field(&fields, &f)) {
+		if (strcmp(f.name, "table") == 0) {
+			put_value(out, f.value, 0);
+			fputs(": ", out);
+		} else if (strcmp(f.name, "aliases") == 0)
+			fprintf(out, "%s alias%s", f.value,
+			    strcmp(f.value, "1") == 0 ? "" : "es");
+		else if (strcmp(f.name, "longest") == 0)
+			fprintf(out, ", longest %s bytes", f.value);
+		else if (strcmp(f.name, "octets") == 0)
+			fprintf(out, ", %s bytes total\n", f.value);
+	}
+}
+
+void
+print_lines(FILE *out, const char *text)
+{
+	while (*text != '\0') {
+		char line[1024];
+		size_t len = strcspn(text, "\n");
+
+		snprintf(line, sizeof(line), "%.*s", (int)len, text);
+		put_value(out, line, 0);
+		putc('\n', out);
+		text += len + (text[len] == '\n');
+	}
+}
+
 /* ---- mailq ------------------------------------------------------------ */
 
 enum { WIDTH = 80 };

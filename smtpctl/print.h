@@ -16,6 +16,10 @@ void print_bars(FILE *, struct ipc_list fields);
 void print_json(FILE *, struct ipc_list fields);
 /* A line for each field. */
 void print_pairs(FILE *, struct ipc_list fields);
+/* A row of `update aliases`, as newaliases of other systems words it. */
+void print_aliases(FILE *, struct ipc_list fields);
+/* Text of the daemon with its lines but no other control characters. */
+void print_lines(FILE *, const char *);
 /* The values with a space between. */
 void print_words(FILE *, struct ipc_list fields);
 

@@ -68,7 +68,8 @@ item_read(struct splitter *split, char *buf, size_t size)
 	for (; split->at < split->len; split->at++) {
 		c = split->text[split->at];
 		if (c == '\0' || c == '\n' || c == '\r')
-			return splitter_fail(split, "a control character");
+			return splitter_fail(
+			    split, "a control character; take it out");
 		if (!quoted && c == ',')
 			break;
 		if (c == '"') {
@@ -85,13 +86,15 @@ item_read(struct splitter *split, char *buf, size_t size)
 		if (len + 1 >= size)
 			return splitter_fail(split,
 			    "a destination is longer "
-			    "than 1024 octets");
+			    "than 1024 octets; put it in a file and write "
+			    "`:include:/path`");
 		buf[len++] = c;
 		if (quoted || !isspace((unsigned char)c))
 			keep = len;
 	}
 	if (quoted)
-		return splitter_fail(split, "a double quote is not closed");
+		return splitter_fail(split,
+		    "a double quote is not closed; write `\"` at its end");
 	buf[keep] = '\0';
 	return 0;
 }
@@ -126,7 +129,8 @@ item_classify(struct splitter *split, const char *buf, struct alias_item *item,
 			*text = buf + 1;
 	}
 	if (**text == '\0')
-		return splitter_fail(split, "a destination is empty");
+		return splitter_fail(
+		    split, "a destination is empty; write a recipient");
 	return 0;
 }
 

@@ -141,6 +141,7 @@ enum route_status {
 /* master_request.verb */
 enum master_verb {
 	MASTER_RELOAD, /* of all, if there is `table` or none is named */
+	MASTER_ALIASES, /* the same, and what the tables of aliases hold */
 	MASTER_STOP,
 	MASTER_VERBOSE, /* argument: level */
 	MASTER_TRACE, /* argument: mask */
