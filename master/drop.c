@@ -185,7 +185,6 @@ drop_reaped(struct drop *d, pid_t pid, int status)
 struct drop *
 drop_new(struct master *m)
 {
-	const struct conf_paths *p = &m->conf->paths;
 	struct event_base *base = loop_base(m->loop);
 	char path[4096];
 	struct drop *d;
@@ -193,10 +192,7 @@ drop_new(struct master *m)
 	if ((d = calloc(1, sizeof(*d))) == NULL)
 		return NULL;
 	d->master = m;
-	if (p->drop_folder != NULL)
-		snprintf(path, sizeof(path), "%s", p->drop_folder);
-	else
-		snprintf(path, sizeof(path), "%s/drop", p->spool);
+	spool_drop_path(&m->conf->paths, path, sizeof(path));
 	d->dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	d->timer = evtimer_new(base, on_timer, d);
 	d->deadline = evtimer_new(base, on_deadline, d);

@@ -42,6 +42,8 @@ struct child {
 	uint32_t agreed; /* generation of the last config_ready */
 };
 
+#define DEFAULT_CONFIGURATION RELAIS_SYSCONFDIR "/relais.conf"
+
 /* How relaisd was started. */
 struct master_options {
 	const char *path; /* of the configuration */
@@ -103,6 +105,7 @@ int capabilities_bound(void);
 
 /* Creates what the configuration's paths need. -1 after logging. */
 int spool_prepare(const struct master *);
+void spool_drop_path(const struct conf_paths *, char *path, size_t size);
 
 /* Starts all workers; runs until told to stop; the exit status. */
 int supervise_run(struct master *);

@@ -14,8 +14,6 @@
 #include "master/parse.h"
 #include "os/log.h"
 
-#define DEFAULT_PATH RELAIS_SYSCONFDIR "/relais.conf"
-
 static void __attribute__((noreturn)) usage(FILE *out, int status)
 {
 	fprintf(out,
@@ -61,7 +59,7 @@ options_parse(
 	int letter;
 
 	memset(options, 0, sizeof(*options));
-	options->path = DEFAULT_PATH;
+	options->path = DEFAULT_CONFIGURATION;
 	*check = false;
 	/* There are never more macros than arguments. */
 	if ((macros = calloc((size_t)argc + 1, sizeof(*macros))) == NULL)

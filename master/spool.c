@@ -3,7 +3,8 @@
  *	spool		0711 root
  *	spool/queue	0700 _relaisq	the queue's chroot, all of the store
  *	drop folder	01730 root:_relaisq, where a setgid sendmail leaves
- *			mail while the daemon is down
+ *			mail while the daemon is down; a link leads there if
+ *			it is not where sendmail looks
  *	chroot		0711 root	empty, for all other workers
  * A folder that somebody else could have prepared is refused.
  */
@@ -22,11 +23,15 @@
 #include "master/master.h"
 #include "os/log.h"
 
+/* the folder that sendmail knows, or a link that leads to another */
+#define SIGNPOST RELAIS_STATEDIR "/drop"
+
 /* Creates the folders above path that are missing. */
 static int
 make_parents(const char *path)
 {
 	char part[4096];
+	int rc;
 
 	if (strlcpy(part, path, sizeof(part)) >= sizeof(part)) {
 		errno = ENAMETOOLONG;
@@ -35,7 +40,12 @@ make_parents(const char *path)
 	for (char *s = strchr(part + 1, '/'); s != NULL;
 	     s = strchr(s + 1, '/')) {
 		*s = '\0';
-		if (mkdir(part, 0755) == -1 && errno != EEXIST)
+		/* whatever our umask, users reach what lies below */
+		if (mkdir(part, 0755) == 0)
+			rc = chmod(part, 0755);
+		else
+			rc = errno == EEXIST ? 0 : -1;
+		if (rc == -1)
 			return -1;
 		*s = '/';
 	}
@@ -77,6 +87,47 @@ out:
 	return rc;
 }
 
+/* ---- where sendmail finds the drop folder ----------------------------- */
+
+/* A link of ours that an earlier configuration wanted. */
+static void
+forget_signpost(void)
+{
+	struct stat st;
+
+	if (lstat(SIGNPOST, &st) == 0 && S_ISLNK(st.st_mode))
+		unlink(SIGNPOST);
+}
+
+/* sendmail may be unable to read the configuration and runs with a right of
+ * its own: it can be told by nothing that its caller may write. So the
+ * instance of the default configuration leaves a link for it where it looks,
+ * in a folder that is root's. Mail that lies there already is not left
+ * behind in silence. */
+static void
+leave_signpost(const char *drop, uid_t uid, gid_t gid)
+{
+	if (make_folder(RELAIS_STATEDIR, uid, gid, 0711) == -1)
+		return;
+	forget_signpost();
+	if (rmdir(SIGNPOST) == -1 && errno != ENOENT)
+		log_warn("%s holds mail that is not looked at: move its files "
+			 "to %s and restart relaisd",
+		    SIGNPOST, drop);
+	else if (symlink(drop, SIGNPOST) == -1)
+		log_warn("%s: %s: sendmail will not find the drop folder",
+		    SIGNPOST, strerror(errno));
+}
+
+void
+spool_drop_path(const struct conf_paths *p, char *path, size_t size)
+{
+	if (p->drop_folder != NULL)
+		snprintf(path, size, "%s", p->drop_folder);
+	else
+		snprintf(path, size, "%s/drop", p->spool);
+}
+
 static const struct passwd *
 queue_user(const struct master *m)
 {
@@ -114,12 +165,14 @@ spool_prepare(const struct master *m)
 	snprintf(path, sizeof(path), "%s/queue", p->spool);
 	if (make_folder(path, quid, qgid, 0700) == -1)
 		return -1;
-	if (p->drop_folder == NULL) {
-		snprintf(path, sizeof(path), "%s/drop", p->spool);
-		if (make_folder(path, uid, qgid, 01730) == -1)
-			return -1;
-	} else if (make_folder(p->drop_folder, uid, qgid, 01730) == -1)
+	spool_drop_path(p, path, sizeof(path));
+	if (strcmp(path, SIGNPOST) == 0)
+		forget_signpost();
+	if (make_folder(path, uid, qgid, 01730) == -1)
 		return -1;
+	if (strcmp(path, SIGNPOST) != 0 &&
+	    strcmp(m->options.path, DEFAULT_CONFIGURATION) == 0)
+		leave_signpost(path, uid, gid);
 	if (make_parents(p->control_socket) == -1) {
 		log_error("%s: %s", p->control_socket, strerror(errno));
 		return -1;

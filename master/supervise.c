@@ -211,12 +211,18 @@ reload_finish(struct master *m)
 static const char *
 reload_obstacle(const struct conf *old, const struct conf *new)
 {
+	char was[4096], is[4096];
+
+	spool_drop_path(&old->paths, was, sizeof(was));
+	spool_drop_path(&new->paths, is, sizeof(is));
 	if (strcmp(old->paths.spool, new->paths.spool) != 0)
 		return "`set spool` changed: restart relaisd";
 	if (strcmp(old->paths.control_socket, new->paths.control_socket) != 0)
 		return "`set control-socket` changed: restart relaisd";
 	if (strcmp(old->paths.chroot, new->paths.chroot) != 0)
 		return "`set chroot` changed: restart relaisd";
+	if (strcmp(was, is) != 0)
+		return "`set drop-folder` changed: restart relaisd";
 	if (old->workers.smtpd != new->workers.smtpd ||
 	    old->workers.deliver != new->workers.deliver)
 		return "`set workers` changed: restart relaisd";

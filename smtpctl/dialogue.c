@@ -1,6 +1,7 @@
 /*
  * See dialogue.h. The other end is our own daemon, yet its replies are read
- * with bounds. RFC 5321, 3461 (DSN), 6152 (8BITMIME), 6531 (SMTPUTF8).
+ * with bounds. RFC 5321, 3461 (DSN), 1870 (SIZE), 6152 (8BITMIME), 6531
+ * (SMTPUTF8).
  */
 #include "config.h"
 
@@ -33,7 +34,7 @@ struct dialogue {
 	int code;
 	char line[1024]; /* the last line of the last reply */
 	char server[ADDRESS_DOMAIN_SIZE];
-	int has_dsn, has_8bit, has_utf8;
+	int has_dsn, has_8bit, has_utf8, has_size;
 };
 
 static void
@@ -41,6 +42,8 @@ note_extension(struct dialogue *d, const char *s)
 {
 	d->has_dsn |= strcasecmp(s, "DSN") == 0;
 	d->has_8bit |= strcasecmp(s, "8BITMIME") == 0;
+	d->has_size |=
+	    strncasecmp(s, "SIZE", 4) == 0 && (s[4] == ' ' || s[4] == '\0');
 	d->has_utf8 |= strcasecmp(s, "SMTPUTF8") == 0;
 }
 
@@ -114,7 +117,7 @@ greet(struct dialogue *d)
 
 static int
 mail_from(struct dialogue *d, const struct submission *s, const char *sender,
-    int eight_bit, int utf8)
+    size_t len, int eight_bit, int utf8)
 {
 	char envid[400] = "", params[600];
 	int n;
@@ -122,6 +125,10 @@ mail_from(struct dialogue *d, const struct submission *s, const char *sender,
 	n = snprintf(params, sizeof(params), "%s%s",
 	    eight_bit && d->has_8bit ? " BODY=8BITMIME" : "",
 	    utf8 && d->has_utf8 ? " SMTPUTF8" : "");
+	/* what is too large is refused before it is sent (RFC 1870) */
+	if (d->has_size)
+		n += snprintf(
+		    params + n, sizeof(params) - (size_t)n, " SIZE=%zu", len);
 	if (d->has_dsn && s->ret != RET_UNSAID)
 		n += snprintf(params + n, sizeof(params) - (size_t)n, " RET=%s",
 		    s->ret == RET_FULL ? "FULL" : "HDRS");
@@ -185,7 +192,7 @@ transaction(struct dialogue *d, struct submission *s, const char *sender,
 	utf8 = address_needs_utf8(sender);
 	for (size_t i = 0; i < s->rcpts->count; i++)
 		utf8 |= address_needs_utf8(s->rcpts->list[i]);
-	if (mail_from(d, s, sender, eight_bit, utf8) == -1)
+	if (mail_from(d, s, sender, draft->len, eight_bit, utf8) == -1)
 		goto failed;
 	for (; *next < s->rcpts->count && taken < RCPTS_TRANSACTION;
 	     (*next)++) {

@@ -54,6 +54,33 @@ write_file(int fd, const struct sendmail_options *o, const char *sender,
 	return bad ? -1 : 0;
 }
 
+/* Why nothing could be left there, and what helps. */
+static void
+explain(const char *folder, int reason, char *error, size_t size)
+{
+	static const struct {
+		int reason;
+		const char *help;
+	} helps[] = {
+		{ ENOENT, "it is made when relaisd starts: start it once" },
+		{ ENOTDIR, "it is made when relaisd starts: start it once" },
+		{ EACCES,
+		    "give smtpctl the folder's group, as root: "
+		    "`chgrp _relaisq " RELAIS_SBINDIR "/smtpctl; "
+		    "chmod 2755 " RELAIS_SBINDIR "/smtpctl`" },
+		{ ENOSPC, "make room there" },
+		{ EDQUOT, "make room there" },
+		{ EFBIG, "raise the limit (`ulimit -f`) of the caller" },
+		{ EMFILE, "raise the limit (`ulimit -n`) of the caller" },
+	};
+	const char *help = "start relaisd";
+
+	for (size_t i = 0; i < sizeof(helps) / sizeof(helps[0]); i++)
+		if (helps[i].reason == reason)
+			help = helps[i].help;
+	snprintf(error, size, "%s: %s; %s", folder, strerror(reason), help);
+}
+
 int
 drop_write(const char *folder, const struct sendmail_options *o,
     const char *sender, const struct addresses *rcpts, const struct draft *d,
@@ -63,7 +90,8 @@ drop_write(const char *folder, const struct sendmail_options *o,
 	char temporary[64], final[64];
 	int dir, fd = -1, sync_fd, made = 0, rc = -1;
 
-	dir = open(folder, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	/* a link here is relaisd's: it leads to `set drop-folder` */
+	dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir == -1 || getrandom(r, sizeof(r), 0) != sizeof(r))
 		goto out;
 	snprintf(temporary, sizeof(temporary), "t.%016llx%016llx", r[0], r[1]);
@@ -84,7 +112,7 @@ drop_write(const char *folder, const struct sendmail_options *o,
 	close(sync_fd);
 out:
 	if (rc == -1)
-		snprintf(error, size, "%s: %s", folder, strerror(errno));
+		explain(folder, errno, error, size);
 	if (rc == -1 && made)
 		unlinkat(dir, temporary, 0);
 	if (dir != -1)

@@ -24,6 +24,8 @@
 #include "smtpctl/drop.h"
 #include "smtpctl/sendmail.h"
 
+enum { REPORT_OCTETS = 64 * 1024 };
+
 /* One run. */
 struct mail {
 	struct sendmail_options options;
@@ -231,7 +233,11 @@ leave(const struct caller *c, struct mail *m)
 			    why);
 		return EX_OK;
 	}
-	fprintf(stderr, "sendmail: %s; nor can it wait: %s\n", why, m->error);
+	fprintf(stderr,
+	    "sendmail: %s\n"
+	    "sendmail: nor can the message wait in %s\n"
+	    "sendmail: the message is not kept: send it again after that\n",
+	    why, m->error);
 	return EX_TEMPFAIL;
 }
 
@@ -291,10 +297,9 @@ sendmail_main(const struct caller *c, int argc, char **argv)
 
 /* ---- mail that waited ------------------------------------------------- */
 
-/* Tells the sender what became of mail that nobody waits for any more: the
- * words of the daemon, then the message as it was. */
+/* A report of the daemon's words and len octets of the message. */
 static int
-report_failure(const struct caller *c, const struct mail *failed)
+send_report(const struct caller *c, const struct mail *failed, size_t len)
 {
 	struct mail m = { 0 };
 	char *text = NULL;
@@ -302,23 +307,42 @@ report_failure(const struct caller *c, const struct mail *failed)
 	int status = EX_TEMPFAIL, refused = 0;
 	FILE *f;
 
-	if (failed->sender[0] == '\0')
-		return EX_OK; /* a report is not reported upon */
 	if ((f = open_memstream(&text, &size)) == NULL)
 		return EX_TEMPFAIL;
 	fprintf(f,
 	    "From: MAILER-DAEMON\nTo: %s\n"
 	    "Subject: Undelivered mail\nAuto-Submitted: auto-replied\n\n"
 	    "This mail waited for the mail system to run. It could not be "
-	    "sent then:\n\n    %s\n\nIt follows as you gave it.\n\n",
-	    failed->sender, failed->error);
-	fwrite(failed->draft.data, 1, failed->draft.len, f);
+	    "sent then:\n\n    %s\n\nIt %s.\n\n",
+	    failed->sender, failed->error,
+	    len == failed->draft.len ? "follows as you gave it"
+		: len > 0            ? "begins as follows"
+				     : "cannot be shown here");
+	fwrite(failed->draft.data, 1, len, f);
 	if (fclose(f) == 0 && addresses_add(&m.rcpts, failed->sender) == 0) {
 		m.draft = (struct draft){ text, size };
 		status = submit(c, &m, 0, &refused);
 	}
 	addresses_free(&m.rcpts);
 	free(text);
+	return status;
+}
+
+/* Tells the sender what became of mail that nobody waits for any more. What
+ * made the daemon refuse it may make it refuse the report as well. */
+static int
+report_failure(const struct caller *c, const struct mail *failed)
+{
+	size_t len = failed->draft.len;
+	int status;
+
+	if (failed->sender[0] == '\0')
+		return EX_OK; /* a report is not reported upon */
+	if (len > REPORT_OCTETS)
+		len = REPORT_OCTETS;
+	status = send_report(c, failed, len);
+	if (status != EX_OK && status != EX_TEMPFAIL)
+		status = send_report(c, failed, 0);
 	return status;
 }
 
