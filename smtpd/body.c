@@ -445,7 +445,7 @@ submit(struct session *s, struct session_turn *t)
 	m->client_addr = s->client_addr;
 	m->client_name = s->client_name;
 	m->helo = s->helo;
-	m->auth_user = s->user;
+	m->auth_user = s->local ? s->local_user : s->user;
 	m->tag = s->conf->tag;
 	m->size = txn->flushed + txn->len;
 	m->body_sent = txn->streamed;
