@@ -117,6 +117,24 @@ greet(struct session *s, struct session_turn *t)
 	session_expect_command(s, t);
 }
 
+/* A client that speaks first does not hear what it is told: most that do are
+ * programs that send spam. */
+static void
+refuse_early(struct session *s, struct session_turn *t)
+{
+	session_reply(s, t, REPLY_TALK_TOO_EARLY);
+	session_hang_up(s, t, "spoke before the greeting", 1);
+}
+
+/* Programs on this machine may write all at once, and who must log in anyway
+ * has another proof to give. */
+static int
+greeting_waits(const struct session *s, const struct session_facts *facts)
+{
+	return s->conf->greet_time > 0 && !facts->secure &&
+	    !(s->conf->options & (OPT_AUTH_REQUIRED | OPT_SOCKET));
+}
+
 static void
 begin_tls(struct session *s, struct session_turn *t)
 {
@@ -155,9 +173,11 @@ session_connected(struct session *s, struct session_turn *t,
 	    *s->conf->tag != '\0' ? s->conf->tag : NULL, NULL);
 	if (s->conf->options & OPT_SMTPS)
 		begin_tls(s, t);
-	else if (facts->early) {
-		session_reply(s, t, REPLY_TALK_TOO_EARLY);
-		session_hang_up(s, t, "spoke before the greeting", 1);
+	else if (facts->early)
+		refuse_early(s, t);
+	else if (greeting_waits(s, facts)) {
+		s->input = INPUT_GREETING;
+		s->deadline = t->now + s->conf->greet_time;
 	} else
 		greet(s, t);
 }
@@ -239,7 +259,8 @@ static void
 finish_if_stopping(struct session *s, struct session_turn *t)
 {
 	if (!s->stopping || s->question != ASK_NOTHING ||
-	    session_has_output(s) || s->input != INPUT_COMMANDS)
+	    session_has_output(s) ||
+	    (s->input != INPUT_COMMANDS && s->input != INPUT_GREETING))
 		return;
 	session_reply(s, t, REPLY_SHUTDOWN, s->hostname);
 	session_hang_up(s, t, "shutdown", 0);
@@ -302,7 +323,8 @@ client_deadline(const struct session *s)
 		whole = txn->deadline + (int64_t)(txn->octets / 1024 * 1000);
 		if (s->input == INPUT_DATA || s->input == INPUT_CHUNK)
 			return whole;
-	} else if (s->stage != STAGE_READY || s->input != INPUT_COMMANDS)
+	} else if (s->input != INPUT_GREETING &&
+	    (s->stage != STAGE_READY || s->input != INPUT_COMMANDS))
 		return deadline;
 	return whole < deadline ? whole : deadline;
 }
@@ -325,6 +347,10 @@ session_tick(struct session *s, struct session_turn *t)
 	if (s->question != ASK_NOTHING) {
 		question_failed(s, t);
 		finish_if_stopping(s, t);
+		return;
+	}
+	if (s->input == INPUT_GREETING && t->now >= s->deadline) {
+		greet(s, t);
 		return;
 	}
 	session_reply(s, t, REPLY_TIMEOUT, s->hostname);
@@ -484,7 +510,10 @@ session_octets(
 			taken += body_data(s, t, rest, left);
 		else if (s->input == INPUT_CHUNK)
 			taken += body_chunk(s, t, rest, left);
-		else
+		else if (s->input == INPUT_GREETING) {
+			refuse_early(s, t);
+			taken = len;
+		} else
 			taken += take_line(s, t, rest, left);
 	}
 	if (s->starttls) {

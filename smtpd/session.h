@@ -62,6 +62,7 @@ struct session_conf {
 	uint32_t max_refused; /* recipients refused before we hang up */
 	uint32_t max_auths; /* failed logins before we hang up */
 	uint32_t max_idle_commands; /* commands between two messages */
+	int64_t greet_time; /* that a stranger must not speak in; 0: none */
 	int64_t command_time; /* for the client to give the next command */
 	int64_t tls_time; /* for a TLS handshake */
 	int64_t auth_time; /* for a whole AUTH exchange */
@@ -85,7 +86,8 @@ struct session_facts {
 	const char *local_user; /* who is behind the control socket */
 	const char *hostname; /* used instead of conf->hostname */
 	int early; /* octets were there before the greeting */
-	int secure; /* nobody listens on the way: AUTH without TLS */
+	int secure; /* nobody listens on the way, since the client is on
+		     * this machine: AUTH without TLS, greeted at once */
 	int rdns_pending; /* session_rdns will be called */
 };
 
@@ -165,7 +167,7 @@ struct session *session_new(const struct session_conf *, struct session_pool *);
 void session_close(struct session *, struct session_turn *);
 void session_free(struct session *);
 
-/* The first event: greets, or begins TLS. */
+/* The first event: greets, waits to greet, or begins TLS. */
 void session_connected(
     struct session *, struct session_turn *, const struct session_facts *);
 /*

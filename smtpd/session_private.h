@@ -22,7 +22,8 @@ enum stage {
 
 /* What the octets of the client are. */
 enum input {
-	INPUT_NONE, /* not wanted: not greeted yet, TLS, or over */
+	INPUT_NONE, /* not wanted: TLS, or not begun */
+	INPUT_GREETING, /* not allowed: the greeting is still to come */
 	INPUT_COMMANDS,
 	INPUT_AUTH, /* lines of an AUTH exchange */
 	INPUT_DATA,

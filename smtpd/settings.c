@@ -72,6 +72,7 @@ fill_limits(struct session_conf *c, const struct conf_smtp *smtp)
 	set_time(&c->auth_time, smtp->auth_timeout);
 	set_time(&c->data_time, smtp->data_timeout);
 	set_time(&c->session_time, smtp->session_timeout);
+	set_time(&c->greet_time, smtp->greet_delay);
 }
 
 void

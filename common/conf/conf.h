@@ -387,6 +387,7 @@ struct conf_smtp {
 	uint32_t auth_timeout; /* a whole AUTH exchange */
 	uint32_t data_timeout; /* a message, and a second for each KiB */
 	uint32_t session_timeout;
+	uint32_t greet_delay; /* before strangers are greeted; 0: none */
 	char *ciphers; /* NULL: OpenSSL's own choice */
 	char *sub_addr_delim; /* one character */
 };

@@ -341,6 +341,7 @@ static const struct field smtp_fields[] = {
 	SECONDS(auth_timeout, S),
 	SECONDS(data_timeout, S),
 	SECONDS(session_timeout, S),
+	SECONDS(greet_delay, S),
 	STR(ciphers, TEXT_LIMIT, S),
 	STR(sub_addr_delim, 1, S | Q | A),
 };

@@ -265,6 +265,10 @@ option(struct player *p, const char *word)
 		p->conf.max_refused = (uint32_t)n;
 	else if (strncmp(word, "max_received", len) == 0)
 		p->conf.max_received = (uint32_t)n;
+	else if (strncmp(word, "greet", len) == 0)
+		p->conf.greet_time = (int64_t)n;
+	else if (strncmp(word, "session", len) == 0)
+		p->conf.session_time = (int64_t)n;
 	else if (strncmp(word, "max_line", len) == 0)
 		p->conf.max_line = n;
 	else if (strncmp(word, "header", len) == 0)

@@ -21,6 +21,7 @@
 	"S: 250-8BITMIME\nS: 250-DSN\n" EHLO_END                  \
 	"S: 250-LIMITS RCPTMAX=1000 MAILMAX=1000\nS: 250 HELP\n"
 #define EHLO_END "S: 250-SMTPUTF8\nS: 250-CHUNKING\nS: 250-BINARYMIME\n"
+#define EARLY "S: 554 5.5.1 You spoke before the greeting\nX: close\n"
 static const struct dialogue greeting[] = {
 	{ "greeting, nothing said", GREETING "A: eof\nX: close\n", 0 },
 	{ "EHLO", GREETING EHLO QUIT, 0 },
@@ -43,6 +44,37 @@ static const struct dialogue greeting[] = {
 	    "O: early\nc: EHLO\n"
 	    "S: 554 5.5.1 You spoke before the greeting\nX: close\n",
 	    0 },
+	{ "the greeting waits",
+	    "O: greet=3000\nA: tick 2999\nA: tick 1\n" GREETING HELO QUIT, 0 },
+	{ "one octet before the greeting, in its last moment",
+	    "O: greet=3000\nA: tick 2999\nc: E\n" EARLY, 0 },
+	{ "nothing behind it is heard",
+	    "O: greet=3000\nC: EHLO c\nC: MAIL FROM:<a@b>\n" EARLY
+	    "A: tick 3000\n",
+	    0 },
+	{ "the command's time begins with the greeting",
+	    "O: greet=3000\nA: tick 3000\n" GREETING "A: tick 299999\n"
+	    "A: tick 1\nS: 421 4.4.2 mx.example waited long enough\n"
+	    "X: close\n",
+	    0 },
+	{ "the session's time counts while the greeting waits",
+	    "O: greet=3000 session=2000\nA: tick 1999\nA: tick 1\n"
+	    "S: 421 4.4.2 mx.example waited long enough\nX: close\n",
+	    0 },
+	{ "the client goes before the greeting",
+	    "O: greet=3000\nA: eof\nX: close\n", 0 },
+	{ "the worker stops before the greeting",
+	    "O: greet=3000\nA: shutdown\n"
+	    "S: 421 4.3.2 mx.example is closing, come back soon\nX: close\n",
+	    0 },
+	{ "who is on this machine is greeted at once",
+	    "O: greet=3000 secure\n" GREETING HELO, 0 },
+	{ "who has to log in is greeted at once",
+	    "O: greet=3000 auth auth-required starttls\n" GREETING QUIT, 0 },
+	{ "who is behind a local socket is greeted at once",
+	    "O: greet=3000 local socket\n" GREETING HELO, 0 },
+	{ "TLS from the first octet: greeted behind the handshake",
+	    "O: greet=3000 smtps\nX: tls\nA: tls ok\n" GREETING QUIT, 0 },
 	{ "HTTP",
 	    GREETING "C: GET / HTTP/1.1\nC: Host: x\n"
 		     "S: 554 5.5.1 This is a mail server\nX: close\n",
