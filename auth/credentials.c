@@ -207,6 +207,17 @@ make_octets(const char *purpose, const char *user, const uint8_t secret[32],
 	    out, &n);
 }
 
+size_t
+credentials_model(const char *user, const uint8_t secret[32], size_t count)
+{
+	uint8_t octets[32];
+	uint32_t n;
+
+	make_octets("model", user, secret, octets);
+	memcpy(&n, octets, sizeof(n));
+	return count > 0 ? n % count : 0;
+}
+
 int
 credentials_scram(enum credentials_hash hash, const char *stored,
     const char *model, const char *user, const uint8_t secret[32],

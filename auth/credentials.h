@@ -50,6 +50,12 @@ int credentials_verify(const char *stored, const char *password);
  */
 const char *credentials_stand_in(const char *model);
 
+/* Which of `count` users is the model of one who does not exist: always the
+ * same for one name, so that he costs what some user costs, where the hashes of
+ * a table are of several kinds. */
+size_t credentials_model(
+    const char *user, const uint8_t secret[32], size_t count);
+
 /*
  * The SCRAM keys of a stored value. A {PLAIN} one, and one that cannot serve
  * (-1 then, with keys that nobody can prove), gets a salt made of secret and

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "auth/auth.h"
+#include "auth/credentials.h"
 #include "auth/sasl_client.h"
 #include "os/log.h"
 
@@ -96,11 +97,13 @@ login_end(struct login *l, enum sasl_status status)
 
 /* The entry whose kind of hash one who does not exist is held against. */
 static const char *
-table_model(const struct auth *auth, const char *table)
+table_model(const struct auth *auth, const char *table, const char *user)
 {
+	size_t count = tables_count(auth->now.tables, table);
+	size_t n = credentials_model(user, auth->secret, count);
 	const char *value = NULL;
 
-	if (tables_entry(auth->now.tables, table, 0, NULL, &value) !=
+	if (tables_entry(auth->now.tables, table, n, NULL, &value) !=
 	    LOOKUP_FOUND)
 		return NULL;
 	return value;
@@ -142,7 +145,7 @@ login_look_up(struct login *l, enum sasl_state *state)
 		case LOOKUP_NONE:
 			*state = sasl_stored(l->sasl,
 			    stored != NULL && *stored != '\0' ? stored : NULL,
-			    table_model(auth, l->table));
+			    table_model(auth, l->table, name));
 			return 1;
 		default:
 			*state = SASL_FAULT;

@@ -363,6 +363,14 @@ tables_lookup(const struct tables *ts, const char *table,
 	return LOOKUP_FOUND;
 }
 
+size_t
+tables_count(const struct tables *ts, const char *table)
+{
+	const struct table *t = tables_find(ts, table);
+
+	return t != NULL ? t->data->nentries : 0;
+}
+
 enum lookup_status
 tables_entry(const struct tables *ts, const char *table, size_t n,
     const char **key, const char **value)

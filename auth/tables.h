@@ -37,6 +37,8 @@ int tables_add(struct tables *, const struct conf_table *, const char *content,
 enum lookup_status tables_lookup(const struct tables *, const char *table,
     enum conf_service, const char *key, const char **value);
 
+/* How many entries the table has; 0 when there is no such table. */
+size_t tables_count(const struct tables *, const char *table);
 /* The n-th entry in the order of keys, LOOKUP_NONE behind the last one. key
  * and value may be NULL. */
 enum lookup_status tables_entry(const struct tables *, const char *table,

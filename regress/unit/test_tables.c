@@ -219,6 +219,8 @@ test_replace(void **state)
 	assert_string_equal(key, "ann");
 	assert_int_equal(
 	    tables_entry(tables, "users", 1, &key, NULL), LOOKUP_NONE);
+	assert_int_equal(tables_count(tables, "users"), 1);
+	assert_int_equal(tables_count(tables, "nowhere"), 0);
 }
 
 static void
