@@ -105,6 +105,14 @@ class Scene:
             f'{self.pids} became {self.instance.pids()}'
         return new
 
+    def sane_log(self):
+        """One line an event, no control character, no line without end."""
+        with open(self.instance.log_path, 'rb') as f:
+            for line in f.read().split(b'\n'):
+                assert re.fullmatch(rb'[\x20-\x7e\x80-\xff]*', line), \
+                    f'in the log: {line!r}'
+                assert len(line) < 8192, f'a line of {len(line)} octets'
+
     def end(self):
         self.instance.stop()
         self.sink.stop()

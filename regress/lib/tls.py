@@ -10,12 +10,13 @@ VERSIONS = {'tls1.0': ssl.TLSVersion.TLSv1, 'tls1.1': ssl.TLSVersion.TLSv1_1,
 EC = ('ec', '-pkeyopt', 'ec_paramgen_curve:P-256')
 
 
-def certificate(folder, name, kind=EC, ca=None):
-    """folder/name.crt and .key, self-signed or of ca; the path of both."""
+def certificate(folder, name, kind=EC, ca=None, subject=None):
+    """folder/name.crt and .key, self-signed or of ca, of another subject than
+    the name if told; the path of both."""
     path = os.path.join(folder, name)
     command = ['openssl', 'req', '-x509', '-newkey', *kind, '-nodes',
                '-keyout', f'{path}.key', '-out', f'{path}.crt', '-days', '2',
-               '-subj', f'/CN={name}', '-addext', f'subjectAltName=DNS:{name}']
+               '-subj', f'/CN={subject or name}', '-addext', f'subjectAltName=DNS:{name}']
     if ca:
         command += ['-CA', f'{ca}.crt', '-CAkey', f'{ca}.key', '-addext',
                     'basicConstraints=critical,CA:FALSE']
