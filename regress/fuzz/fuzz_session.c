@@ -416,6 +416,8 @@ configure(struct harness *h, const uint8_t *data)
 		h->conf.max_line = 20;
 	h->conf.max_errors = data[1] & 64 ? 3 : 1000;
 	h->conf.max_idle_commands = 100000;
+	if (data[1] & 128)
+		h->conf.greet_time = 5000;
 }
 
 /* Plays all of it; returns the hash of what was done, 0 when that may depend
