@@ -1,8 +1,10 @@
-"""Certificates for tests, and the client's side of TLS."""
+"""Certificates for tests, the client's side of TLS, and a next hop with it."""
 import os
 import re
 import ssl
 import subprocess
+
+from relais import Sink
 
 VERSIONS = {'tls1.0': ssl.TLSVersion.TLSv1, 'tls1.1': ssl.TLSVersion.TLSv1_1,
             'tls1.2': ssl.TLSVersion.TLSv1_2,
@@ -49,3 +51,30 @@ def peer_name(sock):
                           input=pem, text=True, capture_output=True,
                           check=True).stdout
     return re.search(r'CN\s*=\s*(\S+)', text).group(1)
+
+
+class TlsSink(Sink):
+    """A next hop with the certificate of a path of certificate(), that offers
+    `before` and STARTTLS in clear, and `ehlo` under TLS."""
+
+    def __init__(self, before, certificate, **kw):
+        self.before = before
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(f'{certificate}.crt',
+                                     f'{certificate}.key')
+        super().__init__(**kw)
+
+    def session(self, sock):
+        words = ['sink.test', *self.before, 'STARTTLS']
+        with sock.makefile('rb') as f:
+            sock.sendall(b'220 sink.test ESMTP\r\n')
+            f.readline()
+            sock.sendall(''.join(
+                f'250{"-" if i < len(words) - 1 else " "}{x}\r\n'
+                for i, x in enumerate(words)).encode())
+            f.readline()
+            sock.sendall(b'220 go\r\n')
+        super().session(self.context.wrap_socket(sock, server_side=True))
+
+    def answer(self, sock, key, usual):
+        return '2' if key == 'banner' else super().answer(sock, key, usual)
