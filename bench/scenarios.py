@@ -3,6 +3,7 @@ installed and the scale (1, or less for a quick run); it starts a server,
 loads it, and returns {figure: number}. Figures of the same name are compared
 between servers; report.py knows their units and which way is better."""
 import contextlib
+import functools
 import socket
 import time
 
@@ -97,6 +98,23 @@ def large(cls, root, scale):
         got = load.send(server.port, count, kept=True, size=5 << 20)
         return {'bytes': count * (5 << 20) / got['seconds'],
                 **gauge.figures(count)}
+
+
+def beside(cls, root, scale):
+    """4 KiB messages of 5 sessions while 2 send messages of 10 MiB"""
+    with running(cls, root) as server:
+        send = functools.partial(load.send, server.port, sessions=5,
+                                 kept=True, options=['-R', 100])
+        send(100)
+        count = int(2000 * scale)
+        lone = send(count)
+        crowd = load.Source(server.port, '-m', 10000, '-s', 2, '-l',
+                            10 << 20, '-d')
+        got = send(count)
+        assert crowd.process.poll() is None, 'the large ones went'
+        crowd.process.terminate()
+        crowd.stop()
+        return {'lone': lone['p99'], 'beside': got['p99']}
 
 
 # ---- the way through ------------------------------------------------------
@@ -290,7 +308,7 @@ def fairness(name, what, crowd, queued):
 
 
 ALL = [*(ingest(s, kept) for kept in (True, False) for s in SESSIONS),
-       calls, starttls, relay(True), relay(False), drain, large, thousand, mixed,
+       calls, starttls, relay(True), relay(False), drain, large, beside, thousand, mixed,
        idle(1000), idle(5000), idle(10000), destinations,
        fairness('slow', 'of a mailing wait for 100 slow destinations',
                 'u@d%.slow.test', 200000),

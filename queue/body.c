@@ -5,14 +5,11 @@
  */
 #include <sys/tree.h>
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <zlib.h>
 
-#include "os/log.h"
 #include "queue/body.h"
 
 struct body {
@@ -25,7 +22,9 @@ struct body {
 	int failed; /* it could not be kept */
 	uint8_t *data; /* while it is small */
 	size_t data_size;
-	struct store_spool spool;
+	struct store_spool *spool;
+	size_t held; /* of spool, as the sender was told */
+	struct bodies *owner;
 };
 
 static int
@@ -44,11 +43,13 @@ struct bodies {
 	struct store *st;
 	struct body_tree tree;
 	size_t limit;
+	bodies_hold *hold;
+	void *arg;
 	uint64_t octets;
 };
 
 struct bodies *
-bodies_new(struct store *st, size_t limit)
+bodies_new(struct store *st, size_t limit, bodies_hold *hold, void *arg)
 {
 	struct bodies *b;
 
@@ -56,8 +57,32 @@ bodies_new(struct store *st, size_t limit)
 		return NULL;
 	b->st = st;
 	b->limit = limit;
+	b->hold = hold;
+	b->arg = arg;
 	RB_INIT(&b->tree);
 	return b;
+}
+
+/* What waits for the disk is held back from the sender. */
+static void
+settle_hold(struct body *body)
+{
+	size_t behind = 0;
+
+	if (body->spool != NULL)
+		behind = store_spool_behind(body->spool);
+	if (body->owner->hold != NULL && behind != body->held)
+		body->owner->hold(body->owner->arg, body->sender,
+		    (int64_t)behind - (int64_t)body->held);
+	body->held = behind;
+}
+
+static void
+close_spool(struct body *body)
+{
+	store_spool_close(body->spool);
+	body->spool = NULL;
+	settle_hold(body);
 }
 
 void
@@ -66,7 +91,7 @@ body_free(struct bodies *b, struct body *body)
 	if (body == NULL)
 		return;
 	b->octets -= body->size;
-	store_spool_close(b->st, &body->spool);
+	close_spool(body);
 	free(body->data);
 	free(body);
 }
@@ -124,7 +149,7 @@ new_body(struct bodies *b, uint32_t sender, uint64_t id)
 		return NULL;
 	body->sender = sender;
 	body->id = id;
-	body->spool.fd = -1;
+	body->owner = b;
 	body->crc = (uint32_t)crc32_z(0, NULL, 0);
 	RB_INSERT(body_tree, &b->tree, body);
 	return body;
@@ -149,39 +174,23 @@ keep_in_memory(struct body *body, const uint8_t *data, size_t len)
 }
 
 static int
-write_all(int fd, const uint8_t *data, size_t len)
-{
-	ssize_t n;
-
-	for (; len > 0; data += n, len -= (size_t)n) {
-		n = write(fd, data, len);
-		if (n == -1 && errno == EINTR)
-			n = 0;
-		else if (n == -1) {
-			log_error("incoming: write: %s", strerror(errno));
-			return -1;
-		}
-	}
-	return 0;
-}
-
-static int
 keep_in_file(
     struct bodies *b, struct body *body, const uint8_t *data, size_t len)
 {
-	if (body->spool.fd == -1) {
-		if (store_spool_open(b->st, &body->spool) != STORE_OK) {
-			body->spool.fd = -1;
-			return -1;
-		}
-		if (write_all(body->spool.fd, body->data, (size_t)body->size) ==
-		    -1)
+	int rc;
+
+	if (body->spool == NULL) {
+		if ((body->spool = store_spool_open(b->st, body)) == NULL ||
+		    store_spool_write(
+			body->spool, body->data, (size_t)body->size) == -1)
 			return -1;
 		free(body->data);
 		body->data = NULL;
 		body->data_size = 0;
 	}
-	return write_all(body->spool.fd, data, len);
+	rc = store_spool_write(body->spool, data, len);
+	settle_hold(body);
+	return rc;
 }
 
 /* What cannot be kept leaves nothing but the mark that it failed. */
@@ -191,10 +200,27 @@ give_up(struct bodies *b, struct body *body)
 	body->failed = 1;
 	b->octets -= body->size;
 	body->size = 0;
-	store_spool_close(b->st, &body->spool);
+	close_spool(body);
 	free(body->data);
 	body->data = NULL;
 	body->data_size = 0;
+}
+
+static void
+on_progress(void *ctx, void *arg)
+{
+	struct body *body = arg;
+
+	if (store_spool_state(body->spool) == STORE_SPOOL_FAILED)
+		give_up(ctx, body);
+	else
+		settle_hold(body);
+}
+
+void
+bodies_progress(struct bodies *b)
+{
+	store_spool_progress(b->st, on_progress, b);
 }
 
 enum body_status
@@ -215,7 +241,7 @@ bodies_data(struct bodies *b, uint32_t sender, uint64_t id, const uint8_t *data,
 	body->last = last;
 	if (body->failed)
 		return BODY_FAILED;
-	if (body->spool.fd == -1 && body->size + len <= STORE_INLINE)
+	if (body->spool == NULL && body->size + len <= STORE_INLINE)
 		rc = keep_in_memory(body, data, len);
 	else
 		rc = keep_in_file(b, body, data, len);
@@ -268,18 +294,34 @@ bodies_take(struct bodies *b, uint32_t sender, uint64_t id)
 	return body;
 }
 
+void
+body_seal(struct body *body, uint32_t msgid)
+{
+	if (body->spool != NULL)
+		store_spool_seal(body->spool, msgid);
+}
+
+int
+body_is_pending(const struct body *body)
+{
+	return body->spool != NULL &&
+	    store_spool_state(body->spool) == STORE_SPOOL_OPEN;
+}
+
 int
 body_content(struct body *body, struct store_content *content)
 {
 	static const uint8_t nothing[1];
 
-	if (body->failed)
+	if (body->failed ||
+	    (body->spool != NULL &&
+		store_spool_state(body->spool) == STORE_SPOOL_FAILED))
 		return -1;
 	memset(content, 0, sizeof(*content));
 	content->size = body->size;
 	content->crc = body->crc;
-	if (body->spool.fd != -1)
-		content->spool = &body->spool;
+	if (body->spool != NULL)
+		content->spool = body->spool;
 	else
 		content->data = body->data != NULL ? body->data : nothing;
 	return 0;

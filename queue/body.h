@@ -1,8 +1,9 @@
 /*
  * Bodies on their way in: what smtpd sends ahead of a submit in body_data.
  * Up to STORE_INLINE octets stay in memory, more go to a spool file of the
- * store as they come. A body is named by its sender, a number the queue gives
- * to each channel, and by the sender's id.
+ * store as they come, which is durable some time after body_seal. A body is
+ * named by its sender, a number the queue gives to each channel, and by the
+ * sender's id.
  */
 #ifndef QUEUE_BODY_H
 #define QUEUE_BODY_H
@@ -15,6 +16,10 @@
 struct bodies;
 struct body;
 
+/* So many more octets of a sender wait for the disk than were told before, or
+ * fewer: it is to be slowed down by them. */
+typedef void bodies_hold(void *arg, uint32_t sender, int64_t octets);
+
 enum body_status {
 	BODY_OK,
 	BODY_FAILED, /* our fault: the submit will be refused for now */
@@ -22,8 +27,9 @@ enum body_status {
 };
 
 /* The store must outlive it. `limit` is of the bodies of one sender under way
- * at once. NULL without memory. */
-struct bodies *bodies_new(struct store *, size_t limit);
+ * at once; hold may be NULL. NULL without memory. */
+struct bodies *bodies_new(
+    struct store *, size_t limit, bodies_hold *hold, void *arg);
 void bodies_free(struct bodies *);
 
 enum body_status bodies_data(struct bodies *, uint32_t sender, uint64_t id,
@@ -35,9 +41,16 @@ void bodies_drop(struct bodies *, uint32_t sender);
 /* Octets of all bodies under way, for the disk guard. */
 uint64_t bodies_octets(const struct bodies *);
 
+/* To be called when store_spool_fd is readable. */
+void bodies_progress(struct bodies *);
+
 /* Takes out a complete body, to be freed with body_free. NULL when there is
  * none or its last octet has not come. */
 struct body *bodies_take(struct bodies *, uint32_t sender, uint64_t id);
+/* It is to be this message's: once, before body_content. */
+void body_seal(struct body *, uint32_t msgid);
+/* Whether it is not known yet if the body could be kept. */
+int body_is_pending(const struct body *);
 /* -1 when the body could not be kept. content borrows from the body. */
 int body_content(struct body *, struct store_content *);
 void body_free(struct bodies *, struct body *);

@@ -78,6 +78,95 @@ take_inline(struct batch_message *bm, const struct ipc_blob *body)
 	return 0;
 }
 
+/* A message whose body is on its way to the disk. */
+struct ingest_wait {
+	LIST_ENTRY(ingest_wait) entry;
+	struct batch_message bm;
+};
+
+static void
+refuse_for_memory(
+    struct ingest *in, const struct batch_message *bm, uint32_t msgid)
+{
+	answer(in, bm->sender, bm->id, msgid, 451, "4.3.0", "Out of memory");
+}
+
+static void
+discard(struct ingest *in, struct batch_message *bm)
+{
+	envelope_free(bm->env);
+	free(bm->data);
+	body_free(in->bodies, bm->body);
+}
+
+static void
+put(struct ingest *in, const struct batch_message *bm)
+{
+	uint32_t msgid = bm->env->msgid;
+
+	if (batch_put(in->batch, bm) == -1)
+		refuse_for_memory(in, bm, msgid);
+	else if (batch_need(in->batch) == BATCH_FULL)
+		batch_flush(in->batch);
+}
+
+/* Small messages go by while a large one is made durable. */
+static void
+put_or_wait(struct ingest *in, struct batch_message *bm)
+{
+	struct ingest_wait *w;
+
+	if (bm->body != NULL)
+		body_seal(bm->body, bm->env->msgid);
+	if (bm->body == NULL || !body_is_pending(bm->body)) {
+		put(in, bm);
+		return;
+	}
+	if ((w = malloc(sizeof(*w))) == NULL) {
+		refuse_for_memory(in, bm, bm->env->msgid);
+		discard(in, bm);
+		return;
+	}
+	w->bm = *bm;
+	LIST_INSERT_HEAD(&in->waits, w, entry);
+}
+
+void
+ingest_progress(struct ingest *in)
+{
+	struct ingest_wait *w, *next;
+
+	for (w = LIST_FIRST(&in->waits); w != NULL; w = next) {
+		next = LIST_NEXT(w, entry);
+		if (body_is_pending(w->bm.body))
+			continue;
+		LIST_REMOVE(w, entry);
+		put(in, &w->bm);
+		free(w);
+	}
+}
+
+void
+ingest_drop(struct ingest *in, uint32_t sender)
+{
+	struct ingest_wait *w, *next;
+
+	for (w = LIST_FIRST(&in->waits); w != NULL; w = next) {
+		next = LIST_NEXT(w, entry);
+		if (w->bm.sender != sender)
+			continue;
+		LIST_REMOVE(w, entry);
+		discard(in, &w->bm);
+		free(w);
+	}
+}
+
+int
+ingest_is_waiting(const struct ingest *in)
+{
+	return !LIST_EMPTY(&in->waits);
+}
+
 int
 ingest_submit(
     struct ingest *in, uint32_t sender, const struct msg_submit *m, int64_t now)
@@ -99,16 +188,11 @@ ingest_submit(
 	}
 	if ((m->body_sent || take_inline(&bm, &m->body) == 0) &&
 	    (bm.env = make_envelope(in, m, now)) != NULL) {
-		if (batch_put(in->batch, &bm) == 0) {
-			if (batch_need(in->batch) == BATCH_FULL)
-				batch_flush(in->batch);
-			return 0;
-		}
-	} else {
-		free(bm.data);
-		body_free(in->bodies, bm.body);
+		put_or_wait(in, &bm);
+		return 0;
 	}
-	answer(in, sender, m->id, m->msgid, 451, "4.3.0", "Out of memory");
+	discard(in, &bm);
+	refuse_for_memory(in, &bm, m->msgid);
 	return 0;
 }
 

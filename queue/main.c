@@ -33,22 +33,22 @@ enum {
 	KNOWN_LIFE = 31 * 24 * 3600
 };
 
-/* What Berkeley DB, the checkpoint thread and the files beside it need. */
+/* What Berkeley DB, the store's threads and the files beside it need. */
 static const int syscalls[] = { SCMP_SYS(access), SCMP_SYS(chmod),
 	SCMP_SYS(clock_nanosleep), SCMP_SYS(clone), SCMP_SYS(clone3),
-	SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(fallocate),
-	SCMP_SYS(fchmod), SCMP_SYS(fdatasync), SCMP_SYS(flock),
-	SCMP_SYS(fstatfs), SCMP_SYS(fsync), SCMP_SYS(ftruncate),
-	SCMP_SYS(getcwd), SCMP_SYS(getdents64), SCMP_SYS(geteuid),
-	SCMP_SYS(getuid), SCMP_SYS(lseek), SCMP_SYS(lstat),
+	SCMP_SYS(eventfd2), SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
+	SCMP_SYS(fallocate), SCMP_SYS(fchmod), SCMP_SYS(fdatasync),
+	SCMP_SYS(flock), SCMP_SYS(fstatfs), SCMP_SYS(fsync),
+	SCMP_SYS(ftruncate), SCMP_SYS(getcwd), SCMP_SYS(getdents64),
+	SCMP_SYS(geteuid), SCMP_SYS(getuid), SCMP_SYS(lseek), SCMP_SYS(lstat),
 	SCMP_SYS(memfd_create), SCMP_SYS(mkdir), SCMP_SYS(mkdirat),
 	SCMP_SYS(open), SCMP_SYS(pread64), SCMP_SYS(pselect6),
 	SCMP_SYS(pwrite64), SCMP_SYS(rename), SCMP_SYS(renameat),
 	SCMP_SYS(renameat2), SCMP_SYS(rseq), SCMP_SYS(rt_sigaction),
 	SCMP_SYS(sched_getaffinity), SCMP_SYS(select),
 	SCMP_SYS(set_robust_list), SCMP_SYS(set_tid_address), SCMP_SYS(stat),
-	SCMP_SYS(sysinfo), SCMP_SYS(uname), SCMP_SYS(unlink),
-	SCMP_SYS(unlinkat), CONTROL_SYSCALLS };
+	SCMP_SYS(sync_file_range), SCMP_SYS(sysinfo), SCMP_SYS(uname),
+	SCMP_SYS(unlink), SCMP_SYS(unlinkat), CONTROL_SYSCALLS };
 
 int64_t
 queue_now(struct queue *q)
@@ -150,6 +150,8 @@ static void
 finish_stop(struct queue *q)
 {
 	batch_flush(q->batch);
+	if (q->progress != NULL)
+		event_free(q->progress);
 	store_close(q->store);
 	q->store = NULL;
 	worker_exit(q->worker, 0);
@@ -168,7 +170,7 @@ on_turn(void *arg)
 	if (batch_need(q->batch) != BATCH_EMPTY)
 		write_changes(q);
 	q->in_turn = 0;
-	if (q->stopping && RB_EMPTY(&q->jobs))
+	if (q->stopping && RB_EMPTY(&q->jobs) && !ingest_is_waiting(&q->ingest))
 		finish_stop(q);
 }
 
@@ -276,6 +278,32 @@ on_body_data(void *ctx, struct channel *ch, const union ipc_msg *m, int fd)
 	if (bodies_data(q->bodies, channel_instance(ch), b->id, b->data.data,
 		b->data.len, b->last) == BODY_FORBIDDEN)
 		cut_off(ch, "a body that may not be");
+}
+
+/* A large body holds up its sender, not those who share the channel. */
+static void
+on_hold(void *arg, uint32_t sender, int64_t octets)
+{
+	struct queue *q = arg;
+	struct channel *ch =
+	    worker_peer(q->worker, PROC_SMTPD, (uint16_t)sender);
+
+	if (ch != NULL && octets > 0)
+		channel_hold(ch, (size_t)octets);
+	else if (ch != NULL)
+		channel_release(ch, (size_t)-octets);
+}
+
+static void
+on_spool(evutil_socket_t fd, short what, void *arg)
+{
+	struct queue *q = arg;
+
+	if (q->store == NULL)
+		return;
+	bodies_progress(q->bodies);
+	ingest_progress(&q->ingest);
+	queue_kick(q);
 }
 
 static void
@@ -485,15 +513,20 @@ make_parts(struct queue *q)
 		.ops = &operator_ops,
 		.ctx = q };
 	struct event_base *base = loop_base(worker_loop(q->worker));
+	int fd;
 
 	arc4random_buf(&params.seed, sizeof(params.seed));
-	q->bodies = bodies_new(q->store, BODIES_MAX);
+	q->bodies = bodies_new(q->store, BODIES_MAX, on_hold, q);
 	q->ids = idblock_new();
 	q->batch = batch_new(q->store, q->bodies, on_batch_done, q);
 	q->sched = env.sched = sched_new(&params);
 	q->tick = event_new(base, -1, EV_PERSIST, on_tick, q);
 	q->due = event_new(base, -1, 0, on_due, q);
 	q->settle = event_new(base, -1, 0, on_settle, q);
+	if ((fd = store_spool_fd(q->store)) != -1 &&
+	    (q->progress = event_new(
+		 base, fd, EV_READ | EV_PERSIST, on_spool, q)) == NULL)
+		return -1;
 	q->control = control_new(&env);
 	q->ingest = (struct ingest){ .batch = q->batch,
 		.bodies = q->bodies,
@@ -531,6 +564,8 @@ start(void *arg, char *error, size_t size)
 	log_info("%lld recipients are queued", (long long)count);
 	loop_deferred_init(&q->turn, on_turn, q);
 	set_timer(q->tick, 1000);
+	if (q->progress != NULL)
+		event_add(q->progress, NULL);
 	if (q->control_fd != -1)
 		control_on_socket(q->control, q->control_fd);
 	q->control_fd = -1;
@@ -566,6 +601,7 @@ peer_down(void *arg, struct channel *ch)
 		/* whoever comes after must not get its answers */
 		batch_flush(q->batch);
 		bodies_drop(q->bodies, instance);
+		ingest_drop(&q->ingest, instance);
 		idblock_drop(q->ids, instance);
 	}
 	dispatch_peer_down(q, channel_peer(ch), instance);

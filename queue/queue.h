@@ -86,6 +86,7 @@ struct queue {
 	struct loop_deferred turn;
 	struct event *tick; /* each second */
 	struct event *due; /* the scheduler's next deadline */
+	struct event *progress; /* of bodies, NULL: none to be waited for */
 	struct event *settle; /* changes that nobody waits for */
 	int settle_armed;
 	int settle_now;

@@ -17,8 +17,8 @@
  *	bodies/XX/ID		bodies over STORE_INLINE octets
  *	incoming/		bodies on their way in; emptied at start
  * and is opened relative to it, so a store opened after chroot and before the
- * system call filter works on inside both. store_open starts a thread: the
- * filter must be set for all threads (TSYNC).
+ * system call filter works on inside both. store_open starts threads: the
+ * filter must be set for all of them (TSYNC).
  */
 #ifndef QUEUE_STORE_H
 #define QUEUE_STORE_H
@@ -81,14 +81,35 @@ enum store_status store_id_block(
 
 /* ---- bodies on their way in -------------------------------------------- */
 
-/* A body that is too large for memory, in a file under incoming/. */
-struct store_spool {
-	int fd; /* -1: none */
-	uint64_t number;
+/*
+ * A body that is too large for memory, in a file under incoming/. A thread of
+ * the store does what is asked, in that order, and no call waits for it, but
+ * for the one that says so.
+ */
+struct store_spool;
+enum store_spool_state {
+	STORE_SPOOL_OPEN,
+	STORE_SPOOL_SAFE, /* all of it, its name and its folder are durable */
+	STORE_SPOOL_FAILED /* only to be closed now */
 };
-enum store_status store_spool_open(struct store *, struct store_spool *);
-/* Closes it and, unless a message took it over, removes it. */
-void store_spool_close(struct store *, struct store_spool *);
+/* arg is for store_progress. NULL without memory. */
+struct store_spool *store_spool_open(struct store *, void *arg);
+/* Copies the octets. -1 without memory. */
+int store_spool_write(struct store_spool *, const void *, size_t);
+/* All is there: makes it durable as the body of that message. Once. */
+void store_spool_seal(struct store_spool *, uint32_t msgid);
+enum store_spool_state store_spool_state(struct store_spool *);
+/* Octets that are still in memory. */
+size_t store_spool_behind(struct store_spool *);
+/* Waits until all that was asked is done. */
+void store_spool_wait(struct store_spool *);
+/* Removes the file, unless a message took it over. NULL is fine. */
+void store_spool_close(struct store_spool *);
+/* Readable when a spool got on, -1 if that is never to be waited for; then
+ * fn is to be called, with ctx and the arg of each that did. */
+typedef void store_progress(void *ctx, void *arg);
+int store_spool_fd(const struct store *);
+void store_spool_progress(struct store *, store_progress *fn, void *ctx);
 
 /* A body to be stored: data, or a spool file if data is NULL. crc is crc32 of
  * zlib over it, size its octets. */
@@ -104,9 +125,9 @@ struct store_content {
 enum store_status store_batch_begin(struct store *);
 /*
  * A new message. Sets body, body_size and body_crc of the envelope. A spool
- * file is synced and moved, and belongs to the store from then on. Data over
- * STORE_INLINE octets go to a file of their own. STORE_EXISTS leaves the
- * batch usable; STORE_FAILED means: abort the batch.
+ * file belongs to the store from then on; one that was not sealed is sealed
+ * here, with a wait. Data over STORE_INLINE octets go to a file of their own.
+ * STORE_EXISTS leaves the batch usable; STORE_FAILED means: abort the batch.
  */
 enum store_status store_put_message(
     struct store *, struct envelope *, struct store_content *);

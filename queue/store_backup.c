@@ -96,12 +96,13 @@ store_backup_begin(struct store *st, int dirfd)
 	return b;
 }
 
+/* 1 when it is gone, as a body may be whose message was not committed. */
 static int
 begin_file(struct store_backup *b, int from, int to, const char *name)
 {
 	b->from_fd = openat(from, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (b->from_fd == -1)
-		return fail(name);
+		return errno == ENOENT ? 1 : fail(name);
 	b->to_fd = openat(to, name,
 	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	return b->to_fd == -1 ? fail(name) : 0;
@@ -142,9 +143,14 @@ copy_slice(struct store_backup *b, size_t *octets)
 static int
 next_named(struct store_backup *b, const char *const *names)
 {
+	const char *name;
+	int rc;
+
 	if (names == NULL || names[b->next] == NULL)
 		return 1;
-	return begin_file(b, b->st->db_fd, b->to_db, names[b->next++]);
+	name = names[b->next++];
+	rc = begin_file(b, b->st->db_fd, b->to_db, name);
+	return rc == 1 ? fail(name) : rc;
 }
 
 static int
@@ -183,6 +189,7 @@ static int
 next_body(struct store_backup *b)
 {
 	struct dirent *entry;
+	int rc;
 
 	for (;;) {
 		if (b->listing == NULL) {
@@ -192,9 +199,10 @@ next_body(struct store_backup *b)
 				return -1;
 		}
 		while ((entry = readdir(b->listing)) != NULL)
-			if (entry->d_name[0] != '.')
-				return begin_file(b, dirfd(b->listing),
-				    b->to_folder, entry->d_name);
+			if (entry->d_name[0] != '.' &&
+			    (rc = begin_file(b, dirfd(b->listing), b->to_folder,
+				 entry->d_name)) != 1)
+				return rc;
 		closedir(b->listing);
 		b->listing = NULL;
 		if (fsync(b->to_folder) == -1)

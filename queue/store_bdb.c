@@ -265,6 +265,7 @@ close_database(DB **db)
 static void
 free_store(struct store *st)
 {
+	store_writer_stop(st);
 	store_ticker_stop(&st->ticker);
 	close_database(&st->envelopes);
 	close_database(&st->bodies);
@@ -275,6 +276,7 @@ free_store(struct store *st)
 	envelope_free(st->scratch);
 	envelope_buf_free(&st->record);
 	pthread_mutex_destroy(&st->error_lock);
+	pthread_mutex_destroy(&st->folder_lock);
 	free(st);
 }
 
@@ -304,7 +306,9 @@ new_store(const struct store_options *options)
 		st->options.checkpoint_bytes = defaults.checkpoint_bytes;
 	if (st->options.lock_ms == 0)
 		st->options.lock_ms = defaults.lock_ms;
+	st->writer.fd = -1;
 	pthread_mutex_init(&st->error_lock, NULL);
+	pthread_mutex_init(&st->folder_lock, NULL);
 	if ((st->scratch = envelope_new(0)) == NULL) {
 		free_store(st);
 		return NULL;
@@ -358,6 +362,10 @@ open_parts(struct store *st, const char *path, char *error, size_t size)
 	if (store_ticker_start(
 		&st->ticker, st->env, st->options.checkpoint_ms) == -1) {
 		snprintf(error, size, "the checkpoint thread does not start");
+		return -1;
+	}
+	if (store_writer_start(st) == -1) {
+		snprintf(error, size, "the writer of bodies does not start");
 		return -1;
 	}
 	return 0;
@@ -503,6 +511,7 @@ store_check(struct store *st)
 	if (rc != 0)
 		store_panic(
 		    "checkpoint: %s (%s)", db_strerror(rc), st->last_error);
+	store_writer_check(st);
 }
 
 enum store_status

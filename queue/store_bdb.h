@@ -6,12 +6,14 @@
  * bodies. Thus a message's records lie together and new messages at the end.
  *
  * There is no lock table: one thread makes all calls, so nothing can conflict
- * and nothing can deadlock. Only the checkpoint thread runs beside it, and it
- * takes no locks of records.
+ * and nothing can deadlock. Beside it run only the checkpoint thread, which
+ * takes no locks of records, and the writer of bodies, which never sees the
+ * database.
  */
 #ifndef QUEUE_STORE_BDB_H
 #define QUEUE_STORE_BDB_H
 
+#include <sys/queue.h>
 #include <sys/types.h>
 
 #include <pthread.h>
@@ -48,6 +50,23 @@ struct store_ticker {
 	atomic_ullong checkpoints;
 };
 
+/* The thread that writes bodies on their way in; see store_spool.c. */
+struct store_job;
+STAILQ_HEAD(store_jobs, store_job);
+struct store_writer {
+	pthread_t thread;
+	int running;
+	int fd; /* an eventfd: somebody is in told */
+	pthread_mutex_t lock; /* of all below */
+	pthread_cond_t wake; /* there are jobs */
+	pthread_cond_t done; /* some were done */
+	struct store_jobs jobs;
+	TAILQ_HEAD(, store_spool) told; /* they got on */
+	int busy;
+	int stop;
+	const char *broken; /* what no spool can help */
+};
+
 struct store {
 	DB_ENV *env;
 	DB *envelopes;
@@ -59,8 +78,7 @@ struct store {
 	int bodies_fd;
 	int incoming_fd;
 	int body_folder[STORE_BODY_FOLDERS]; /* -1: not open yet */
-	uint8_t folder_dirty[STORE_BODY_FOLDERS];
-	int folders_dirty;
+	pthread_mutex_t folder_lock; /* of body_folder */
 	uint64_t spool_number;
 	uint64_t next_id; /* counts on past 2^32 */
 	uint64_t id_limit; /* reserved up to, exclusive */
@@ -73,6 +91,7 @@ struct store {
 	int tight;
 	struct store_options options;
 	struct store_ticker ticker;
+	struct store_writer writer;
 	struct store_stats stats;
 	struct envelope *scratch;
 	struct envelope_buf record;
@@ -101,15 +120,28 @@ void store_ticker_wake(struct store_ticker *);
 int store_ids_add(struct store_ids *, uint32_t msgid);
 int store_files_open(struct store *, const char *path, char *, size_t);
 void store_files_close(struct store *);
-/* Syncs the spool file and gives it its final name. */
-enum store_status store_files_adopt(
-    struct store *, uint32_t msgid, struct store_spool *);
-/* Before a commit: the names given must be on disk. */
-enum store_status store_files_sync(struct store *);
+/* Which of the folders of bodies is a message's. */
+unsigned store_folder_of(uint32_t msgid);
+/* A file under incoming/, by its number: a new one, -1 and errno; its end;
+ * and its final name, -1 and errno. For any thread. */
+int store_files_create(struct store *, uint64_t number);
+void store_files_discard(struct store *, uint64_t number);
+int store_files_name(struct store *, uint64_t number, uint32_t msgid);
+/* Makes the names in a folder durable. -1 and errno. For any thread. */
+int store_files_sync(struct store *, unsigned folder);
 void store_files_unlink(struct store *, uint32_t msgid);
 /* A body's file for reading, -1 and errno. */
 int store_files_read(struct store *, uint32_t msgid);
 enum store_status store_files_sweep(struct store *);
+
+/* store_spool.c */
+int store_writer_start(struct store *);
+void store_writer_stop(struct store *);
+/* Panics when the thread cannot go on. */
+void store_writer_check(struct store *);
+/* The file becomes a message's, which may still be undone by an abort: -1 when
+ * it is not safe. */
+int store_spool_take(struct store_spool *, uint32_t msgid);
 
 /* store_bdb_batch.c */
 void store_unlink_doomed(struct store *);

@@ -3,10 +3,8 @@
  * commit that fails leaves it unknown what is on the disk, so it ends the
  * process; any failure before it is undone by abort.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <zlib.h>
 
@@ -94,36 +92,36 @@ put_chunks(struct store *st, uint32_t msgid, const struct store_content *body)
 	return STORE_OK;
 }
 
-static int
-write_all(int fd, const uint8_t *data, uint64_t size)
+/* The file is named before the commit, and unlinked if there is none. */
+static enum store_status
+take_spool(struct store *st, uint32_t msgid, struct store_spool *sp)
 {
-	ssize_t n;
-
-	for (; size > 0; data += n, size -= (uint64_t)n) {
-		n = write(fd, data, size < (1 << 30) ? size : 1 << 30);
-		if (n == -1 && errno == EINTR)
-			n = 0;
-		else if (n <= 0)
-			return -1;
+	if (store_spool_state(sp) == STORE_SPOOL_OPEN) {
+		store_spool_seal(sp, msgid);
+		store_spool_wait(sp);
 	}
-	return 0;
+	if (store_ids_add(&st->moved, msgid) == -1) {
+		log_error("store: body %08x: out of memory", msgid);
+		return STORE_FAILED;
+	}
+	if (store_spool_take(sp, msgid) == 0)
+		return STORE_OK;
+	st->moved.count--;
+	return STORE_FAILED;
 }
 
 /* Data too large for the database that came in memory. */
 static enum store_status
 put_data_file(struct store *st, uint32_t msgid, const struct store_content *b)
 {
-	struct store_spool spool;
-	enum store_status status;
+	struct store_spool *sp = store_spool_open(st, NULL);
+	enum store_status status = STORE_FAILED;
 
-	if ((status = store_spool_open(st, &spool)) != STORE_OK)
-		return status;
-	if (write_all(spool.fd, b->data, b->size) == -1) {
-		log_error("store: body %08x: %s", msgid, strerror(errno));
-		status = STORE_FAILED;
-	} else
-		status = store_files_adopt(st, msgid, &spool);
-	store_spool_close(st, &spool);
+	if (sp == NULL || store_spool_write(sp, b->data, b->size) == -1)
+		log_error("store: body %08x: out of memory", msgid);
+	else
+		status = take_spool(st, msgid, sp);
+	store_spool_close(sp);
 	return status;
 }
 
@@ -150,7 +148,7 @@ store_put_message(
 	else if (body->data != NULL)
 		status = put_data_file(st, env->msgid, body);
 	else
-		status = store_files_adopt(st, env->msgid, body->spool);
+		status = take_spool(st, env->msgid, body->spool);
 	if (status != STORE_OK)
 		return status;
 	envelope_clean(env);
@@ -246,8 +244,6 @@ store_batch_commit(struct store *st)
 	if (st->txn == NULL)
 		return STORE_FAILED;
 	store_check(st);
-	if (store_files_sync(st) != STORE_OK)
-		store_panic("a folder of bodies did not sync");
 	rc = st->txn->commit(st->txn, DB_TXN_SYNC);
 	st->txn = NULL;
 	if (rc != 0)

@@ -44,8 +44,8 @@ store_ids_add(struct store_ids *ids, uint32_t msgid)
 }
 
 /* Neighbours share a folder, so that a batch has few folders to sync. */
-static unsigned
-folder_of(uint32_t msgid)
+unsigned
+store_folder_of(uint32_t msgid)
 {
 	return msgid >> 8 & 0xff;
 }
@@ -98,18 +98,27 @@ make_body_folders(struct store *st)
 	return fsync(st->bodies_fd);
 }
 
-/* The folder of a message's body, opened on first use. */
+/* A folder of bodies, opened on first use by whichever thread. */
 static int
-body_folder(struct store *st, uint32_t msgid)
+folder_fd(struct store *st, unsigned n)
 {
-	unsigned n = folder_of(msgid);
 	char name[NAME_OCTETS];
+	int fd;
 
+	pthread_mutex_lock(&st->folder_lock);
 	if (st->body_folder[n] == -1) {
 		snprintf(name, sizeof(name), "%02x", n);
 		st->body_folder[n] = open_folder(st->bodies_fd, name);
 	}
-	return st->body_folder[n];
+	fd = st->body_folder[n];
+	pthread_mutex_unlock(&st->folder_lock);
+	return fd;
+}
+
+static int
+body_folder(struct store *st, uint32_t msgid)
+{
+	return folder_fd(st, store_folder_of(msgid));
 }
 
 /* The spool itself is made by whoever set up the machine. */
@@ -224,82 +233,51 @@ store_files_close(struct store *st)
 	free(st->doomed.id);
 }
 
-/* ---- on the way in ------------------------------------------------------ */
+/* ---- bodies ----------------------------------------------------------- */
 
-enum store_status
-store_spool_open(struct store *st, struct store_spool *sp)
+int
+store_files_create(struct store *st, uint64_t number)
 {
 	char name[NAME_OCTETS];
 
-	sp->number = st->spool_number++;
-	spool_name(name, sp->number);
-	sp->fd = openat(st->incoming_fd, name,
-	    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (sp->fd == -1) {
-		log_error("incoming/%s: %s", name, strerror(errno));
-		return STORE_FAILED;
-	}
-	return STORE_OK;
+	spool_name(name, number);
+	return openat(st->incoming_fd, name,
+	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
 void
-store_spool_close(struct store *st, struct store_spool *sp)
+store_files_discard(struct store *st, uint64_t number)
 {
 	char name[NAME_OCTETS];
 
-	if (sp->fd == -1)
-		return;
-	close(sp->fd);
-	sp->fd = -1;
-	spool_name(name, sp->number);
-	if (unlinkat(st->incoming_fd, name, 0) == -1)
-		log_warn("incoming/%s: unlink: %s", name, strerror(errno));
+	spool_name(name, number);
+	(void)unlinkat(st->incoming_fd, name, 0);
 }
 
-enum store_status
-store_files_adopt(struct store *st, uint32_t msgid, struct store_spool *sp)
+int
+store_files_name(struct store *st, uint64_t number, uint32_t msgid)
 {
 	char from[NAME_OCTETS], to[NAME_OCTETS];
 	int folder;
 
-	if ((folder = body_folder(st, msgid)) == -1 ||
-	    store_ids_add(&st->moved, msgid) == -1) {
-		log_error("bodies of %08x: %s", msgid, strerror(errno));
-		return STORE_FAILED;
-	}
-	spool_name(from, sp->number);
+	if ((folder = body_folder(st, msgid)) == -1)
+		return -1;
+	spool_name(from, number);
 	body_name(to, msgid);
-	/* after a failed sync the kernel may have dropped the octets: the
-	 * file is given up, never synced again */
-	if (fsync(sp->fd) == -1 ||
-	    renameat(st->incoming_fd, from, folder, to) == -1) {
-		log_error("body %08x: %s", msgid, strerror(errno));
-		st->moved.count--;
-		return STORE_FAILED;
+	/* another message's body is never replaced; nobody else makes one */
+	if (faccessat(folder, to, F_OK, 0) == 0) {
+		errno = EEXIST;
+		return -1;
 	}
-	close(sp->fd);
-	sp->fd = -1;
-	st->folder_dirty[folder_of(msgid)] = 1;
-	st->folders_dirty = 1;
-	return STORE_OK;
+	return renameat(st->incoming_fd, from, folder, to);
 }
 
-enum store_status
-store_files_sync(struct store *st)
+int
+store_files_sync(struct store *st, unsigned folder)
 {
-	if (!st->folders_dirty)
-		return STORE_OK;
-	for (int i = 0; i < STORE_BODY_FOLDERS; i++) {
-		if (!st->folder_dirty[i])
-			continue;
-		if (fsync(st->body_folder[i]) == -1) {
-			log_error("bodies/%02x: fsync: %s", i, strerror(errno));
-			return STORE_FAILED;
-		}
-		st->folder_dirty[i] = 0;
-	}
-	st->folders_dirty = 0;
-	return STORE_OK;
+	int fd = folder_fd(st, folder);
+
+	return fd != -1 ? fsync(fd) : -1;
 }
 
 void
@@ -394,7 +372,8 @@ sweep_bodies_in(struct store *st, unsigned n)
 			continue;
 		msgid = (uint32_t)strtoul(entry->d_name, NULL, 16);
 		body_name(expect, msgid);
-		if (strcmp(expect, entry->d_name) != 0 || folder_of(msgid) != n)
+		if (strcmp(expect, entry->d_name) != 0 ||
+		    store_folder_of(msgid) != n)
 			log_warn("bodies/%s: a file that is not ours", where);
 		else if (!is_claimed(st, msgid))
 			sweep_file(st, dirfd(dir), where, entry->d_name);

@@ -147,7 +147,7 @@ struct importer {
 	int decoded; /* records of it */
 	uint8_t *small; /* its body while it fits the database */
 	size_t small_len;
-	struct store_spool spool;
+	struct store_spool *spool;
 	uint64_t body_size;
 	uLong crc;
 	uint8_t *part;
@@ -193,6 +193,13 @@ get_part(struct importer *im, uint32_t *len)
 	return head[0];
 }
 
+static void
+close_spool(struct importer *im)
+{
+	store_spool_close(im->spool);
+	im->spool = NULL;
+}
+
 static int
 begin_message(struct importer *im, uint32_t len)
 {
@@ -202,7 +209,7 @@ begin_message(struct importer *im, uint32_t len)
 		return refuse(im, "a message begins badly");
 	memcpy(&msgid, im->part, 4);
 	/* one before may lack its end: its body was damaged */
-	store_spool_close(im->st, &im->spool);
+	close_spool(im);
 	envelope_reset(im->env, be32toh(msgid));
 	im->begun = 1;
 	im->decoded = 0;
@@ -230,11 +237,10 @@ take_envelope(struct importer *im, uint32_t len)
 static int
 spill(struct importer *im)
 {
-	if (im->spool.fd != -1)
+	if (im->spool != NULL)
 		return 0;
-	if (store_spool_open(im->st, &im->spool) != STORE_OK ||
-	    write(im->spool.fd, im->small, im->small_len) !=
-		(ssize_t)im->small_len)
+	if ((im->spool = store_spool_open(im->st, NULL)) == NULL ||
+	    store_spool_write(im->spool, im->small, im->small_len) == -1)
 		return refuse(im, "a body cannot be written");
 	return 0;
 }
@@ -253,8 +259,10 @@ take_body(struct importer *im, uint32_t len)
 	}
 	if (spill(im) == -1)
 		return -1;
-	if (write(im->spool.fd, im->part, len) != (ssize_t)len)
+	if (store_spool_write(im->spool, im->part, len) == -1)
 		return refuse(im, "a body cannot be written");
+	/* the stream may come faster than the disk takes it */
+	store_spool_wait(im->spool);
 	return 0;
 }
 
@@ -283,8 +291,8 @@ put_message(struct importer *im)
 	if (im->env->body_size != im->body_size ||
 	    im->env->body_crc != (uint32_t)im->crc)
 		return refuse(im, "a body is not that of its envelope");
-	if (im->spool.fd != -1)
-		content.spool = &im->spool;
+	if (im->spool != NULL)
+		content.spool = im->spool;
 	else
 		content.data = im->small;
 	if (im->in_batch == 0 && store_batch_begin(im->st) != STORE_OK)
@@ -304,7 +312,7 @@ put_message(struct importer *im)
 	if (im->env->msgid > im->highest)
 		im->highest = im->env->msgid;
 	im->begun = 0;
-	store_spool_close(im->st, &im->spool);
+	close_spool(im);
 	return commit_some(im, 0);
 }
 
@@ -360,9 +368,7 @@ int64_t
 store_import(
     struct store *st, int fd, uint64_t *skipped, char *error, size_t size)
 {
-	struct importer im = {
-		.st = st, .error = error, .size = size, .spool = { .fd = -1 }
-	};
+	struct importer im = { .st = st, .error = error, .size = size };
 	int copy, rc = -1;
 
 	copy = dup(fd);
@@ -381,7 +387,7 @@ store_import(
 		else
 			store_batch_abort(st);
 	}
-	store_spool_close(st, &im.spool);
+	store_spool_close(im.spool);
 	envelope_free(im.env);
 	free(im.small);
 	free(im.part);

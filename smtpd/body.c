@@ -137,6 +137,13 @@ buffer_room(const struct transaction *txn)
 	return size > txn->len ? size - txn->len : 0;
 }
 
+int
+body_streams(const struct transaction *txn)
+{
+	return txn->refusal == REPLY_NONE &&
+	    (txn->sent || buffer_room(txn) == 0);
+}
+
 void
 body_refuse(struct session *s, struct session_turn *t, enum reply_id reply)
 {

@@ -146,6 +146,8 @@ client_close(struct client *c, int linger, int at_once)
 	evtimer_del(&c->timer);
 	leave_slot(c);
 	TAILQ_REMOVE(&d->clients, c, entry);
+	if (c->stalled)
+		TAILQ_REMOVE(&d->stalls, c, stall_entry);
 	settings_unref(c->listener->settings);
 	free(c);
 	if (d->stopping && TAILQ_EMPTY(&d->clients))
@@ -267,7 +269,25 @@ queue_is_behind(const struct smtpd *d)
 {
 	struct channel *ch = worker_peer(d->worker, PROC_QUEUE, 0);
 
-	return ch != NULL && channel_congested(ch);
+	return ch != NULL && channel_busy(ch);
+}
+
+/* Whoever feeds the queue waits until it keeps up, and nobody overtakes those
+ * who wait already. */
+static int
+must_stall(struct client *c)
+{
+	struct smtpd *d = c->smtpd;
+
+	if (!session_feeds_queue(c->session))
+		return 0;
+	if (c->stalled)
+		return 1;
+	if (!queue_is_behind(d) && (d->resuming || TAILQ_EMPTY(&d->stalls)))
+		return 0;
+	c->stalled = 1;
+	TAILQ_INSERT_TAIL(&d->stalls, c, stall_entry);
+	return 1;
 }
 
 /* Whether the session may be given octets, or the chance to go on. */
@@ -278,9 +298,9 @@ may_go_on(struct client *c, size_t waiting)
 		return stream_output_pending(c->stream) < OUTPUT_HIGH;
 	if (waiting == 0 || !session_wants_input(c->session))
 		return 0;
-	c->stalled =
-	    session_feeds_queue(c->session) && queue_is_behind(c->smtpd);
-	return !c->stalled && stream_output_pending(c->stream) < OUTPUT_HIGH;
+	if (must_stall(c))
+		return 0;
+	return stream_output_pending(c->stream) < OUTPUT_HIGH;
 }
 
 /* Gives the session what its client has sent, as far as it takes it. */
@@ -594,13 +614,15 @@ clients_lost(struct smtpd *d, enum process_kind peer)
 void
 clients_resume(struct smtpd *d)
 {
-	struct client *c, *next;
+	struct client *c;
 
-	for (c = TAILQ_FIRST(&d->clients); c != NULL; c = next) {
-		next = TAILQ_NEXT(c, entry);
-		if (c->stalled)
-			drive(c);
+	d->resuming = 1;
+	while ((c = TAILQ_FIRST(&d->stalls)) != NULL && !queue_is_behind(d)) {
+		TAILQ_REMOVE(&d->stalls, c, stall_entry);
+		c->stalled = 0;
+		drive(c);
 	}
+	d->resuming = 0;
 }
 
 void

@@ -325,6 +325,7 @@ main(int argc, char **argv)
 	if (d == NULL)
 		return 1;
 	TAILQ_INIT(&d->clients);
+	TAILQ_INIT(&d->stalls);
 	TAILQ_INIT(&d->ports);
 	TAILQ_INIT(&d->next_ports);
 	d->turn.ids = &d->ids;

@@ -542,7 +542,8 @@ session_has_output(const struct session *s)
 int
 session_feeds_queue(const struct session *s)
 {
-	return s->input == INPUT_DATA || s->input == INPUT_CHUNK;
+	return (s->input == INPUT_DATA || s->input == INPUT_CHUNK) &&
+	    s->txn != NULL && body_streams(s->txn);
 }
 
 int

@@ -203,7 +203,8 @@ int64_t session_deadline(const struct session *);
 int session_wants_input(const struct session *);
 /* Whether replies are left that did not fit in the turn. */
 int session_has_output(const struct session *);
-/* Whether input may become body_data: give none while the queue is behind. */
+/* Whether input becomes body_data, so that none should be given while the
+ * queue is behind. What fits into a submit is not held up by it. */
 int session_feeds_queue(const struct session *);
 /* Whether ACT_DISCONNECT was given. */
 int session_is_over(const struct session *);

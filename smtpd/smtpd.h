@@ -45,6 +45,8 @@ struct smtpd {
 	TAILQ_HEAD(, port) next_ports;
 	/* clients; by their slot */
 	struct client_list clients;
+	struct client_list stalls; /* in the order in which they may go on */
+	int resuming;
 	struct client **slots;
 	uint32_t slot_count; /* allocated */
 	uint32_t slot_free; /* the lowest that may be free */
@@ -78,7 +80,8 @@ struct client {
 	int64_t armed; /* when the timer fires; 0: it is not set */
 	uint8_t connected; /* the session has begun */
 	uint8_t eof;
-	uint8_t stalled; /* waits until the queue keeps up */
+	uint8_t stalled; /* in stalls, until the queue keeps up */
+	TAILQ_ENTRY(client) stall_entry;
 	uint8_t counted; /* by address, not only in all */
 	uint8_t local; /* a local socket or this machine's loopback */
 	uint8_t early;

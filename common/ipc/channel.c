@@ -22,7 +22,7 @@ enum {
 	TYPE_CREDIT = 0xffff,
 	FDS_MAX = 256, /* descriptors waiting in one direction */
 	READ_CHUNK = 128 * 1024,
-	GRANT_AT = CHANNEL_WINDOW / 4,
+	GRANT_AT = CHANNEL_BULK / 4,
 	OUT_HIGH = 1 << 20
 };
 /* Beyond this the peer is taken for dead: only answers can have piled up. */
@@ -71,6 +71,7 @@ struct channel {
 	size_t consumed; /* octets got through and not granted again */
 	size_t held;
 	int was_congested;
+	int was_busy; /* the owner was told so, and waits for the end */
 	int sent_secret; /* out has held a part of a configuration */
 	int depth; /* handlers on the stack */
 	int freed;
@@ -278,12 +279,32 @@ write_run(struct channel *ch)
 	return n;
 }
 
+/* What the peer has not got through yet, or not said so. */
+static int
+is_busy(const struct channel *ch)
+{
+	return channel_congested(ch) ||
+	    ch->credit < (int64_t)(CHANNEL_WINDOW - CHANNEL_BULK);
+}
+
+int
+channel_busy(struct channel *ch)
+{
+	if (!is_busy(ch))
+		return 0;
+	ch->was_busy = 1;
+	return 1;
+}
+
 static void
 tell_writable(struct channel *ch)
 {
-	if (!ch->was_congested || channel_congested(ch))
+	int congestion_ended = ch->was_congested && !channel_congested(ch);
+	int bulk_may_go_on = ch->was_busy && !is_busy(ch);
+
+	if (!congestion_ended && !bulk_may_go_on)
 		return;
-	ch->was_congested = 0;
+	ch->was_congested = ch->was_busy = 0;
 	if (ch->ops->writable != NULL) {
 		ch->depth++;
 		ch->ops->writable(ch->ctx, ch);

@@ -22,6 +22,8 @@ struct channel;
 struct loop;
 
 #define CHANNEL_WINDOW (4u << 20)
+/* Of that, what messages without haste may take; see channel_busy. */
+#define CHANNEL_BULK (512u << 10)
 
 /*
  * One handler for each message type that the owner expects. fd is -1 or a
@@ -35,7 +37,7 @@ struct channel_ops {
 	channel_handler *const *handlers; /* MSG_MAX of them */
 	/* The channel is dead; reason is for the log. Free it here. */
 	void (*closed)(void *ctx, struct channel *, const char *reason);
-	/* Congestion is over. May be NULL. */
+	/* Congestion is over, or the channel no longer busy. May be NULL. */
 	void (*writable)(void *ctx, struct channel *);
 };
 
@@ -70,6 +72,9 @@ int channel_send(struct channel *, enum msg_type, const void *msg, int fd);
 
 /* Whether the peer is behind: make no new work for it until `writable`. */
 int channel_congested(const struct channel *);
+/* Whether so much is under way that bulk data should wait, lest a message
+ * with haste stand in line behind it; `writable` says when that ends. */
+int channel_busy(struct channel *);
 /* Writes now what can be written, instead of at the end of the turn. */
 void channel_flush(struct channel *);
 

@@ -90,7 +90,7 @@ fixture_put(
     struct store *st, uint32_t msgid, uint32_t rcpts, size_t len, int spooled)
 {
 	struct envelope *env = fixture_envelope(msgid, rcpts);
-	struct store_spool spool = { .fd = -1 };
+	struct store_spool *spool = NULL;
 	struct store_content content = { .size = len };
 	uint8_t *data = malloc(len + 1);
 	enum store_status status;
@@ -99,14 +99,14 @@ fixture_put(
 	content.crc = (uint32_t)crc32_z(0, data, len);
 	content.data = data;
 	if (spooled) {
-		if (store_spool_open(st, &spool) != STORE_OK ||
-		    write(spool.fd, data, len) != (ssize_t)len)
+		if ((spool = store_spool_open(st, NULL)) == NULL ||
+		    store_spool_write(spool, data, len) == -1)
 			errx(1, "spool");
 		content.data = NULL;
-		content.spool = &spool;
+		content.spool = spool;
 	}
 	status = store_put_message(st, env, &content);
-	store_spool_close(st, &spool);
+	store_spool_close(spool);
 	envelope_free(env);
 	free(data);
 	return status;

@@ -205,6 +205,47 @@ credit_bounds_the_producer(void **state)
 }
 
 static void
+ask(evutil_socket_t fd, short what, void *arg)
+{
+	(void)channel_busy(arg);
+}
+
+/* Bulk data stops long before the window is full, and goes on. */
+static void
+bulk_waits_its_turn(void **state)
+{
+	char line[2048];
+	struct msg_log_line m = { .line = line };
+	struct timeval at_once = { 0, 0 };
+	struct event *asker;
+	size_t sent = 0;
+	struct pair p;
+
+	memset(line, 'x', sizeof(line) - 1);
+	line[sizeof(line) - 1] = '\0';
+	setup(&p);
+	p.master.hold = 1;
+	for (int i = 0; i < 10; i++) {
+		for (; !channel_busy(p.queue.ch); sent += sizeof(line))
+			assert_int_equal(ipc_send(p.queue.ch, log_line, &m), 0);
+		run_for(&p, 20);
+	}
+	assert_true(sent > CHANNEL_BULK - CHANNEL_BULK / 4);
+	assert_true(sent < CHANNEL_BULK + CHANNEL_BULK / 4);
+	assert_false(channel_congested(p.queue.ch));
+	assert_int_equal(p.queue.writable, 0);
+	channel_release(p.master.ch, sent);
+	/* whoever asks meanwhile takes nothing from those who wait */
+	asker = event_new(loop_base(p.loop), -1, EV_PERSIST, ask, p.queue.ch);
+	event_add(asker, &at_once);
+	run_for(&p, 20);
+	event_free(asker);
+	assert_int_equal(p.queue.writable, 1);
+	assert_false(channel_busy(p.queue.ch));
+	teardown(&p);
+}
+
+static void
 forged_octets_close(void **state)
 {
 	static const struct {
@@ -248,6 +289,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(order_and_descriptors),
 		cmocka_unit_test(credit_bounds_the_producer),
+		cmocka_unit_test(bulk_waits_its_turn),
 		cmocka_unit_test(forged_octets_close),
 		cmocka_unit_test(forbidden_edge),
 	};

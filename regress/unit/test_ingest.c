@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -79,7 +80,7 @@ setup(void **state)
 
 	f->path = fixture_folder();
 	f->st = fixture_open(f->path);
-	f->bodies = bodies_new(f->st, 100);
+	f->bodies = bodies_new(f->st, 100, NULL, NULL);
 	f->ids = idblock_new();
 	f->batch = batch_new(f->st, f->bodies, on_done, f);
 	f->in = (struct ingest){ .batch = f->batch,
@@ -208,6 +209,52 @@ test_full(void **state)
 }
 
 static void
+wait_for_bodies(struct fixture *f)
+{
+	struct pollfd pfd = { .fd = store_spool_fd(f->st), .events = POLLIN };
+
+	while (ingest_is_waiting(&f->in)) {
+		assert_int_equal(poll(&pfd, 1, 10000), 1);
+		bodies_progress(f->bodies);
+		ingest_progress(&f->in);
+	}
+}
+
+/* Small messages are accepted while a large body is on its way to the disk;
+ * it joins a later batch, or goes with its sender. */
+static void
+test_body_waits(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t *large = calloc(1, 20 << 20);
+	struct envelope *env = envelope_new(0);
+
+	for (int drop = 0; drop < 2; drop++) {
+		uint32_t id = f->first + (uint32_t)drop * 2;
+
+		assert_int_equal(
+		    bodies_data(f->bodies, WORKER, 77, large, 20 << 20, 1),
+		    BODY_OK);
+		assert_int_equal(submit(f, id, "", 0, 1), 0);
+		assert_true(ingest_is_waiting(&f->in));
+		assert_int_equal(submit(f, id + 1, "x", 1, 0), 0);
+		batch_flush(f->batch);
+		assert_int_equal(f->accepted, drop ? 3 : 1);
+		assert_int_equal(f->last_accepted, id + 1);
+		if (drop)
+			ingest_drop(&f->in, WORKER);
+		wait_for_bodies(f);
+		batch_flush(f->batch);
+		assert_int_equal(f->accepted, drop ? 3 : 2);
+		assert_int_equal(bodies_octets(f->bodies), 0);
+		assert_int_equal(store_read_envelope(f->st, id, env),
+		    drop ? STORE_NOTFOUND : STORE_OK);
+	}
+	envelope_free(env);
+	free(large);
+}
+
+static void
 test_body_sent(void **state)
 {
 	struct fixture *f = *state;
@@ -221,6 +268,7 @@ test_body_sent(void **state)
 				     sizeof(piece), i == 3),
 		    BODY_OK);
 	assert_int_equal(submit(f, f->first, "", 0, 1), 0);
+	wait_for_bodies(f);
 	batch_flush(f->batch);
 	assert_int_equal(f->code, 250);
 	assert_int_equal(bodies_octets(f->bodies), 0);
@@ -343,6 +391,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_submit),
 		TEST(test_full),
+		TEST(test_body_waits),
 		TEST(test_body_sent),
 		TEST(test_rules),
 		TEST(test_refusing),
