@@ -159,6 +159,19 @@ local_list(const struct local_job *job, const char *path, int depth, int *keep,
 	return rc;
 }
 
+/* Whether somebody else can give names to files there: to put one of the
+ * owner's own in the place of another is enough. */
+static int
+is_open_folder(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == -1 ||
+	    (st.st_uid != geteuid() && st.st_uid != 0) ||
+	    ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 &&
+		(st.st_mode & S_ISVTX) == 0);
+}
+
 /* A .forward that somebody else could have written is not obeyed: the mail
  * waits, and the log says what to mend. */
 int
@@ -178,5 +191,10 @@ local_has_forward(const struct local_job *job, char *path, size_t size,
 		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
 		    "%s must be a regular file that only its owner may write",
 		    path);
+	if (is_open_folder(job->home))
+		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
+		    "%s must be a folder that only its owner may write, or "
+		    "its .forward is not obeyed",
+		    job->home);
 	return st.st_size > 0;
 }
