@@ -5,6 +5,9 @@
  * mail. So after each configuration the signed root is asked for: if that
  * does not come out secure, validation is given up with a warning, and
  * nothing counts as secure any more.
+ *
+ * Those who ask the same share one lookup: the many transactions of a domain
+ * whose servers are silent take one place of ACTIVE_MAX, not all of them.
  */
 #include "config.h"
 
@@ -13,7 +16,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/queue.h>
+#include <sys/tree.h>
 #include <unbound.h>
 #include <unbound-event.h>
 
@@ -24,22 +29,21 @@
 
 enum {
 	ACTIVE_MAX = 500, /* more, and dead domains fill libunbound */
-	WAITING_MAX = 20000,
+	QUESTIONS_MAX = 20000,
 	DEADLINE_SECONDS = 25,
 	CLASS_IN = 1,
 	RCODE_NXDOMAIN = 3
 };
 
-enum question_state { QUESTION_WAITING, QUESTION_ACTIVE };
+enum lookup_state { LOOKUP_WAITING, LOOKUP_ACTIVE, LOOKUP_ENDING };
 
-struct question {
-	TAILQ_ENTRY(question) entry;
+/* What is asked of libunbound, for all who ask it of us. */
+struct lookup {
+	RB_ENTRY(lookup) by_name; /* until it ends */
+	TAILQ_ENTRY(lookup) entry; /* of its state's list */
 	struct resolver *resolver;
-	enum question_state state;
-	void *asker;
-	uint64_t id;
-	resolver_done *done;
-	struct event *deadline;
+	enum lookup_state state;
+	TAILQ_HEAD(, question) questions;
 	int async_id;
 	int answered; /* inside ub_resolve_event, not to be freed there */
 	int starting;
@@ -47,16 +51,38 @@ struct question {
 	char name[DNS_NAME_SIZE];
 };
 
-TAILQ_HEAD(questions, question);
+struct question {
+	TAILQ_ENTRY(question) entry;
+	struct lookup *lookup;
+	void *asker;
+	uint64_t id;
+	resolver_done *done;
+	struct event *deadline;
+};
+
+static int
+lookup_compare(const struct lookup *a, const struct lookup *b)
+{
+	if (a->type != b->type)
+		return a->type < b->type ? -1 : 1;
+	return strcasecmp(a->name, b->name);
+}
+
+TAILQ_HEAD(lookups, lookup);
+RB_HEAD(lookup_tree, lookup);
+RB_GENERATE_INTERNAL(lookup_tree, lookup, by_name, lookup_compare,
+    static __attribute__((unused)))
 
 struct resolver {
 	struct loop *loop;
 	struct ub_ctx *ctx;
 	struct conf_resolver settings; /* borrowed from the configuration */
-	struct questions active;
-	struct questions waiting;
+	struct lookup_tree names;
+	struct lookups active;
+	struct lookups waiting;
+	struct lookups ending;
 	size_t active_count;
-	size_t waiting_count;
+	size_t question_count;
 	int validating;
 	struct loop_deferred pump; /* starts what waits */
 	struct loop_deferred give_up; /* on validation */
@@ -147,56 +173,98 @@ make_context(struct loop *loop, const struct conf_resolver *s, int validate,
 
 /* ---- questions -------------------------------------------------------- */
 
+/* Takes it out of its list, so that who asks from now on asks anew. */
+static void
+lookup_leave(struct lookup *l)
+{
+	struct resolver *r = l->resolver;
+
+	if (l->state == LOOKUP_ENDING) {
+		TAILQ_REMOVE(&r->ending, l, entry);
+		return;
+	}
+	RB_REMOVE(lookup_tree, &r->names, l);
+	if (l->state == LOOKUP_WAITING) {
+		TAILQ_REMOVE(&r->waiting, l, entry);
+		return;
+	}
+	TAILQ_REMOVE(&r->active, l, entry);
+	r->active_count--;
+	loop_defer(r->loop, &r->pump);
+}
+
+static void
+lookup_free(struct lookup *l)
+{
+	lookup_leave(l);
+	free(l);
+}
+
 static void
 question_free(struct question *q)
 {
-	struct resolver *r = q->resolver;
-
-	if (q->state == QUESTION_ACTIVE) {
-		TAILQ_REMOVE(&r->active, q, entry);
-		r->active_count--;
-		loop_defer(r->loop, &r->pump);
-	} else {
-		TAILQ_REMOVE(&r->waiting, q, entry);
-		r->waiting_count--;
-	}
+	TAILQ_REMOVE(&q->lookup->questions, q, entry);
+	q->lookup->resolver->question_count--;
 	event_free(q->deadline);
 	free(q);
 }
 
+/* Nobody may be left to hear of it. */
 static void
-question_finish(struct question *q, const struct resolver_answer *a)
+question_drop(struct question *q)
 {
-	resolver_done *done = q->done;
-	void *asker = q->asker;
-	uint64_t id = q->id;
+	struct lookup *l = q->lookup;
 
-	/* libunbound may answer while the question is being asked */
-	if (q->starting)
-		q->answered = 1;
-	else
-		question_free(q);
-	if (done != NULL)
-		done(asker, id, a);
+	question_free(q);
+	if (!TAILQ_EMPTY(&l->questions) || l->state == LOOKUP_ENDING)
+		return;
+	if (l->state == LOOKUP_ACTIVE)
+		ub_cancel(l->resolver->ctx, l->async_id);
+	lookup_free(l);
 }
 
+/* The callbacks may ask and cancel. */
 static void
-question_fail(struct question *q)
+lookup_finish(struct lookup *l, const struct resolver_answer *a)
 {
-	const struct resolver_answer a = { .status = DNS_TEMPFAIL,
-		.owner = q->name };
+	struct question *q;
+	resolver_done *done;
+	void *asker;
+	uint64_t id;
 
-	question_finish(q, &a);
+	lookup_leave(l);
+	l->state = LOOKUP_ENDING;
+	TAILQ_INSERT_TAIL(&l->resolver->ending, l, entry);
+	while ((q = TAILQ_FIRST(&l->questions)) != NULL) {
+		done = q->done;
+		asker = q->asker;
+		id = q->id;
+		question_free(q);
+		if (done != NULL)
+			done(asker, id, a);
+	}
+	/* libunbound may answer while it is being asked */
+	if (l->starting)
+		l->answered = 1;
+	else
+		lookup_free(l);
 }
 
 static void
 on_deadline(evutil_socket_t fd, short what, void *arg)
 {
 	struct question *q = arg;
+	struct resolver_answer a = { .status = DNS_TEMPFAIL };
+	char name[DNS_NAME_SIZE];
+	resolver_done *done = q->done;
+	void *asker = q->asker;
+	uint64_t id = q->id;
 
-	if (q->state == QUESTION_ACTIVE)
-		ub_cancel(q->resolver->ctx, q->async_id);
-	question_fail(q);
+	memcpy(name, q->lookup->name, sizeof(name));
+	a.owner = name;
+	question_drop(q);
+	if (done != NULL)
+		done(asker, id, &a);
 }
 
 /*
@@ -208,121 +276,147 @@ static void
 on_result(void *arg, int rc, void *packet, int len, int security,
     char *why_bogus, int was_ratelimited)
 {
-	struct question *q = arg;
+	struct lookup *l = arg;
 	struct resolver_answer a = { .status = DNS_TEMPFAIL };
 	struct ipc_buf records = { 0 };
 	struct dns_reply reply;
 	char name[DNS_NAME_SIZE];
 
-	memcpy(name, q->name, sizeof(name));
+	memcpy(name, l->name, sizeof(name));
 	a.owner = name;
 	if (rc != 0 || len <= 0 ||
-	    dns_packet_parse(packet, (size_t)len, q->name, q->type, &records,
+	    dns_packet_parse(packet, (size_t)len, l->name, l->type, &records,
 		&reply) == -1 ||
 	    (reply.rcode != 0 && reply.rcode != RCODE_NXDOMAIN)) {
-		log_trace(TRACE_DNS, "%s type %u: no answer", name, q->type);
+		log_trace(TRACE_DNS, "%s type %u: no answer", name, l->type);
 	} else if (security == 1) {
-		log_info("%s type %u fails DNSSEC: %s", name, q->type,
+		log_info("%s type %u fails DNSSEC: %s", name, l->type,
 		    why_bogus ? why_bogus : "bogus");
 	} else {
 		a.status = reply.rcode == RCODE_NXDOMAIN ? DNS_NXDOMAIN
 		    : reply.count == 0                   ? DNS_NODATA
 							 : DNS_OK;
-		a.secure = security == 2 && q->resolver->validating;
+		a.secure = security == 2 && l->resolver->validating;
 		a.ttl = reply.ttl;
 		a.owner = reply.owner;
 		a.records = ipc_buf_list(&records);
 	}
 	if (records.failed)
 		a.status = DNS_TEMPFAIL;
-	question_finish(q, &a);
+	lookup_finish(l, &a);
 	ipc_buf_free(&records);
 }
 
 static void
-question_start(struct question *q)
+lookup_start(struct lookup *l)
 {
-	struct resolver *r = q->resolver;
+	struct resolver_answer fail = { .status = DNS_TEMPFAIL,
+		.owner = l->name };
+	struct resolver *r = l->resolver;
 	int rc;
 
-	q->starting = 1;
+	l->starting = 1;
 	rc = ub_resolve_event(
-	    r->ctx, q->name, q->type, CLASS_IN, q, on_result, &q->async_id);
-	q->starting = 0;
-	if (q->answered)
-		question_free(q);
+	    r->ctx, l->name, l->type, CLASS_IN, l, on_result, &l->async_id);
+	l->starting = 0;
+	if (l->answered)
+		lookup_free(l);
 	else if (rc != 0)
-		question_fail(q);
+		lookup_finish(l, &fail);
 }
 
 static void
 on_pump(void *arg)
 {
 	struct resolver *r = arg;
-	struct question *q;
+	struct lookup *l;
 
 	while (r->active_count < ACTIVE_MAX &&
-	    (q = TAILQ_FIRST(&r->waiting)) != NULL) {
-		TAILQ_REMOVE(&r->waiting, q, entry);
-		r->waiting_count--;
-		TAILQ_INSERT_TAIL(&r->active, q, entry);
+	    (l = TAILQ_FIRST(&r->waiting)) != NULL) {
+		TAILQ_REMOVE(&r->waiting, l, entry);
+		TAILQ_INSERT_TAIL(&r->active, l, entry);
 		r->active_count++;
-		q->state = QUESTION_ACTIVE;
-		question_start(q);
+		l->state = LOOKUP_ACTIVE;
+		lookup_start(l);
 	}
+}
+
+/* The lookup under way for that question, or a new one. */
+static struct lookup *
+lookup_for(struct resolver *r, const char *name, uint16_t type)
+{
+	struct lookup *l, *found;
+
+	if ((l = calloc(1, sizeof(*l))) == NULL)
+		return NULL;
+	l->type = type;
+	if (strlcpy(l->name, name, sizeof(l->name)) >= sizeof(l->name)) {
+		free(l);
+		return NULL;
+	}
+	if ((found = RB_INSERT(lookup_tree, &r->names, l)) != NULL) {
+		free(l);
+		return found;
+	}
+	l->resolver = r;
+	TAILQ_INIT(&l->questions);
+	TAILQ_INSERT_TAIL(&r->waiting, l, entry);
+	loop_defer(r->loop, &r->pump);
+	return l;
+}
+
+static int
+add_question(struct resolver *r, const struct question *what, const char *name,
+    uint16_t type)
+{
+	struct timeval tv = { DEADLINE_SECONDS, 0 };
+	struct question *q;
+
+	if ((q = malloc(sizeof(*q))) == NULL)
+		return -1;
+	*q = *what;
+	q->deadline = evtimer_new(loop_base(r->loop), on_deadline, q);
+	if (q->deadline == NULL || event_add(q->deadline, &tv) == -1 ||
+	    (q->lookup = lookup_for(r, name, type)) == NULL) {
+		if (q->deadline != NULL)
+			event_free(q->deadline);
+		free(q);
+		return -1;
+	}
+	TAILQ_INSERT_TAIL(&q->lookup->questions, q, entry);
+	r->question_count++;
+	return 0;
 }
 
 void
 resolver_ask(struct resolver *r, void *asker, uint64_t id, const char *name,
     uint16_t type, resolver_done *done)
 {
-	struct timeval tv = { DEADLINE_SECONDS, 0 };
 	struct resolver_answer fail = { .status = DNS_TEMPFAIL, .owner = name };
-	struct question *q;
+	struct question q = { .asker = asker, .id = id, .done = done };
 
-	if (r->waiting_count >= WAITING_MAX || r->ctx == NULL ||
-	    (q = calloc(1, sizeof(*q))) == NULL) {
+	if (r->question_count >= QUESTIONS_MAX || r->ctx == NULL ||
+	    add_question(r, &q, name, type) == -1)
 		done(asker, id, &fail);
-		return;
-	}
-	q->resolver = r;
-	q->asker = asker;
-	q->id = id;
-	q->done = done;
-	q->type = type;
-	q->deadline = evtimer_new(loop_base(r->loop), on_deadline, q);
-	if (q->deadline == NULL || event_add(q->deadline, &tv) == -1 ||
-	    strlcpy(q->name, name, sizeof(q->name)) >= sizeof(q->name)) {
-		if (q->deadline != NULL)
-			event_free(q->deadline);
-		free(q);
-		done(asker, id, &fail);
-		return;
-	}
-	TAILQ_INSERT_TAIL(&r->waiting, q, entry);
-	r->waiting_count++;
-	loop_defer(r->loop, &r->pump);
-}
-
-static void
-drop(struct resolver *r, struct question *q)
-{
-	if (q->state == QUESTION_ACTIVE)
-		ub_cancel(r->ctx, q->async_id);
-	question_free(q);
 }
 
 static void
 drop_matching(struct resolver *r, void *asker, const uint64_t *id)
 {
-	struct questions *lists[] = { &r->active, &r->waiting };
+	struct lookups *lists[] = { &r->active, &r->waiting, &r->ending };
+	struct lookup *l, *next_lookup;
 	struct question *q, *next;
 
-	for (size_t i = 0; i < 2; i++)
-		for (q = TAILQ_FIRST(lists[i]); q != NULL; q = next) {
-			next = TAILQ_NEXT(q, entry);
-			if (q->asker == asker && (id == NULL || q->id == *id))
-				drop(r, q);
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		for (l = TAILQ_FIRST(lists[i]); l != NULL; l = next_lookup) {
+			next_lookup = TAILQ_NEXT(l, entry);
+			for (q = TAILQ_FIRST(&l->questions); q != NULL;
+			     q = next) {
+				next = TAILQ_NEXT(q, entry);
+				if (q->asker == asker &&
+				    (id == NULL || q->id == *id))
+					question_drop(q);
+			}
 		}
 }
 
@@ -345,15 +439,14 @@ resolver_forget(struct resolver *r, void *asker)
 static void
 ask_again(struct resolver *r)
 {
-	struct question *q;
+	struct lookup *l;
 
-	while ((q = TAILQ_LAST(&r->active, questions)) != NULL) {
-		ub_cancel(r->ctx, q->async_id);
-		TAILQ_REMOVE(&r->active, q, entry);
+	while ((l = TAILQ_LAST(&r->active, lookups)) != NULL) {
+		ub_cancel(r->ctx, l->async_id);
+		TAILQ_REMOVE(&r->active, l, entry);
 		r->active_count--;
-		TAILQ_INSERT_HEAD(&r->waiting, q, entry);
-		r->waiting_count++;
-		q->state = QUESTION_WAITING;
+		TAILQ_INSERT_HEAD(&r->waiting, l, entry);
+		l->state = LOOKUP_WAITING;
 	}
 	loop_defer(r->loop, &r->pump);
 }
@@ -437,6 +530,8 @@ resolver_new(struct loop *loop)
 	r->loop = loop;
 	TAILQ_INIT(&r->active);
 	TAILQ_INIT(&r->waiting);
+	TAILQ_INIT(&r->ending);
+	RB_INIT(&r->names);
 	loop_deferred_init(&r->pump, on_pump, r);
 	loop_deferred_init(&r->give_up, on_give_up, r);
 	return r;
@@ -445,13 +540,13 @@ resolver_new(struct loop *loop)
 void
 resolver_free(struct resolver *r)
 {
-	struct question *q;
+	struct lookup *l;
 
 	if (r == NULL)
 		return;
-	while ((q = TAILQ_FIRST(&r->active)) != NULL ||
-	    (q = TAILQ_FIRST(&r->waiting)) != NULL)
-		drop(r, q);
+	while ((l = TAILQ_FIRST(&r->active)) != NULL ||
+	    (l = TAILQ_FIRST(&r->waiting)) != NULL)
+		question_drop(TAILQ_FIRST(&l->questions));
 	if (r->ctx != NULL)
 		ub_ctx_delete(r->ctx);
 	loop_undefer(r->loop, &r->pump);
