@@ -308,8 +308,8 @@ def fairness(name, what, crowd, queued):
 
 
 ALL = [*(ingest(s, kept) for kept in (True, False) for s in SESSIONS),
-       calls, starttls, relay(True), relay(False), drain, large, beside, thousand, mixed,
-       idle(1000), idle(5000), idle(10000), destinations,
+       calls, starttls, relay(True), relay(False), drain, large, beside,
+       thousand, mixed, idle(1000), idle(5000), idle(10000), destinations,
        fairness('slow', 'of a mailing wait for 100 slow destinations',
                 'u@d%.slow.test', 200000),
        fairness('dead', 'wait for one dead destination', 'u@one.dead.test',
