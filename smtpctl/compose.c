@@ -51,16 +51,24 @@ compose_recipients(
 struct line_state {
 	int start; /* of a line */
 	int cr;
+	int in_header;
 };
 
-/* A lone CR ends a line too: it would be refused, and inside a line it is
- * only how a terminal was told to begin it again. */
+/* A lone CR would be refused. In a body it ends a line, as it is only how a
+ * terminal was told to begin it again; in a field what stands behind it must
+ * not become a field of its own. */
 static void
 write_text(FILE *out, struct line_state *st, const char *s, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		if (s[i] == '\n' && st->cr) {
 			st->cr = 0;
+			continue;
+		}
+		if (st->in_header && s[i] == '\r' &&
+		    (i + 1 == len || s[i + 1] != '\n')) {
+			putc(' ', out);
+			st->start = 0;
 			continue;
 		}
 		st->cr = s[i] == '\r';
@@ -91,7 +99,7 @@ compose_write(const struct draft *d, const struct additions *add, FILE *out)
 	size_t start = draft_start(d), pos = 0, end = 0, len = d->len - start;
 	const char *section = d->data + start;
 	int from = 0, date = 0, id = 0;
-	struct line_state st = { .start = 1 };
+	struct line_state st = { .start = 1, .in_header = 1 };
 	struct header_field f;
 
 	while (header_next(section, len, &pos, &f)) {
@@ -112,6 +120,7 @@ compose_write(const struct draft *d, const struct additions *add, FILE *out)
 		write_line(out, &st, add->date);
 	if (!id)
 		write_line(out, &st, add->message_id);
+	st.in_header = 0;
 	/* a body that no empty line sets off gets one */
 	if (end < len && section[end] != '\n' &&
 	    !(section[end] == '\r' && end + 1 < len &&

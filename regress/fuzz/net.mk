@@ -15,3 +15,10 @@ regress_fuzz_fuzz_channel_SOURCES = regress/fuzz/fuzz_channel.c
 regress_fuzz_fuzz_channel_CFLAGS = $(AM_CFLAGS)
 regress_fuzz_fuzz_channel_LDFLAGS = $(fuzz_ldflags)
 regress_fuzz_fuzz_channel_LDADD = libcommon.a $(EVENT_LIBS) $(BSD_LIBS)
+
+noinst_PROGRAMS += regress/fuzz/fuzz_compose
+regress_fuzz_fuzz_compose_SOURCES = regress/fuzz/fuzz_compose.c
+regress_fuzz_fuzz_compose_CFLAGS = $(AM_CFLAGS)
+regress_fuzz_fuzz_compose_LDFLAGS = $(fuzz_ldflags)
+regress_fuzz_fuzz_compose_LDADD = smtpctl/libsmtpctl.a libcommon.a \
+	$(IDN2_LIBS) $(BSD_LIBS)
