@@ -515,6 +515,8 @@ session_octets(
 			taken = len;
 		} else
 			taken += take_line(s, t, rest, left);
+		/* whatever else has come with it */
+		finish_if_stopping(s, t);
 	}
 	if (s->starttls) {
 		s->starttls = 0;

@@ -204,9 +204,9 @@ void transaction_reset(struct session *, struct session_turn *);
  * cannot begin. */
 enum reply_id body_begin(
     struct session *, struct session_turn *, enum body_mode);
-/* Takes octets of DATA; returns how many. */
 /* Whether what comes next of the body goes ahead of its submit. */
 int body_streams(const struct transaction *);
+/* Takes octets of DATA; returns how many. */
 size_t body_data(struct session *, struct session_turn *, const char *, size_t);
 /* Takes octets of a BDAT chunk; returns how many. */
 size_t body_chunk(
