@@ -79,7 +79,7 @@ def svg(results, names, figures=('rate', 'bytes')):
     """Bars of the rates, a group a scenario, each group to its own scale."""
     out, y = [], 40
     for title, figure, values in rows(results):
-        if figure not in figures:
+        if figure not in figures or len(values) < 2:
             continue
         top = max(values.values())
         _, unit, factor, _ = FIGURES[figure]
