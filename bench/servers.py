@@ -174,6 +174,11 @@ class Haraka:
             subprocess.run(['npm', 'install', '--silent', '--no-audit',
                             '--no-fund', '--prefix', cls.home, 'Haraka'],
                            check=True)
+        # it would make these itself, beside its first connections
+        if not os.path.exists(f'{cls.home}/dhparams.pem'):
+            subprocess.run(['openssl', 'dhparam', '-out',
+                            f'{cls.home}/dhparams.pem', '2048'], check=True,
+                           capture_output=True)
 
     def __init__(self, root, hop=DEAD, tls=False):
         self.port = relais.free_port()
@@ -190,6 +195,7 @@ class Haraka:
         if tls:
             make_certificate(f'{self.dir}/config/tls_cert.pem',
                              f'{self.dir}/config/tls_key.pem')
+            shutil.copy(f'{self.home}/dhparams.pem', f'{self.dir}/config')
         self.start()
 
 
