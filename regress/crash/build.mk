@@ -10,3 +10,9 @@ regress_crash_store_full_SOURCES = regress/crash/store_full.c \
 	regress/unit/store_fixture.c regress/unit/store_fixture.h
 regress_crash_store_full_CPPFLAGS = $(crash_cppflags)
 regress_crash_store_full_LDADD = $(queue_libs)
+
+# A library in all but its name: it is put under the workers.
+check_PROGRAMS += regress/crash/preload.so
+regress_crash_preload_so_SOURCES = regress/crash/preload.c
+regress_crash_preload_so_CFLAGS = $(AM_CFLAGS) -fPIC -fno-sanitize=all
+regress_crash_preload_so_LDFLAGS = -shared -fPIC -fno-sanitize=all
