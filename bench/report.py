@@ -7,6 +7,7 @@ FIGURES = {
     'cpu': ('CPU each', 'us', 1e6, False),
     'written': ('written each', 'KB', 1e-3, False),
     'memory': ('memory (PSS)', 'MB', 1e-6, False),
+    'source': ('CPU of the generator', 'us', 1e6, None),
     'p99': ('p99 of a message', 'ms', 1e3, False),
     'first': ('first one out after', 's', 1, False),
     'each': ('memory of a session', 'KB', 1e-3, False),
@@ -28,7 +29,7 @@ def number(value):
 
 def ratio(ours, theirs, more):
     """How many times better ours is."""
-    if not ours or not theirs:
+    if not ours or not theirs or more is None:
         return ''
     times = ours / theirs if more else theirs / ours
     return f'{times:.1f}x'

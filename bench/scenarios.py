@@ -87,7 +87,7 @@ def starttls(cls, root, scale):
         count = int(3000 * scale)
         got = load.send(server.port, count, options=['-T'])
         return {'rate': count / got['seconds'], 'p99': got['p99'],
-                **gauge.figures(count)}
+                'source': got['cpu'] / count, **gauge.figures(count)}
 
 
 def large(cls, root, scale):
