@@ -28,8 +28,8 @@ enum {
 	CONNS_USER = 64, /* of one of them */
 	IDLE_MS = 15 * 1000,
 	STALLED_MS = 60 * 1000, /* an answer that nobody takes */
-	TICK_MS = 20,
-	STEPS_TURN = 8,
+	TICK_MS = 250,
+	STEPS_TURN = 2,
 	ACCEPTS_TURN = 16
 };
 
@@ -223,16 +223,26 @@ copy_words(struct control_conn *c, struct ipc_list list)
 	return 0;
 }
 
-/* Lets answers go on, a few steps a turn, until the asker is behind. */
+static int
+can_go_on(const struct control_conn *c)
+{
+	return c->step != NULL && !channel_congested(c->channel) &&
+	    c->wake <= loop_now(worker_loop(c->control->env.worker));
+}
+
+/* Lets an answer go on until the asker is behind: a few steps, then whatever
+ * else the queue has to do, then the next turn's. */
 static void
 pump(struct control_conn *c)
 {
-	for (int i = 0; i < STEPS_TURN; i++) {
-		if (c->step == NULL || channel_congested(c->channel))
-			return;
+	const struct timeval at_once = { 0, 0 };
+
+	for (int i = 0; i < STEPS_TURN && can_go_on(c); i++) {
 		set_deadline(c, STALLED_MS);
 		c->step(c);
 	}
+	if (can_go_on(c))
+		event_add(c->control->timer, &at_once);
 }
 
 static void
@@ -250,6 +260,7 @@ on_request(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 	c->request = msg->ctl_request.id;
 	c->rows = c->changed = 0;
 	c->cursor = 0;
+	c->wake = 0;
 	set_deadline(c, STALLED_MS);
 	if (copy_words(c, msg->ctl_request.words) == -1) {
 		control_end(c, "out of memory");
@@ -285,21 +296,16 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	struct control *ctl = arg;
 	struct control_conn *c, *next;
 	int64_t now = loop_now(worker_loop(ctl->env.worker));
-	struct timeval tv = { 0, TICK_MS * 1000 };
-	int running = 0;
+	const struct timeval tv = { 0, TICK_MS * 1000 };
 
-	TAILQ_FOREACH_SAFE (c, &ctl->conns, entry, next) {
-		if (c->deadline != 0 && c->deadline <= now) {
-			conn_free(c);
-			continue;
-		}
-		pump(c);
-		running |= c->step != NULL;
-	}
-	if (!running)
-		tv = (struct timeval){ .tv_usec = 250 * 1000 };
 	if (!TAILQ_EMPTY(&ctl->conns))
 		event_add(ctl->timer, &tv);
+	TAILQ_FOREACH_SAFE (c, &ctl->conns, entry, next) {
+		if (c->deadline != 0 && c->deadline <= now)
+			conn_free(c);
+		else
+			pump(c);
+	}
 }
 
 static void

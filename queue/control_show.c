@@ -427,19 +427,14 @@ show_stats(struct control_conn *c)
 static int
 step_monitor(struct control_conn *c)
 {
-	int64_t now = loop_now(worker_loop(c->control->env.worker));
-
-	if (now >= c->wake) {
-		send_figures(c);
-		c->wake = now + 1000;
-	}
+	send_figures(c);
+	c->wake = loop_now(worker_loop(c->control->env.worker)) + 1000;
 	return 1;
 }
 
 static void
 monitor(struct control_conn *c)
 {
-	c->wake = 0;
 	c->step = step_monitor;
 }
 
