@@ -83,6 +83,8 @@ match_condition(struct parser *p, const struct conf_where *where, bool negated,
 					       : words[kind]);
 			return;
 		}
+	if (kind == CONF_FROM_RDNS)
+		p->conf->smtp.names_matter = true;
 	condition_add(p, negated, kind, regex, table);
 }
 

@@ -3,6 +3,8 @@
  * the resolver asks, ourselves by the listener's table of host names, which
  * auth holds. Neither keeps a session from ending: the session waits for the
  * client's name only so long, and a peer that goes takes its questions along.
+ * While the DNS is silent only a session now and then waits, lest each be as
+ * slow as that wait, unless a rule asks for the name.
  */
 #include <sys/socket.h>
 
@@ -13,6 +15,20 @@
 
 #include "net/loop.h"
 #include "smtpd/smtpd.h"
+
+enum {
+	/* ms; a little less than a session waits (session.c), which may end
+	 * as soon as it has */
+	IN_TIME = 4500,
+	/* ms after which a failure is a name server's that says nothing */
+	GIVEN_UP = 1000,
+	/* so many in vain, one after the other, and in these ms none that was
+	 * not, are silence */
+	VAIN_MAX = 2,
+	RECENT = 2000,
+	/* ms: how often one waits all the same */
+	TRY_EVERY = 10000
+};
 
 static int64_t
 seconds(const struct smtpd *d)
@@ -35,6 +51,38 @@ ask_dns(struct client *c, const struct rdns_question *q)
 	return 0;
 }
 
+/* A client's question has come to its end: answered, or else the client has
+ * gone or the resolver given up. */
+static void
+note(struct client *c, int answered, int64_t patience)
+{
+	struct smtpd *d = c->smtpd;
+	int64_t now = loop_now(d->loop);
+
+	if (now - c->rdns_asked >= patience) {
+		d->names_vain++;
+		d->names_tried = now;
+	} else if (answered) {
+		d->names_vain = 0;
+		d->names_heard = now;
+	}
+}
+
+/* Whether it is of no use to wait for a name now. */
+static int
+silent(struct smtpd *d)
+{
+	int64_t now = loop_now(d->loop);
+
+	if (d->now->conf->smtp.names_matter || d->names_vain < VAIN_MAX ||
+	    now - d->names_heard < RECENT)
+		return 0;
+	if (now - d->names_tried < TRY_EVERY)
+		return 1;
+	d->names_tried = now;
+	return 0;
+}
+
 int
 names_client(struct client *c)
 {
@@ -54,7 +102,10 @@ names_client(struct client *c)
 		c->rdns = *known;
 		return 0;
 	}
+	if (silent(d))
+		return 0;
 	rdns_begin(&c->rdns, c->octets, c->octets_len, &q);
+	c->rdns_asked = loop_now(d->loop);
 	return ask_dns(c, &q) == 0;
 }
 
@@ -77,6 +128,10 @@ names_dns_answer(struct smtpd *d, const struct msg_dns_answer *m)
 	c->rdns_id = 0;
 	if (rdns_answer(&c->rdns, m, &q) && ask_dns(c, &q) == 0)
 		return;
+	if (m->status == DNS_TEMPFAIL)
+		note(c, 0, GIVEN_UP);
+	else
+		note(c, 1, IN_TIME);
 	rdns_cache_add(d->names, &c->rdns, seconds(d));
 	finish(c);
 }
@@ -87,7 +142,10 @@ names_forget(struct client *c)
 	struct channel *ch = worker_peer(c->smtpd->worker, PROC_RESOLVER, 0);
 	struct msg_dns_cancel m = { .id = c->rdns_id };
 
-	if (c->rdns_id != 0 && ch != NULL)
+	if (c->rdns_id == 0)
+		return;
+	note(c, 0, IN_TIME);
+	if (ch != NULL)
 		ipc_send(ch, dns_cancel, &m);
 	c->rdns_id = 0;
 }

@@ -39,6 +39,9 @@ struct smtpd {
 	struct tls_tickets *tickets;
 	struct limits *limits;
 	struct rdns_cache *names;
+	unsigned names_vain; /* in a row: asked, and not answered in time */
+	int64_t names_heard; /* when an answer last came in time */
+	int64_t names_tried; /* when one was last waited for in vain */
 	/* listening sockets: those that hold, and those of the next
 	 * configuration */
 	TAILQ_HEAD(, port) ports;
@@ -92,6 +95,7 @@ struct client {
 	/* what the client's address is called */
 	struct rdns rdns;
 	uint64_t rdns_id; /* 0 when nothing is asked */
+	int64_t rdns_asked; /* when the first question was */
 	/* what our own address is called, where the listener has a table */
 	uint64_t hostname_id;
 	char hostname[ADDRESS_DOMAIN_SIZE];
@@ -136,7 +140,8 @@ void ids_request(struct smtpd *);
 /* ---- names.c ---------------------------------------------------------- */
 
 /* Finds what the client's address is called; 1 when client_rdns will be
- * called, 0 when the name in rdns holds already. */
+ * called, 0 when the name in rdns holds already, or none while the resolver
+ * is silent. */
 int names_client(struct client *);
 /* Asks what our address is called; 0 if nothing needs to be asked. */
 int names_own(struct client *);

@@ -390,6 +390,7 @@ struct conf_smtp {
 	uint32_t greet_delay; /* before strangers are greeted; 0: none */
 	char *ciphers; /* NULL: OpenSSL's own choice */
 	char *sub_addr_delim; /* one character */
+	bool names_matter; /* a rule asks what clients are called */
 };
 
 /*

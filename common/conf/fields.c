@@ -344,6 +344,7 @@ static const struct field smtp_fields[] = {
 	SECONDS(greet_delay, S),
 	STR(ciphers, TEXT_LIMIT, S),
 	STR(sub_addr_delim, 1, S | Q | A),
+	FLAG(names_matter, S),
 };
 SHAPE(smtp, NULL);
 #undef OF
