@@ -32,7 +32,8 @@ certificate_end(char *text)
 		if (strncmp(text, blocks[i].begin, len) != 0)
 			continue;
 		end = strstr(text + len, blocks[i].end);
-		inner = strstr(text + len, "-----BEGIN ");
+		/* which may share the dashes of the first */
+		inner = strstr(text + 1, "-----BEGIN ");
 		if (end == NULL || (inner != NULL && inner < end))
 			return NULL;
 		end += strlen(blocks[i].end);
