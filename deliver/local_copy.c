@@ -26,6 +26,7 @@ struct copy {
 	int line_start; /* nothing but ">" and from_len octets so far */
 	int held_cr; /* a CR that may belong to a CRLF */
 	size_t from_len; /* octets of `from` that are held back */
+	char last; /* octet written */
 	size_t out_len;
 	char out[2 * BLOCK + 64];
 };
@@ -55,6 +56,8 @@ put(struct copy *c, const char *data, size_t len)
 		return -1;
 	memcpy(c->out + c->out_len, data, len);
 	c->out_len += len;
+	if (len > 0)
+		c->last = data[len - 1];
 	return 0;
 }
 
@@ -197,7 +200,7 @@ local_copy(const struct local_job *job, int fd, unsigned style)
 		return -1;
 	if (c.from_len > 0 && release_from(&c, "") == -1)
 		return -1;
-	if (!c.line_start && put_octet(&c, '\n') == -1)
+	if (c.last != '\n' && put_octet(&c, '\n') == -1)
 		return -1;
 	if ((style & COPY_MBOX) && put_octet(&c, '\n') == -1)
 		return -1;
