@@ -163,7 +163,8 @@ compose_mailbox(const char *name, const char *address, char *out, size_t size)
 		quoted[0] = '\0';
 		for (size_t i = 0, cut; i < len; i += cut) {
 			cut = len - i > 42 ? 42 : len - i;
-			while (cut > 1 && i + cut < len &&
+			/* not inside a character, if it is UTF-8 */
+			while (cut > 39 && i + cut < len &&
 			    ((unsigned char)name[i + cut] & 0xc0) == 0x80)
 				cut--;
 			if (base64_encode((const uint8_t *)name + i, cut, word,

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ipc/enums.h"
 #include "smtp/address.h"
 #include "smtpctl/drop.h"
 
@@ -120,13 +121,36 @@ out:
 	return rc;
 }
 
+/* A number of one or two digits, at most max; -1 if it is none. */
+static int
+take_number(const char *value, int max, uint8_t *n)
+{
+	size_t len = strlen(value);
+
+	if (len == 0 || len > 2 || strspn(value, "0123456789") != len ||
+	    atoi(value) > max)
+		return -1;
+	*n = (uint8_t)atoi(value);
+	return 0;
+}
+
+static int
+is_canonical(const char *address)
+{
+	char canonical[ADDRESS_SIZE];
+	struct address a;
+
+	return address_parse(address, strlen(address), ADDRESS_CANONICAL, &a) ==
+	    ADDRESS_OK &&
+	    strcmp(address_format(&a, canonical), address) == 0;
+}
+
 /* One line of the envelope; -1 if it is none. */
 static int
 take_line(char *line, struct sendmail_options *o, const char **sender,
     struct addresses *rcpts)
 {
 	char *value = strchr(line, ' ');
-	struct address a;
 
 	if (value == NULL)
 		return -1;
@@ -141,13 +165,11 @@ take_line(char *line, struct sendmail_options *o, const char **sender,
 	else if (strcmp(line, "envid") == 0)
 		o->envid = value;
 	else if (strcmp(line, "notify") == 0)
-		o->notify = (uint8_t)(atoi(value) & 15);
+		return take_number(value, 15, &o->notify);
 	else if (strcmp(line, "ret") == 0)
-		o->ret = (uint8_t)(atoi(value) % 3);
+		return take_number(value, RET_MAX - 1, &o->ret);
 	else if (strcmp(line, "recipient") == 0) {
-		if (address_parse(value, strlen(value), ADDRESS_CANONICAL,
-			&a) != ADDRESS_OK ||
-		    a.kind == ADDRESS_IS_NULL)
+		if (*value == '\0' || !is_canonical(value))
 			return -1;
 		return addresses_add(rcpts, value);
 	} else
@@ -161,7 +183,6 @@ drop_parse(const char *data, size_t len, struct sendmail_options *o,
     char *error, size_t size)
 {
 	const size_t first = strlen(DROP_FIRST_LINE);
-	struct address a;
 	const char *end;
 	size_t n;
 	char *line, *next;
@@ -182,9 +203,7 @@ drop_parse(const char *data, size_t len, struct sendmail_options *o,
 		if (take_line(line, o, sender, rcpts) == -1)
 			goto bad;
 	}
-	if (*sender == NULL || rcpts->count == 0 ||
-	    address_parse(*sender, strlen(*sender), ADDRESS_CANONICAL, &a) !=
-		ADDRESS_OK)
+	if (*sender == NULL || rcpts->count == 0 || !is_canonical(*sender))
 		goto bad;
 	d->data = end + 2;
 	d->len = len - n - 1;

@@ -22,6 +22,17 @@ put_value(FILE *out, const char *s, int bars)
 		    out);
 }
 
+/* In a column of `width` octets, at its left when that is negative. */
+static void
+put_padded(FILE *out, const char *s, int width)
+{
+	int len = (int)strlen(s);
+
+	fprintf(out, "%*s", width > len ? width - len : 0, "");
+	put_value(out, s, 0);
+	fprintf(out, "%*s", -width > len ? -width - len : 0, "");
+}
+
 void
 print_bars(FILE *out, struct ipc_list fields)
 {
@@ -194,7 +205,10 @@ mailq_message(struct mailq *q, const struct mailq_fields *m)
 		: strcmp(m->state, "held") == 0 ? "!"
 						: "");
 	q->octets += strtoull(m->size, NULL, 10);
-	fprintf(q->out, "%-11s %8s %19.20s  ", id, m->size, when);
+	put_padded(q->out, id, -11);
+	putc(' ', q->out);
+	put_padded(q->out, m->size, 8);
+	fprintf(q->out, " %19.20s  ", when);
 	put_value(
 	    q->out, m->sender[0] != '\0' ? m->sender : "MAILER-DAEMON", 0);
 	putc('\n', q->out);
