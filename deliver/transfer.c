@@ -148,6 +148,16 @@ log_result(const struct transfer *t, size_t i)
 	    "reply", reply, "text", r->text, NULL);
 }
 
+/* Without memory for the transfer itself or for its results there is nobody to
+ * say so: the channel is closed, and the queue begins again with what is
+ * durable. It would wait for the results for ever. */
+static void
+give_up(struct deliver *d)
+{
+	log_error("out of memory for a transfer");
+	worker_exit(d->worker, 1);
+}
+
 static void
 answer_queue(struct transfer *t, struct channel *ch)
 {
@@ -171,7 +181,7 @@ answer_queue(struct transfer *t, struct channel *ch)
 	}
 	m.results = ipc_buf_list(&buf);
 	if (buf.failed || ipc_send(ch, transfer_done, &m) == -1)
-		log_error("a transfer's results cannot be sent: out of memory");
+		give_up(t->deliver);
 	ipc_buf_free(&buf);
 }
 
@@ -458,15 +468,6 @@ start(struct transfer *t)
 		transfer_use_session(t, s);
 	else
 		transfer_resolve(t);
-}
-
-/* Without memory for the transfer itself there is nobody to say so: the
- * channel is closed, and the queue begins again with what is durable. */
-static void
-give_up(struct deliver *d)
-{
-	log_error("out of memory for a transfer");
-	worker_exit(d->worker, 1);
 }
 
 void

@@ -402,8 +402,11 @@ channel_send(struct channel *ch, enum msg_type type, const void *msg, int fd)
 		channel_fail(ch, "peer does not read");
 		goto fail;
 	}
-	if (wire_reserve(to, HEADER + len) == -1)
+	/* the other end would wait for it without end */
+	if (wire_reserve(to, HEADER + len) == -1) {
+		channel_fail(ch, "out of memory");
 		goto fail;
+	}
 	if (fds->count == FDS_MAX)
 		channel_flush(ch);
 	if (fd != -1 && fds_push(fds, fd, to->end - to->start) == -1)
