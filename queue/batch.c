@@ -153,18 +153,18 @@ batch_envelope(struct batch *b, uint32_t msgid, enum store_status *status)
 			*status = STORE_NOTFOUND;
 		return c->removed ? NULL : c->env;
 	}
-	*status = STORE_FAILED;
 	if ((env = envelope_new(msgid)) == NULL)
-		return NULL;
+		log_fatal("out of memory");
 	*status = store_read_envelope(b->st, msgid, env);
-	if (*status == STORE_OK && (c = new_change(b, msgid)) != NULL) {
-		c->env = env;
-		return env;
+	if (*status != STORE_OK) {
+		envelope_free(env);
+		return NULL;
 	}
-	if (*status == STORE_OK)
-		*status = STORE_FAILED;
-	envelope_free(env);
-	return NULL;
+	/* a message is not to be set aside for that */
+	if ((c = new_change(b, msgid)) == NULL)
+		log_fatal("out of memory");
+	c->env = env;
+	return env;
 }
 
 int

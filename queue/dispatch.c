@@ -308,7 +308,7 @@ dispatch_run(struct queue *q, unsigned limit)
 /* ---- bodies ------------------------------------------------------------- */
 
 /* A body in the database fits one message; an empty one is sent too. */
-static int
+static enum store_status
 send_chunks(struct channel *ch, uint64_t id, struct store_body *body)
 {
 	static uint8_t data[BODY_INLINE];
@@ -319,24 +319,26 @@ send_chunks(struct channel *ch, uint64_t id, struct store_body *body)
 	do {
 		n = store_body_read(body, data, sizeof(data));
 		if (n == -1 || (n == 0 && left > 0))
-			return -1;
+			return STORE_DAMAGED;
 		left -= (uint64_t)n;
 		m.last = left == 0;
 		m.data = ipc_blob(data, (size_t)n);
 		if (ipc_send(ch, body_data, &m) == -1)
-			return -1;
+			return STORE_FAILED;
 	} while (left > 0);
-	return 0;
+	return STORE_OK;
 }
 
-static int
+/* STORE_FAILED: the channel did not take it. */
+static enum store_status
 send_body(struct channel *ch, uint64_t id, struct store_body *body)
 {
 	struct msg_body_file m = { .id = id, .size = store_body_size(body) };
 	int fd;
 
 	if ((fd = store_body_fd(body, 0)) != -1)
-		return ipc_send_fd(ch, body_file, &m, fd);
+		return ipc_send_fd(ch, body_file, &m, fd) == 0 ? STORE_OK
+							       : STORE_FAILED;
 	return send_chunks(ch, id, body);
 }
 
@@ -350,7 +352,6 @@ dispatch_on_body_request(
 	struct store_body *body;
 	enum store_status status;
 	struct envelope *env;
-	int rc;
 
 	if (job == NULL || job->peer != channel_peer(ch) ||
 	    job->instance != channel_instance(ch)) {
@@ -361,11 +362,16 @@ dispatch_on_body_request(
 	if (env != NULL)
 		status = store_body_open(q->store, env, &body);
 	if (status == STORE_OK) {
-		rc = send_body(ch, job->id, body);
+		status = send_body(ch, job->id, body);
 		store_body_close(body);
-		if (rc == 0)
+		if (status == STORE_OK)
 			return;
-		status = STORE_DAMAGED;
+		if (status == STORE_FAILED) {
+			/* no fault of the message, which is tried again */
+			ipc_send(ch, transfer_cancel, &cancel);
+			dispatch_finish(q, job, SCHED_ROUTE_UNKNOWN);
+			return;
+		}
 	}
 	ipc_send(ch, transfer_cancel, &cancel);
 	set_aside(q, job, status);

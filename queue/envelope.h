@@ -152,8 +152,9 @@ int envelope_encode(
 /*
  * Decodes record n of a message; records are given in order, the first one
  * into an envelope fresh from new or reset. -1 with the reason in error (size
- * octets): the envelope is then only fit for reset and free. After the last
- * record envelope_complete tells whether all came.
+ * octets): the envelope is then only fit for reset and free, and errno is
+ * ENOMEM if it was not the record's fault. After the last record
+ * envelope_complete tells whether all came.
  */
 int envelope_decode(struct envelope *, uint32_t n, const uint8_t *, size_t,
     char *error, size_t size);

@@ -11,6 +11,7 @@
  * but the last; a time is zigzag first; a string is its length and octets.
  * Both directions walk the same tables, so they cannot disagree.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -423,6 +424,7 @@ envelope_decode(struct envelope *env, uint32_t n, const uint8_t *data,
 {
 	struct reader r = { env, data + HEADER_OCTETS, data + len, "" };
 
+	errno = EBADMSG;
 	if (len <= HEADER_OCTETS) {
 		snprintf(error, size,
 		    "record %u of %08x: cut off after %zu "
@@ -442,7 +444,10 @@ envelope_decode(struct envelope *env, uint32_t n, const uint8_t *data,
 		    env->msgid);
 		return -1;
 	}
+	errno = 0;
 	if (get_record(&r, n) == -1) {
+		if (errno != ENOMEM)
+			errno = EBADMSG;
 		snprintf(error, size, "record %u of %08x: bad %s", n,
 		    env->msgid, r.what);
 		env->priv->unfit = 1;

@@ -71,6 +71,23 @@ damaged(struct store *st, const char *why)
 	return STORE_DAMAGED;
 }
 
+/* Without memory nothing can be said of a record. The process ends, and begins
+ * again with all that is durable: what was set aside would wait for ever. */
+static void
+memory_or_end(int code)
+{
+	if (code == ENOMEM)
+		log_fatal("out of memory");
+}
+
+/* A record that could not be decoded. */
+static enum store_status
+undecoded(struct store *st, const char *why)
+{
+	memory_or_end(errno);
+	return damaged(st, why);
+}
+
 enum store_status
 store_read_envelope(struct store *st, uint32_t msgid, struct envelope *env)
 {
@@ -87,11 +104,12 @@ store_read_envelope(struct store *st, uint32_t msgid, struct envelope *env)
 			    msgid, n);
 			return damaged(st, why);
 		}
+		memory_or_end(rc);
 		if (rc != 0)
 			return store_fail(st, "read envelope", rc);
 		if (envelope_decode(env, n, st->record.data, st->record.len,
 			why, sizeof(why)) == -1)
-			return damaged(st, why);
+			return undecoded(st, why);
 	}
 	return STORE_OK;
 }
@@ -162,7 +180,7 @@ take_record(struct walk *w, const DBT *key, const uint8_t *data, size_t len)
 		w->bad = 1;
 	} else if (envelope_decode(w->env, n, data, len, why, sizeof(why)) ==
 	    -1) {
-		damaged(w->st, why);
+		undecoded(w->st, why);
 		w->bad = 1;
 	}
 	return 0;
@@ -282,7 +300,7 @@ store_body_open(
 	struct store_body *body;
 
 	if ((body = calloc(1, sizeof(*body))) == NULL)
-		return STORE_FAILED;
+		log_fatal("out of memory");
 	body->st = st;
 	body->msgid = env->msgid;
 	body->is_file = env->body == ENVELOPE_BODY_FILE;
@@ -315,6 +333,7 @@ load_chunk(struct store_body *body)
 	int rc;
 
 	rc = store_get_record(st, st->bodies, body->msgid, body->next_chunk);
+	memory_or_end(rc);
 	if (rc != 0) {
 		if (rc != DB_NOTFOUND)
 			store_fail(st, "read body", rc);
@@ -323,7 +342,7 @@ load_chunk(struct store_body *body)
 	free(body->chunk);
 	body->chunk_len = body->chunk_at = 0;
 	if ((body->chunk = malloc(st->record.len + 1)) == NULL)
-		return -1;
+		log_fatal("out of memory");
 	memcpy(body->chunk, st->record.data, st->record.len);
 	body->chunk_len = st->record.len;
 	body->next_chunk++;
