@@ -10,6 +10,7 @@
 
 #include <zlib.h>
 
+#include "os/log.h"
 #include "queue/body.h"
 
 struct body {
@@ -233,8 +234,9 @@ bodies_data(struct bodies *b, uint32_t sender, uint64_t id, const uint8_t *data,
 	if (body == NULL) {
 		if (count_bodies(b, sender) >= b->limit)
 			return BODY_FORBIDDEN;
+		/* without the mark the rest would pass for the whole */
 		if ((body = new_body(b, sender, id)) == NULL)
-			return BODY_FAILED;
+			log_fatal("out of memory");
 	}
 	if (body->last || (len == 0 && !last))
 		return BODY_FORBIDDEN;
@@ -292,6 +294,12 @@ bodies_take(struct bodies *b, uint32_t sender, uint64_t id)
 		return NULL;
 	RB_REMOVE(body_tree, &b->tree, body);
 	return body;
+}
+
+int
+body_is_whole(const struct body *body, uint64_t size)
+{
+	return body->failed || body->size == size;
 }
 
 void

@@ -47,6 +47,9 @@ void bodies_progress(struct bodies *);
 /* Takes out a complete body, to be freed with body_free. NULL when there is
  * none or its last octet has not come. */
 struct body *bodies_take(struct bodies *, uint32_t sender, uint64_t id);
+/* Whether all that was sent came; true of one that could not be kept, which
+ * body_content tells. */
+int body_is_whole(const struct body *, uint64_t size);
 /* It is to be this message's: once, before body_content. */
 void body_seal(struct body *, uint32_t msgid);
 /* Whether it is not known yet if the body could be kept. */

@@ -186,7 +186,9 @@ ingest_submit(
 		    in->standing.enhanced, in->standing.text);
 		return 0;
 	}
-	if ((m->body_sent || take_inline(&bm, &m->body) == 0) &&
+	/* of a body in pieces none may have been lost on the way */
+	if ((m->body_sent ? body_is_whole(bm.body, m->size)
+			  : take_inline(&bm, &m->body) == 0) &&
 	    (bm.env = make_envelope(in, m, now)) != NULL) {
 		put_or_wait(in, &bm);
 		return 0;

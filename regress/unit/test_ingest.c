@@ -133,7 +133,7 @@ submit(struct fixture *f, uint32_t msgid, const char *body, size_t len,
 		.tag = "t",
 		.size = len,
 		.body_sent = (uint8_t)body_sent,
-		.body = { (const uint8_t *)body, len } };
+		.body = { (const uint8_t *)body, body != NULL ? len : 0 } };
 	int rc;
 
 	ipc_add_rcpt_spec(&rcpts, &spec);
@@ -235,7 +235,7 @@ test_body_waits(void **state)
 		assert_int_equal(
 		    bodies_data(f->bodies, WORKER, 77, large, 20 << 20, 1),
 		    BODY_OK);
-		assert_int_equal(submit(f, id, "", 0, 1), 0);
+		assert_int_equal(submit(f, id, NULL, 20 << 20, 1), 0);
 		assert_true(ingest_is_waiting(&f->in));
 		assert_int_equal(submit(f, id + 1, "x", 1, 0), 0);
 		batch_flush(f->batch);
@@ -267,7 +267,7 @@ test_body_sent(void **state)
 		assert_int_equal(bodies_data(f->bodies, WORKER, 77, piece,
 				     sizeof(piece), i == 3),
 		    BODY_OK);
-	assert_int_equal(submit(f, f->first, "", 0, 1), 0);
+	assert_int_equal(submit(f, f->first, NULL, 4 * 65536, 1), 0);
 	wait_for_bodies(f);
 	batch_flush(f->batch);
 	assert_int_equal(f->code, 250);
@@ -284,6 +284,11 @@ test_body_sent(void **state)
 	}
 	store_body_close(body);
 	envelope_free(env);
+	/* a piece is missing */
+	assert_int_equal(
+	    bodies_data(f->bodies, WORKER, 77, piece, 1, 1), BODY_OK);
+	assert_int_equal(submit(f, f->first + 1, NULL, 2, 1), 0);
+	assert_int_equal(f->code, 451);
 }
 
 static void
@@ -320,7 +325,7 @@ test_refusing(void **state)
 	assert_int_equal(submit(f, f->first, "x", 1, 0), 0);
 	assert_int_equal(f->code, 452);
 	assert_int_equal(bodies_data(f->bodies, WORKER, 77, &x, 1, 1), BODY_OK);
-	assert_int_equal(submit(f, f->first + 1, "", 0, 1), 0);
+	assert_int_equal(submit(f, f->first + 1, NULL, 1, 1), 0);
 	assert_int_equal(f->answers, 2);
 	assert_int_equal(bodies_octets(f->bodies), 0);
 	assert_int_equal(batch_need(f->batch), BATCH_EMPTY);
