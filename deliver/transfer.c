@@ -180,7 +180,9 @@ answer_queue(struct transfer *t, struct channel *ch)
 		ipc_add_rcpt_result(&buf, &out);
 	}
 	m.results = ipc_buf_list(&buf);
-	if (buf.failed || ipc_send(ch, transfer_done, &m) == -1)
+	/* a queue that went away begins again by itself */
+	if (buf.failed ||
+	    (ipc_send(ch, transfer_done, &m) == -1 && channel_is_open(ch)))
 		give_up(t->deliver);
 	ipc_buf_free(&buf);
 }

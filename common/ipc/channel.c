@@ -211,6 +211,12 @@ channel_fail(struct channel *ch, const char *reason)
 	loop_defer(ch->loop, &ch->flush);
 }
 
+int
+channel_is_open(const struct channel *ch)
+{
+	return ch != NULL && ch->dead == NULL;
+}
+
 void
 channel_refuse(struct channel *ch, const char *reason)
 {

@@ -70,6 +70,9 @@ int channel_send(struct channel *, enum msg_type, const void *msg, int fd);
 	    (ch), MSG_##name, (1 ? (m) : (const struct msg_##name *)0), (fd))
 #define ipc_send(ch, name, m) ipc_send_fd(ch, name, m, -1)
 
+/* Whether it can still carry messages; false for NULL and for one whose
+ * `closed` is to follow. */
+int channel_is_open(const struct channel *);
 /* Whether the peer is behind: make no new work for it until `writable`. */
 int channel_congested(const struct channel *);
 /* Whether so much is under way that bulk data should wait, lest a message
