@@ -51,24 +51,16 @@ compose_recipients(
 struct line_state {
 	int start; /* of a line */
 	int cr;
-	int in_header;
 };
 
-/* A lone CR would be refused. In a body it ends a line, as it is only how a
- * terminal was told to begin it again; in a field what stands behind it must
- * not become a field of its own. */
+/* A lone CR ends a line too: it would be refused, and inside a line it is
+ * only how a terminal was told to begin it again. */
 static void
 write_text(FILE *out, struct line_state *st, const char *s, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		if (s[i] == '\n' && st->cr) {
 			st->cr = 0;
-			continue;
-		}
-		if (st->in_header && s[i] == '\r' &&
-		    (i + 1 == len || s[i + 1] != '\n')) {
-			putc(' ', out);
-			st->start = 0;
 			continue;
 		}
 		st->cr = s[i] == '\r';
@@ -81,6 +73,18 @@ write_text(FILE *out, struct line_state *st, const char *s, size_t len)
 			putc('.', out);
 		st->start = 0;
 		putc(s[i], out);
+	}
+}
+
+/* Inside a field a lone CR is a space: what stands behind it is no field of
+ * its own, and nobody has looked at it as one. */
+static void
+write_field(FILE *out, struct line_state *st, const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		int lone = s[i] == '\r' && (i + 1 == len || s[i + 1] != '\n');
+
+		write_text(out, st, lone ? " " : s + i, 1);
 	}
 }
 
@@ -99,7 +103,7 @@ compose_write(const struct draft *d, const struct additions *add, FILE *out)
 	size_t start = draft_start(d), pos = 0, end = 0, len = d->len - start;
 	const char *section = d->data + start;
 	int from = 0, date = 0, id = 0;
-	struct line_state st = { .start = 1, .in_header = 1 };
+	struct line_state st = { .start = 1 };
 	struct header_field f;
 
 	while (header_next(section, len, &pos, &f)) {
@@ -110,7 +114,7 @@ compose_write(const struct draft *d, const struct additions *add, FILE *out)
 		if (f.id == HEADER_BCC || f.id == HEADER_RESENT_BCC ||
 		    f.id == HEADER_RETURN_PATH)
 			continue;
-		write_text(out, &st, section + f.start, end - (size_t)f.start);
+		write_field(out, &st, section + f.start, end - (size_t)f.start);
 		if (!st.start)
 			write_text(out, &st, "\n", 1);
 	}
@@ -120,7 +124,6 @@ compose_write(const struct draft *d, const struct additions *add, FILE *out)
 		write_line(out, &st, add->date);
 	if (!id)
 		write_line(out, &st, add->message_id);
-	st.in_header = 0;
 	/* a body that no empty line sets off gets one */
 	if (end < len && section[end] != '\n' &&
 	    !(section[end] == '\r' && end + 1 < len &&
