@@ -22,7 +22,8 @@ deliver_local_SOURCES = \
 	deliver/local_lmtp.c \
 	deliver/local_maildir.c \
 	deliver/local_main.c \
-	deliver/local_mbox.c
+	deliver/local_mbox.c \
+	deliver/local_outcome.c
 deliver_local_LDADD = deliver/libdeliver.a libcommon.a $(worker_libs)
 
 # The worker: libdeliver.a joined to sockets and the other processes.
