@@ -1,5 +1,7 @@
 # One libFuzzer target for each parser and session core.
 fuzz_ldflags = -fsanitize=fuzzer
+fuzz_libs = regress/fuzz/libfuzz.a libcommon.a $(BSD_LIBS)
+include $(srcdir)/regress/fuzz/ipc.mk
 
 noinst_PROGRAMS += regress/fuzz/fuzz_dns_packet
 regress_fuzz_fuzz_dns_packet_SOURCES = regress/fuzz/fuzz_dns_packet.c \
@@ -29,3 +31,4 @@ include $(srcdir)/regress/fuzz/auth.mk
 include $(srcdir)/regress/fuzz/conf.mk
 include $(srcdir)/regress/fuzz/store.mk
 include $(srcdir)/regress/fuzz/session.mk
+include $(srcdir)/regress/fuzz/core.mk

@@ -10,7 +10,9 @@ regress_unit_test_scheduler_LDADD = $(scheduler_libs)
 
 check_PROGRAMS += regress/unit/test_schedule_model
 TESTS += regress/unit/test_schedule_model
-regress_unit_test_schedule_model_SOURCES = regress/unit/test_schedule_model.c
+regress_unit_test_schedule_model_SOURCES = \
+	regress/unit/test_schedule_model.c \
+	regress/unit/schedule_model.c regress/unit/schedule_model.h
 regress_unit_test_schedule_model_CFLAGS = $(unit_cflags)
 regress_unit_test_schedule_model_LDADD = $(scheduler_libs)
 
