@@ -8,7 +8,8 @@ regress_fuzz_fuzz_dns_packet_SOURCES = regress/fuzz/fuzz_dns_packet.c \
 	auth/dns_packet.c
 regress_fuzz_fuzz_dns_packet_CFLAGS = $(AM_CFLAGS)
 regress_fuzz_fuzz_dns_packet_LDFLAGS = $(fuzz_ldflags)
-regress_fuzz_fuzz_dns_packet_LDADD = libcommon.a
+regress_fuzz_fuzz_dns_packet_LDADD = regress/fuzz/libfuzz.a \
+	libcommon.a
 include $(srcdir)/regress/fuzz/mail.mk
 include $(srcdir)/regress/fuzz/smtp.mk
 include $(srcdir)/regress/fuzz/net.mk
@@ -17,7 +18,8 @@ noinst_PROGRAMS += regress/fuzz/fuzz_client
 regress_fuzz_fuzz_client_SOURCES = regress/fuzz/fuzz_client.c
 regress_fuzz_fuzz_client_CFLAGS = $(AM_CFLAGS)
 regress_fuzz_fuzz_client_LDFLAGS = $(fuzz_ldflags)
-regress_fuzz_fuzz_client_LDADD = deliver/libdeliver.a libcommon.a \
+regress_fuzz_fuzz_client_LDADD = regress/fuzz/libfuzz.a \
+	deliver/libdeliver.a libcommon.a \
 	$(IDN2_LIBS) $(BSD_LIBS)
 
 noinst_PROGRAMS += regress/fuzz/fuzz_mx

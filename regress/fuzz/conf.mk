@@ -3,7 +3,8 @@ noinst_PROGRAMS += regress/fuzz/fuzz_conf_parse
 regress_fuzz_fuzz_conf_parse_SOURCES = regress/fuzz/fuzz_conf_parse.c
 regress_fuzz_fuzz_conf_parse_CFLAGS = $(AM_CFLAGS)
 regress_fuzz_fuzz_conf_parse_LDFLAGS = $(fuzz_ldflags)
-regress_fuzz_fuzz_conf_parse_LDADD = master/libparse.a libcommon.a $(BSD_LIBS)
+regress_fuzz_fuzz_conf_parse_LDADD = regress/fuzz/libfuzz.a \
+	master/libparse.a libcommon.a $(BSD_LIBS)
 
 noinst_PROGRAMS += regress/fuzz/fuzz_conf_codec
 regress_fuzz_fuzz_conf_codec_SOURCES = regress/fuzz/fuzz_conf_codec.c

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+/* Once, before the first input; of a target that needs it. */
+int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 size_t LLVMFuzzerCustomMutator(uint8_t *, size_t, size_t max, unsigned seed);
 size_t LLVMFuzzerCustomCrossOver(const uint8_t *, size_t, const uint8_t *,

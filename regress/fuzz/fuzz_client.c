@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "deliver/client.h"
+#include "regress/fuzz/fuzz.h"
 
 enum { RCPTS = 5, NOW_STEP = 1000 };
 
@@ -19,13 +20,6 @@ struct harness {
 	int closed, idle, body_wanted, body_ended, results_due, binary, probe;
 	char last; /* octet written last */
 };
-
-static void
-require(int condition)
-{
-	if (!condition)
-		abort();
-}
 
 static void
 check_output(struct harness *h, const char *data, size_t len)
@@ -184,8 +178,6 @@ play_event(struct harness *h, uint8_t what, const uint8_t *data, size_t len)
 	take_actions(h);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
-
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -220,3 +212,58 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	client_free(h.client);
 	return 0;
 }
+
+/* ---- mutations by whole replies ---------------------------------------- */
+
+static const char *const replies[] = { "220 mx.test ESMTP\r\n",
+	"250 mx.test\r\n",
+	"250-mx.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 CHUNKING\r\n",
+	"250-BINARYMIME\r\n250-DSN\r\n250-SIZE 1000\r\n250 SMTPUTF8\r\n",
+	"250-mx.test\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN\r\n",
+	"250-mx.test\r\n250-SIZE\r\n250-AUTH\r\n250 AUTH=SCRAM-SHA-256\r\n",
+	"220 2.0.0 go\r\n", "235 2.7.0 in\r\n", "334 \r\n", "334 VXNlcg==\r\n",
+	"354 go on\r\n", "250 2.1.0 ok\r\n", "250 2.1.5 ok\r\n",
+	"251 2.1.5 elsewhere\r\n", "421 4.3.2 bye\r\n", "450 4.2.0 later\r\n",
+	"452 4.5.3 too many\r\n", "454 4.7.0 no TLS\r\n", "501 5.5.4 no\r\n",
+	"503 5.5.1 bad order\r\n", "535 5.7.8 no\r\n", "550 5.1.1 nobody\r\n",
+	"552 5.3.4 too big\r\n", "554-5.7.1 one\r\n554 5.7.1 two\r\n",
+	"555 no\r\n", "250-", "999 \r\n", "2\r\n", "250\n", "\r\n" };
+
+static size_t
+change_event(
+    struct dice *d, uint8_t *piece, size_t len, size_t room, unsigned index)
+{
+	const char *reply =
+	    replies[dice_roll(d, sizeof(replies) / sizeof(*replies))];
+	size_t n = strlen(reply), most = room < 2 + 255 ? room : 2 + 255;
+
+	if (len < 2)
+		return len;
+	switch (dice_roll(d, 4)) {
+	case 0:
+		piece[0] = (uint8_t)dice_roll(d, 256);
+		return len;
+	case 1: /* one more behind what it says */
+		if (len + n > most)
+			return len;
+		piece[0] = 1;
+		memcpy(piece + len, reply, n);
+		len += n;
+		break;
+	case 2: /* another */
+		if (2 + n > most)
+			return len;
+		piece[0] = 1;
+		memcpy(piece + 2, reply, n);
+		len = 2 + n;
+		break;
+	default:
+		len = 2 + fuzz_octets(piece + 2, len - 2, most - 2);
+	}
+	piece[1] = (uint8_t)(len - 2);
+	return len;
+}
+
+static const struct fuzz_shape events = { 1, fuzz_event_length, change_event };
+
+FUZZ_SHAPED(events)

@@ -12,8 +12,7 @@
 #include "conf/closed.h"
 #include "conf/print.h"
 #include "master/parse.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+#include "regress/fuzz/fuzz.h"
 
 static void
 ignore(void *arg, const struct conf_where *where, const char *what)
@@ -64,3 +63,26 @@ out:
 	free(errors);
 	return 0;
 }
+
+/* ---- mutations by words ------------------------------------------------ */
+
+static size_t
+word_length(const uint8_t *data, size_t size, size_t at, unsigned index)
+{
+	size_t n = at, quoted = data[at] == '"';
+
+	for (n++; n < size &&
+	     (quoted ? data[n] != '"' && data[n] != '\n'
+		     : strchr(" \t\n{},<>\"", data[n]) == NULL);)
+		n++;
+	/* with the blanks behind it */
+	n += quoted && n < size;
+	while (n < size && (data[n] == ' ' || data[n] == '\t'))
+		n++;
+	return n - at;
+}
+
+/* Words come from the dictionary of the grammar. */
+static const struct fuzz_shape words = { 0, word_length, NULL };
+
+FUZZ_SHAPED(words)
