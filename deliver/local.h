@@ -60,6 +60,7 @@ struct local_outcome {
 	int code;
 	char enhanced[12];
 	char text[512];
+	unsigned lists; /* read for it so far */
 	int kept; /* delivered here, whatever is forwarded besides */
 	struct ipc_buf forward; /* list of forward_dest */
 };

@@ -18,7 +18,12 @@
 #include "conf/alias.h"
 #include "deliver/local.h"
 
-enum { LIST_MAX = 1024 * 1024, DEPTH_MAX = 10, FORWARD_MAX = 1000 };
+enum {
+	LIST_MAX = 1024 * 1024,
+	DEPTH_MAX = 10,
+	LISTS_MAX = 100, /* of one delivery, each as often as it is included */
+	FORWARD_MAX = 1000
+};
 
 /* The text of the list, NUL-terminated; NULL with an outcome. */
 static char *
@@ -132,9 +137,9 @@ local_list(const struct local_job *job, const char *path, int depth, int *keep,
 	size_t at;
 	int rc = 0, number = 0;
 
-	if (depth > DEPTH_MAX)
+	if (depth > DEPTH_MAX || ++out->lists > LISTS_MAX)
 		return local_done(out, DELIVERY_PERMFAIL, 550, "5.4.6",
-		    "lists include each other too deep");
+		    "lists include each other too deep or too often");
 	if ((text = read_list(path, out)) == NULL)
 		return -1;
 	rest = text;

@@ -144,6 +144,7 @@ deliver(const struct context *c, const struct local_job *job,
 	int keep = 1, rc = 0;
 
 	out->kept = 0;
+	out->lists = 0;
 	if (local_is_loop(job)) {
 		local_done(out, DELIVERY_PERMFAIL, 550, "5.4.6",
 		    "this message has been here before: a forwarding loop");

@@ -1,6 +1,6 @@
 /*
- * A user's .forward and the lists that it includes: up to four files of any
- * text, in which the octets 1 to 4 stand for their paths. Only addresses are
+ * A user's .forward and the lists that it includes: up to five files of any
+ * text, in which the octets 1 to 5 stand for their paths. Only addresses are
  * obeyed, as where an action only forwards. There is an outcome whatever they
  * hold; lists that include each other end; what is forwarded to has no line
  * end and no more addresses than may be, and a refusal is a reply with its
@@ -14,7 +14,7 @@
 #include "os/log.h"
 #include "regress/fuzz/fuzz.h"
 
-enum { FILES = 4, FORWARD_MAX = 1000 };
+enum { FILES = 5, FORWARD_MAX = 1000, LISTS_MAX = 100 };
 
 static char folder[] = "/tmp/relais-fuzz-XXXXXX";
 
@@ -57,7 +57,7 @@ check_outcome(int rc, const struct local_outcome *out)
 	struct ipc_list list = ipc_buf_list(&out->forward);
 	struct msg_forward_dest dest;
 
-	require(list.count <= FORWARD_MAX);
+	require(list.count <= FORWARD_MAX && out->lists <= LISTS_MAX + 1);
 	while (ipc_next_forward_dest(&list, &dest)) {
 		require(*dest.address != '\0');
 		require(strpbrk(dest.address, "\r\n") == NULL);
