@@ -23,6 +23,19 @@ size_t LLVMFuzzerMutate(uint8_t *, size_t, size_t max);
 void fuzz_failed(const char *condition, const char *file, int line)
     __attribute__((noreturn));
 
+/* A hash of what happened, to compare two runs of it. */
+static inline void
+fuzz_mix(uint64_t *hash, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	for (size_t i = 0; i < len; i++)
+		*hash = (*hash ^ p[i]) * UINT64_C(0x100000001b3);
+}
+
+/* A folder for files of this program; it goes with all in it at exit. */
+const char *fuzz_folder(void);
+
 /* ---- reading an input ------------------------------------------------- */
 
 struct input {
@@ -80,13 +93,19 @@ size_t fuzz_cross(const struct fuzz_shape *, const uint8_t *, size_t,
 /* A piece of the sessions' inputs: which event, its length, its octets. */
 size_t fuzz_event_length(const uint8_t *, size_t, size_t at, unsigned index);
 
+/* Version and checksum of an envelope's record, which it begins with. */
+enum { FUZZ_ENVELOPE_HEAD = 5 };
+void fuzz_seal_envelope(uint8_t *record, size_t len);
+
 /* The mutator and the crossover of a target with a constant shape. */
-#define FUZZ_SHAPED(shape)                                                \
-	size_t LLVMFuzzerCustomMutator(                                   \
-	    uint8_t *data, size_t size, size_t max, unsigned seed)        \
-	{                                                                 \
-		return fuzz_mutate(&(shape), data, size, max, seed);      \
-	}                                                                 \
+#define FUZZ_SHAPED(shape)                                           \
+	size_t LLVMFuzzerCustomMutator(                              \
+	    uint8_t *data, size_t size, size_t max, unsigned seed)   \
+	{                                                            \
+		return fuzz_mutate(&(shape), data, size, max, seed); \
+	}                                                            \
+	FUZZ_CROSSED(shape)
+#define FUZZ_CROSSED(shape)                                               \
 	size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, \
 	    const uint8_t *b, size_t b_size, uint8_t *out, size_t max,    \
 	    unsigned seed)                                                \

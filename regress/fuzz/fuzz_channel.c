@@ -27,23 +27,14 @@ struct tally {
 };
 
 static void
-mix(struct tally *t, const void *data, size_t len)
-{
-	const uint8_t *p = data;
-
-	for (size_t i = 0; i < len; i++)
-		t->hash = (t->hash ^ p[i]) * UINT64_C(0x100000001b3);
-}
-
-static void
 count(struct tally *t, enum msg_type type, const union ipc_msg *m)
 {
 	struct ipc_buf again = { 0 };
 
 	require(msg_encode(type, m, &again) == 0);
 	t->handled++;
-	mix(t, &type, sizeof(type));
-	mix(t, again.data, again.len);
+	fuzz_mix(&t->hash, &type, sizeof(type));
+	fuzz_mix(&t->hash, again.data, again.len);
 	ipc_buf_free(&again);
 }
 

@@ -170,9 +170,4 @@ LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
 	return size;
 }
 
-size_t
-LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t *b,
-    size_t b_size, uint8_t *out, size_t max, unsigned seed)
-{
-	return fuzz_cross(&parts, a, a_size, b, b_size, out, max, seed);
-}
+FUZZ_CROSSED(parts)

@@ -12,19 +12,7 @@
 #include "queue/envelope.h"
 #include "regress/fuzz/fuzz.h"
 
-enum { HEAD = 5 };
-
-/* Makes version and CRC right. */
-static void
-seal(uint8_t *record, size_t len)
-{
-	uLong crc;
-
-	record[0] = ENVELOPE_VERSION;
-	crc = crc32_z(0, record, 1);
-	crc = crc32_z(crc, record + HEAD, len - HEAD);
-	fuzz_put_number(record + 1, 4, crc);
-}
+enum { HEAD = FUZZ_ENVELOPE_HEAD };
 
 static void
 try_record(struct envelope *env, const uint8_t *data, size_t len)
@@ -59,7 +47,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (len > HEAD) {
 		sealed = malloc(len);
 		memcpy(sealed, data, len);
-		seal(sealed, len);
+		fuzz_seal_envelope(sealed, len);
 		try_record(env, sealed, len);
 		free(sealed);
 	}
@@ -156,7 +144,7 @@ LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
 {
 	size = fuzz_mutate(&fields, data, size, max, seed);
 	if (size > HEAD && seed % 8 != 0)
-		seal(data, size);
+		fuzz_seal_envelope(data, size);
 	return size;
 }
 

@@ -16,23 +16,13 @@
 
 enum { FILES = 5, FORWARD_MAX = 1000, LISTS_MAX = 100 };
 
-static char folder[] = "/tmp/relais-fuzz-XXXXXX";
-
 static const char *
 path_of(int file)
 {
 	static char path[64];
 
-	snprintf(path, sizeof(path), "%s/%d", folder, file);
+	snprintf(path, sizeof(path), "%s/%d", fuzz_folder(), file);
 	return path;
-}
-
-static void
-remove_folder(void)
-{
-	for (int i = 1; i <= FILES; i++)
-		unlink(path_of(i));
-	rmdir(folder);
 }
 
 /* A line may not name what lies outside: a run would not be the same again. */
@@ -87,8 +77,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int keep = 0;
 	size_t len;
 
-	if (strchr(folder, 'X') != NULL && mkdtemp(folder) != NULL)
-		atexit(remove_folder);
 	for (int i = FILES; i > 1; i--) {
 		text = input_octets(&in, &len);
 		write_list(i, text, len);

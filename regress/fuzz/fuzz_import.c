@@ -20,7 +20,7 @@
 #include "regress/fuzz/fuzz.h"
 #include "regress/unit/store_fixture.h"
 
-enum { ENVELOPE_HEAD = 5, IDS_MAX = 512 };
+enum { IDS_MAX = 512 };
 
 static char *folder;
 static struct store *store;
@@ -52,18 +52,6 @@ put(int fd, const void *data, size_t len)
 	require(write(fd, data, len) == (ssize_t)len);
 }
 
-/* Version and checksum of an envelope's record. */
-static void
-seal(uint8_t *record, size_t len)
-{
-	uLong crc;
-
-	record[0] = ENVELOPE_VERSION;
-	crc = crc32_z(0, record, 1);
-	crc = crc32_z(crc, record + ENVELOPE_HEAD, len - ENVELOPE_HEAD);
-	fuzz_put_number(record + 1, 4, crc);
-}
-
 static int
 make_stream(struct input *in)
 {
@@ -78,8 +66,8 @@ make_stream(struct input *in)
 		data = input_octets(in, &len);
 		if (len > 0)
 			memcpy(part, data, len);
-		if (letter == 'E' && len > ENVELOPE_HEAD)
-			seal(part, len);
+		if (letter == 'E' && len > FUZZ_ENVELOPE_HEAD)
+			fuzz_seal_envelope(part, len);
 		put(fd, &letter, 1);
 		fuzz_put_number(number, 4, len);
 		put(fd, number, 4);

@@ -22,38 +22,16 @@
 
 enum { NOW = 1000000, KEPT = 8, HEAD = 8 };
 
-static char folder[] = "/tmp/relais-fuzz-XXXXXX";
-
-static void
-remove_folder(void)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "%s/callahead", folder);
-	unlink(path);
-	rmdir(folder);
-}
-
 static void
 write_file(const uint8_t *data, size_t size)
 {
 	char path[64];
 	int fd;
 
-	if (strchr(folder, 'X') != NULL && mkdtemp(folder) != NULL)
-		atexit(remove_folder);
-	snprintf(path, sizeof(path), "%s/callahead", folder);
+	snprintf(path, sizeof(path), "%s/callahead", fuzz_folder());
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	require(fd != -1 && write(fd, data, size) == (ssize_t)size);
 	close(fd);
-}
-
-static void
-mix(uint64_t *hash, const char *s)
-{
-	do
-		*hash = (*hash ^ (uint8_t)*s) * UINT64_C(0x100000001b3);
-	while (*s++ != '\0');
 }
 
 /* How many records there are, and a hash of them. */
@@ -68,8 +46,8 @@ read_all(struct known *k, uint64_t *hash)
 	for (known_rewind(k); known_next(k, &m); n++) {
 		/* it travels to auth */
 		require(msg_encode(MSG_callahead_keep, &m, &wire) == 0);
-		mix(hash, m.action);
-		mix(hash, m.recipient);
+		fuzz_mix(hash, m.action, strlen(m.action) + 1);
+		fuzz_mix(hash, m.recipient, strlen(m.recipient) + 1);
 		*hash += m.when ^ m.good;
 	}
 	ipc_buf_free(&wire);
@@ -114,16 +92,16 @@ try_file(void)
 	struct known *k;
 	unsigned n;
 
-	require((k = known_open(folder, 0)) != NULL);
+	require((k = known_open(fuzz_folder(), 0)) != NULL);
 	n = read_all(k, &first);
 	give_back(k);
 	known_close(k);
-	require((k = known_open(folder, 0)) != NULL);
+	require((k = known_open(fuzz_folder(), 0)) != NULL);
 	require(read_all(k, &again) == n && again == first);
 	known_keep(k, &m);
 	require(read_all(k, &hash) == n + 1);
 	known_close(k);
-	require((k = known_open(folder, 0)) != NULL);
+	require((k = known_open(fuzz_folder(), 0)) != NULL);
 	hash = read_all(k, &hash);
 	/* it may have taken the place of one */
 	require(hash == n + 1 || hash == n);

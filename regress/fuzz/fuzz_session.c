@@ -52,15 +52,6 @@ struct harness {
 /* What is said of a message that is durable, and of no other. */
 #define PROMISE "is in the queue"
 
-static void
-mix(uint64_t *hash, const void *data, size_t len)
-{
-	const uint8_t *p = data;
-
-	for (size_t i = 0; i < len; i++)
-		*hash = (*hash ^ p[i]) * UINT64_C(0x100000001b3);
-}
-
 /* ---- what the session says -------------------------------------------- */
 
 static void
@@ -87,7 +78,7 @@ check_output(struct harness *h)
 
 	require(h->turn->out_len <= SESSION_OUT);
 	require(h->turn->out_len == 0 || !h->over);
-	mix(&h->said_hash, p, h->turn->out_len);
+	fuzz_mix(&h->said_hash, p, h->turn->out_len);
 	for (; p < end; p = lf + 1) {
 		lf = memchr(p, '\n', (size_t)(end - p));
 		require(lf != NULL && lf > p && lf[-1] == '\r');
@@ -114,7 +105,7 @@ take_body(struct harness *h, uint64_t id, const struct ipc_blob *data)
 		h->cr = c == '\r';
 	}
 	h->body_len += data->len;
-	mix(&h->body_hash, data->data, data->len);
+	fuzz_mix(&h->body_hash, data->data, data->len);
 }
 
 static void
@@ -145,7 +136,7 @@ check_send(struct harness *h, const struct session_action *a)
 		take_body(h, a->msg.body_data.id, &a->msg.body_data.data);
 		return;
 	}
-	mix(&h->asked_hash, &a->type, sizeof(a->type));
+	fuzz_mix(&h->asked_hash, &a->type, sizeof(a->type));
 	if (a->type == MSG_body_abort) {
 		require(a->msg.body_abort.id == h->body_id);
 		h->body_id = 0;
@@ -472,8 +463,8 @@ play(const uint8_t *data, size_t size, size_t piece)
 	require(turn.out_len == 0);
 	session_turn_reset(&turn);
 	session_free(h.session);
-	mix(&h.said_hash, &h.asked_hash, sizeof(h.asked_hash));
-	mix(&h.said_hash, &h.body_hash, sizeof(h.body_hash));
+	fuzz_mix(&h.said_hash, &h.asked_hash, sizeof(h.asked_hash));
+	fuzz_mix(&h.said_hash, &h.body_hash, sizeof(h.body_hash));
 	return cut_matters ? 0 : h.said_hash;
 }
 

@@ -1,6 +1,8 @@
 # What the targets share, and messages between processes.
 noinst_LIBRARIES += regress/fuzz/libfuzz.a
-regress_fuzz_libfuzz_a_SOURCES = regress/fuzz/fuzz.h regress/fuzz/shape.c \
+regress_fuzz_libfuzz_a_SOURCES = regress/fuzz/fuzz.h regress/fuzz/folder.c \
+	regress/fuzz/record.c \
+	regress/fuzz/shape.c \
 	regress/fuzz/messages_fields.c regress/fuzz/messages_fields.h
 
 noinst_PROGRAMS += regress/fuzz/fuzz_message
