@@ -166,17 +166,18 @@ auth_line(
 	struct msg_sasl_step *m;
 	struct ipc_blob response;
 
+	/* a refusal may be the last: auth hears of the end before it */
 	if (len == 1 && *line == '*') {
 		s->user[0] = '\0';
-		session_refuse(s, t, REPLY_AUTH_CANCELLED, NULL);
 		auth_end(s, t, 1);
+		session_refuse(s, t, REPLY_AUTH_CANCELLED, NULL);
 		return;
 	}
 	if (decode(t, line, len, &response) == -1 ||
 	    (s->sasl_final && len > 0)) {
 		s->user[0] = '\0';
-		session_refuse(s, t, REPLY_AUTH_BASE64, NULL);
 		auth_end(s, t, 1);
+		session_refuse(s, t, REPLY_AUTH_BASE64, NULL);
 		return;
 	}
 	if (s->sasl_final) {

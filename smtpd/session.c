@@ -447,8 +447,8 @@ take_line(
 		break;
 	case LINE_OVERLONG:
 		if (s->input == INPUT_AUTH) {
-			session_refuse(s, t, REPLY_AUTH_TOO_LONG, NULL);
 			auth_end(s, t, 1);
+			session_refuse(s, t, REPLY_AUTH_TOO_LONG, NULL);
 		} else
 			session_refuse(s, t, REPLY_LINE_TOO_LONG, NULL);
 		break;
