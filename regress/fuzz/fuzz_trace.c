@@ -57,7 +57,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	r.client_addr = text[2];
 	r.auth_user = text[3];
 	r.local_user = text[4];
-	r.by = text[5];
+	r.by =
+	    *text[5] != '\0' ? text[5] : "host.example"; /* is always there */
 	r.tls = text[6];
 	r.id = text[7];
 	r.recipient = text[8];
