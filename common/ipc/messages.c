@@ -265,16 +265,6 @@ check_list(struct reader *r, const struct ipc_list *list,
 		list->count--;                                               \
 		return !r.bad;                                               \
 	}
-#define END_RECORD(name)
-#define MESSAGE(name, edges, fd)
-#define END(name)
-#define U8(f)
-#define U16(f)
-#define U32(f)
-#define U64(f)
-#define STR(f, limit)
-#define BLOB(f, limit)
-#define LIST(f, record, limit)
 #include "ipc/messages.tbl"
 
 /* ---- the table -------------------------------------------------------- */
@@ -302,18 +292,8 @@ static const struct {
 	void (*put)(struct ipc_buf *, const void *);
 	void (*get)(struct reader *, void *);
 } table[MSG_MAX] = {
-#define RECORD(name)
-#define END_RECORD(name)
 #define MESSAGE(name, edges, fd) \
 	[MSG_##name] = { #name, edges, fd, put_##name, get_##name },
-#define END(name)
-#define U8(f)
-#define U16(f)
-#define U32(f)
-#define U64(f)
-#define STR(f, limit)
-#define BLOB(f, limit)
-#define LIST(f, record, limit)
 #include "ipc/messages.tbl"
 };
 

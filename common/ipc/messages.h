@@ -51,17 +51,7 @@ struct ipc_blob ipc_blob(const void *, size_t);
 
 enum msg_type {
 	MSG_NONE,
-#define RECORD(name)
-#define END_RECORD(name)
 #define MESSAGE(name, edges, fd) MSG_##name,
-#define END(name)
-#define U8(f)
-#define U16(f)
-#define U32(f)
-#define U64(f)
-#define STR(f, limit)
-#define BLOB(f, limit)
-#define LIST(f, record, limit)
 #include "ipc/messages.tbl"
 	MSG_MAX
 };
@@ -86,17 +76,7 @@ enum msg_type {
 
 /* Any decoded message, one member for each. */
 union ipc_msg {
-#define RECORD(name)
-#define END_RECORD(name)
 #define MESSAGE(name, edges, fd) struct msg_##name name;
-#define END(name)
-#define U8(f)
-#define U16(f)
-#define U32(f)
-#define U64(f)
-#define STR(f, limit)
-#define BLOB(f, limit)
-#define LIST(f, record, limit)
 #include "ipc/messages.tbl"
 };
 
@@ -108,16 +88,6 @@ union ipc_msg {
 #define RECORD(name)                                                      \
 	void ipc_add_##name(struct ipc_buf *, const struct msg_##name *); \
 	int ipc_next_##name(struct ipc_list *, struct msg_##name *);
-#define END_RECORD(name)
-#define MESSAGE(name, edges, fd)
-#define END(name)
-#define U8(f)
-#define U16(f)
-#define U32(f)
-#define U64(f)
-#define STR(f, limit)
-#define BLOB(f, limit)
-#define LIST(f, record, limit)
 #include "ipc/messages.tbl"
 
 const char *msg_name(enum msg_type);

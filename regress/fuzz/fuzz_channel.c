@@ -51,36 +51,16 @@ handle(struct tally *t, enum msg_type type, const union ipc_msg *m, int fd)
 }
 
 /* A handler for each message. */
-#define RECORD(name)
-#define END_RECORD(name)
 #define MESSAGE(name, edges, fd)                                          \
 	static void on_##name(                                            \
 	    void *ctx, struct channel *ch, const union ipc_msg *m, int f) \
 	{                                                                 \
 		handle(ctx, MSG_##name, m, f);                            \
 	}
-#define END(name)
-#define U8(f)
-#define U16(f)
-#define U32(f)
-#define U64(f)
-#define STR(f, limit)
-#define BLOB(f, limit)
-#define LIST(f, record, limit)
 #include "ipc/messages.tbl"
 
 static channel_handler *const handlers[MSG_MAX] = {
-#define RECORD(name)
-#define END_RECORD(name)
 #define MESSAGE(name, edges, fd) [MSG_##name] = on_##name,
-#define END(name)
-#define U8(f)
-#define U16(f)
-#define U32(f)
-#define U64(f)
-#define STR(f, limit)
-#define BLOB(f, limit)
-#define LIST(f, record, limit)
 #include "ipc/messages.tbl"
 };
 

@@ -34,10 +34,6 @@ check_octets(const uint8_t *data, size_t size, const uint8_t *p, size_t len)
 #define END_RECORD(name) }
 #define MESSAGE(name, edges, fd) RECORD(name)
 #define END(name) }
-#define U8(f)
-#define U16(f)
-#define U32(f)
-#define U64(f)
 #define STR(f, limit) check_string(data, size, m->f, limit);
 #define BLOB(f, limit)                \
 	require(m->f.len <= (limit)); \
@@ -61,20 +57,10 @@ check_message(
     enum msg_type type, const uint8_t *data, size_t size, union ipc_msg *m)
 {
 	switch (type) {
-#define RECORD(name)
-#define END_RECORD(name)
 #define MESSAGE(name, edges, fd)                    \
 	case MSG_##name:                            \
 		check_##name(data, size, &m->name); \
 		break;
-#define END(name)
-#define U8(f)
-#define U16(f)
-#define U32(f)
-#define U64(f)
-#define STR(f, limit)
-#define BLOB(f, limit)
-#define LIST(f, record, limit)
 #include "ipc/messages.tbl"
 	default:
 		abort();

@@ -27,17 +27,7 @@ const struct message_field *
 message_fields(enum msg_type type)
 {
 	static const struct message_field *const table[MSG_MAX] = {
-#define RECORD(name)
-#define END_RECORD(name)
 #define MESSAGE(name, edges, fd) [MSG_##name] = fields_##name,
-#define END(name)
-#define U8(f)
-#define U16(f)
-#define U32(f)
-#define U64(f)
-#define STR(f, limit)
-#define BLOB(f, limit)
-#define LIST(f, record, limit)
 #include "ipc/messages.tbl"
 	};
 
