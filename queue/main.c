@@ -331,8 +331,9 @@ on_id_request(void *ctx, struct channel *ch, const union ipc_msg *m, int fd)
 	if (store_id_block(q->store, block.count, &block.first) != STORE_OK ||
 	    idblock_give(
 		q->ids, channel_instance(ch), block.first, block.count) == -1) {
+		/* an answer all the same: it would never ask again */
 		log_error("no message ids can be given out");
-		return;
+		block = (struct msg_id_block){ .count = 0 };
 	}
 	ipc_send(ch, id_block, &block);
 }

@@ -51,6 +51,7 @@ struct world {
 	struct cert cert;
 	in_port_t port;
 	int listen_fd;
+	unsigned id_requests;
 	uint32_t next_id;
 	/* what the queue was given */
 	uint64_t body_len;
@@ -138,6 +139,9 @@ on_id_request(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	struct msg_id_block b = { .first = w->next_id,
 		.count = m->id_request.count };
 
+	/* the first time there are none: it must ask again */
+	if (w->id_requests++ == 0)
+		b.count = 0;
 	w->next_id += b.count;
 	ipc_send(ch, id_block, &b);
 }
