@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "os/log.h"
 #include "queue/body.h"
@@ -151,7 +151,7 @@ new_body(struct bodies *b, uint32_t sender, uint64_t id)
 	body->sender = sender;
 	body->id = id;
 	body->owner = b;
-	body->crc = (uint32_t)crc32_z(0, NULL, 0);
+	body->crc = libdeflate_crc32(0, NULL, 0);
 	RB_INSERT(body_tree, &b->tree, body);
 	return body;
 }
@@ -251,7 +251,8 @@ bodies_data(struct bodies *b, uint32_t sender, uint64_t id, const uint8_t *data,
 		give_up(b, body);
 		return BODY_FAILED;
 	}
-	body->crc = (uint32_t)crc32_z(body->crc, data, len);
+	if (len > 0) /* of no data it begins anew */
+		body->crc = libdeflate_crc32(body->crc, data, len);
 	body->size += len;
 	b->octets += len;
 	return BODY_OK;

@@ -41,7 +41,7 @@ queue_libqueue_a_SOURCES += \
 	queue/control_explain.c \
 	queue/control_show.c \
 	queue/control_words.c
-queue_libs = queue/libqueue.a libcommon.a $(DB_LIBS) $(ZLIB_LIBS) \
+queue_libs = queue/libqueue.a libcommon.a $(DB_LIBS) $(DEFLATE_LIBS) \
 	$(BSD_LIBS) -lpthread
 
 # The queue worker.
@@ -53,6 +53,7 @@ queue_queue_SOURCES = \
 	queue/expanded.c \
 	queue/main.c \
 	queue/operator.c \
+	queue/pauses.c \
 	queue/queue.h \
 	queue/report.c \
 	queue/result.c

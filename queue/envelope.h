@@ -88,7 +88,7 @@ struct envelope {
 	uint8_t ret; /* enum smtp_ret */
 	uint8_t hold; /* the whole message is held */
 	uint8_t body; /* enum envelope_body */
-	uint32_t body_crc; /* crc32 of zlib over the body */
+	uint32_t body_crc; /* crc32 of gzip, over the body */
 	uint64_t body_size; /* octets stored */
 	uint64_t size; /* as SIZE counts it */
 	int64_t arrival;

@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "queue/envelope.h"
 #include "queue/envelope_priv.h"
@@ -198,10 +198,9 @@ rcpts_in_record(uint32_t total, uint32_t n)
 static uint32_t
 record_crc(const uint8_t *data, size_t len)
 {
-	uLong crc = crc32_z(0, data, 1);
+	uint32_t crc = libdeflate_crc32(0, data, 1);
 
-	return (uint32_t)crc32_z(
-	    crc, data + HEADER_OCTETS, len - HEADER_OCTETS);
+	return libdeflate_crc32(crc, data + HEADER_OCTETS, len - HEADER_OCTETS);
 }
 
 static int

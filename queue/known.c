@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include <endian.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "os/log.h"
 #include "queue/known.h"
@@ -55,7 +55,7 @@ read_record(struct known *k, off_t at, struct msg_callahead_keep *m)
 	len = be32toh(head[0]);
 	if (len < FIXED + 2 || len > PAYLOAD_MAX ||
 	    pread(k->fd, p, len, at + HEAD) != (ssize_t)len ||
-	    be32toh(head[1]) != (uint32_t)crc32_z(0, p, len) ||
+	    be32toh(head[1]) != libdeflate_crc32(0, p, len) ||
 	    p[len - 1] != '\0')
 		return 0;
 	memcpy(&when, p, sizeof(when));
@@ -87,7 +87,7 @@ write_record(int fd, off_t at, const struct msg_callahead_keep *m, size_t *size)
 	memcpy(p + FIXED, m->action, a);
 	memcpy(p + FIXED + a, m->recipient, r);
 	head[0] = htobe32((uint32_t)len);
-	head[1] = htobe32((uint32_t)crc32_z(0, p, len));
+	head[1] = htobe32(libdeflate_crc32(0, p, len));
 	memcpy(record, head, HEAD);
 	*size = HEAD + len;
 	if (pwrite(fd, record, *size, at) == (ssize_t)*size)

@@ -10,20 +10,26 @@
 #include "conf/print.h"
 #include "conf/print_private.h"
 
-/* What the lexer undoes: a backslash makes a quote, a blank or a tab literal
- * and stands for itself before all others. */
-void
-print_quoted(FILE *out, const char *text)
+/* What the lexer undoes inside quotes: a backslash makes a quote, a blank or a
+ * tab literal and stands for itself before all others. */
+static void
+print_escaped(FILE *out, const char *text)
 {
 	const char *p;
 
-	putc('"', out);
 	for (p = text; *p != '\0'; p++) {
 		if (*p == '"' ||
 		    (p != text && p[-1] == '\\' && isblank((unsigned char)*p)))
 			putc('\\', out);
 		putc(*p, out);
 	}
+}
+
+void
+print_quoted(FILE *out, const char *text)
+{
+	putc('"', out);
+	print_escaped(out, text);
 	putc('"', out);
 }
 
@@ -342,7 +348,9 @@ print_table(const struct conf_table *table, FILE *out)
 	else {
 		/* The backend's name and its parameter are one word. */
 		putc('"', out);
-		fprintf(out, "%s:%s", table->backend, table->config);
+		print_escaped(out, table->backend);
+		putc(':', out);
+		print_escaped(out, table->config);
 		putc('"', out);
 	}
 	putc('\n', out);

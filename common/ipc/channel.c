@@ -27,6 +27,8 @@ enum {
 };
 /* Beyond this the peer is taken for dead: only answers can have piled up. */
 #define PENDING_LIMIT (256u << 20)
+/* Room for that, as much that was consumed, and one message more. */
+#define BUFFER_LIMIT (2 * (size_t)PENDING_LIMIT + 2 * IPC_MAX_PAYLOAD)
 
 /* A FIFO of descriptors, each with the offset in its buffer of the frame
  * with which it must leave. */
@@ -65,7 +67,6 @@ struct channel {
 	struct fd_queue in_fds;
 	struct fd_queue out_fds;
 	struct fd_queue pending_fds;
-	struct ipc_buf scratch;
 
 	int64_t credit; /* octets that may still be sent */
 	size_t consumed; /* octets got through and not granted again */
@@ -81,6 +82,19 @@ struct channel {
 
 /* ---- buffers ---------------------------------------------------------- */
 
+/* Moves what is in use to the beginning. */
+static void
+wire_move(struct wire_buf *b)
+{
+	size_t used = b->end - b->start;
+
+	if (b->start == 0)
+		return;
+	memmove(b->data, b->data + b->start, used);
+	b->start = 0;
+	b->end = used;
+}
+
 static int
 wire_reserve(struct wire_buf *b, size_t len)
 {
@@ -89,19 +103,56 @@ wire_reserve(struct wire_buf *b, size_t len)
 
 	if (b->cap - b->end >= len)
 		return 0;
-	if (b->start > 0) {
-		memmove(b->data, b->data + b->start, used);
-		b->start = 0;
-		b->end = used;
-		if (b->cap - b->end >= len)
-			return 0;
-	}
+	wire_move(b);
+	if (b->cap - b->end >= len)
+		return 0;
 	for (cap = b->cap ? b->cap : 4096; cap - used < len;)
 		cap *= 2;
 	if ((grown = realloc(b->data, cap)) == NULL)
 		return -1;
 	b->data = grown;
 	b->cap = cap;
+	return 0;
+}
+
+static void
+frame_header(uint8_t h[HEADER], uint32_t len, uint16_t type)
+{
+	h[0] = (uint8_t)(len >> 24);
+	h[1] = (uint8_t)(len >> 16);
+	h[2] = (uint8_t)(len >> 8);
+	h[3] = (uint8_t)len;
+	h[4] = (uint8_t)(type >> 8);
+	h[5] = (uint8_t)type;
+	h[6] = h[7] = 0;
+}
+
+/* Encodes a message behind a header for it. -1 if it breaks a limit, -2
+ * without memory; the buffer then holds what it held. */
+static int
+wire_encode(struct wire_buf *b, enum msg_type type, const void *msg)
+{
+	size_t used = b->end - b->start;
+	struct ipc_buf buf;
+	int rc;
+
+	/* moves no more than was consumed, and bounds what is allocated */
+	if (b->start >= used)
+		wire_move(b);
+	if (wire_reserve(b, HEADER) == -1)
+		return -2;
+	buf = (struct ipc_buf){ .data = b->data,
+		.len = b->end + HEADER,
+		.cap = b->cap,
+		.limit = BUFFER_LIMIT };
+	rc = msg_encode(type, msg, &buf);
+	b->data = buf.data;
+	b->cap = buf.cap;
+	if (rc == -1)
+		return buf.no_memory ? -2 : -1;
+	frame_header(b->data + b->end, (uint32_t)(buf.len - b->end - HEADER),
+	    (uint16_t)type);
+	b->end = buf.len;
 	return 0;
 }
 
@@ -125,18 +176,6 @@ wire_consume(struct wire_buf *b, size_t len)
 		b->data = NULL;
 		b->cap = 0;
 	}
-}
-
-static void
-frame_header(uint8_t h[HEADER], uint32_t len, uint16_t type)
-{
-	h[0] = (uint8_t)(len >> 24);
-	h[1] = (uint8_t)(len >> 16);
-	h[2] = (uint8_t)(len >> 8);
-	h[3] = (uint8_t)len;
-	h[4] = (uint8_t)(type >> 8);
-	h[5] = (uint8_t)type;
-	h[6] = h[7] = 0;
 }
 
 static uint32_t
@@ -194,7 +233,6 @@ channel_destroy(struct channel *ch)
 	free(ch->in.data);
 	free(ch->out.data);
 	free(ch->pending.data);
-	ipc_buf_free(&ch->scratch);
 	free(ch);
 }
 
@@ -384,23 +422,19 @@ spend_credit(struct channel *ch)
 int
 channel_send(struct channel *ch, enum msg_type type, const void *msg, int fd)
 {
-	uint8_t header[HEADER];
 	struct wire_buf *to;
 	struct fd_queue *fds;
-	size_t len;
-	int direct;
+	size_t before;
+	int direct, rc;
 
 	if (ch == NULL) {
 		if (fd != -1)
 			close(fd);
 		return -1;
 	}
-	ipc_buf_reset(&ch->scratch);
 	if (ch->dead != NULL || msg_carries_fd(type) != (fd != -1) ||
-	    !msg_may_travel(type, ch->self, ch->peer) ||
-	    msg_encode(type, msg, &ch->scratch) == -1)
+	    !msg_may_travel(type, ch->self, ch->peer))
 		goto fail;
-	len = ch->scratch.len;
 	direct = ch->credit > 0 && ch->pending.end == ch->pending.start;
 	to = direct ? &ch->out : &ch->pending;
 	fds = direct ? &ch->out_fds : &ch->pending_fds;
@@ -408,25 +442,24 @@ channel_send(struct channel *ch, enum msg_type type, const void *msg, int fd)
 		channel_fail(ch, "peer does not read");
 		goto fail;
 	}
-	/* the other end would wait for it without end */
-	if (wire_reserve(to, HEADER + len) == -1) {
-		channel_fail(ch, "out of memory");
-		goto fail;
-	}
 	if (fds->count == FDS_MAX)
 		channel_flush(ch);
-	if (fd != -1 && fds_push(fds, fd, to->end - to->start) == -1)
+	if (fd != -1 && fds->count == FDS_MAX)
 		goto fail;
-	frame_header(header, (uint32_t)len, (uint16_t)type);
-	wire_put(to, header, HEADER);
-	wire_put(to, ch->scratch.data, len);
-	/* a configuration may hold keys: no copy of it stays behind */
-	if (type == MSG_config_chunk) {
-		explicit_bzero(ch->scratch.data, len);
-		ch->sent_secret = 1;
+	before = to->end - to->start;
+	if ((rc = wire_encode(to, type, msg)) != 0) {
+		/* the other end would wait for it without end */
+		if (rc == -2)
+			channel_fail(ch, "out of memory");
+		goto fail;
 	}
+	if (fd != -1)
+		fds_push(fds, fd, before);
+	/* a configuration may hold keys: no copy of it stays behind */
+	if (type == MSG_config_chunk)
+		ch->sent_secret = 1;
 	if (direct)
-		ch->credit -= (int64_t)(HEADER + len);
+		ch->credit -= (int64_t)(to->end - to->start - before);
 	if (channel_congested(ch))
 		ch->was_congested = 1;
 	loop_defer(ch->loop, &ch->flush);

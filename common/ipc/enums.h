@@ -65,6 +65,16 @@ enum session_flag {
 	SESSION_RCPT_UTF8 = 1 << 6
 };
 
+/*
+ * rcpt_verdict.reach: whom of the same transaction the verdict is good for.
+ * The narrowest is 0, so whoever says nothing says little.
+ */
+enum rcpt_reach {
+	REACH_RECIPIENT, /* the one that was asked about */
+	REACH_DOMAIN, /* every recipient of the domain */
+	REACH_ALL
+};
+
 /* submit.flags, transfer.flags */
 enum mail_flag {
 	MAIL_8BIT = 1 << 0, /* BODY=8BITMIME, or 8-bit octets were seen */

@@ -45,26 +45,27 @@ ipc_buf_reset(struct ipc_buf *b)
 {
 	b->len = 0;
 	b->count = 0;
-	b->failed = 0;
+	b->failed = b->no_memory = 0;
 }
 
 void
 ipc_buf_put(struct ipc_buf *b, const void *data, size_t len)
 {
+	size_t limit = b->limit != 0 ? b->limit : 2 * (size_t)IPC_MAX_PAYLOAD;
 	uint8_t *grown;
 	size_t cap;
 
 	if (b->failed || len == 0)
 		return;
 	if (len > b->cap - b->len) {
-		if (len > 2 * (size_t)IPC_MAX_PAYLOAD - b->len) {
+		if (len > limit - b->len) {
 			b->failed = 1;
 			return;
 		}
 		for (cap = b->cap ? b->cap : 512; cap - b->len < len;)
 			cap *= 2;
 		if ((grown = realloc(b->data, cap)) == NULL) {
-			b->failed = 1;
+			b->failed = b->no_memory = 1;
 			return;
 		}
 		b->data = grown;

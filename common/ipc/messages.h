@@ -38,8 +38,10 @@ struct ipc_buf {
 	uint8_t *data;
 	size_t len;
 	size_t cap;
+	size_t limit; /* octets; 0: twice IPC_MAX_PAYLOAD */
 	uint32_t count; /* records added, when used for a list */
 	int failed;
+	int no_memory; /* why it failed */
 };
 
 void ipc_buf_free(struct ipc_buf *);

@@ -43,7 +43,9 @@ struct worker {
 	int waiting[PROC_MAX][INSTANCES_MAX];
 	struct incoming in;
 	uint32_t next_generation; /* configured, to be swapped in */
+	uint32_t generation; /* of the one that holds */
 	uint16_t instance;
+	struct loop_deferred log_flush;
 	int serving;
 	int status;
 	int in_log; /* guards the log sink against itself */
@@ -269,6 +271,7 @@ on_config_swap(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 
 	if (m->config_swap.generation != w->next_generation)
 		log_fatal("swap to a configuration that was never sent");
+	w->generation = w->next_generation;
 	if (w->serving)
 		w->ops->swap(w->ctx);
 	else
@@ -321,6 +324,20 @@ log_to_master(void *arg, int priority, const char *line)
 	if (priority <= LOG_CRIT)
 		channel_flush(w->master);
 	w->in_log = 0;
+}
+
+static void
+flush_log(void *arg)
+{
+	log_flush();
+}
+
+static void
+wake_log(void *arg)
+{
+	struct worker *w = arg;
+
+	loop_defer(w->loop, &w->log_flush);
 }
 
 static enum log_mode
@@ -390,12 +407,16 @@ worker_main(int argc, char **argv, const struct worker_ops *ops, void *ctx)
 		log_fatal("out of memory");
 	channel_add_handlers(w->master, ops->handlers, ctx);
 	/* a worker can reach no syslog; in the foreground it writes itself */
+	loop_deferred_init(&w->log_flush, flush_log, NULL);
 	if (mode == LOG_TO_SINK)
 		log_set_sink(log_to_master, w);
+	else
+		log_hold(wake_log, w);
 	if (loop_run(w->loop) == -1)
 		log_fatal("event loop: %s", strerror(errno));
 	if (w->master != NULL)
 		channel_flush(w->master);
+	log_flush();
 	return w->status;
 }
 
@@ -409,6 +430,12 @@ uint16_t
 worker_instance(const struct worker *w)
 {
 	return w->instance;
+}
+
+uint32_t
+worker_generation(const struct worker *w)
+{
+	return w->generation;
 }
 
 struct channel *

@@ -72,6 +72,9 @@ int worker_main(int argc, char **argv, const struct worker_ops *, void *ctx);
 
 struct loop *worker_loop(struct worker *);
 uint16_t worker_instance(const struct worker *);
+/* Of the configuration that holds. Workers swap one after the other, so an
+ * answer may come out of another configuration than the question did. */
+uint32_t worker_generation(const struct worker *);
 struct channel *worker_master(struct worker *);
 /* The channel to a peer, NULL while there is none. */
 struct channel *worker_peer(struct worker *, enum process_kind, uint16_t);

@@ -210,8 +210,8 @@ is_status(const char *s)
 	return b >= 1 && b <= 3 && s[3 + a + b] == '\0';
 }
 
-/* The reply as the server gave it. An enhanced code that ends in 0.0 was made
- * up where there was none. */
+/* The reply as the server gave it. An enhanced code that ends in 0.0 stands for
+ * none. */
 static void
 reply_text(const struct dsn_rcpt *rcpt, char *out, size_t size)
 {
@@ -337,12 +337,14 @@ put_final_rcpt(struct writer *w, const char *address)
 static const char *
 rcpt_status(const struct dsn_rcpt *rcpt, char out[16])
 {
+	const char *status = dsn_text_status(rcpt);
+
 	snprintf(out, 16, "%s", action_status[rcpt->action]);
-	if (rcpt->action == DSN_FAILED && rcpt->status != NULL &&
-	    strcmp(rcpt->status, "4.4.7") == 0)
-		snprintf(out, 16, "%s", rcpt->status);
-	else if (is_status(rcpt->status))
-		snprintf(out + 1, 15, "%s", rcpt->status + 1);
+	if (rcpt->action == DSN_FAILED && status != NULL &&
+	    strcmp(status, "4.4.7") == 0)
+		snprintf(out, 16, "%s", status);
+	else if (is_status(status))
+		snprintf(out + 1, 15, "%s", status + 1);
 	return out;
 }
 

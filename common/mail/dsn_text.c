@@ -26,6 +26,21 @@ static const char *const openings[DSN_KINDS] = {
 	     "receipt; nothing is wrong and you need not do anything."),
 };
 
+/* Codes that say more than their class, of servers without RFC 2034. */
+static const struct {
+	unsigned code;
+	const char *status;
+} meanings[] = {
+	{ 421, "4.3.2" },
+	{ 450, "4.2.0" },
+	{ 451, "4.3.0" },
+	{ 452, "4.3.1" },
+	{ 550, "5.1.1" },
+	{ 552, "5.3.4" },
+	{ 553, "5.1.3" },
+	{ 556, "5.1.10" },
+};
+
 /* By subject and detail of a failure; the first that fits. A pattern ends in
  * "." to stand for every detail. */
 static const struct {
@@ -138,15 +153,26 @@ dsn_text_opening(const struct dsn_report *r)
 }
 
 const char *
+dsn_text_status(const struct dsn_rcpt *rcpt)
+{
+	if (rcpt->status == NULL || strlen(rcpt->status) < 2 ||
+	    strcmp(rcpt->status + 1, ".0.0") != 0)
+		return rcpt->status;
+	for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
+		if (meanings[i].code == rcpt->code)
+			return meanings[i].status;
+	return rcpt->status;
+}
+
+const char *
 dsn_text_advice(const struct dsn_rcpt *rcpt)
 {
-	const char *code, *want;
+	const char *code = dsn_text_status(rcpt), *want;
 	size_t i, n;
 
-	if (rcpt->action != DSN_FAILED || rcpt->status == NULL ||
-	    strlen(rcpt->status) < 5)
+	if (rcpt->action != DSN_FAILED || code == NULL || strlen(code) < 5)
 		return action_texts[rcpt->action];
-	code = rcpt->status + 2;
+	code += 2;
 	for (i = 0; i < sizeof(advices) / sizeof(advices[0]); i++) {
 		want = advices[i].code;
 		n = strlen(want);

@@ -151,23 +151,47 @@ read_failed(struct stream *s, ssize_t n)
 		s->in_done = 1;
 }
 
+/*
+ * Where a read goes, and in *room how much of it. What is little goes through
+ * the scratch of all streams, so that those who wait hold no memory; from
+ * somebody who has just filled that, all that the buffer may hold is taken, in
+ * place.
+ */
+static uint8_t *
+read_target(struct stream *s, struct buffer *b, size_t *room)
+{
+	uint8_t *to;
+
+	*room = buffer_room(b);
+	if (s->bulk && !s->finishing && *room > 0 &&
+	    (to = buffer_reserve(b, *room)) != NULL)
+		return to;
+	if (s->finishing || *room > STREAM_SCRATCH)
+		*room = STREAM_SCRATCH;
+	return s->set->scratch;
+}
+
 static void
 read_socket(struct stream *s)
 {
 	struct buffer *b = arriving(s);
-	size_t room = buffer_room(b);
-	ssize_t n;
+	size_t room;
+	uint8_t *to = read_target(s, b, &room);
+	ssize_t n = recv(s->fd, to, room, MSG_DONTWAIT);
 
-	if (s->finishing || room > STREAM_SCRATCH)
-		room = STREAM_SCRATCH;
-	n = recv(s->fd, s->set->scratch, room, MSG_DONTWAIT);
+	s->bulk = n >= STREAM_SCRATCH / 2;
 	if (n <= 0) {
+		/* what was reserved would stay with one who sends nothing */
+		if (buffer_length(b) == 0)
+			buffer_clear(b);
 		read_failed(s, n);
 		return;
 	}
 	if (s->finishing)
 		return; /* lingering: read and drop */
-	if (buffer_append(b, s->set->scratch, (size_t)n) == -1) {
+	if (to != s->set->scratch)
+		buffer_commit(b, (size_t)n);
+	else if (buffer_append(b, to, (size_t)n) == -1) {
 		stream_end_with(s, STREAM_END_ERROR, "out of memory");
 		return;
 	}
@@ -238,6 +262,10 @@ stream_flush(struct stream *s)
 	do {
 		if (s->ssl != NULL && s->phase == PHASE_OPEN)
 			stream_encrypt(s);
+		/* the last reply and the end of TLS leave together */
+		if (s->finishing && s->ssl != NULL && s->phase == PHASE_OPEN &&
+		    !s->said_goodbye && buffer_length(&s->out) == 0)
+			stream_goodbye(s);
 		before = buffer_length(&s->out);
 		write_socket(s);
 	} while (s->ssl != NULL && !s->blocked && before > 0 &&

@@ -77,6 +77,7 @@ struct stream {
 	unsigned ended : 1; /* on_closed is due or done */
 	unsigned told : 1; /* on_closed was called */
 	unsigned paused : 1;
+	unsigned bulk : 1; /* the last read had much */
 	unsigned offer : 1; /* on_readable is due */
 	unsigned drained : 1; /* on_drained is due when all is out */
 	unsigned connected : 1; /* on_connected is due */

@@ -244,11 +244,6 @@ stream_finish_step(struct stream *s)
 		stream_free(s);
 		return;
 	}
-	if (s->phase == PHASE_OPEN && s->ssl != NULL && !s->said_goodbye &&
-	    buffer_length(&s->out) == 0) {
-		stream_goodbye(s);
-		stream_flush(s);
-	}
 	/* before the handshake has ended, `out` cannot go anywhere */
 	pending = s->phase == PHASE_HANDSHAKE ? buffer_length(&s->wire_out)
 					      : stream_output_pending(s);

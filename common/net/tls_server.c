@@ -29,7 +29,8 @@ struct tls_server {
 };
 
 static const char default_ciphers[] =
-    "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:ECDHE+AES:DHE+AES";
+    "ECDHE+AESGCM+AES128:ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM+AES128:"
+    "DHE+AESGCM:DHE+CHACHA20:ECDHE+AES:DHE+AES";
 
 struct tls_tickets *
 tls_server_tickets(SSL_CTX *ctx)

@@ -106,9 +106,21 @@ seal(struct tls_tickets *t, uint8_t *name, uint8_t *iv, EVP_CIPHER_CTX *cipher,
 	return 1;
 }
 
+/* What OpenSSL is told of a ticket that was read. In TLS 1.3 a client uses one
+ * only once (RFC 8446, C.4), so it needs another to come back again. */
 static int
-unseal(struct tls_tickets *t, const uint8_t *name, const uint8_t *iv,
-    EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
+verdict(const SSL *ssl, int which)
+{
+	enum { RESUME = 1, RESUME_AND_RENEW = 2 };
+
+	return which == CURRENT && SSL_version(ssl) < TLS1_3_VERSION
+	    ? RESUME
+	    : RESUME_AND_RENEW;
+}
+
+static int
+unseal(const SSL *ssl, struct tls_tickets *t, const uint8_t *name,
+    const uint8_t *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
 {
 	struct ticket_key *k;
 
@@ -120,7 +132,7 @@ unseal(struct tls_tickets *t, const uint8_t *name, const uint8_t *iv,
 			cipher, t->cipher, k->encrypt, iv, NULL) != 1 ||
 		    set_mac(mac, k) != 1)
 			return -1;
-		return i == CURRENT ? 1 : 2; /* 2: and give a fresh one */
+		return verdict(ssl, i);
 	}
 	return 0; /* a full handshake follows */
 }
@@ -134,7 +146,7 @@ on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv,
 	if (t == NULL)
 		return 0;
 	return sealing ? seal(t, name, iv, cipher, mac)
-		       : unseal(t, name, iv, cipher, mac);
+		       : unseal(ssl, t, name, iv, cipher, mac);
 }
 
 void

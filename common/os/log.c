@@ -2,6 +2,7 @@
  * See log.h. Owns where lines go and how loud they are; called by every
  * process; trusts nothing in a value.
  */
+#include <limits.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -11,7 +12,14 @@
 
 #include "os/log.h"
 
-enum { LINE_MAX_OCTETS = 2048, VALUE_MAX_OCTETS = 512 };
+enum {
+	LINE_MAX_OCTETS = 2048,
+	VALUE_MAX_OCTETS = 512,
+	NAME_MAX_OCTETS = 64, /* of what stands before a line */
+	/* what a pipe takes as a whole, or lines of several processes would
+	 * mix */
+	HELD_MAX_OCTETS = PIPE_BUF
+};
 
 static struct {
 	const char *name;
@@ -20,6 +28,13 @@ static struct {
 	uint32_t trace;
 	void (*sink)(void *, int, const char *);
 	void *sink_arg;
+	/* lines that wait for log_flush, where they may */
+	void (*wake)(void *);
+	void *wake_arg;
+	char prefix[NAME_MAX_OCTETS];
+	size_t prefix_len;
+	size_t held_len;
+	char held[HELD_MAX_OCTETS];
 } state = { .name = "relais", .mode = LOG_TO_STDERR };
 
 /* Length of the UTF-8 sequence at s that is safe to print, 0 if none is:
@@ -55,7 +70,8 @@ needs_quotes(const char *value)
 	if (*value == '\0')
 		return 1;
 	for (const unsigned char *s = (const unsigned char *)value; *s; s++)
-		if (*s <= ' ' || *s == 0x7f || strchr("\"=|\\", *s) != NULL)
+		if (*s <= ' ' || *s == 0x7f || *s == '"' || *s == '=' ||
+		    *s == '|' || *s == '\\')
 			return 1;
 	return 0;
 }
@@ -138,13 +154,54 @@ log_set_sink(void (*sink)(void *, int, const char *), void *arg)
 }
 
 void
+log_hold(void (*wake)(void *), void *arg)
+{
+	int n;
+
+	n = snprintf(state.prefix, sizeof(state.prefix), "%s[%d]: ", state.name,
+	    (int)getpid());
+	if (n < 0 || n >= (int)sizeof(state.prefix))
+		return;
+	state.prefix_len = (size_t)n;
+	state.wake = wake;
+	state.wake_arg = arg;
+}
+
+void
+log_flush(void)
+{
+	size_t len = state.held_len;
+
+	state.held_len = 0;
+	if (len > 0 && write(STDERR_FILENO, state.held, len) == -1)
+		return;
+}
+
+/* Puts a line behind those that wait. */
+static void
+hold_line(const char *line)
+{
+	size_t len = strlen(line);
+
+	if (state.held_len + state.prefix_len + len + 1 > sizeof(state.held))
+		log_flush();
+	if (state.held_len == 0)
+		state.wake(state.wake_arg);
+	memcpy(state.held + state.held_len, state.prefix, state.prefix_len);
+	state.held_len += state.prefix_len;
+	memcpy(state.held + state.held_len, line, len);
+	state.held_len += len;
+	state.held[state.held_len++] = '\n';
+}
+
+void
 log_relay(const char *name, int priority, const char *line)
 {
-	char buf[LINE_MAX_OCTETS + 64];
+	char buf[LINE_MAX_OCTETS + NAME_MAX_OCTETS];
 	int n;
 
 	if (state.mode == LOG_TO_STDERR) {
-		/* one write a line, or lines of several processes would mix */
+		log_flush();
 		n = snprintf(buf, sizeof(buf), "%s[%d]: %s\n", name,
 		    (int)getpid(), line);
 		if (n >= (int)sizeof(buf))
@@ -158,7 +215,10 @@ log_relay(const char *name, int priority, const char *line)
 static void
 put_line(int priority, const char *line)
 {
-	log_relay(state.name, priority, line);
+	if (state.wake != NULL && state.mode == LOG_TO_STDERR)
+		hold_line(line);
+	else
+		log_relay(state.name, priority, line);
 	if (state.sink != NULL)
 		state.sink(state.sink_arg, priority, line);
 }
@@ -181,6 +241,7 @@ put_text(int priority, const char *word, const char *fmt, va_list ap)
 	}
 	line[n] = '\0';
 	put_line(priority, line);
+	log_flush();
 }
 
 #define LOG_FUNCTION(name, priority, word, condition) \
@@ -227,9 +288,9 @@ void
 log_event(uint64_t session, const char *event, ...)
 {
 	char line[LINE_MAX_OCTETS], value[VALUE_MAX_OCTETS];
+	size_t n, key_len, value_len;
 	const char *key, *v;
 	va_list ap;
-	size_t n;
 
 	n = (size_t)snprintf(line, sizeof(line), "%016llx %s %s",
 	    (unsigned long long)session, state.name, event);
@@ -238,11 +299,18 @@ log_event(uint64_t session, const char *event, ...)
 		if ((v = va_arg(ap, const char *)) == NULL)
 			continue;
 		log_quote(value, sizeof(value), v);
-		if (n + strlen(key) + strlen(value) + 3 > sizeof(line))
+		key_len = strlen(key);
+		value_len = strlen(value);
+		if (n + key_len + value_len + 3 > sizeof(line))
 			break;
-		n += (size_t)snprintf(
-		    line + n, sizeof(line) - n, " %s=%s", key, value);
+		line[n++] = ' ';
+		memcpy(line + n, key, key_len);
+		n += key_len;
+		line[n++] = '=';
+		memcpy(line + n, value, value_len);
+		n += value_len;
 	}
 	va_end(ap);
+	line[n] = '\0';
 	put_line(LOG_INFO, line);
 }

@@ -38,6 +38,14 @@ int log_verbose(void);
 uint32_t log_traced(void);
 /* Every line also goes to sink with its syslog priority; NULL ends it. */
 void log_set_sink(void (*sink)(void *, int, const char *), void *arg);
+/*
+ * From now on lines of events may wait for log_flush, so that several leave
+ * in one write; any other line takes those before it along. wake is called
+ * when the first one begins to wait. The process may not fork any more, and
+ * only one of its threads may log.
+ */
+void log_hold(void (*wake)(void *), void *arg);
+void log_flush(void);
 /* Writes a line that another process made: name and line as they are. */
 void log_relay(const char *name, int priority, const char *line);
 

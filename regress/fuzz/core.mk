@@ -33,7 +33,7 @@ regress_fuzz_fuzz_known_SOURCES = regress/fuzz/fuzz_known.c
 regress_fuzz_fuzz_known_CFLAGS = $(AM_CFLAGS)
 regress_fuzz_fuzz_known_LDFLAGS = $(fuzz_ldflags)
 regress_fuzz_fuzz_known_LDADD = queue/libqueue.a auth/libauth.a \
-	$(fuzz_libs) $(ZLIB_LIBS)
+	$(fuzz_libs) $(DEFLATE_LIBS)
 
 noinst_PROGRAMS += regress/fuzz/fuzz_format
 regress_fuzz_fuzz_format_SOURCES = regress/fuzz/fuzz_format.c deliver/format.c

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "queue/envelope.h"
 #include "regress/fuzz/fuzz.h"

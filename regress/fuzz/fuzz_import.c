@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "os/log.h"
 #include "queue/envelope.h"
@@ -72,7 +72,7 @@ make_stream(struct input *in)
 		fuzz_put_number(number, 4, len);
 		put(fd, number, 4);
 		put(fd, part, len);
-		fuzz_put_number(number, 4, crc32_z(0, part, len));
+		fuzz_put_number(number, 4, libdeflate_crc32(0, part, len));
 		put(fd, number, 4);
 	}
 	require(lseek(fd, 0, SEEK_SET) == 0);

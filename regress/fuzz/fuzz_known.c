@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include <endian.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "auth/callahead.h"
 #include "os/log.h"
@@ -124,7 +124,7 @@ seal(const uint8_t *data, size_t size, uint8_t *out)
 		out[n + HEAD + len++] = '\0';
 		fuzz_put_number(out + n, 4, len);
 		fuzz_put_number(
-		    out + n + 4, 4, crc32_z(0, out + n + HEAD, len));
+		    out + n + 4, 4, libdeflate_crc32(0, out + n + HEAD, len));
 		n += HEAD + len;
 	}
 	return n;

@@ -36,7 +36,7 @@ regress_sim_sim_SOURCES = \
 	regress/sim/zone.c
 regress_sim_sim_CFLAGS = $(AM_CFLAGS)
 regress_sim_sim_LDADD = $(sim_workers) master/libparse.a libcommon.a \
-	$(SSL_LIBS) $(GSASL_LIBS) $(CRYPT_LIBS) $(ZLIB_LIBS) $(IDN2_LIBS) \
+	$(SSL_LIBS) $(GSASL_LIBS) $(CRYPT_LIBS) $(DEFLATE_LIBS) $(IDN2_LIBS) \
 	$(BSD_LIBS)
 EXTRA_regress_sim_sim_DEPENDENCIES = $(sim_workers)
 EXTRA_DIST += regress/sim/calls.map regress/sim/seeds regress/sim/t_sim

@@ -15,6 +15,12 @@ regress_unit_test_channel_SOURCES = regress/unit/test_channel.c
 regress_unit_test_channel_CFLAGS = $(unit_cflags)
 regress_unit_test_channel_LDADD = $(unit_libs)
 
+check_PROGRAMS += regress/unit/test_log
+TESTS += regress/unit/test_log
+regress_unit_test_log_SOURCES = regress/unit/test_log.c
+regress_unit_test_log_CFLAGS = $(unit_cflags)
+regress_unit_test_log_LDADD = $(unit_libs)
+
 include $(srcdir)/regress/unit/mail.mk
 include $(srcdir)/regress/unit/scheduler.mk
 include $(srcdir)/regress/unit/conf.mk

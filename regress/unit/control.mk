@@ -17,5 +17,5 @@ check_PROGRAMS += regress/unit/test_known
 TESTS += regress/unit/test_known
 regress_unit_test_known_SOURCES = regress/unit/test_known.c
 regress_unit_test_known_CFLAGS = $(unit_cflags)
-regress_unit_test_known_LDADD = queue/libqueue.a libcommon.a $(ZLIB_LIBS) \
+regress_unit_test_known_LDADD = queue/libqueue.a libcommon.a $(DEFLATE_LIBS) \
 	$(unit_libs)

@@ -448,6 +448,48 @@ unbuilt_is_told(void **state)
 	conf_free(conf);
 }
 
+/* smtpd waits for the name of a client where a rule asks for it, however it
+ * asks, and only there. */
+static void
+names_matter_to_rules_that_ask(void **state)
+{
+	static const struct {
+		const char *rule;
+		int matter;
+	} rows[] = {
+		{ "match for local action l", 0 },
+		{ "match from any for domain a action l", 0 },
+		{ "match from src { 192.0.2.1 } for domain a action l", 0 },
+		{ "match helo { mx.a } for local action l", 0 },
+		{ "match from auth for any action l", 0 },
+		{ "match from rdns for domain a action l", 1 },
+		{ "match !from rdns for domain a reject", 1 },
+		{ "match from rdns { mx.a } for domain a action l", 1 },
+		{ "match !from rdns { mx.a } for domain a reject", 1 },
+		{ "match from rdns regex { \"^mx\" } for domain a reject", 1 },
+		{ "match for domain a from rdns { mx.a } action l", 1 },
+		{ "match for local action l\n"
+		  "match from rdns { mx.a } for domain a action l\n"
+		  "match from any for domain b action l",
+		    1 },
+	};
+	struct conf *conf, *part;
+	char config[256];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(config, sizeof(config), "action l mbox\n%s\n",
+		    rows[i].rule);
+		conf = conf_parse_text(
+		    "rows", config, strlen(config), NULL, stderr);
+		assert_non_null(conf);
+		part = slice(conf, PROC_SMTPD);
+		if (part->smtp.names_matter != rows[i].matter)
+			fail_msg("%s", rows[i].rule);
+		conf_free(part);
+		conf_free(conf);
+	}
+}
+
 int
 main(void)
 {
@@ -461,6 +503,7 @@ main(void)
 		cmocka_unit_test(canonical_form_is_the_same_tree),
 		cmocka_unit_test(names_are_found),
 		cmocka_unit_test(unbuilt_is_told),
+		cmocka_unit_test(names_matter_to_rules_that_ask),
 	};
 
 	return cmocka_run_group_tests_name("conf_codec", tests, NULL, NULL);

@@ -272,6 +272,39 @@ failure(void **state)
 	free(text);
 }
 
+/* The Status says what a code means; the answer is as the server gave it. */
+static void
+codes_alone(void **state)
+{
+	static const struct {
+		uint16_t code;
+		const char *enhanced, *status, *answer;
+	} table[] = {
+		{ 550, "5.0.0", "5.1.1", "smtp; 550 go away" },
+		{ 552, "5.0.0", "5.3.4", "smtp; 552 go away" },
+		{ 554, "5.0.0", "5.0.0", "smtp; 554 go away" },
+		{ 550, "5.7.1", "5.7.1", "smtp; 550 5.7.1 go away" },
+	};
+	struct dsn_rcpt rcpt = two_failed[0];
+	struct dsn_report r;
+	const char *g;
+	char *text, *p;
+
+	rcpt.text = "go away";
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		rcpt.code = table[i].code;
+		rcpt.status = rcpt.enhanced = table[i].enhanced;
+		r = report(DSN_KIND_FAILURE, &rcpt, 1);
+		text = build(&r);
+		p = part(text, 1);
+		g = group(p, 2);
+		assert_field(g, "Status", table[i].status);
+		assert_field(g, "Diagnostic-Code", table[i].answer);
+		free(p);
+		free(text);
+	}
+}
+
 /* What goes back of the original, by RET, size and kind. */
 static void
 returned(void **state)
@@ -584,6 +617,7 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(failure),
+		cmocka_unit_test(codes_alone),
 		cmocka_unit_test(returned),
 		cmocka_unit_test(odd_originals),
 		cmocka_unit_test(header_is_bounded),
