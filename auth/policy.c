@@ -182,24 +182,25 @@ test_tls(const struct policy_host *host, const struct policy_facts *f,
 static const struct {
 	const char *name;
 	condition_test *test;
+	enum rcpt_reach reach; /* of what it asks about the recipient */
 } conditions[] = {
-	[CONF_FROM_ANY] = { "from any", test_always },
-	[CONF_FROM_LOCAL] = { "from local", test_from_local },
-	[CONF_FROM_SOCKET] = { "from socket", test_from_socket },
-	[CONF_FROM_SRC] = { "from src", test_from_src },
-	[CONF_FROM_RDNS] = { "from rdns", test_from_rdns },
-	[CONF_FROM_AUTH] = { "from auth", test_auth },
-	[CONF_FROM_MAIL_FROM] = { "from mail-from", test_mail_from },
-	[CONF_FOR_ANY] = { "for any", test_always },
-	[CONF_FOR_LOCAL] = { "for local", test_for_local },
-	[CONF_FOR_DOMAIN] = { "for domain", test_for_domain },
-	[CONF_FOR_RCPT_TO] = { "for rcpt-to", test_rcpt_to },
-	[CONF_IF_TAG] = { "tag", test_tag },
-	[CONF_IF_HELO] = { "helo", test_helo },
-	[CONF_IF_AUTH] = { "auth", test_auth },
-	[CONF_IF_TLS] = { "tls", test_tls },
-	[CONF_IF_MAIL_FROM] = { "mail-from", test_mail_from },
-	[CONF_IF_RCPT_TO] = { "rcpt-to", test_rcpt_to },
+	[CONF_FROM_ANY] = { "from any", test_always, REACH_ALL },
+	[CONF_FROM_LOCAL] = { "from local", test_from_local, REACH_ALL },
+	[CONF_FROM_SOCKET] = { "from socket", test_from_socket, REACH_ALL },
+	[CONF_FROM_SRC] = { "from src", test_from_src, REACH_ALL },
+	[CONF_FROM_RDNS] = { "from rdns", test_from_rdns, REACH_ALL },
+	[CONF_FROM_AUTH] = { "from auth", test_auth, REACH_ALL },
+	[CONF_FROM_MAIL_FROM] = { "from mail-from", test_mail_from, REACH_ALL },
+	[CONF_FOR_ANY] = { "for any", test_always, REACH_ALL },
+	[CONF_FOR_LOCAL] = { "for local", test_for_local, REACH_DOMAIN },
+	[CONF_FOR_DOMAIN] = { "for domain", test_for_domain, REACH_DOMAIN },
+	[CONF_FOR_RCPT_TO] = { "for rcpt-to", test_rcpt_to, REACH_RECIPIENT },
+	[CONF_IF_TAG] = { "tag", test_tag, REACH_ALL },
+	[CONF_IF_HELO] = { "helo", test_helo, REACH_ALL },
+	[CONF_IF_AUTH] = { "auth", test_auth, REACH_ALL },
+	[CONF_IF_TLS] = { "tls", test_tls, REACH_ALL },
+	[CONF_IF_MAIL_FROM] = { "mail-from", test_mail_from, REACH_ALL },
+	[CONF_IF_RCPT_TO] = { "rcpt-to", test_rcpt_to, REACH_RECIPIENT },
 };
 
 /* Whether what the condition speaks of is lacking, so that it fails negated
@@ -219,12 +220,15 @@ is_unknowable(const struct policy_facts *f, const struct conf_condition *c)
 	return 0;
 }
 
+/* *reach narrows to what the condition looks at, whatever comes of it. */
 static enum policy_answer
 condition_holds(const struct policy_host *host, const struct policy_facts *f,
-    const struct conf_condition *c)
+    const struct conf_condition *c, enum rcpt_reach *reach)
 {
 	enum policy_answer a;
 
+	if (conditions[c->kind].reach < *reach)
+		*reach = conditions[c->kind].reach;
 	if (is_unknowable(f, c))
 		return POLICY_NO;
 	a = conditions[c->kind].test(host, f, c);
@@ -238,7 +242,8 @@ condition_holds(const struct policy_host *host, const struct policy_facts *f,
 /* A rule that lacks a from or a for option means the local one. */
 static enum policy_answer
 implied_holds(const struct policy_host *host, const struct policy_facts *f,
-    const struct conf_match *m, const struct conf_condition **failed)
+    const struct conf_match *m, const struct conf_condition **failed,
+    enum rcpt_reach *reach)
 {
 	static const struct conf_condition implied[] = {
 		{ .kind = CONF_FROM_LOCAL },
@@ -253,25 +258,28 @@ implied_holds(const struct policy_host *host, const struct policy_facts *f,
 		has_for |= kind >= CONF_FOR_ANY && kind <= CONF_FOR_RCPT_TO;
 	}
 	*failed = &implied[0];
-	if (!has_from && condition_holds(host, f, &implied[0]) == POLICY_NO)
+	if (!has_from &&
+	    condition_holds(host, f, &implied[0], reach) == POLICY_NO)
 		return POLICY_NO;
 	*failed = &implied[1];
-	if (!has_for && condition_holds(host, f, &implied[1]) == POLICY_NO)
+	if (!has_for &&
+	    condition_holds(host, f, &implied[1], reach) == POLICY_NO)
 		return POLICY_NO;
 	return POLICY_YES;
 }
 
 static enum policy_answer
 rule_matches(const struct policy_host *host, const struct policy_facts *f,
-    const struct conf_match *m, const struct conf_condition **failed)
+    const struct conf_match *m, const struct conf_condition **failed,
+    enum rcpt_reach *reach)
 {
 	enum policy_answer a;
 
-	if ((a = implied_holds(host, f, m, failed)) != POLICY_YES)
+	if ((a = implied_holds(host, f, m, failed, reach)) != POLICY_YES)
 		return a;
 	for (uint32_t i = 0; i < m->nconditions; i++) {
 		*failed = &m->conditions[i];
-		a = condition_holds(host, f, &m->conditions[i]);
+		a = condition_holds(host, f, &m->conditions[i], reach);
 		if (a != POLICY_YES)
 			return a;
 	}
@@ -279,17 +287,29 @@ rule_matches(const struct policy_host *host, const struct policy_facts *f,
 	return POLICY_YES;
 }
 
+/* Only mail that goes on to another host, whoever it is for, may be taken
+ * without a look at each recipient. */
+static int
+takes_anybody(const struct conf_action *action)
+{
+	const struct conf_relay *relay = &action->relay;
+
+	return action->kind == CONF_ACTION_RELAY && relay->recipients == NULL &&
+	    !relay->call_ahead;
+}
+
 struct policy_verdict
 policy_decide(const struct policy_host *host, const struct policy_facts *f)
 {
 	struct policy_verdict v = { .kind = POLICY_NO_RULE };
 	const struct conf_condition *failed;
+	enum rcpt_reach reach = REACH_ALL;
 	const struct conf_match *m;
 
 	for (uint32_t i = 0; i < host->conf->nmatches; i++) {
 		m = &host->conf->matches[i];
 		v.rule = i;
-		switch (rule_matches(host, f, m, &failed)) {
+		switch (rule_matches(host, f, m, &failed, &reach)) {
 		case POLICY_NO:
 			if (host->trace != NULL)
 				host->trace(host->arg, i, failed);
@@ -311,6 +331,8 @@ policy_decide(const struct policy_host *host, const struct policy_facts *f)
 		}
 		v.action = conf_find_action(host->conf, m->action);
 		v.kind = v.action != NULL ? POLICY_ACTION : POLICY_TEMPFAIL;
+		if (v.action != NULL && takes_anybody(v.action))
+			v.reach = reach;
 		return v;
 	}
 	return v;
@@ -323,13 +345,14 @@ is_for(const struct policy_host *host, const struct policy_facts *f,
     const struct conf_match *m)
 {
 	enum policy_answer a = POLICY_NO;
+	enum rcpt_reach reach = REACH_ALL;
 
 	for (uint32_t i = 0; i < m->nconditions; i++) {
 		const struct conf_condition *c = &m->conditions[i];
 
 		if (c->kind < CONF_FOR_ANY || c->kind > CONF_FOR_RCPT_TO)
 			continue;
-		if ((a = condition_holds(host, f, c)) != POLICY_YES)
+		if ((a = condition_holds(host, f, c, &reach)) != POLICY_YES)
 			return a;
 	}
 	return a;

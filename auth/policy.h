@@ -66,6 +66,10 @@ struct policy_verdict {
 	enum policy_kind kind;
 	uint32_t rule; /* index in conf.matches, if a rule decided */
 	const struct conf_action *action; /* for POLICY_ACTION */
+	/* For POLICY_ACTION: which recipients would come to the same verdict,
+	 * all else being the same. More than one only under an action that
+	 * relays without looking at who they are. */
+	enum rcpt_reach reach;
 };
 
 struct policy_verdict policy_decide(

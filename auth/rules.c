@@ -134,6 +134,10 @@ send_verdict(const struct auth *auth, struct channel *ch, uint64_t id,
 	if (why != NULL && reply->code == 250) {
 		v.action = why->action->name;
 		v.known = auth->names_source[why->rule];
+		v.generation = worker_generation(auth->worker);
+		/* a trace of the rules tells of every recipient */
+		if ((log_traced() & TRACE_RULES) == 0)
+			v.reach = (uint8_t)why->reach;
 	}
 	if (ipc_send(ch, rcpt_verdict, &v) == -1)
 		log_warn("a verdict could not be sent");

@@ -1,10 +1,13 @@
 /*
  * RCPT: RFC 5321 section 4.1.1.3, with NOTIFY and ORCPT. Whether a recipient
  * is taken is not decided here but by the rules, in auth; without its verdict
- * of 250 nothing is accepted.
+ * of 250 nothing is accepted. Where auth says that a verdict of 250 reaches
+ * beyond its recipient, it is given to those that it reaches, and to no other,
+ * without a question for each.
  */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "session_private.h"
 
@@ -30,27 +33,43 @@ rcpt_ask(struct session *s, struct session_turn *t)
 }
 
 void
-cmd_rcpt(
-    struct session *s, struct session_turn *t, const struct smtp_command *cmd)
+rcpt_forget(struct session *s)
 {
-	struct transaction *txn = s->txn;
-	struct address rcpt = cmd->rcpt.recipient;
+	if (s->txn != NULL)
+		s->txn->standing.reach = REACH_RECIPIENT;
+}
 
-	if (txn->rcpts.count >= s->conf->max_rcpts) {
-		session_reply(s, t, REPLY_RCPT_TOO_MANY);
+/* Keeps a verdict of 250 on the recipient in question. One that reaches no
+ * further leaves what stands as it is. */
+static void
+keep_verdict(struct transaction *txn, const struct msg_rcpt_verdict *m)
+{
+	struct standing_verdict *kept = &txn->standing;
+	const char *domain = address_domain(txn->rcpt);
+
+	if (m->reach == REACH_RECIPIENT || m->reach > REACH_ALL ||
+	    strlen(domain) >= sizeof(kept->domain) ||
+	    strlen(m->action) >= sizeof(kept->action))
 		return;
-	}
-	address_qualify(&rcpt, s->hostname);
-	address_format(&rcpt, txn->rcpt);
-	snprintf(txn->orcpt, sizeof(txn->orcpt), "%s", cmd->rcpt.orcpt);
-	txn->notify = (uint8_t)cmd->rcpt.notify;
-	txn->rcpt_utf8 = rcpt.utf8 != 0;
-	/* the client's name is a fact that rules may ask about */
-	if (s->rdns_pending && t->now < s->begun + s->conf->rdns_time)
-		session_ask(
-		    s, t, ASK_RDNS, 0, s->begun + s->conf->rdns_time - t->now);
-	else
-		rcpt_ask(s, t);
+	kept->reach = m->reach;
+	kept->known = m->known;
+	kept->utf8 = txn->rcpt_utf8;
+	kept->generation = m->generation;
+	strcpy(kept->domain, domain);
+	strcpy(kept->action, m->action);
+}
+
+/* Whether a verdict stands for the recipient in question. */
+static int
+verdict_stands(const struct transaction *txn, uint32_t generation)
+{
+	const struct standing_verdict *kept = &txn->standing;
+
+	if (kept->reach == REACH_RECIPIENT || kept->generation != generation ||
+	    kept->utf8 != txn->rcpt_utf8)
+		return 0;
+	return kept->reach == REACH_ALL ||
+	    strcasecmp(kept->domain, address_domain(txn->rcpt)) == 0;
 }
 
 /* -1 when memory is out; the list is as before then. */
@@ -74,6 +93,45 @@ add_recipient(struct transaction *txn, const char *action)
 	rcpts->count = count;
 	rcpts->failed = 0;
 	return -1;
+}
+
+static void
+take_recipient(struct session *s, struct session_turn *t, const char *action,
+    uint8_t known)
+{
+	if (add_recipient(s->txn, action) == -1) {
+		session_reply(s, t, REPLY_RCPT_TEMPORARY);
+		return;
+	}
+	s->txn->known |= known;
+	s->stage = STAGE_RCPT;
+	session_reply(s, t, REPLY_RCPT_OK);
+}
+
+void
+cmd_rcpt(
+    struct session *s, struct session_turn *t, const struct smtp_command *cmd)
+{
+	struct transaction *txn = s->txn;
+	struct address rcpt = cmd->rcpt.recipient;
+
+	if (txn->rcpts.count >= s->conf->max_rcpts) {
+		session_reply(s, t, REPLY_RCPT_TOO_MANY);
+		return;
+	}
+	address_qualify(&rcpt, s->hostname);
+	address_format(&rcpt, txn->rcpt);
+	snprintf(txn->orcpt, sizeof(txn->orcpt), "%s", cmd->rcpt.orcpt);
+	txn->notify = (uint8_t)cmd->rcpt.notify;
+	txn->rcpt_utf8 = rcpt.utf8 != 0;
+	if (verdict_stands(txn, t->generation))
+		take_recipient(s, t, txn->standing.action, txn->standing.known);
+	/* the client's name is a fact that rules may ask about */
+	else if (s->rdns_pending && t->now < s->begun + s->conf->rdns_time)
+		session_ask(
+		    s, t, ASK_RDNS, 0, s->begun + s->conf->rdns_time - t->now);
+	else
+		rcpt_ask(s, t);
 }
 
 static void
@@ -102,11 +160,9 @@ rcpt_answer(
 	session_expect_command(s, t);
 	if (m != NULL && m->code >= 400 && m->code <= 599)
 		refuse_recipient(s, t, m);
-	else if (m != NULL && m->code == 250 &&
-	    add_recipient(s->txn, m->action) == 0) {
-		s->txn->known |= m->known;
-		s->stage = STAGE_RCPT;
-		session_reply(s, t, REPLY_RCPT_OK);
+	else if (m != NULL && m->code == 250) {
+		keep_verdict(s->txn, m);
+		take_recipient(s, t, m->action, m->known);
 	} else
 		session_reply(s, t, REPLY_RCPT_TEMPORARY);
 }

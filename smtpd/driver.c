@@ -175,6 +175,7 @@ begin_turn(struct smtpd *d)
 			t->time.offset = (int32_t)(tm.tm_gmtoff / 60);
 	}
 	t->queue = d->queue_up ? &d->queue : NULL;
+	t->generation = worker_generation(d->worker);
 	return t;
 }
 

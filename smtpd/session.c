@@ -219,6 +219,7 @@ session_rdns(
 	s->rdns_pending = 0;
 	copy(s->client_name, sizeof(s->client_name), name);
 	s->confirmed = name != NULL && confirmed;
+	rcpt_forget(s);
 	if (s->question == ASK_RDNS)
 		rcpt_ask(s, t);
 }
@@ -295,6 +296,8 @@ session_lost(struct session *s, struct session_turn *t, enum process_kind peer)
 		return;
 	if (peer == PROC_AUTH && s->input == INPUT_AUTH)
 		s->sasl_lost = 1;
+	if (peer == PROC_AUTH)
+		rcpt_forget(s);
 	if (peer == PROC_QUEUE && s->txn != NULL && s->txn->msgid != 0 &&
 	    s->question != ASK_SUBMIT) {
 		/* what went ahead is gone with it, and the id may be given to

@@ -143,6 +143,7 @@ struct session_turn {
 	struct session_ids *ids; /* the core takes from it */
 	const struct msg_queue_status *queue; /* NULL: no queue is there */
 	uint32_t *serial; /* counts questions of the whole worker */
+	uint32_t generation; /* of the configuration that holds */
 	/* Filled by the core, emptied by session_turn_reset. */
 	size_t out_len;
 	unsigned action_count;

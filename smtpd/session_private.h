@@ -53,6 +53,20 @@ struct outcome {
 	char text[401];
 };
 
+/*
+ * A verdict of auth that holds for further recipients. It stands in the
+ * transaction and ends with it, for in one transaction nothing changes of the
+ * question but the recipient; what else may change is told below.
+ */
+struct standing_verdict {
+	uint8_t reach; /* enum rcpt_reach; REACH_RECIPIENT for none */
+	uint8_t known;
+	uint8_t utf8; /* rcpt_utf8 of the recipient that it was about */
+	uint32_t generation; /* a reload ends it */
+	char domain[ADDRESS_DOMAIN_SIZE];
+	char action[256];
+};
+
 /* From MAIL to the answer of the queue; borrowed from the pool. Not zeroed as
  * a whole: transaction_begin sets what stands before `data`. */
 struct transaction {
@@ -66,6 +80,7 @@ struct transaction {
 	struct ipc_buf rcpts; /* rcpt_spec records */
 	unsigned refused; /* recipients */
 	uint8_t known; /* a rule that took one names the client */
+	struct standing_verdict standing;
 	/* the recipient in question */
 	char rcpt[ADDRESS_SIZE];
 	char orcpt[XTEXT_ORCPT_MAX + 1];
@@ -238,6 +253,8 @@ void cmd_bdat_end(struct session *, struct session_turn *);
 void mail_answer(
     struct session *, struct session_turn *, const struct msg_table_answer *);
 void rcpt_ask(struct session *, struct session_turn *);
+/* No verdict stands any more: a fact has changed, or auth is another. */
+void rcpt_forget(struct session *);
 void rcpt_answer(
     struct session *, struct session_turn *, const struct msg_rcpt_verdict *);
 void data_answer(

@@ -1,11 +1,12 @@
 /*
  * One line of sender, recipient, HELO, login and an alias file into rules,
  * recipient check and expansion. What comes out must have a form: a code, and
- * destinations that messages can carry; and mail from a stranger never gets a
- * relay action.
+ * destinations that messages can carry; mail from a stranger never gets a
+ * relay action; and whoever a verdict reaches would have got the same one.
  */
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 static struct conf_entry domains[] = { { S("a.org") }, { S("*.b.org") } };
 static struct conf_entry users[] = { { S("joe") }, { S("@a.org") } };
 static struct conf_entry expressions[] = { { S("^j[a-z]*@") } };
+static struct conf_entry tags[] = { { S("bulk") } };
 static struct conf_table constant[] = {
 	{ .name = S("domains"),
 	    .entries = domains,
@@ -43,6 +45,10 @@ static struct conf_table constant[] = {
 	    .entries = expressions,
 	    .nentries = 1,
 	    .uses = 1 << CONF_SERVICE_REGEX },
+	{ .name = S("tags"),
+	    .entries = tags,
+	    .nentries = 1,
+	    .uses = 1 << CONF_SERVICE_STRING },
 };
 static struct conf_action actions[] = {
 	{ .name = S("local"),
@@ -54,6 +60,11 @@ static struct conf_action actions[] = {
 	{ .name = S("out"), .kind = CONF_ACTION_RELAY },
 };
 static struct conf_match matches[] = {
+	{ .conditions =
+		COND({ .kind = CONF_FROM_LOCAL }, { .kind = CONF_FOR_ANY },
+		    { .kind = CONF_IF_TAG, .table = S("tags") }),
+	    .nconditions = 3,
+	    .action = S("out") },
 	{ .conditions = COND({ .kind = CONF_FROM_ANY },
 	      { .kind = CONF_FOR_DOMAIN, .table = S("domains") },
 	      { .kind = CONF_IF_RCPT_TO, .regex = true, .table = S("regex") }),
@@ -77,7 +88,7 @@ static struct conf conf = { .server_name = S("a.org"),
 	.actions = actions,
 	.nactions = 3,
 	.matches = matches,
-	.nmatches = 4 };
+	.nmatches = sizeof(matches) / sizeof(matches[0]) };
 
 static enum policy_answer
 lookup(void *arg, const char *table, enum conf_service service, const char *key,
@@ -126,6 +137,46 @@ expand(const struct policy_host *host, const char *sender,
 }
 
 static void
+check_same(const struct policy_host *host, struct policy_facts f,
+    const struct policy_verdict *v, const char *local, const char *domain)
+{
+	struct policy_verdict other;
+	char recipient[1100];
+
+	snprintf(recipient, sizeof(recipient), "%s@%s", local, domain);
+	f.recipient = recipient;
+	other = policy_decide(host, &f);
+	if (other.kind != v->kind || other.rule != v->rule ||
+	    other.action != v->action || other.reach != v->reach)
+		abort();
+}
+
+static void
+check_reach(const struct policy_host *host, const struct policy_facts *f)
+{
+	static const char *const locals[] = { "x", "postmaster", "joe",
+		"joe+tag", "jane", "\"j@a.org\"", "j%a.org", "" };
+	static const char *const domains_at[] = { "a.org", "x.b.org", "b.org",
+		"else.example", "localhost", "[127.0.0.1]" };
+	struct policy_verdict v = policy_decide(host, f);
+	const char *at = strrchr(f->recipient, '@');
+
+	if (v.reach == REACH_RECIPIENT)
+		return;
+	if (v.kind != POLICY_ACTION || v.action->kind != CONF_ACTION_RELAY)
+		abort();
+	for (size_t i = 0; i < sizeof(locals) / sizeof(locals[0]); i++) {
+		if (at != NULL)
+			check_same(host, *f, &v, locals[i], at + 1);
+		if (v.reach != REACH_ALL)
+			continue;
+		for (size_t k = 0; k < sizeof(domains_at) / sizeof(*domains_at);
+		     k++)
+			check_same(host, *f, &v, locals[i], domains_at[k]);
+	}
+}
+
+static void
 run(struct tables *tables, char *fields[4])
 {
 	struct policy_host host = {
@@ -146,6 +197,11 @@ run(struct tables *tables, char *fields[4])
 			abort();
 		recipient_check(&host, v.action, fields[1], &reply);
 	}
+	/* one who may relay */
+	f.client_addr = "127.0.0.1";
+	check_reach(&host, &f);
+	f.tag = "bulk";
+	check_reach(&host, &f);
 	expand(&host, fields[0], fields[1], "local");
 	expand(&host, fields[0], fields[1], "virtual");
 	expand(&host, fields[0], fields[1], "");
@@ -172,7 +228,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			return 0;
 		}
 	tables = tables_new('+');
-	for (int i = 0; i < 3; i++)
+	for (size_t i = 0; i < sizeof(constant) / sizeof(constant[0]); i++)
 		tables_add(tables, &constant[i], NULL, 0, error, sizeof(error));
 	if (rest != NULL)
 		tables_add(

@@ -6,10 +6,11 @@
  *
  * Checked: replies are lines of printable octets that end with CRLF; there is
  * one question at a time, and a deadline always; nothing is submitted without
- * a recipient that was accepted, with a size or id that is not its own, or
- * with a bare CR, a bare LF or a NUL in it; "in the queue" is said once for
- * each recipient whose message the queue took; nothing happens after the end;
- * and both plays go the same way.
+ * a recipient that was accepted, by a verdict of its own or one that reaches
+ * it and still held, with a size or id that is not its own, or with a bare CR,
+ * a bare LF or a NUL in it; "in the queue" is said once for each recipient
+ * whose message the queue took; nothing happens after the end; and both plays
+ * go the same way.
  */
 #include "config.h"
 
@@ -21,7 +22,13 @@
 #include "regress/fuzz/fuzz.h"
 #include "smtpd/session.h"
 
-enum { INPUT_MAX = 1 << 20 };
+enum { INPUT_MAX = 1 << 20, REACHES_MAX = 32 };
+
+/* A verdict of the transaction that was for more than its recipient. */
+struct reach {
+	enum rcpt_reach reach;
+	char domain[256];
+};
 
 struct harness {
 	struct session *session;
@@ -37,7 +44,13 @@ struct harness {
 	/* what is known of the dialogue */
 	enum msg_type asked; /* MSG_NONE: nothing */
 	uint64_t question;
-	unsigned accepted;
+	char domain[256]; /* of the recipient that was asked about */
+	unsigned accepted; /* for themselves alone */
+	struct reach reaches[REACHES_MAX];
+	unsigned reach_count;
+	int granted; /* a verdict was given that the session has not told */
+	int standing; /* one that reaches further has not been ended */
+	uint32_t standing_since; /* its generation */
 	unsigned submitted; /* recipients of the submit under way */
 	unsigned promises; /* how often "in the queue" may be said */
 	uint64_t body_id;
@@ -51,6 +64,8 @@ struct harness {
 
 /* What is said of a message that is durable, and of no other. */
 #define PROMISE "is in the queue"
+/* What is said of a recipient that is taken. */
+#define TAKEN "Recipient OK"
 
 /* ---- what the session says -------------------------------------------- */
 
@@ -67,8 +82,11 @@ check_line(struct harness *h, const char *line, size_t len)
 		require(h->promises > 0);
 		h->promises--;
 	}
+	if (memmem(line, len, TAKEN, strlen(TAKEN)) != NULL)
+		require(h->granted ||
+		    (h->standing && h->standing_since == h->turn->generation));
 	if (memmem(line, len, "250 2.1.0 ", 10) == line)
-		h->accepted = 0;
+		h->accepted = h->reach_count = h->standing = 0;
 }
 
 static void
@@ -108,10 +126,34 @@ take_body(struct harness *h, uint64_t id, const struct ipc_blob *data)
 	fuzz_mix(&h->body_hash, data->data, data->len);
 }
 
+static int
+is_reached(const struct harness *h, const char *recipient)
+{
+	const char *domain = strrchr(recipient, '@') + 1;
+
+	for (unsigned i = 0; i < h->reach_count; i++)
+		if (h->reaches[i].reach == REACH_ALL ||
+		    strcmp(h->reaches[i].domain, domain) == 0)
+			return 1;
+	return 0;
+}
+
+static void
+check_recipients(const struct harness *h, struct ipc_list rcpts)
+{
+	struct msg_rcpt_spec spec;
+	unsigned count = 0;
+
+	require(rcpts.count > 0);
+	while (ipc_next_rcpt_spec(&rcpts, &spec))
+		count += !is_reached(h, spec.address);
+	require(count <= h->accepted);
+}
+
 static void
 check_submit(struct harness *h, const struct msg_submit *m)
 {
-	require(m->rcpts.count > 0 && m->rcpts.count <= h->accepted);
+	check_recipients(h, m->rcpts);
 	require(!m->body_sent || m->id == h->body_id);
 	if (!m->body_sent)
 		h->body_id = 0;
@@ -121,7 +163,7 @@ check_submit(struct harness *h, const struct msg_submit *m)
 	if (!(m->flags & MAIL_BINARY))
 		require(h->clean && !h->cr);
 	h->submitted = m->rcpts.count;
-	h->accepted = 0;
+	h->accepted = h->reach_count = h->standing = 0;
 }
 
 static void
@@ -148,6 +190,9 @@ check_send(struct harness *h, const struct session_action *a)
 	h->asked = a->type;
 	/* each question begins with its id */
 	h->question = a->msg.submit.id;
+	if (a->type == MSG_rcpt_check)
+		snprintf(h->domain, sizeof(h->domain), "%s",
+		    strrchr(a->msg.rcpt_check.recipient, '@') + 1);
 	if (a->type == MSG_submit)
 		check_submit(h, &a->msg.submit);
 }
@@ -173,6 +218,7 @@ perform(struct harness *h)
 		} else if (a->kind == ACT_DISCONNECT)
 			h->over = 1;
 	}
+	h->granted = 0;
 	require(h->over == session_is_over(h->session));
 	require(h->over || session_deadline(h->session) > 0);
 	if (h->asked != MSG_NONE && !h->over)
@@ -238,6 +284,28 @@ static const char *const lines[] = { "EHLO a.example\r\n", "HELO a.example\r\n",
 	"Received: 1\r\n", "no field\r\n", "Date: 1\r\n", "From: 1\r\n",
 	"\n.\r\n", "\r", "\n", "." };
 
+/* What the session may make of a verdict that it will hear. */
+static void
+note_verdict(struct harness *h, const struct msg_rcpt_verdict *v)
+{
+	struct reach *r = &h->reaches[h->reach_count];
+
+	if (v->code != 250)
+		return;
+	h->granted = 1;
+	if (v->reach == REACH_RECIPIENT || v->reach > REACH_ALL ||
+	    v->generation != h->turn->generation ||
+	    h->reach_count == REACHES_MAX) {
+		h->accepted++;
+		return;
+	}
+	r->reach = v->reach;
+	memcpy(r->domain, h->domain, sizeof(r->domain));
+	h->reach_count++;
+	h->standing = 1;
+	h->standing_since = v->generation;
+}
+
 static void
 answer(struct harness *h, uint8_t how, const char *text)
 {
@@ -257,9 +325,11 @@ answer(struct harness *h, uint8_t how, const char *text)
 			    .code = codes[how & 7],
 			    .enhanced = how & 8 ? "5.1.1" : "",
 			    .text = text,
-			    .action = "act" };
-		if (codes[how & 7] == 250 && !(how & 64))
-			h->accepted++;
+			    .action = "act",
+			    .reach = how >> 4 & 3,
+			    .generation = h->turn->generation - (how >> 7) };
+		if (!(how & 64))
+			note_verdict(h, &m.rcpt_verdict);
 		session_answer(h->session, h->turn, MSG_rcpt_verdict, &m);
 		break;
 	case MSG_submit:
@@ -311,14 +381,16 @@ event(struct harness *h, uint8_t what, const uint8_t *data, uint8_t len)
 	struct session *s = h->session;
 	struct session_turn *t = h->turn;
 	uint8_t first = len > 0 ? data[0] : 0;
-	char text[256], *promise;
+	char text[256], *said;
 
 	for (uint8_t i = 0; i < len; i++)
 		text[i] = data[i] == 0 ? ' ' : (char)data[i];
 	text[len] = '\0';
 	/* peers may say anything but what the session alone may promise */
-	if ((promise = strstr(text, PROMISE)) != NULL)
-		*promise = '\0';
+	if ((said = strstr(text, PROMISE)) != NULL)
+		*said = '\0';
+	if ((said = strstr(text, TAKEN)) != NULL)
+		*said = '\0';
 	switch (what % 16) {
 	case 0:
 		client(h, data, len);
@@ -346,6 +418,8 @@ event(struct harness *h, uint8_t what, const uint8_t *data, uint8_t len)
 		break;
 	case 5:
 		forget(h, first & 1 ? PROC_AUTH : PROC_QUEUE);
+		if (first & 1)
+			h->standing = 0;
 		session_lost(s, t, first & 1 ? PROC_AUTH : PROC_QUEUE);
 		break;
 	case 6:
@@ -354,6 +428,8 @@ event(struct harness *h, uint8_t what, const uint8_t *data, uint8_t len)
 		h->tls = 0;
 		break;
 	case 7:
+		if (first & 2)
+			t->generation++; /* a reload */
 		session_rdns(s, t, first & 1 ? "c.example" : NULL, 1);
 		break;
 	case 8:
@@ -439,6 +515,7 @@ play(const uint8_t *data, size_t size, size_t piece)
 	memset(&turn.time, 0, sizeof(turn.time));
 	turn.time.seconds = 1795536000;
 	turn.now = 1000000;
+	turn.generation = 1;
 	turn.ids = &h.ids;
 	turn.queue = &h.queue;
 	turn.serial = &h.serial;

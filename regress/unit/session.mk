@@ -22,6 +22,13 @@ regress_unit_test_session_auth_SOURCES = regress/unit/test_session_auth.c \
 regress_unit_test_session_auth_CFLAGS = $(unit_cflags)
 regress_unit_test_session_auth_LDADD = $(session_test_ldadd)
 
+check_PROGRAMS += regress/unit/test_session_reach
+TESTS += regress/unit/test_session_reach
+regress_unit_test_session_reach_SOURCES = regress/unit/test_session_reach.c \
+	regress/unit/session_player.c regress/unit/session_player.h
+regress_unit_test_session_reach_CFLAGS = $(unit_cflags)
+regress_unit_test_session_reach_LDADD = $(session_test_ldadd)
+
 # Runs the worker that was built.
 check_PROGRAMS += regress/unit/test_smtpd_worker
 TESTS += regress/unit/test_smtpd_worker

@@ -382,19 +382,35 @@ answer_sasl(struct player *p, char *rest)
 }
 
 static void
+answer_verdict(struct player *p, char *rest)
+{
+	union ipc_msg m = { .rcpt_verdict = { .id = p->question,
+				.generation = p->turn.generation,
+				.action = "" } };
+	struct msg_rcpt_verdict *v = &m.rcpt_verdict;
+
+	v->code = (uint16_t)reply_words(rest, &v->enhanced, &v->text);
+	if (v->code == 250) {
+		v->action = v->enhanced;
+		if (strncmp(v->text, "all", 3) == 0)
+			v->reach = REACH_ALL;
+		else if (strncmp(v->text, "domain", 6) == 0)
+			v->reach = REACH_DOMAIN;
+		if (strstr(v->text, " before") != NULL)
+			v->generation--;
+	}
+	session_answer(p->session, &p->turn, MSG_rcpt_verdict, &m);
+}
+
+static void
 answer_peer(struct player *p, const char *word, char *rest)
 {
 	union ipc_msg m = { 0 };
 	const char *text;
 
-	if (strcmp(word, "verdict") == 0) {
-		m.rcpt_verdict.id = p->question;
-		m.rcpt_verdict.code = (uint16_t)reply_words(
-		    rest, &m.rcpt_verdict.enhanced, &m.rcpt_verdict.text);
-		m.rcpt_verdict.action =
-		    m.rcpt_verdict.code == 250 ? m.rcpt_verdict.enhanced : "";
-		session_answer(p->session, &p->turn, MSG_rcpt_verdict, &m);
-	} else if (strcmp(word, "submitted") == 0) {
+	if (strcmp(word, "verdict") == 0)
+		answer_verdict(p, rest);
+	else if (strcmp(word, "submitted") == 0) {
 		m.submitted.id = p->question;
 		m.submitted.code =
 		    (uint16_t)reply_words(rest, &m.submitted.enhanced, &text);
@@ -420,10 +436,11 @@ answer_peer(struct player *p, const char *word, char *rest)
 }
 
 /*
- * verdict CODE [ACTION | ENHANCED TEXT], submitted CODE [ENHANCED TEXT], table
- * found LIST | none | tempfail, etrn COUNT, sasl STATUS [...], tls, tls-failed,
- * rdns NAME, lost auth | queue, tick MS, eof, shutdown, queue CODE ENHANCED
- * TEXT | gone.
+ * verdict CODE [ACTION [domain | all [before]] | ENHANCED TEXT], submitted
+ * CODE [ENHANCED TEXT], table found LIST | none | tempfail, etrn COUNT, sasl
+ * STATUS [...], tls, tls-failed, rdns NAME, lost auth | queue, reload, tick MS,
+ * eof, shutdown, queue CODE ENHANCED TEXT | gone. A verdict "before" comes
+ * out of the configuration before the reload.
  */
 static void
 answer(struct player *p, char *word)
@@ -449,6 +466,8 @@ answer(struct player *p, char *word)
 	else if (strcmp(word, "lost") == 0)
 		session_lost(s, &p->turn,
 		    strcmp(rest, "auth") == 0 ? PROC_AUTH : PROC_QUEUE);
+	else if (strcmp(word, "reload") == 0)
+		p->turn.generation++;
 	else if (strcmp(word, "tick") == 0) {
 		p->turn.now += strtol(rest, NULL, 10);
 		session_tick(s, &p->turn);

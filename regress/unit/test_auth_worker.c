@@ -56,8 +56,8 @@ struct world {
 	/* of the last answer */
 	uint16_t code;
 	char text[512]; /* action, value, mechanism, owner or error */
-	uint8_t status;
-	uint32_t count;
+	uint8_t status; /* or reach */
+	uint32_t count; /* or generation */
 	uint8_t octets[1024];
 	size_t len;
 };
@@ -196,6 +196,8 @@ on_rcpt_verdict(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 
 	w->code = m->rcpt_verdict.code;
 	snprintf(w->text, sizeof(w->text), "%s", m->rcpt_verdict.action);
+	w->status = m->rcpt_verdict.reach;
+	w->count = m->rcpt_verdict.generation;
 	got(w, MSG_rcpt_verdict);
 }
 
@@ -450,6 +452,29 @@ test_rcpt(void **state)
 }
 
 static void
+test_reach(void **state)
+{
+	struct msg_log_level traced = { .trace = TRACE_RULES }, quiet = { 0 };
+
+	assert_int_equal(check_rcpt("127.0.0.1", "x@far.example", 0), 250);
+	assert_int_equal(world.status, REACH_DOMAIN);
+	assert_int_equal(world.count, 1);
+	assert_int_equal(check_rcpt("192.0.2.9", "x@far.example", 0), 550);
+	assert_int_equal(world.status, REACH_RECIPIENT);
+	assert_int_equal(check_rcpt("127.0.0.1", "joe@example.org", 0), 250);
+	assert_int_equal(world.status, REACH_RECIPIENT);
+	/* who traces the rules hears of each recipient */
+	ipc_send(world.master, log_level, &traced);
+	while (check_rcpt("127.0.0.1", "x@far.example", 0) == 250 &&
+	    world.status != REACH_RECIPIENT)
+		continue;
+	ipc_send(world.master, log_level, &quiet);
+	while (check_rcpt("127.0.0.1", "x@far.example", 0) == 250 &&
+	    world.status != REACH_DOMAIN)
+		continue;
+}
+
+static void
 expand(const char *recipient, const char *action)
 {
 	struct msg_expand m = { .id = ++last_id,
@@ -635,6 +660,7 @@ test_backup(void **state)
 	world.primary = CALLAHEAD_GOOD;
 	assert_int_equal(check_rcpt("192.0.2.9", "a@backup.example", 0), 250);
 	assert_string_equal(world.text, "backup");
+	assert_int_equal(world.status, REACH_RECIPIENT);
 	world.primary = CALLAHEAD_BAD;
 	assert_int_equal(check_rcpt("192.0.2.9", "b@backup.example", 0), 550);
 	assert_int_equal(world.callaheads, 2);
@@ -671,6 +697,8 @@ test_reload(void **state)
 	ipc_send(world.master, config_swap, &swap);
 	assert_int_equal(check_rcpt("192.0.2.9", "x@example.org", 0), 550);
 	assert_int_equal(check_rcpt("127.0.0.1", "joe@example.org", 0), 550);
+	assert_int_equal(check_rcpt("127.0.0.1", "x@far.example", 0), 250);
+	assert_int_equal(world.count, 3);
 }
 
 /* An smtpd that goes away in the middle of a login leaves nothing behind. */
@@ -697,6 +725,7 @@ main(void)
 {
 	const struct CMUnitTest tests_list[] = {
 		cmocka_unit_test(test_rcpt),
+		cmocka_unit_test(test_reach),
 		cmocka_unit_test(test_expand),
 		cmocka_unit_test(test_logins),
 		cmocka_unit_test(test_lock),

@@ -404,6 +404,7 @@ static const struct row rows[] = {
 static struct conf_action actions[] = {
 	{ .name = S("a"), .kind = CONF_ACTION_MBOX },
 	{ .name = S("relay"), .kind = CONF_ACTION_RELAY },
+	{ .name = S("r") }, /* that of a row about reach */
 };
 static const char *const own_addresses[] = { "10.9.8.7", "fe80::1" };
 
@@ -420,7 +421,7 @@ decide(struct conf_match *matches, uint32_t count,
 {
 	struct conf conf = { .server_name = S("mx.relais.example"),
 		.actions = actions,
-		.nactions = 2,
+		.nactions = sizeof(actions) / sizeof(actions[0]),
 		.matches = matches,
 		.nmatches = count };
 	struct policy_host host = { .conf = &conf,
@@ -494,6 +495,161 @@ test_order(void **state)
 	assert_int_equal(v.kind, POLICY_TEMPFAIL);
 }
 
+/* ---- how far a verdict reaches ---- */
+
+/* A rule that does not match, or none, and the one that does. */
+struct reach_row {
+	const char *name;
+	struct conf_condition first[3];
+	uint32_t nfirst;
+	struct conf_condition last[3];
+	uint32_t nlast;
+	const struct policy_facts *facts;
+	struct conf_action action;
+	enum rcpt_reach reach;
+};
+
+#define RELAY(...)                                                    \
+	{                                                             \
+		.name = S("r"), .kind = CONF_ACTION_RELAY, .relay = { \
+			__VA_ARGS__                                   \
+		}                                                     \
+	}
+#define LOCAL(k, ...)                                               \
+	{                                                           \
+		.name = S("r"), .kind = CONF_ACTION_##k, .local = { \
+			__VA_ARGS__                                 \
+		}                                                   \
+	}
+#define RULE(...)                                                    \
+	{ __VA_ARGS__ },                                             \
+	    sizeof((const struct conf_condition[]){ __VA_ARGS__ }) / \
+	    sizeof(struct conf_condition)
+#define NONE { { 0 } }, 0
+#define ANYONE RULE(C(FROM_ANY), C(FOR_ANY))
+#define WITH(c) RULE(C(FROM_ANY), C(FOR_ANY), c)
+
+static const struct reach_row reaches[] = {
+	{ "nobody asked who it is", NONE, ANYONE, &remote, RELAY(0),
+	    REACH_ALL },
+	{ "the client", NONE, RULE(C(FROM_SRC, T("nets")), C(FOR_ANY)), &net4,
+	    RELAY(0), REACH_ALL },
+	{ "a login", NONE, RULE(C(FROM_AUTH, T("users")), C(FOR_ANY)), &authed,
+	    RELAY(0), REACH_ALL },
+	{ "the sender", NONE, WITH(C(IF_MAIL_FROM, T("addresses"))),
+	    &sender_joe, RELAY(0), REACH_ALL },
+	{ "helo", NONE, WITH(C(IF_HELO, T("domains"))), &helo_in, RELAY(0),
+	    REACH_ALL },
+	{ "TLS, negated", NONE, WITH(C(IF_TLS, NOT)), &remote, RELAY(0),
+	    REACH_ALL },
+	{ "the domain", NONE, RULE(C(FROM_ANY), C(FOR_DOMAIN, T("domains"))),
+	    &remote, RELAY(0), REACH_DOMAIN },
+	{ "the domain, negated", NONE,
+	    RULE(C(FROM_ANY), C(FOR_DOMAIN, NOT, T("domains"))), &to_far,
+	    RELAY(0), REACH_DOMAIN },
+	{ "the domain by an expression", NONE,
+	    RULE(C(FROM_ANY), C(FOR_DOMAIN, RE, T("regex"))), &to_mail7,
+	    RELAY(0), REACH_DOMAIN },
+	{ "for local", NONE, RULE(C(FROM_ANY), C(FOR_LOCAL)), &to_host,
+	    RELAY(0), REACH_DOMAIN },
+	{ "for local, implied", NONE, RULE(C(FROM_ANY)), &to_host, RELAY(0),
+	    REACH_DOMAIN },
+	{ "rcpt-to", NONE, WITH(C(IF_RCPT_TO, T("addresses"))), &remote,
+	    RELAY(0), REACH_RECIPIENT },
+	{ "rcpt-to, negated", NONE, WITH(C(IF_RCPT_TO, NOT, T("addresses"))),
+	    &to_far, RELAY(0), REACH_RECIPIENT },
+	{ "rcpt-to by an expression", NONE,
+	    WITH(C(IF_RCPT_TO, NOT, RE, T("regex"))), &remote, RELAY(0),
+	    REACH_RECIPIENT },
+	{ "for rcpt-to", NONE,
+	    RULE(C(FROM_ANY), C(FOR_RCPT_TO, T("addresses"))), &remote,
+	    RELAY(0), REACH_RECIPIENT },
+	/* a rule that did not match has had its look */
+	{ "the domain did not match",
+	    RULE(C(FROM_ANY), C(FOR_DOMAIN, T("domains"))),
+	    RULE(C(FROM_ANY), C(FOR_ANY)), &to_far, RELAY(0), REACH_DOMAIN },
+	{ "rcpt-to did not match",
+	    RULE(C(FROM_ANY), C(FOR_ANY), C(IF_RCPT_TO, T("addresses"))),
+	    RULE(C(FROM_ANY), C(FOR_ANY)), &to_far, RELAY(0), REACH_RECIPIENT },
+	{ "rcpt-to was not asked",
+	    RULE(C(FROM_LOCAL), C(FOR_ANY), C(IF_RCPT_TO, T("addresses"))),
+	    RULE(C(FROM_ANY), C(FOR_ANY)), &to_far, RELAY(0), REACH_ALL },
+	/* actions */
+	{ "a backup of all", NONE, ANYONE, &remote, RELAY(.backup = true),
+	    REACH_ALL },
+	{ "a backup with a list", NONE, ANYONE, &remote,
+	    RELAY(.backup = true, .recipients = S("addresses")),
+	    REACH_RECIPIENT },
+	{ "a backup that asks the primary", NONE, ANYONE, &remote,
+	    RELAY(.backup = true, .call_ahead = true), REACH_RECIPIENT },
+	{ "mbox", NONE, ANYONE, &remote, LOCAL(MBOX, .alias = NULL),
+	    REACH_RECIPIENT },
+	{ "maildir with aliases", NONE, ANYONE, &remote,
+	    LOCAL(MAILDIR, .alias = S("users")), REACH_RECIPIENT },
+	{ "virtual", NONE, ANYONE, &remote,
+	    LOCAL(MBOX, .virtual_table = S("users")), REACH_RECIPIENT },
+	{ "userbase", NONE, ANYONE, &remote,
+	    LOCAL(MAILDIR, .userbase = S("users")), REACH_RECIPIENT },
+	{ "lmtp", NONE, ANYONE, &remote, LOCAL(LMTP, .alias = NULL),
+	    REACH_RECIPIENT },
+	{ "mda", NONE, ANYONE, &remote, LOCAL(MDA, .alias = NULL),
+	    REACH_RECIPIENT },
+	{ "expand-only", NONE, ANYONE, &remote,
+	    LOCAL(EXPAND_ONLY, .alias = S("users")), REACH_RECIPIENT },
+	{ "forward-only", NONE, ANYONE, &remote,
+	    LOCAL(FORWARD_ONLY, .alias = NULL), REACH_RECIPIENT },
+};
+
+static void
+test_reach(void **state)
+{
+	for (size_t i = 0; i < sizeof(reaches) / sizeof(reaches[0]); i++) {
+		const struct reach_row *r = &reaches[i];
+		struct conf_match m[2] = {
+			{ .conditions = (struct conf_condition *)r->first,
+			    .nconditions = r->nfirst,
+			    .action = S("a") },
+			{ .conditions = (struct conf_condition *)r->last,
+			    .nconditions = r->nlast,
+			    .action = S("r") },
+		};
+		uint32_t skipped = r->nfirst == 0;
+		struct policy_verdict v;
+
+		actions[2] = r->action;
+		v = decide(m + skipped, 2 - skipped, r->facts, NULL);
+		if (v.kind != POLICY_ACTION || v.action != &actions[2])
+			fail_msg("%s: verdict %d", r->name, v.kind);
+		if (v.reach != r->reach)
+			fail_msg("%s: %d, not %d", r->name, v.reach, r->reach);
+	}
+}
+
+/* Only a verdict that takes the recipient may be for others. */
+static void
+test_reach_of_refusals(void **state)
+{
+	struct conf_condition all[] = { C(FROM_ANY), C(FOR_ANY) };
+	struct conf_condition pending[] = { C(FROM_SRC, T("pending")),
+		C(FOR_ANY) };
+	struct conf_match m = {
+		.conditions = all, .nconditions = 2, .reject = true
+	};
+	struct policy_verdict v = decide(&m, 1, &remote, NULL);
+
+	assert_int_equal(v.kind, POLICY_REJECT);
+	assert_int_equal(v.reach, REACH_RECIPIENT);
+	m = (struct conf_match){
+		.conditions = pending, .nconditions = 2, .action = S("relay")
+	};
+	v = decide(&m, 1, &remote, NULL);
+	assert_int_equal(v.kind, POLICY_WAIT);
+	assert_int_equal(v.reach, REACH_RECIPIENT);
+	v = decide(&m, 0, &remote, NULL);
+	assert_int_equal(v.kind, POLICY_NO_RULE);
+	assert_int_equal(v.reach, REACH_RECIPIENT);
+}
+
 static char traced[256];
 
 static void
@@ -555,6 +711,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_reach),
+		cmocka_unit_test(test_reach_of_refusals),
 		cmocka_unit_test(test_trace),
 	};
 

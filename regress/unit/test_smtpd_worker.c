@@ -144,6 +144,7 @@ on_id_request(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 		b.count = 0;
 	w->next_id += b.count;
 	ipc_send(ch, id_block, &b);
+	got(arg, MSG_id_request);
 }
 
 static void
@@ -405,6 +406,27 @@ run_client(void (*client)(void))
 	close(fds[0]);
 	waitpid(pid, &status, 0);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void
+client_greeted(void)
+{
+	int fd = client_connect(world.port);
+
+	hear(fd, "220 ");
+	say(fd, "QUIT\r\n");
+	hear(fd, "221 ");
+	hear_end(fd);
+}
+
+/* The queue had no ids to give: it is asked again, and mail is taken after
+ * that. */
+static void
+test_no_ids(void **state)
+{
+	run_client(client_greeted);
+	while (world.id_requests < 2)
+		await(MSG_id_request);
 }
 
 static void
@@ -709,6 +731,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_no_ids),
 		cmocka_unit_test(test_message),
 		cmocka_unit_test(test_half_closed),
 		cmocka_unit_test(test_big),
