@@ -7,7 +7,8 @@
  * nothing counts as secure any more.
  *
  * Those who ask the same share one lookup: the many transactions of a domain
- * whose servers are silent take one place of ACTIVE_MAX, not all of them.
+ * whose servers are silent take one place of ACTIVE_MAX, not all of them. When
+ * all places are taken, each is lent for a second.
  */
 #include "config.h"
 
@@ -18,6 +19,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/queue.h>
+#include <sys/resource.h>
 #include <sys/tree.h>
 #include <unbound.h>
 #include <unbound-event.h>
@@ -28,7 +30,11 @@
 #include "os/log.h"
 
 enum {
-	ACTIVE_MAX = 500, /* more, and dead domains fill libunbound */
+	ACTIVE_MAX = 500,
+	/* libunbound goes on with what was given up: it needs room for that */
+	PORTS_MAX = 4096,
+	PORTS_OTHERS = 64, /* descriptors for all else */
+	PATIENCE_MS = 999, /* with a name while others wait */
 	QUESTIONS_MAX = 20000,
 	DEADLINE_SECONDS = 25,
 	CLASS_IN = 1,
@@ -43,6 +49,7 @@ struct lookup {
 	TAILQ_ENTRY(lookup) entry; /* of its state's list */
 	struct resolver *resolver;
 	enum lookup_state state;
+	int64_t since; /* milliseconds: when it became active */
 	TAILQ_HEAD(, question) questions;
 	int async_id;
 	int answered; /* inside ub_resolve_event, not to be freed there */
@@ -84,7 +91,10 @@ struct resolver {
 	size_t active_count;
 	size_t question_count;
 	int validating;
+	unsigned ports; /* that libunbound may open */
 	struct loop_deferred pump; /* starts what waits */
+	int last_in_turn; /* has the next place that is made */
+	struct event *again; /* when the oldest may be given up */
 	struct loop_deferred give_up; /* on validation */
 };
 
@@ -106,9 +116,38 @@ static const struct {
 	{ "msg-cache-size:", "8m" },
 	{ "rrset-cache-size:", "16m" },
 	{ "neg-cache-size:", "1m" },
-	{ "outgoing-range:", "512" },
-	{ "num-queries-per-thread:", "512" },
+	/* Streams, of up to 200 questions each. Without room libunbound breaks
+	 * off the oldest, and what it sends next has no id. */
+	{ "outgoing-num-tcp:", "10" },
 };
+
+/* A port is a descriptor, of which there may be few. Asked before the
+ * sandbox, which raises the limit to its maximum. */
+static unsigned
+count_ports(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == -1 ||
+	    files.rlim_max >= PORTS_MAX + PORTS_OTHERS)
+		return PORTS_MAX;
+	return files.rlim_max > 2 * PORTS_OTHERS
+	    ? (unsigned)files.rlim_max - PORTS_OTHERS
+	    : PORTS_OTHERS;
+}
+
+static int
+set_ports(struct ub_ctx *ctx, unsigned ports)
+{
+	char text[16];
+	int rc;
+
+	snprintf(text, sizeof(text), "%u", ports);
+	rc = ub_ctx_set_option(ctx, "outgoing-range:", text);
+	return rc != 0
+	    ? rc
+	    : ub_ctx_set_option(ctx, "num-queries-per-thread:", text);
+}
 
 static int
 add_server(struct ub_ctx *ctx, const struct conf_address *a)
@@ -141,13 +180,13 @@ add_anchors(struct ub_ctx *ctx, const char *text)
 }
 
 static struct ub_ctx *
-make_context(struct loop *loop, const struct conf_resolver *s, int validate,
+make_context(struct resolver *r, const struct conf_resolver *s, int validate,
     char *error, size_t size)
 {
 	struct ub_ctx *ctx;
 	int rc = 0;
 
-	if ((ctx = ub_ctx_create_event(loop_base(loop))) == NULL) {
+	if ((ctx = ub_ctx_create_event(loop_base(r->loop))) == NULL) {
 		strlcpy(error, "libunbound: out of memory", size);
 		return NULL;
 	}
@@ -155,6 +194,8 @@ make_context(struct loop *loop, const struct conf_resolver *s, int validate,
 		if (rc == 0)
 			rc = ub_ctx_set_option(
 			    ctx, options[i].name, options[i].value);
+	if (rc == 0)
+		rc = set_ports(ctx, r->ports);
 	for (uint32_t i = 0; i < s->nservers && rc == 0; i++)
 		rc = add_server(ctx, &s->servers[i]);
 	if (rc == 0 && validate && s->trust_anchor != NULL)
@@ -325,20 +366,67 @@ lookup_start(struct lookup *l)
 		lookup_finish(l, &fail);
 }
 
+/* All places are taken, by names whose servers are silent, as a rule: then the
+ * one that had its place for longest gives it up, but not before the servers
+ * of a usual name would have answered. Whether it did. */
+static int
+make_place(struct resolver *r)
+{
+	struct resolver_answer fail = { .status = DNS_TEMPFAIL };
+	struct lookup *oldest = TAILQ_FIRST(&r->active);
+	int64_t age = loop_now(r->loop) - oldest->since;
+	struct timeval tv = { 0 };
+
+	if (age < PATIENCE_MS) {
+		tv.tv_usec = (PATIENCE_MS - age) * 1000 - 1000;
+		event_add(r->again, &tv);
+		return 0;
+	}
+	fail.owner = oldest->name;
+	ub_cancel(r->ctx, oldest->async_id);
+	lookup_finish(oldest, &fail);
+	return 1;
+}
+
+/* Who gets a place: the first of the line, but for one that was made, which
+ * the last of it has in turn. So a line of silent names does not stand before
+ * a good one, and nobody is forgotten. */
+static struct lookup *
+next_waiting(struct resolver *r, int made)
+{
+	if (made)
+		r->last_in_turn = !r->last_in_turn;
+	return made && r->last_in_turn ? TAILQ_LAST(&r->waiting, lookups)
+				       : TAILQ_FIRST(&r->waiting);
+}
+
 static void
 on_pump(void *arg)
 {
 	struct resolver *r = arg;
 	struct lookup *l;
+	int full;
 
-	while (r->active_count < ACTIVE_MAX &&
-	    (l = TAILQ_FIRST(&r->waiting)) != NULL) {
+	while (!TAILQ_EMPTY(&r->waiting)) {
+		full = r->active_count >= ACTIVE_MAX;
+		if (full && !make_place(r))
+			return;
+		/* whoever was given up may have cancelled what waited */
+		if ((l = next_waiting(r, full)) == NULL)
+			return;
 		TAILQ_REMOVE(&r->waiting, l, entry);
 		TAILQ_INSERT_TAIL(&r->active, l, entry);
 		r->active_count++;
 		l->state = LOOKUP_ACTIVE;
+		l->since = loop_now(r->loop);
 		lookup_start(l);
 	}
+}
+
+static void
+on_again(evutil_socket_t fd, short what, void *arg)
+{
+	on_pump(arg);
 }
 
 /* The lookup under way for that question, or a new one. */
@@ -470,7 +558,7 @@ on_give_up(void *arg)
 	struct ub_ctx *plain;
 	char error[128];
 
-	plain = make_context(r->loop, &r->settings, 0, error, sizeof(error));
+	plain = make_context(r, &r->settings, 0, error, sizeof(error));
 	if (plain != NULL)
 		use_context(r, plain);
 }
@@ -505,7 +593,7 @@ resolver_configure(
 	struct ub_ctx *ctx;
 	int id;
 
-	ctx = make_context(r->loop, s, 1, error, size);
+	ctx = make_context(r, s, 1, error, size);
 	if (ctx == NULL)
 		return -1;
 	/* a local name makes libunbound finish its set-up now, while it may
@@ -528,6 +616,11 @@ resolver_new(struct loop *loop)
 	if ((r = calloc(1, sizeof(*r))) == NULL)
 		return NULL;
 	r->loop = loop;
+	r->ports = count_ports();
+	if ((r->again = evtimer_new(loop_base(loop), on_again, r)) == NULL) {
+		free(r);
+		return NULL;
+	}
 	TAILQ_INIT(&r->active);
 	TAILQ_INIT(&r->waiting);
 	TAILQ_INIT(&r->ending);
@@ -551,5 +644,6 @@ resolver_free(struct resolver *r)
 		ub_ctx_delete(r->ctx);
 	loop_undefer(r->loop, &r->pump);
 	loop_undefer(r->loop, &r->give_up);
+	event_free(r->again);
 	free(r);
 }

@@ -17,6 +17,7 @@ CONF = '''server:
   username: ""
   chroot: ""
   server-count: 1
+  rrl-ratelimit: 0
 remote-control:
   control-enable: no
 '''
