@@ -176,6 +176,9 @@ finish(struct client *c, enum client_end end, enum delivery_status status,
 	if (c->mail != NULL) {
 		/* once all is sent the server may have taken it: nobody else
 		 * is to be asked at once */
+		for (size_t i = 0; i < c->results_count; i++)
+			if (c->rcpt_states[i] != RCPT_DONE)
+				c->results[i].said = outcome->said;
 		client_set_rest(c, status,
 		    c->committed ? CLIENT_SCOPE_MESSAGE : CLIENT_SCOPE_SESSION,
 		    code, outcome->enhanced, outcome->text);
@@ -198,6 +201,7 @@ client_end(struct client *c, enum client_end end, enum delivery_status status,
 	va_start(ap, fmt);
 	vsnprintf(c->outcome.text, sizeof(c->outcome.text), fmt, ap);
 	va_end(ap);
+	c->outcome.said = 0;
 	finish(c, end, status, code, enhanced);
 }
 
@@ -227,6 +231,7 @@ client_end_reply(
 	else
 		snprintf(c->outcome.text, sizeof(c->outcome.text),
 		    "the server said %d %.1000s", reply->code, reply->text);
+	c->outcome.said = (unsigned)reply->code == code;
 	finish(c, end, status, code, enhanced);
 }
 

@@ -76,7 +76,8 @@ struct client_result {
 	uint16_t code;
 	char enhanced[12]; /* never "" */
 	enum hop_kind hop; /* if it took the message */
-	const char *text; /* as the server sent it, made safe */
+	int said; /* by the server, as code and text are; else our words */
+	const char *text; /* made safe */
 };
 
 /* Why a session ended. */
@@ -102,6 +103,7 @@ struct client_outcome {
 	uint16_t code;
 	char enhanced[12];
 	char text[1025];
+	int said; /* likewise */
 	int stale; /* a kept session that died before it said anything about
 		      the new transaction: no fault of the host */
 };

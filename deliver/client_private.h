@@ -153,7 +153,7 @@ void client_set_accepted(
 void client_set_rest(struct client *, enum delivery_status, enum client_scope,
     unsigned code, const char *enhanced, const char *text);
 enum delivery_status client_status(const struct smtp_reply *);
-/* The enhanced code of a reply, or one made from its code. */
+/* The enhanced code of a reply, or one of its class that says no more. */
 void client_enhanced(const struct smtp_reply *, char out[12]);
 /* Forgets results and batches. */
 void client_free_transaction(struct client *);

@@ -8,21 +8,6 @@
 
 #include "deliver/client_private.h"
 
-/* Codes that say more than their class, for servers without RFC 2034. */
-static const struct {
-	int code;
-	const char *enhanced;
-} code_meanings[] = {
-	{ 421, "4.3.2" },
-	{ 450, "4.2.0" },
-	{ 451, "4.3.0" },
-	{ 452, "4.3.1" },
-	{ 550, "5.1.1" },
-	{ 552, "5.3.4" },
-	{ 553, "5.1.3" },
-	{ 556, "5.1.10" },
-};
-
 enum delivery_status
 client_status(const struct smtp_reply *reply)
 {
@@ -39,17 +24,10 @@ client_status(const struct smtp_reply *reply)
 void
 client_enhanced(const struct smtp_reply *reply, char out[12])
 {
-	if (reply->enhanced[0] != 0) {
+	if (reply->enhanced[0] != 0)
 		reply_enhanced_format(reply, out);
-		return;
-	}
-	for (size_t i = 0; i < sizeof(code_meanings) / sizeof(code_meanings[0]);
-	     i++)
-		if (code_meanings[i].code == reply->code) {
-			snprintf(out, 12, "%s", code_meanings[i].enhanced);
-			return;
-		}
-	snprintf(out, 12, "%c.0.0", '0' + reply->code / 100);
+	else
+		snprintf(out, 12, "%c.0.0", '0' + reply->code / 100);
 }
 
 /* Results without a text of their own, when memory is short. */
@@ -98,7 +76,11 @@ client_set_reply(struct client *c, size_t i, enum client_scope scope,
 	}
 	if (status == DELIVERY_OK)
 		c->results[i].hop = hop_kind(c);
+	/* the first result of a recipient counts */
+	if (c->rcpt_states[i] == RCPT_DONE)
+		return;
 	client_set_result(c, i, status, scope, code, enhanced, reply->text);
+	c->results[i].said = code == (unsigned)reply->code;
 }
 
 void

@@ -18,7 +18,8 @@
 enum {
 	IDLE_MAX = 500, /* sessions, of all routes */
 	ROUTE_LIFE = 600 * 1000, /* milliseconds without use */
-	REPORT_PART = 100 /* routes in one message */
+	REPORT_PART = 100, /* routes in one message */
+	NOTE_MAX = 399 /* octets of a text that is shown */
 };
 
 /* One idle session, and its owner as long as it is idle. */
@@ -43,9 +44,10 @@ struct route {
 	uint32_t users;
 	uint64_t transfers;
 	int64_t used; /* milliseconds, when last */
-	char host[256];
-	char address[64];
-	char last_error[400];
+	/* owned; NULL is none */
+	char *host;
+	char *address;
+	char *last_error;
 };
 
 RB_HEAD(route_tree, route);
@@ -84,6 +86,9 @@ free_route(struct route *r)
 {
 	RB_REMOVE(route_tree, &r->pool->routes, r);
 	free(r->key);
+	free(r->host);
+	free(r->address);
+	free(r->last_error);
 	free(r);
 }
 
@@ -232,12 +237,28 @@ pool_tick(struct pool *pool)
 
 /* ---- figures ---------------------------------------------------------- */
 
+/* What is only shown may be missing for want of memory. */
+static void
+note(char **slot, const char *text)
+{
+	if (*slot != NULL && strcmp(*slot, text) == 0)
+		return;
+	free(*slot);
+	*slot = strndup(text, NOTE_MAX);
+}
+
+static const char *
+noted(const char *slot)
+{
+	return slot != NULL ? slot : "";
+}
+
 void
 pool_session_opened(struct route *r, const char *host, const char *address)
 {
 	r->sessions++;
-	strlcpy(r->host, host, sizeof(r->host));
-	strlcpy(r->address, address, sizeof(r->address));
+	note(&r->host, host);
+	note(&r->address, address);
 }
 
 void
@@ -246,7 +267,7 @@ pool_session_closed(struct route *r, const struct client_outcome *o)
 	r->sessions--;
 	r->used = loop_now(r->pool->deliver->loop);
 	if (o->end != CLIENT_END_QUIT)
-		strlcpy(r->last_error, o->text, sizeof(r->last_error));
+		note(&r->last_error, o->text);
 }
 
 void
@@ -265,12 +286,12 @@ pool_report(struct pool *pool, struct channel *ch, uint64_t id)
 
 	RB_FOREACH (r, route_tree, &pool->routes) {
 		info = (struct msg_route_info){ .destination = r->destination,
-			.host = r->host,
-			.address = r->address,
+			.host = noted(r->host),
+			.address = noted(r->address),
 			.sessions = r->sessions,
 			.idle = r->idle_count,
 			.transfers = r->transfers,
-			.last_error = r->last_error };
+			.last_error = noted(r->last_error) };
 		ipc_add_route_info(&buf, &info);
 		if (buf.count < REPORT_PART)
 			continue;

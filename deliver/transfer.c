@@ -116,7 +116,7 @@ free_transfer(struct transfer *t)
 
 static void
 set_result(struct transfer *t, size_t i, enum delivery_status status,
-    unsigned code, const char *enhanced, const char *text, enum hop_kind hop)
+    unsigned code, const char *enhanced, const char *text)
 {
 	struct transfer_result *r = &t->results[i];
 
@@ -126,7 +126,8 @@ set_result(struct transfer *t, size_t i, enum delivery_status status,
 	t->undone--;
 	r->status = status;
 	r->code = (uint16_t)code;
-	r->hop = hop;
+	r->hop = HOP_DSN;
+	r->said = t->said;
 	snprintf(r->enhanced, sizeof(r->enhanced), "%s", enhanced);
 	r->text = strndup(text, 1024);
 }
@@ -175,6 +176,7 @@ answer_queue(struct transfer *t, struct channel *ch)
 			.code = r->code,
 			.enhanced = r->enhanced,
 			.text = r->text != NULL ? r->text : "",
+			.said = r->said != 0,
 			.hop = (uint8_t)r->hop };
 
 		ipc_add_rcpt_result(&buf, &out);
@@ -231,9 +233,12 @@ transfer_fail(struct transfer *t, enum route_status route,
     enum delivery_status status, unsigned code, const char *enhanced,
     const char *text)
 {
+	/* a session may end well, with QUIT; what it left undone has failed */
+	if (status != DELIVERY_PERMFAIL)
+		status = DELIVERY_TEMPFAIL;
 	t->route_status = route;
 	for (size_t i = 0; i < t->count; i++)
-		set_result(t, i, status, code, enhanced, text, HOP_DSN);
+		set_result(t, i, status, code, enhanced, text);
 	transfer_finish(t);
 }
 
@@ -293,13 +298,17 @@ on_results(void *owner, struct session *s)
 {
 	struct transfer *t = owner;
 	const struct client_result *r;
+	size_t at;
 
 	note_remote(t, s);
 	for (size_t i = 0; i < t->attempt.rcpts_count; i++) {
 		r = client_result(session_client(s), i);
-		if (r->scope != CLIENT_SCOPE_SESSION)
-			set_result(t, t->attempt_map[i], r->status, r->code,
-			    r->enhanced, r->text, r->hop);
+		at = t->attempt_map[i];
+		if (r->scope == CLIENT_SCOPE_SESSION || t->results[at].done)
+			continue;
+		set_result(t, at, r->status, r->code, r->enhanced, r->text);
+		t->results[at].hop = r->hop;
+		t->results[at].said = r->said;
 	}
 }
 

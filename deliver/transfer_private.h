@@ -22,6 +22,7 @@ struct transfer_result {
 	enum delivery_status status;
 	uint16_t code;
 	enum hop_kind hop;
+	int said; /* as in client.h */
 	char enhanced[12];
 	char *text; /* ours; NULL when memory was short */
 };
@@ -45,6 +46,7 @@ struct transfer {
 	struct client_rcpt *rcpts;
 	uint32_t *indexes; /* of the queue, one a recipient */
 	struct transfer_result *results;
+	int said; /* the end that transfer_fail is to tell, as in client.h */
 	size_t count;
 	size_t undone;
 	struct client_mail mail; /* template of each attempt */
@@ -77,8 +79,8 @@ struct transfer {
 	char tls[128];
 };
 
-/* transfer.c: the same result for all recipients without one, then the end:
- * the transfer is freed. */
+/* transfer.c: the same failure for all recipients without a result, for now
+ * unless it is DELIVERY_PERMFAIL, then the end: the transfer is freed. */
 void transfer_fail(struct transfer *, enum route_status, enum delivery_status,
     unsigned code, const char *enhanced, const char *text);
 /* Answers who asked, and frees. */

@@ -62,15 +62,16 @@ try_next(struct transfer *t, const struct client_outcome *last)
 		open_session(t, candidate);
 	else if (last == NULL)
 		fail_internal(t, "there is no host to try");
-	else if (last->status == DELIVERY_PERMFAIL && !t->transient)
-		transfer_fail(t, ROUTE_BAD, DELIVERY_PERMFAIL, last->code,
-		    last->enhanced, last->text);
-	else if (last->status == DELIVERY_PERMFAIL)
+	else if (last->status == DELIVERY_PERMFAIL && t->transient)
 		transfer_fail(
 		    t, ROUTE_DOWN, DELIVERY_TEMPFAIL, 451, "4.4.1", last->text);
-	else
-		transfer_fail(t, route_status(last), DELIVERY_TEMPFAIL,
-		    last->code, last->enhanced, last->text);
+	else {
+		t->said = last->said;
+		transfer_fail(t,
+		    last->status == DELIVERY_PERMFAIL ? ROUTE_BAD
+						      : route_status(last),
+		    last->status, last->code, last->enhanced, last->text);
+	}
 }
 
 /* A loop is for good, but not for a backup: see mx.h. */
@@ -80,9 +81,11 @@ give_up(struct transfer *t, const struct client_outcome *outcome)
 	if (outcome->end == CLIENT_END_LOOP && t->action->relay.backup)
 		transfer_fail(t, ROUTE_DNS, DELIVERY_TEMPFAIL, 451, "4.4.6",
 		    outcome->text);
-	else
+	else {
+		t->said = outcome->said;
 		transfer_fail(t, route_status(outcome), outcome->status,
 		    outcome->code, outcome->enhanced, outcome->text);
+	}
 }
 
 void

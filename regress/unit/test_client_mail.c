@@ -87,7 +87,7 @@ static const struct client_case verdicts[] = {
 	    "P: 250 ok\nP: 354 go\n" BODY OK },
 	{ "all RCPT refused, 354: a dot for nobody, and no RSET", SMTP,
 	    PIPE ENVELOPE "S: 250 ok\nP: 550 unknown\nP: 354 go\nC: .\n"
-			  "S: 250 taken\nR: perm recipient 550 5.1.1 unknown\n"
+			  "S: 250 taken\nR: perm recipient 550 5.0.0 unknown\n"
 			  "A: idle\n" ENVELOPE },
 	{ "all RCPT refused, one at a time: no DATA", SMTP,
 	    OPEN "E: mail a@b.test c@d.test\n" MAIL "S: 250 ok\n"
@@ -124,7 +124,7 @@ static const struct client_case verdicts[] = {
 	{ "RSET refused", SMTP,
 	    OPEN "E: mail a@b.test c@d.test\n" MAIL "S: 250 ok\n"
 		 "C: RCPT TO:<c@d.test>\nS: 550 no\n"
-		 "R: perm recipient 550 5.1.1 no\nA: idle\n"
+		 "R: perm recipient 550 5.0.0 no\nA: idle\n"
 		 "E: mail a@b.test c@d.test\nC: RSET\nS: 500 what\n"
 		 "R: temp session 451 4.0.0 the server said 500 what\n"
 		 "A: close protocol temp 451 4.0.0 the server said 500 "
@@ -261,7 +261,7 @@ static const struct client_case bodies[] = {
 		   "A: idle\nE: mail a@b.test c@d.test\nC: RSET\n" MAIL
 		   "C: RCPT TO:<c@d.test>\nC: DATA\n" },
 	{ "BDAT for nobody is not sent", SMTP,
-	    BINARY "S: 250 ok\nP: 550 no\nR: perm recipient 550 5.1.1 no\n"
+	    BINARY "S: 250 ok\nP: 550 no\nR: perm recipient 550 5.0.0 no\n"
 		   "A: idle\n" },
 	{ "a verdict before the end of the body, then gone", SMTP,
 	    PIPE "E: mail a@b.test c@d.test nobody size=9\n" MAIL
