@@ -48,6 +48,8 @@ struct control_ops {
 	/* Refuses new mail with 421 or 451 until resumed; says so to smtpd. */
 	void (*pause_intake)(void *ctx, int paused);
 	int (*intake_paused)(void *ctx);
+	/* What is paused has changed: makes that safe. 0 or -1. */
+	int (*keep_pauses)(void *ctx);
 	/* Takes up messages of the store that the schedule does not know;
 	 * msgid 0 is all. Returns how many recipients were added. */
 	uint32_t (*discover)(void *ctx, uint32_t msgid);

@@ -20,7 +20,7 @@
 #include "queue/scheduler.h"
 #include "queue/store.h"
 
-enum { PAGE = 100 };
+enum { PAGE = 100, DOMAIN_MAX = 255 };
 
 static int64_t
 now_of(const struct control_conn *c)
@@ -244,6 +244,18 @@ discover(struct control_conn *c)
 
 /* ---- pause ------------------------------------------------------------ */
 
+static const char not_kept[] =
+    "done, but not safe from a restart: the log says why";
+
+/* The end of a command that changed what is paused. */
+static void
+end_pause(struct control_conn *c)
+{
+	const struct control_env *e = &c->control->env;
+
+	control_end(c, e->ops->keep_pauses(e->ctx) == -1 ? not_kept : NULL);
+}
+
 static void
 set_paused(struct control_conn *c, enum sched_kind kind, int paused)
 {
@@ -254,7 +266,7 @@ set_paused(struct control_conn *c, enum sched_kind kind, int paused)
 		e->ops->kick(e->ctx);
 	log_info("%s: %s", kind == SCHED_RELAY ? "mta" : "mda",
 	    paused ? "paused" : "resumed");
-	control_end(c, NULL);
+	end_pause(c);
 }
 
 static void
@@ -285,14 +297,14 @@ static void
 pause_smtp(struct control_conn *c)
 {
 	c->control->env.ops->pause_intake(c->control->env.ctx, 1);
-	control_end(c, NULL);
+	end_pause(c);
 }
 
 static void
 resume_smtp(struct control_conn *c)
 {
 	c->control->env.ops->pause_intake(c->control->env.ctx, 0);
-	control_end(c, NULL);
+	end_pause(c);
 }
 
 static uint32_t
@@ -310,7 +322,8 @@ pause_domain(struct control_conn *c)
 	const char *domain = c->words[c->arg];
 	int64_t n = -1;
 
-	if (*domain == '\0' || strpbrk(domain, "*@") != NULL) {
+	if (*domain == '\0' || strlen(domain) > DOMAIN_MAX ||
+	    strpbrk(domain, "*@ \r\n") != NULL) {
 		control_end(c, "that is no domain");
 		return;
 	}
@@ -320,6 +333,10 @@ pause_domain(struct control_conn *c)
 		return;
 	}
 	log_info("domain %s: paused", domain);
+	if (c->control->env.ops->keep_pauses(c->control->env.ctx) == -1) {
+		control_end(c, not_kept);
+		return;
+	}
 	c->changed = (uint32_t)n;
 	c->filter.domain = domain;
 	change_all(c, reroute_one);
@@ -334,7 +351,10 @@ resume_domain(struct control_conn *c)
 
 	log_info("domain %s: resumed", domain);
 	e->ops->kick(e->ctx);
-	control_end_count(c, (uint32_t)n);
+	if (e->ops->keep_pauses(e->ctx) == -1)
+		control_end(c, not_kept);
+	else
+		control_end_count(c, (uint32_t)n);
 }
 
 /* ---- what master does ------------------------------------------------- */

@@ -36,7 +36,7 @@ enum {
 struct verify {
 	struct store *store;
 	uint64_t checked;
-	uint64_t damaged_before;
+	uint64_t bad_before;
 };
 
 static int
@@ -47,7 +47,7 @@ verify_message(void *arg, const struct envelope *env)
 	uint8_t piece[16384];
 
 	v->checked++;
-	/* the store counts and logs what is damaged */
+	/* the store counts and logs what is damaged or cannot be read */
 	if (store_body_open(v->store, env, &body) != STORE_OK)
 		return 0;
 	while (store_body_read(body, piece, sizeof(piece)) > 0)
@@ -72,7 +72,7 @@ step_verify(struct control_conn *c)
 	if (c->next != 0)
 		return 1;
 	store_stats(v->store, &stats);
-	damaged = stats.damaged - v->damaged_before;
+	damaged = stats.damaged + stats.unreadable - v->bad_before;
 	control_field(&row, "messages", "%llu", (unsigned long long)v->checked);
 	control_field(&row, "damaged", "%llu", (unsigned long long)damaged);
 	control_row_send(c, &row);
@@ -95,7 +95,7 @@ verify(struct control_conn *c)
 	}
 	v->store = c->control->env.store;
 	store_stats(v->store, &stats);
-	v->damaged_before = stats.damaged;
+	v->bad_before = stats.damaged + stats.unreadable;
 	c->state = v;
 	c->state_free = free;
 	c->step = step_verify;

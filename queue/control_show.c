@@ -308,7 +308,9 @@ step_body(struct control_conn *c)
 	ssize_t n = store_body_read(c->state, page, sizeof(page));
 
 	if (n <= 0) {
-		control_end(c, n == 0 ? NULL : "the body is damaged");
+		control_end(c,
+		    n == 0 ? NULL
+			   : store_strstatus(store_body_status(c->state)));
 		return 0;
 	}
 	m.data = ipc_blob(page, (size_t)n);
@@ -404,6 +406,7 @@ send_figures(struct control_conn *c)
 		{ "store.removed", t.removes },
 		{ "store.batches", t.batches },
 		{ "store.damaged", t.damaged },
+		{ "store.unreadable", t.unreadable },
 		{ "store.checkpoints", t.checkpoints },
 		{ "store.log-bytes", t.log_bytes },
 		{ "scheduler.memory", s.memory },

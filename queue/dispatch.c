@@ -74,6 +74,9 @@ dispatch_finish(struct queue *q, struct job *job, enum sched_route route)
 			result_verdict(q, &events, rcpts[i], &verdicts[i]);
 		if (events.env != NULL)
 			result_settle(q, &events);
+		for (int i = 0; events.env == NULL && i < n; i++)
+			if (verdicts[i].state == SCHED_DONE)
+				result_unread(q, job->msgid, rcpts[i], status);
 	}
 	job_free(q, job);
 	queue_kick(q);
@@ -175,7 +178,8 @@ origin_of(const struct envelope *env, const struct envelope_rcpt *r)
 }
 
 static int
-send_local(struct queue *q, struct job *job, const struct envelope *env)
+send_local(struct queue *q, struct job *job, const struct envelope *env,
+    enum store_status *status)
 {
 	const struct envelope_rcpt *r = &env->rcpts[job->rcpts[0]];
 	struct msg_local_delivery m = { .id = job->id,
@@ -194,9 +198,10 @@ send_local(struct queue *q, struct job *job, const struct envelope *env)
 	int fd;
 
 	if (worker_master(q->worker) == NULL ||
-	    store_body_open(q->store, env, &body) != STORE_OK)
+	    (*status = store_body_open(q->store, env, &body)) != STORE_OK)
 		return -1;
 	fd = store_body_fd(body, 1);
+	*status = store_body_status(body);
 	store_body_close(body);
 	if (fd == -1)
 		return -1;
@@ -227,12 +232,46 @@ send_expand(struct queue *q, struct job *job, const struct envelope *env)
 
 /* ---- the scheduler's turn ----------------------------------------------- */
 
-/* An envelope that cannot be read is kept and not tried again and again. */
+/* The disk does not give the message now: no fault of it, nor of its route. */
+static void
+put_off(struct queue *q, struct job *job)
+{
+	const struct outcome o = { .status = DELIVERY_TEMPFAIL,
+		.code = 451,
+		.enhanced = "4.3.0",
+		.text = "The spool cannot be read",
+		.remote = "" };
+	struct events ev = { 0 };
+	enum store_status status;
+	struct sched_verdict v;
+
+	ev.env = batch_envelope(q->batch, job->msgid, &status);
+	for (uint32_t i = 0; i < job->nrcpts; i++) {
+		if (ev.env != NULL)
+			result_apply(q, &ev, job->rcpts[i], &o);
+		else if (sched_result(q->sched, job->msgid, job->rcpts[i],
+			     SCHED_TEMPFAIL, queue_now(q), &v) == 0 &&
+		    v.state == SCHED_DONE)
+			result_unread(q, job->msgid, job->rcpts[i], status);
+	}
+	if (ev.env != NULL)
+		result_settle(q, &ev);
+	dispatch_finish(q, job, SCHED_ROUTE_UNKNOWN);
+}
+
+/* A message that is damaged is kept and not tried again and again. */
 static void
 set_aside(struct queue *q, struct job *job, enum store_status status)
 {
 	uint32_t msgid = job->msgid;
 
+	if (status == STORE_FAILED) {
+		log_error("%08x: cannot be read now and is tried again later: "
+			  "look at the disk of the spool",
+		    msgid);
+		put_off(q, job);
+		return;
+	}
 	log_error("%08x: %s", msgid, store_strstatus(status));
 	dispatch_finish(q, job, SCHED_ROUTE_UNKNOWN);
 	if (status == STORE_NOTFOUND)
@@ -270,7 +309,7 @@ start_job(struct queue *q, const struct sched_job *from)
 		rc = send_transfer(q, job, from, env);
 		break;
 	case SCHED_LOCAL:
-		rc = send_local(q, job, env);
+		rc = send_local(q, job, env, &status);
 		break;
 	case SCHED_EXPAND:
 		rc = send_expand(q, job, env);
@@ -278,7 +317,9 @@ start_job(struct queue *q, const struct sched_job *from)
 	case SCHED_KINDS:
 		break;
 	}
-	if (rc == -1)
+	if (status != STORE_OK)
+		set_aside(q, job, status);
+	else if (rc == -1)
 		dispatch_finish(q, job, SCHED_ROUTE_UNKNOWN);
 }
 
@@ -307,8 +348,11 @@ dispatch_run(struct queue *q, unsigned limit)
 
 /* ---- bodies ------------------------------------------------------------- */
 
+/* What came of sending a body. NOT_READ: the store failed. */
+enum sent { SENT, NOT_TAKEN, NOT_READ };
+
 /* A body in the database fits one message; an empty one is sent too. */
-static enum store_status
+static enum sent
 send_chunks(struct channel *ch, uint64_t id, struct store_body *body)
 {
 	static uint8_t data[BODY_INLINE];
@@ -318,27 +362,28 @@ send_chunks(struct channel *ch, uint64_t id, struct store_body *body)
 
 	do {
 		n = store_body_read(body, data, sizeof(data));
-		if (n == -1 || (n == 0 && left > 0))
-			return STORE_DAMAGED;
+		if (n == -1)
+			return NOT_READ;
 		left -= (uint64_t)n;
 		m.last = left == 0;
 		m.data = ipc_blob(data, (size_t)n);
 		if (ipc_send(ch, body_data, &m) == -1)
-			return STORE_FAILED;
+			return NOT_TAKEN;
 	} while (left > 0);
-	return STORE_OK;
+	return SENT;
 }
 
-/* STORE_FAILED: the channel did not take it. */
-static enum store_status
+static enum sent
 send_body(struct channel *ch, uint64_t id, struct store_body *body)
 {
 	struct msg_body_file m = { .id = id, .size = store_body_size(body) };
 	int fd;
 
 	if ((fd = store_body_fd(body, 0)) != -1)
-		return ipc_send_fd(ch, body_file, &m, fd) == 0 ? STORE_OK
-							       : STORE_FAILED;
+		return ipc_send_fd(ch, body_file, &m, fd) == 0 ? SENT
+							       : NOT_TAKEN;
+	if (store_body_status(body) != STORE_OK)
+		return NOT_READ;
 	return send_chunks(ch, id, body);
 }
 
@@ -351,6 +396,7 @@ dispatch_on_body_request(
 	struct msg_transfer_cancel cancel = { .id = m->body_request.id };
 	struct store_body *body;
 	enum store_status status;
+	enum sent sent = NOT_READ;
 	struct envelope *env;
 
 	if (job == NULL || job->peer != channel_peer(ch) ||
@@ -362,17 +408,16 @@ dispatch_on_body_request(
 	if (env != NULL)
 		status = store_body_open(q->store, env, &body);
 	if (status == STORE_OK) {
-		status = send_body(ch, job->id, body);
+		sent = send_body(ch, job->id, body);
+		status = store_body_status(body);
 		store_body_close(body);
-		if (status == STORE_OK)
-			return;
-		if (status == STORE_FAILED) {
-			/* no fault of the message, which is tried again */
-			ipc_send(ch, transfer_cancel, &cancel);
-			dispatch_finish(q, job, SCHED_ROUTE_UNKNOWN);
-			return;
-		}
 	}
+	if (sent == SENT)
+		return;
 	ipc_send(ch, transfer_cancel, &cancel);
-	set_aside(q, job, status);
+	if (sent == NOT_TAKEN)
+		/* no fault of the message, which is tried again */
+		dispatch_finish(q, job, SCHED_ROUTE_UNKNOWN);
+	else
+		set_aside(q, job, status);
 }

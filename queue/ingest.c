@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "os/log.h"
 #include "queue/ingest.h"
@@ -74,7 +74,7 @@ take_inline(struct batch_message *bm, const struct ipc_blob *body)
 	if (body->len > 0)
 		memcpy(bm->data, body->data, body->len);
 	bm->size = body->len;
-	bm->crc = (uint32_t)crc32_z(0, bm->data, body->len);
+	bm->crc = libdeflate_crc32(0, bm->data, body->len);
 	return 0;
 }
 

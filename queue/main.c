@@ -558,6 +558,7 @@ start(void *arg, char *error, size_t size)
 		return -1;
 	}
 	enlist_configure(q);
+	pauses_load(q);
 	if ((count = enlist_load(q)) == -1) {
 		snprintf(error, size, "the queue cannot be read");
 		return -1;

@@ -163,6 +163,12 @@ on_intake_paused(void *ctx)
 	return q->intake_paused;
 }
 
+static int
+on_keep_pauses(void *ctx)
+{
+	return pauses_keep(ctx);
+}
+
 /* ---- discover ----------------------------------------------------------- */
 
 struct discovery {
@@ -216,6 +222,7 @@ const struct control_ops operator_ops = {
 	.reroute = on_reroute,
 	.pause_intake = on_pause_intake,
 	.intake_paused = on_intake_paused,
+	.keep_pauses = on_keep_pauses,
 	.discover = on_discover,
 	.has_room = on_has_room,
 	.kick = on_kick,

@@ -11,6 +11,7 @@
  *	operator.c	what smtpctl changes
  *	etrn.c		what clients may start
  *	known.c		recipients that primaries know, for auth
+ *	pauses.c	what is paused, over the end of the process
  */
 #ifndef QUEUE_QUEUE_H
 #define QUEUE_QUEUE_H
@@ -180,6 +181,11 @@ void result_removed(struct events *, uint32_t index);
 /* Ends a round of results: reports, takes out what is done, and removes the
  * message when nothing of it is left. Frees what events hold. */
 void result_settle(struct queue *, struct events *);
+/* A recipient that is decided, or late, and whose envelope cannot be read: it
+ * waits for the disk, or leaves the schedule if there is nothing to wait
+ * for. */
+void result_unread(
+    struct queue *, uint32_t msgid, uint32_t rcpt, enum store_status);
 /* Recipients of a message ran out of time, or are late. */
 void result_expired(struct queue *, const struct sched_job *);
 void result_late(struct queue *, const struct sched_job *);
@@ -201,6 +207,12 @@ void report_events(struct queue *, struct events *);
 /* etrn.c */
 extern channel_handler etrn_on_etrn, etrn_on_backup_answer;
 void etrn_peer_down(struct queue *, enum process_kind, uint16_t instance);
+
+/* pauses.c */
+/* Writes down what is paused now. -1 if it is not safe, which is logged. */
+int pauses_keep(struct queue *);
+/* Pauses what was paused when the process ended; nothing is scheduled yet. */
+void pauses_load(struct queue *);
 
 /* operator.c */
 struct control_ops;

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "os/log.h"
 #include "queue/bounce.h"
@@ -35,8 +35,12 @@ static ssize_t
 read_original(void *arg, void *buf, size_t size)
 {
 	struct writer *w = arg;
+	ssize_t n = 0;
 
-	return w->body != NULL ? store_body_read(w->body, buf, size) : 0;
+	/* what cannot be read of it is not returned, as if it ended there */
+	if (w->body != NULL)
+		n = store_body_read(w->body, buf, size);
+	return n > 0 ? n : 0;
 }
 
 static int
@@ -101,7 +105,8 @@ fill_rcpt(struct queue *q, const struct envelope *env,
 	out->orcpt = r->orcpt;
 	out->action = (enum dsn_action)e->action;
 	out->status = r->enhanced;
-	out->code = r->code;
+	/* what no server said has no code of SMTP */
+	out->code = *r->remote != '\0' ? r->code : 0;
 	out->enhanced = r->enhanced;
 	out->text = r->text;
 	out->remote_name = r->remote;
@@ -193,7 +198,7 @@ send_report(struct queue *q, const struct envelope *env, const char *to,
 	bm.env = make_envelope(&w, to, msgid);
 	bm.data = w.data;
 	bm.size = w.len;
-	bm.crc = (uint32_t)crc32_z(0, w.data, w.len);
+	bm.crc = libdeflate_crc32(0, w.data, w.len);
 	if (batch_put(q->batch, &bm) == -1)
 		log_fatal("out of memory");
 	log_info("%08x: report %08x goes to <%s>", env->msgid, msgid, to);

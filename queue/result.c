@@ -186,8 +186,20 @@ result_settle(struct queue *q, struct events *ev)
 
 /* ---- what the scheduler says by itself ---------------------------------- */
 
-/* The envelope of what the scheduler speaks of. Without it those recipients
- * leave the schedule. */
+void
+result_unread(
+    struct queue *q, uint32_t msgid, uint32_t rcpt, enum store_status status)
+{
+	log_error(
+	    "%08x: recipient %u: %s", msgid, rcpt, store_strstatus(status));
+	if (status == STORE_FAILED)
+		sched_postpone(q->sched, msgid, rcpt, queue_now(q));
+	else
+		sched_remove(q->sched, msgid, rcpt);
+}
+
+/* The envelope of what the scheduler speaks of, and NULL if it cannot be
+ * read. */
 static struct envelope *
 find_envelope(struct queue *q, const struct sched_job *about)
 {
@@ -197,10 +209,8 @@ find_envelope(struct queue *q, const struct sched_job *about)
 	for (uint32_t i = 0; i < about->nrcpts; i++) {
 		if (env != NULL && about->rcpts[i] < env->rcpt_count)
 			continue;
-		log_error("%08x: recipient %u: %s", about->msgid,
-		    about->rcpts[i],
-		    store_strstatus(env == NULL ? status : STORE_DAMAGED));
-		sched_remove(q->sched, about->msgid, about->rcpts[i]);
+		result_unread(q, about->msgid, about->rcpts[i],
+		    env == NULL ? status : STORE_DAMAGED);
 	}
 	return env;
 }
@@ -281,7 +291,7 @@ apply_results(struct queue *q, struct job *job, struct events *ev,
 			.code = r.code,
 			.enhanced = r.enhanced,
 			.text = r.text,
-			.remote = m->remote_name,
+			.remote = r.said ? m->remote_name : "",
 			.relayed = r.hop == HOP_NO_DSN,
 			.passed = r.hop == HOP_DSN };
 

@@ -201,7 +201,7 @@ static const uint8_t may_follow[] = {
 	[SCHED_INFLIGHT] = TO(READY) | TO(WAITING) | TO(HELD) | TO(DONE),
 	[SCHED_WAITING] = TO(READY) | TO(WAITING) | TO(HELD) | TO(DONE),
 	[SCHED_HELD] = TO(READY) | TO(WAITING),
-	[SCHED_DONE] = 0,
+	[SCHED_DONE] = TO(WAITING),
 };
 
 static void

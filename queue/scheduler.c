@@ -141,6 +141,12 @@ or_default(uint32_t value, uint32_t other)
 	return value != 0 ? value : other;
 }
 
+static uint32_t
+at_most(uint32_t value, uint32_t bound)
+{
+	return value < bound ? value : bound;
+}
+
 void
 sched_set_class(struct sched *s, uint8_t number, const struct sched_class *c)
 {
@@ -149,13 +155,15 @@ sched_set_class(struct sched *s, uint8_t number, const struct sched_class *c)
 
 	out->retry_floor = or_default(c->retry_floor, d->retry_floor);
 	out->retry_ceiling = or_default(c->retry_ceiling, d->retry_ceiling);
-	out->probe_floor = or_default(c->probe_floor, d->probe_floor);
-	out->probe_ceiling = or_default(c->probe_ceiling, d->probe_ceiling);
 	out->window_start = or_default(c->window_start, d->window_start);
 	out->window_max = or_default(c->window_max, d->window_max);
 	out->batch_max = or_default(c->batch_max, d->batch_max);
 	if (out->retry_ceiling < out->retry_floor)
 		out->retry_ceiling = out->retry_floor;
+	out->probe_floor = or_default(
+	    c->probe_floor, at_most(d->probe_floor, out->retry_ceiling));
+	out->probe_ceiling = or_default(
+	    c->probe_ceiling, at_most(d->probe_ceiling, out->retry_ceiling));
 	if (out->window_max > UINT16_MAX)
 		out->window_max = UINT16_MAX;
 	if (out->window_start > out->window_max)
@@ -466,6 +474,24 @@ wait_for_retry(
 	entry->next = time_in(now + retry_delay(s, entry));
 	s->stats.tempfail++;
 	come_back(s, e, SCHED_WAITING, now, verdict);
+}
+
+uint32_t
+sched_postpone(struct sched *s, uint32_t msgid, uint32_t rcpt, int64_t now)
+{
+	uint32_t e = entry_find(s, msgid, rcpt);
+	struct entry *entry;
+
+	if (e == NIL || entry_at(s, e)->state != SCHED_DONE)
+		return 0;
+	entry = entry_at(s, e);
+	if (entry->attempts < UINT16_MAX)
+		entry->attempts++;
+	entry->next = time_in(now + retry_delay(s, entry));
+	if (entry->expiry != 0 && entry->expiry < entry->next)
+		entry->expiry = entry->next;
+	entry_move(s, e, SCHED_WAITING, now);
+	return 1;
 }
 
 int

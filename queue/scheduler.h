@@ -14,6 +14,7 @@
  *	                next | | route failed\ | temporary failure
  *	                     v |              \|
  *	                   INFLIGHT --result--> DONE --remove--> gone
+ *	DONE goes back to WAITING by postpone.
  *	HELD is entered by hold from READY and WAITING, left by release.
  *
  * A destination is what the same sessions can serve: (kind, action, domain).
@@ -59,8 +60,10 @@ enum sched_priority { SCHED_HIGH, SCHED_NORMAL, SCHED_LOW, SCHED_PRIORITIES };
 struct sched_class {
 	uint32_t retry_floor; /* first retry of a recipient: 400 */
 	uint32_t retry_ceiling; /* 4 h */
-	uint32_t probe_floor; /* first probe of a blocked route: 60 */
-	uint32_t probe_ceiling; /* 1800; backup: both 5 */
+	/* of a blocked route: 60 and 1800, or the retry ceiling if that is
+	 * less; backup: both 5 */
+	uint32_t probe_floor;
+	uint32_t probe_ceiling;
 	uint32_t window_start; /* transactions at once at first: 5 */
 	uint32_t window_max; /* 100 */
 	uint32_t batch_max; /* recipients of a transaction: 100 */
@@ -171,6 +174,14 @@ int sched_result(struct sched *, uint32_t msgid, uint32_t rcpt,
  */
 int sched_finish(struct sched *, uint64_t id, enum sched_route, int64_t now,
     struct sched_verdict *verdicts, uint32_t *rcpts);
+
+/*
+ * What DONE says could not be carried out, as when the disk does not let the
+ * message be read: the entry waits for its next attempt, and no less if its
+ * time is over. 1, or 0 if it is not DONE.
+ */
+uint32_t sched_postpone(
+    struct sched *, uint32_t msgid, uint32_t rcpt, int64_t now);
 
 /*
  * Control. rcpt may be SCHED_ALL. They return how many entries they changed.

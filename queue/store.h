@@ -40,7 +40,8 @@ enum store_status {
 	STORE_NOTFOUND,
 	STORE_EXISTS, /* the message id is taken; nothing was changed */
 	STORE_DAMAGED, /* a record or body does not check; logged */
-	STORE_FAILED /* no memory, no space, I/O error; logged */
+	/* no memory, no space, I/O error, which may pass; logged */
+	STORE_FAILED
 };
 const char *store_strstatus(enum store_status);
 
@@ -99,7 +100,7 @@ int store_spool_write(struct store_spool *, const void *, size_t);
 /* All is there: makes it durable as the body of that message. Once. */
 void store_spool_seal(struct store_spool *, uint32_t msgid);
 enum store_spool_state store_spool_state(struct store_spool *);
-/* Octets that are still in memory. */
+/* Octets for which its sender should wait: the disk is behind. */
 size_t store_spool_behind(struct store_spool *);
 /* Waits until all that was asked is done. */
 void store_spool_wait(struct store_spool *);
@@ -111,8 +112,8 @@ typedef void store_progress(void *ctx, void *arg);
 int store_spool_fd(const struct store *);
 void store_spool_progress(struct store *, store_progress *fn, void *ctx);
 
-/* A body to be stored: data, or a spool file if data is NULL. crc is crc32 of
- * zlib over it, size its octets. */
+/* A body to be stored: data, or a spool file if data is NULL. crc is the
+ * crc32 of gzip over it, size its octets. */
 struct store_content {
 	const uint8_t *data;
 	struct store_spool *spool;
@@ -157,6 +158,9 @@ uint64_t store_body_size(const struct store_body *);
 int store_body_fd(struct store_body *, int memory_ok);
 /* Octets read, 0 at the end, -1 when the body is damaged or unreadable. */
 ssize_t store_body_read(struct store_body *, void *, size_t);
+/* What a -1 of the two meant: STORE_DAMAGED or STORE_FAILED. STORE_OK as long
+ * as the store did not fail. */
+enum store_status store_body_status(const struct store_body *);
 void store_body_close(struct store_body *);
 
 /*
@@ -175,6 +179,7 @@ struct store_stats {
 	uint64_t updates;
 	uint64_t removes;
 	uint64_t damaged; /* records met that do not check */
+	uint64_t unreadable; /* reads that the disk refused */
 	uint64_t checkpoints;
 	uint64_t log_bytes; /* written since the start */
 	uint64_t swept; /* orphans removed at start */

@@ -42,7 +42,7 @@ store_strstatus(enum store_status status)
 		[STORE_NOTFOUND] = "no such message",
 		[STORE_EXISTS] = "message id is taken",
 		[STORE_DAMAGED] = "damaged",
-		[STORE_FAILED] = "store failed",
+		[STORE_FAILED] = "the spool fails: the log says how",
 	};
 
 	return names[status];

@@ -50,19 +50,29 @@ struct store_ticker {
 	atomic_ullong checkpoints;
 };
 
-/* The thread that writes bodies on their way in; see store_spool.c. */
+/* The threads that write bodies on their way in; see store_spool.c. */
+enum { STORE_WRITERS = 2 };
 struct store_job;
 STAILQ_HEAD(store_jobs, store_job);
-struct store_writer {
+struct store_writer_thread {
+	struct store *st;
 	pthread_t thread;
-	int running;
-	int fd; /* an eventfd: somebody is in told */
-	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t wake; /* there are jobs */
-	pthread_cond_t done; /* some were done */
 	struct store_jobs jobs;
-	TAILQ_HEAD(, store_spool) told; /* they got on */
 	int busy;
+};
+struct store_writer {
+	struct store_writer_thread threads[STORE_WRITERS];
+	unsigned running; /* of them */
+	int fd; /* an eventfd: somebody is in told */
+	pthread_mutex_t syncing; /* held over a sync of folders */
+	pthread_mutex_t lock; /* of all below, and of jobs and busy above */
+	pthread_cond_t done; /* some were done */
+	struct store_jobs spare; /* chunks to be used again */
+	unsigned spare_count;
+	size_t gathered; /* octets that no job has yet */
+	size_t behind; /* octets that wait for the disk */
+	TAILQ_HEAD(, store_spool) told; /* they got on */
 	int stop;
 	const char *broken; /* what no spool can help */
 };
@@ -129,7 +139,9 @@ void store_files_discard(struct store *, uint64_t number);
 int store_files_name(struct store *, uint64_t number, uint32_t msgid);
 /* Makes the names in a folder durable. -1 and errno. For any thread. */
 int store_files_sync(struct store *, unsigned folder);
-void store_files_unlink(struct store *, uint32_t msgid);
+/* 0 also when there is none. -1 and errno: the next start sweeps it away. For
+ * any thread. */
+int store_files_unlink(struct store *, uint32_t msgid);
 /* A body's file for reading, -1 and errno. */
 int store_files_read(struct store *, uint32_t msgid);
 enum store_status store_files_sweep(struct store *);

@@ -3,10 +3,11 @@
  * commit that fails leaves it unknown what is on the disk, so it ends the
  * process; any failure before it is undone by abort.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "os/log.h"
 #include "queue/store_bdb.h"
@@ -225,15 +226,22 @@ store_remove(struct store *st, uint32_t msgid)
 	return STORE_OK;
 }
 
+static void
+unlink_all(struct store *st, struct store_ids *ids)
+{
+	for (size_t i = 0; i < ids->count; i++)
+		if (store_files_unlink(st, ids->id[i]) == -1)
+			log_warn("body %08x: unlink: %s", ids->id[i],
+			    strerror(errno));
+	ids->count = 0;
+}
+
 /* A backup still wants the bodies that its copy of the log knows. */
 void
 store_unlink_doomed(struct store *st)
 {
-	if (st->backup_running)
-		return;
-	for (size_t i = 0; i < st->doomed.count; i++)
-		store_files_unlink(st, st->doomed.id[i]);
-	st->doomed.count = 0;
+	if (!st->backup_running)
+		unlink_all(st, &st->doomed);
 }
 
 enum store_status
@@ -274,8 +282,6 @@ store_batch_abort(struct store *st)
 	st->txn = NULL;
 	if (rc != 0)
 		store_panic("abort: %s", db_strerror(rc));
-	for (size_t i = 0; i < st->moved.count; i++)
-		store_files_unlink(st, st->moved.id[i]);
-	st->moved.count = 0;
+	unlink_all(st, &st->moved);
 	st->doomed.count = st->doomed_before;
 }

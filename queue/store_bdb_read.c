@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "os/log.h"
 #include "queue/store_bdb.h"
@@ -105,8 +105,10 @@ store_read_envelope(struct store *st, uint32_t msgid, struct envelope *env)
 			return damaged(st, why);
 		}
 		memory_or_end(rc);
-		if (rc != 0)
+		if (rc != 0) {
+			st->stats.unreadable++;
 			return store_fail(st, "read envelope", rc);
+		}
 		if (envelope_decode(env, n, st->record.data, st->record.len,
 			why, sizeof(why)) == -1)
 			return undecoded(st, why);
@@ -281,22 +283,38 @@ store_iterate(struct store *st, uint32_t from, size_t limit, store_visit *fn,
 struct store_body {
 	struct store *st;
 	uint32_t msgid;
+	enum store_status status;
 	int is_file;
 	int fd; /* of a file, once it is read; else -1 */
 	uint64_t size;
 	uint64_t done; /* octets handed out */
 	uint32_t crc; /* expected */
-	uLong sum; /* of what was handed out */
+	uint32_t sum; /* of what was handed out */
 	uint32_t next_chunk;
 	uint8_t *chunk;
 	size_t chunk_len;
 	size_t chunk_at;
 };
 
+/* A file that is not there, or is none, is damage; all else may pass. */
+static enum store_status
+body_failed(struct store *st, uint32_t msgid, int code)
+{
+	memory_or_end(code);
+	log_error("store: body %08x: %s", msgid, strerror(code));
+	if (code == ENOENT || code == ELOOP || code == EINVAL) {
+		st->stats.damaged++;
+		return STORE_DAMAGED;
+	}
+	st->stats.unreadable++;
+	return STORE_FAILED;
+}
+
 enum store_status
 store_body_open(
     struct store *st, const struct envelope *env, struct store_body **out)
 {
+	enum store_status status;
 	struct store_body *body;
 
 	if ((body = calloc(1, sizeof(*body))) == NULL)
@@ -307,13 +325,12 @@ store_body_open(
 	body->fd = -1;
 	body->size = env->body_size;
 	body->crc = env->body_crc;
-	body->sum = crc32_z(0, NULL, 0);
+	body->sum = libdeflate_crc32(0, NULL, 0);
 	if (body->is_file &&
 	    (body->fd = store_files_read(st, env->msgid)) == -1) {
-		log_error("store: body %08x: %s", env->msgid, strerror(errno));
+		status = body_failed(st, env->msgid, errno);
 		free(body);
-		st->stats.damaged++;
-		return STORE_DAMAGED;
+		return status;
 	}
 	*out = body;
 	return STORE_OK;
@@ -325,7 +342,14 @@ store_body_size(const struct store_body *body)
 	return body->size;
 }
 
-/* The next chunk of the database into body->chunk: 0, or -1. */
+enum store_status
+store_body_status(const struct store_body *body)
+{
+	return body->status;
+}
+
+/* The next chunk of the database into body->chunk: 0, or -1 with the status
+ * set if the database failed. */
 static int
 load_chunk(struct store_body *body)
 {
@@ -335,8 +359,10 @@ load_chunk(struct store_body *body)
 	rc = store_get_record(st, st->bodies, body->msgid, body->next_chunk);
 	memory_or_end(rc);
 	if (rc != 0) {
-		if (rc != DB_NOTFOUND)
-			store_fail(st, "read body", rc);
+		if (rc != DB_NOTFOUND) {
+			st->stats.unreadable++;
+			body->status = store_fail(st, "read body", rc);
+		}
 		return -1;
 	}
 	free(body->chunk);
@@ -376,18 +402,24 @@ store_body_read(struct store_body *body, void *to, size_t n)
 	if (body->is_file) {
 		while ((got = read(body->fd, to, n)) == -1 && errno == EINTR)
 			;
+		if (got == -1)
+			body->status =
+			    body_failed(body->st, body->msgid, errno);
 	} else
 		got = read_chunks(body, to, n);
 	if (got > 0) {
-		body->sum = crc32_z(body->sum, to, (size_t)got);
+		body->sum = libdeflate_crc32(body->sum, to, (size_t)got);
 		body->done += (uint64_t)got;
 		if (body->done < body->size || body->sum == body->crc)
 			return got;
 	}
+	if (body->status != STORE_OK)
+		return -1;
 	log_error("store: body %08x: damaged after %llu of %llu octets",
 	    body->msgid, (unsigned long long)body->done,
 	    (unsigned long long)body->size);
 	body->st->stats.damaged++;
+	body->status = STORE_DAMAGED;
 	return -1;
 }
 
@@ -399,11 +431,17 @@ copy_body(struct store_body *body, int fd)
 
 	while ((n = store_body_read(body, data, sizeof(data))) > 0)
 		if (write(fd, data, (size_t)n) != n)
-			return -1;
-	if (n == -1 || lseek(fd, 0, SEEK_SET) == -1)
-		return -1;
-	return fcntl(fd, F_ADD_SEALS,
-	    F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+			break;
+	if (n == 0 && lseek(fd, 0, SEEK_SET) == 0 &&
+	    fcntl(fd, F_ADD_SEALS,
+		F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0)
+		return 0;
+	if (body->status == STORE_OK) {
+		log_error("store: a copy of body %08x: %s", body->msgid,
+		    strerror(errno));
+		body->status = STORE_FAILED;
+	}
+	return -1;
 }
 
 int
@@ -411,12 +449,18 @@ store_body_fd(struct store_body *body, int memory_ok)
 {
 	int fd;
 
-	if (body->is_file)
-		return store_files_read(body->st, body->msgid);
+	if (body->is_file) {
+		if ((fd = store_files_read(body->st, body->msgid)) == -1)
+			body->status =
+			    body_failed(body->st, body->msgid, errno);
+		return fd;
+	}
 	if (!memory_ok)
 		return -1;
 	fd = memfd_create("body", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd != -1 && copy_body(body, fd) == -1) {
+	if (fd == -1)
+		body->status = body_failed(body->st, body->msgid, errno);
+	else if (copy_body(body, fd) == -1) {
 		close(fd);
 		return -1;
 	}

@@ -280,7 +280,7 @@ store_files_sync(struct store *st, unsigned folder)
 	return fd != -1 ? fsync(fd) : -1;
 }
 
-void
+int
 store_files_unlink(struct store *st, uint32_t msgid)
 {
 	char name[NAME_OCTETS];
@@ -289,7 +289,8 @@ store_files_unlink(struct store *st, uint32_t msgid)
 	body_name(name, msgid);
 	if ((folder = body_folder(st, msgid)) == -1 ||
 	    (unlinkat(folder, name, 0) == -1 && errno != ENOENT))
-		log_warn("body %s: unlink: %s", name, strerror(errno));
+		return -1;
+	return 0;
 }
 
 int

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "os/log.h"
 #include "queue/store.h"
@@ -48,7 +48,7 @@ static int
 put_part(FILE *out, char letter, const void *octets, uint32_t len)
 {
 	uint32_t be = htobe32(len);
-	uint32_t crc = htobe32((uint32_t)crc32_z(0, octets, len));
+	uint32_t crc = htobe32(libdeflate_crc32(0, octets, len));
 
 	return putc(letter, out) != EOF && fwrite(&be, 4, 1, out) == 1 &&
 		(len == 0 || fwrite(octets, len, 1, out) == 1) &&
@@ -149,7 +149,7 @@ struct importer {
 	size_t small_len;
 	struct store_spool *spool;
 	uint64_t body_size;
-	uLong crc;
+	uint32_t crc;
 	uint8_t *part;
 	size_t part_size;
 	uint64_t count;
@@ -188,7 +188,7 @@ get_part(struct importer *im, uint32_t *len)
 	if ((*len > 0 && fread(im->part, *len, 1, im->in) != 1) ||
 	    fread(&crc, 4, 1, im->in) != 1)
 		return refuse(im, "the stream is cut off");
-	if (be32toh(crc) != (uint32_t)crc32_z(0, im->part, *len))
+	if (be32toh(crc) != libdeflate_crc32(0, im->part, *len))
 		return refuse(im, "a part's checksum is wrong");
 	return head[0];
 }
@@ -215,7 +215,7 @@ begin_message(struct importer *im, uint32_t len)
 	im->decoded = 0;
 	im->small_len = 0;
 	im->body_size = 0;
-	im->crc = crc32_z(0, NULL, 0);
+	im->crc = libdeflate_crc32(0, NULL, 0);
 	return 0;
 }
 
@@ -250,7 +250,7 @@ take_body(struct importer *im, uint32_t len)
 {
 	if (!im->begun || !envelope_complete(im->env))
 		return refuse(im, "a body out of place");
-	im->crc = crc32_z(im->crc, im->part, len);
+	im->crc = libdeflate_crc32(im->crc, im->part, len);
 	im->body_size += len;
 	if (im->body_size <= STORE_INLINE) {
 		memcpy(im->small + im->small_len, im->part, len);
@@ -434,5 +434,6 @@ store_verify(struct store *st, uint64_t *checked)
 	store_stats(st, &after);
 	*checked = v.checked;
 	/* envelopes that did not check were never visited */
-	return (int64_t)(after.damaged - before.damaged);
+	return (int64_t)(after.damaged - before.damaged + after.unreadable -
+	    before.unreadable);
 }

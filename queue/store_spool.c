@@ -1,12 +1,20 @@
 /*
  * Bodies on their way in that are too large for memory: files under incoming/,
- * written, synced and named by a thread, so that neither a disk that is behind
+ * written, synced and named by threads, so that neither a disk that is behind
  * nor the sync of a large body holds up the loop and the small messages in it.
+ * There are two: one of them may always wait for the disk.
  *
  * The loop hands over jobs and hears of progress by a descriptor; all that
- * both threads touch is under the writer's lock. Jobs of one spool file are
- * done in the order in which they came. Like the checkpoint thread this one
- * logs nothing: what failed is left in the spool for the loop to tell.
+ * two threads touch is under the writer's lock. Jobs of one spool file are
+ * done by one thread, in the order in which they came. Like the checkpoint
+ * thread they log nothing: what failed is left in the spool for the loop to
+ * tell.
+ *
+ * A body is gathered into chunks. The first goes through the page cache, since
+ * what is short is likely to be read again at once; those behind it go around
+ * it (O_DIRECT) where the file system can: each octet has to reach the disk
+ * before the message is taken anyway, and a copy in the cache costs more than
+ * all else that is done with it.
  */
 #include "config.h"
 
@@ -25,6 +33,21 @@
  * the sync at the end is little, however large the body. */
 enum { FLUSH_OCTETS = 1 << 20 };
 
+enum {
+	CHUNK = 256 << 10, /* octets that are written in one go */
+	/* what O_DIRECT asks of offsets, lengths and memory: no disk has larger
+	 * blocks */
+	ALIGNMENT = 4096,
+	/* less is not worth a turn of the disk */
+	DIRECT_LEAST = 64 << 10,
+	/* gathered of all bodies; over it each piece is written as it comes */
+	GATHERED_MAX = 16 << 20,
+	/* may wait for the disk before those who send are held back */
+	BEHIND_FREE = 4 << 20,
+	/* chunks that are kept for the next body */
+	SPARE_MAX = 8
+};
+
 enum job_kind { JOB_WRITE, JOB_SEAL, JOB_CLOSE };
 
 struct store_job {
@@ -32,7 +55,7 @@ struct store_job {
 	enum job_kind kind;
 	struct store_spool *spool;
 	size_t len;
-	uint8_t data[];
+	uint8_t *data; /* CHUNK octets, of JOB_WRITE */
 };
 
 struct store_spool {
@@ -42,6 +65,7 @@ struct store_spool {
 	uint32_t msgid;
 	/* no job may fail for want of memory when the spool is given up */
 	struct store_job *seal, *close;
+	struct store_job *chunk; /* that is gathered: the loop's alone */
 
 	/* under the lock */
 	TAILQ_ENTRY(store_spool) entry; /* of those that got on */
@@ -51,15 +75,61 @@ struct store_spool {
 	size_t behind; /* octets not written yet */
 	enum store_spool_state state;
 
-	/* of the thread */
+	/* of its thread */
 	int fd;
+	int created;
+	int direct; /* fd is O_DIRECT */
+	int cached; /* it can never be */
 	int named; /* it lies where its message wants it */
 	const char *failed; /* what did, */
 	int error; /* and why */
 	off_t written, flushed;
 };
 
-/* ---- the thread ------------------------------------------------------- */
+/* ---- chunks ----------------------------------------------------------- */
+
+static struct store_job *
+new_chunk(struct store_spool *sp)
+{
+	struct store_writer *w = &sp->st->writer;
+	struct store_job *job;
+	void *data;
+
+	pthread_mutex_lock(&w->lock);
+	if ((job = STAILQ_FIRST(&w->spare)) != NULL) {
+		STAILQ_REMOVE_HEAD(&w->spare, entry);
+		w->spare_count--;
+	}
+	pthread_mutex_unlock(&w->lock);
+	if (job == NULL && (job = malloc(sizeof(*job))) != NULL) {
+		if (posix_memalign(&data, ALIGNMENT, CHUNK) != 0) {
+			free(job);
+			return NULL;
+		}
+		job->data = data;
+	}
+	if (job != NULL) {
+		job->kind = JOB_WRITE;
+		job->spool = sp;
+		job->len = 0;
+	}
+	return job;
+}
+
+/* With the lock held. */
+static void
+free_chunk(struct store_writer *w, struct store_job *job)
+{
+	if (w->spare_count < SPARE_MAX) {
+		STAILQ_INSERT_HEAD(&w->spare, job, entry);
+		w->spare_count++;
+		return;
+	}
+	free(job->data);
+	free(job);
+}
+
+/* ---- the threads ------------------------------------------------------ */
 
 static void
 give_up(struct store_spool *sp, const char *what)
@@ -79,27 +149,65 @@ flush_some(struct store_spool *sp)
 	sp->flushed = sp->written;
 }
 
+/* Sets whether what is written goes around the page cache. */
+static void
+set_direct(struct store_spool *sp, int direct)
+{
+	int flags;
+
+	if (direct == sp->direct)
+		return;
+	if ((flags = fcntl(sp->fd, F_GETFL)) != -1 &&
+	    fcntl(sp->fd, F_SETFL,
+		direct ? flags | O_DIRECT : flags & ~O_DIRECT) != -1)
+		sp->direct = direct;
+	else if (direct)
+		sp->cached = 1;
+	else
+		give_up(sp, "fcntl");
+}
+
+/* Octets of the next write: whole blocks around the cache, or all that is
+ * left through it. */
+static size_t
+plan_write(struct store_spool *sp, size_t left)
+{
+	int direct = !sp->cached && sp->written > 0 &&
+	    sp->written % ALIGNMENT == 0 && left >= DIRECT_LEAST;
+
+	set_direct(sp, direct);
+	return sp->direct ? left - left % ALIGNMENT : left;
+}
+
 static void
 do_write(struct store_job *job)
 {
 	struct store_spool *sp = job->spool;
 	const uint8_t *data = job->data;
-	size_t left = job->len;
+	size_t left = job->len, len;
 	ssize_t n;
 
-	if (sp->failed == NULL && sp->fd == -1 &&
-	    (sp->fd = store_files_create(sp->st, sp->number)) == -1)
-		give_up(sp, "open");
-	for (; sp->failed == NULL && left > 0; data += n, left -= (size_t)n) {
-		n = write(sp->fd, data, left);
-		if (n == -1 && errno == EINTR)
-			n = 0;
-		else if (n == -1) {
-			give_up(sp, "write");
-			return;
-		}
+	if (sp->failed == NULL && sp->fd == -1) {
+		sp->fd = store_files_create(sp->st, sp->number);
+		sp->created = sp->fd != -1;
+		if (!sp->created)
+			give_up(sp, "open");
 	}
-	sp->written += (off_t)job->len;
+	while (sp->failed == NULL && left > 0) {
+		len = plan_write(sp, left);
+		if (sp->failed != NULL)
+			return;
+		n = write(sp->fd, data, len);
+		if (n == -1 && errno == EINVAL && sp->direct)
+			sp->cached = 1;
+		else if (n == -1 && errno != EINTR)
+			give_up(sp, "write");
+		if (n == -1)
+			continue;
+		data += n;
+		left -= (size_t)n;
+		sp->written += n;
+	}
 	if (sp->failed == NULL)
 		flush_some(sp);
 }
@@ -137,12 +245,10 @@ sync_and_name(struct store_spool *sp, uint8_t *folders)
 static void
 do_close(struct store_spool *sp)
 {
-	int created = sp->written > 0;
-
 	close_fd(sp);
 	if (sp->named && !sp->taken)
-		store_files_unlink(sp->st, sp->msgid);
-	else if (!sp->named && created)
+		(void)store_files_unlink(sp->st, sp->msgid);
+	else if (!sp->named && sp->created)
 		store_files_discard(sp->st, sp->number);
 	free(sp->seal);
 	free(sp);
@@ -163,41 +269,69 @@ tell(struct store_writer *w, struct store_spool *sp)
 	sp->listed = 1;
 }
 
+/* What was written is done with and leaves the jobs. */
 static void
 tell_written(struct store_writer *w, struct store_jobs *jobs)
 {
-	struct store_job *job;
+	struct store_jobs others = STAILQ_HEAD_INITIALIZER(others);
+	struct store_job *job, *next;
 
 	pthread_mutex_lock(&w->lock);
-	STAILQ_FOREACH (job, jobs, entry) {
-		if (job->kind != JOB_WRITE)
+	for (job = STAILQ_FIRST(jobs); job != NULL; job = next) {
+		next = STAILQ_NEXT(job, entry);
+		if (job->kind != JOB_WRITE) {
+			STAILQ_INSERT_TAIL(&others, job, entry);
 			continue;
+		}
 		job->spool->behind -= job->len;
+		w->behind -= job->len;
 		if (job->spool->failed != NULL)
 			job->spool->state = STORE_SPOOL_FAILED;
 		tell(w, job->spool);
+		free_chunk(w, job);
 	}
+	STAILQ_INIT(jobs);
+	STAILQ_CONCAT(jobs, &others);
 	pthread_mutex_unlock(&w->lock);
 }
 
-/* One sync a folder, however many bodies it got. */
-static void
-do_seals(struct store *st, struct store_jobs *jobs)
+/*
+ * One sync a folder, however many bodies it got; 0, or -1. A folder's sync
+ * tells of its failure once, to whoever comes first: no other may look at the
+ * folder before all know.
+ */
+static int
+sync_folders(struct store *st, const uint8_t *folders)
 {
-	uint8_t folders[STORE_BODY_FOLDERS] = { 0 };
 	struct store_writer *w = &st->writer;
-	struct store_job *job;
 	int broken = 0;
 
-	STAILQ_FOREACH (job, jobs, entry)
-		if (job->kind == JOB_SEAL)
-			sync_and_name(job->spool, folders);
+	pthread_mutex_lock(&w->syncing);
 	for (unsigned n = 0; n < STORE_BODY_FOLDERS; n++)
 		if (folders[n] && store_files_sync(st, n) == -1)
 			broken = 1;
 	pthread_mutex_lock(&w->lock);
 	if (broken)
 		w->broken = "a folder of bodies did not sync";
+	broken = w->broken != NULL;
+	pthread_mutex_unlock(&w->lock);
+	pthread_mutex_unlock(&w->syncing);
+	return broken ? -1 : 0;
+}
+
+static void
+do_seals(struct store *st, struct store_jobs *jobs)
+{
+	uint8_t folders[STORE_BODY_FOLDERS] = { 0 };
+	struct store_writer *w = &st->writer;
+	struct store_job *job;
+	int broken;
+
+	STAILQ_FOREACH (job, jobs, entry)
+		if (job->kind == JOB_SEAL)
+			sync_and_name(job->spool, folders);
+	broken = sync_folders(st, folders) == -1;
+	pthread_mutex_lock(&w->lock);
 	STAILQ_FOREACH (job, jobs, entry) {
 		if (job->kind != JOB_SEAL)
 			continue;
@@ -227,33 +361,33 @@ do_jobs(struct store *st, struct store_jobs *jobs)
 	/* a spool goes after all other jobs of it */
 	while ((job = STAILQ_FIRST(jobs)) != NULL) {
 		STAILQ_REMOVE_HEAD(jobs, entry);
-		if (job->kind == JOB_CLOSE)
-			do_close(job->spool);
-		if (job->kind != JOB_SEAL)
-			free(job);
+		if (job->kind != JOB_CLOSE)
+			continue;
+		do_close(job->spool);
+		free(job);
 	}
 }
 
 static void *
 writer_main(void *arg)
 {
-	struct store *st = arg;
-	struct store_writer *w = &st->writer;
+	struct store_writer_thread *t = arg;
+	struct store_writer *w = &t->st->writer;
 	struct store_jobs jobs;
 	int more = 1;
 
 	while (more) {
 		STAILQ_INIT(&jobs);
 		pthread_mutex_lock(&w->lock);
-		w->busy = 0;
+		t->busy = 0;
 		pthread_cond_broadcast(&w->done);
-		while (STAILQ_EMPTY(&w->jobs) && !w->stop)
-			pthread_cond_wait(&w->wake, &w->lock);
-		STAILQ_CONCAT(&jobs, &w->jobs);
-		w->busy = 1;
+		while (STAILQ_EMPTY(&t->jobs) && !w->stop)
+			pthread_cond_wait(&t->wake, &w->lock);
+		STAILQ_CONCAT(&jobs, &t->jobs);
+		t->busy = 1;
 		more = !w->stop || !STAILQ_EMPTY(&jobs);
 		pthread_mutex_unlock(&w->lock);
-		do_jobs(st, &jobs);
+		do_jobs(t->st, &jobs);
 	}
 	return NULL;
 }
@@ -264,19 +398,28 @@ int
 store_writer_start(struct store *st)
 {
 	struct store_writer *w = &st->writer;
+	struct store_writer_thread *t;
 
-	STAILQ_INIT(&w->jobs);
+	STAILQ_INIT(&w->spare);
 	TAILQ_INIT(&w->told);
 	if ((w->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) == -1)
 		return -1;
 	if (pthread_mutex_init(&w->lock, NULL) != 0 ||
-	    pthread_cond_init(&w->wake, NULL) != 0 ||
-	    pthread_cond_init(&w->done, NULL) != 0 ||
-	    pthread_create(&w->thread, NULL, writer_main, st) != 0) {
+	    pthread_mutex_init(&w->syncing, NULL) != 0 ||
+	    pthread_cond_init(&w->done, NULL) != 0) {
 		close(w->fd);
 		return -1;
 	}
-	w->running = 1;
+	for (; w->running < STORE_WRITERS; w->running++) {
+		t = &w->threads[w->running];
+		t->st = st;
+		STAILQ_INIT(&t->jobs);
+		if (pthread_cond_init(&t->wake, NULL) != 0 ||
+		    pthread_create(&t->thread, NULL, writer_main, t) != 0) {
+			store_writer_stop(st);
+			return -1;
+		}
+	}
 	return 0;
 }
 
@@ -284,16 +427,26 @@ void
 store_writer_stop(struct store *st)
 {
 	struct store_writer *w = &st->writer;
+	struct store_job *job;
 
-	if (!w->running)
+	if (w->running == 0)
 		return;
 	pthread_mutex_lock(&w->lock);
 	w->stop = 1;
-	pthread_cond_signal(&w->wake);
+	for (unsigned i = 0; i < w->running; i++)
+		pthread_cond_signal(&w->threads[i].wake);
 	pthread_mutex_unlock(&w->lock);
-	pthread_join(w->thread, NULL);
-	pthread_cond_destroy(&w->wake);
+	for (unsigned i = 0; i < w->running; i++) {
+		pthread_join(w->threads[i].thread, NULL);
+		pthread_cond_destroy(&w->threads[i].wake);
+	}
+	while ((job = STAILQ_FIRST(&w->spare)) != NULL) {
+		STAILQ_REMOVE_HEAD(&w->spare, entry);
+		free(job->data);
+		free(job);
+	}
 	pthread_cond_destroy(&w->done);
+	pthread_mutex_destroy(&w->syncing);
 	pthread_mutex_destroy(&w->lock);
 	close(w->fd);
 	w->running = 0;
@@ -324,22 +477,25 @@ log_failure(const struct store_spool *sp)
 }
 
 static struct store_job *
-new_job(struct store_spool *sp, enum job_kind kind, size_t len)
+new_job(struct store_spool *sp, enum job_kind kind)
 {
-	struct store_job *job = malloc(sizeof(*job) + len);
+	struct store_job *job = malloc(sizeof(*job));
 
 	if (job != NULL)
-		*job =
-		    (struct store_job){ .kind = kind, .spool = sp, .len = len };
+		*job = (struct store_job){ .kind = kind, .spool = sp };
 	return job;
 }
 
+/* All of a spool go to one thread: that keeps them in order. */
 static void
 hand_over(struct store_writer *w, struct store_job *job)
 {
-	if (STAILQ_EMPTY(&w->jobs))
-		pthread_cond_signal(&w->wake);
-	STAILQ_INSERT_TAIL(&w->jobs, job, entry);
+	struct store_writer_thread *t =
+	    &w->threads[job->spool->number % STORE_WRITERS];
+
+	if (STAILQ_EMPTY(&t->jobs))
+		pthread_cond_signal(&t->wake);
+	STAILQ_INSERT_TAIL(&t->jobs, job, entry);
 }
 
 struct store_spool *
@@ -352,8 +508,8 @@ store_spool_open(struct store *st, void *arg)
 	sp->st = st;
 	sp->arg = arg;
 	sp->fd = -1;
-	sp->seal = new_job(sp, JOB_SEAL, 0);
-	sp->close = new_job(sp, JOB_CLOSE, 0);
+	sp->seal = new_job(sp, JOB_SEAL);
+	sp->close = new_job(sp, JOB_CLOSE);
 	if (sp->seal == NULL || sp->close == NULL) {
 		free(sp->seal);
 		free(sp->close);
@@ -364,21 +520,58 @@ store_spool_open(struct store *st, void *arg)
 	return sp;
 }
 
+/* With the lock held: what was gathered is not wanted. */
+static void
+drop_chunk(struct store_spool *sp)
+{
+	struct store_writer *w = &sp->st->writer;
+
+	if (sp->chunk == NULL)
+		return;
+	w->gathered -= sp->chunk->len;
+	free_chunk(w, sp->chunk);
+	sp->chunk = NULL;
+}
+
+/* With the lock held: what was gathered goes to the thread. */
+static void
+hand_over_chunk(struct store_spool *sp)
+{
+	struct store_writer *w = &sp->st->writer;
+	struct store_job *job = sp->chunk;
+
+	if (job == NULL)
+		return;
+	sp->chunk = NULL;
+	w->gathered -= job->len;
+	w->behind += job->len;
+	sp->behind += job->len;
+	hand_over(w, job);
+}
+
 int
 store_spool_write(struct store_spool *sp, const void *data, size_t len)
 {
 	struct store_writer *w = &sp->st->writer;
-	struct store_job *job;
+	const uint8_t *from = data;
+	size_t n;
 
-	if (len == 0)
-		return 0;
-	if ((job = new_job(sp, JOB_WRITE, len)) == NULL)
-		return -1;
-	memcpy(job->data, data, len);
-	pthread_mutex_lock(&w->lock);
-	sp->behind += len;
-	hand_over(w, job);
-	pthread_mutex_unlock(&w->lock);
+	while (len > 0) {
+		if (sp->chunk == NULL && (sp->chunk = new_chunk(sp)) == NULL)
+			return -1;
+		n = CHUNK - sp->chunk->len;
+		if (n > len)
+			n = len;
+		memcpy(sp->chunk->data + sp->chunk->len, from, n);
+		sp->chunk->len += n;
+		from += n;
+		len -= n;
+		pthread_mutex_lock(&w->lock);
+		w->gathered += n;
+		if (sp->chunk->len == CHUNK || w->gathered > GATHERED_MAX)
+			hand_over_chunk(sp);
+		pthread_mutex_unlock(&w->lock);
+	}
 	return 0;
 }
 
@@ -388,6 +581,7 @@ store_spool_seal(struct store_spool *sp, uint32_t msgid)
 	struct store_writer *w = &sp->st->writer;
 
 	pthread_mutex_lock(&w->lock);
+	hand_over_chunk(sp);
 	sp->msgid = msgid;
 	hand_over(w, sp->seal);
 	pthread_mutex_unlock(&w->lock);
@@ -400,7 +594,7 @@ store_spool_behind(struct store_spool *sp)
 	size_t behind;
 
 	pthread_mutex_lock(&w->lock);
-	behind = sp->behind;
+	behind = w->behind > BEHIND_FREE ? sp->behind : 0;
 	pthread_mutex_unlock(&w->lock);
 	return behind;
 }
@@ -421,9 +615,10 @@ void
 store_spool_wait(struct store_spool *sp)
 {
 	struct store_writer *w = &sp->st->writer;
+	struct store_writer_thread *t = &w->threads[sp->number % STORE_WRITERS];
 
 	pthread_mutex_lock(&w->lock);
-	while (w->busy || !STAILQ_EMPTY(&w->jobs))
+	while (t->busy || !STAILQ_EMPTY(&t->jobs))
 		pthread_cond_wait(&w->done, &w->lock);
 	pthread_mutex_unlock(&w->lock);
 }
@@ -454,6 +649,7 @@ store_spool_close(struct store_spool *sp)
 		return;
 	w = &sp->st->writer;
 	pthread_mutex_lock(&w->lock);
+	drop_chunk(sp);
 	if (sp->listed)
 		TAILQ_REMOVE(&w->told, sp, entry);
 	sp->listed = 0;

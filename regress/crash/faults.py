@@ -19,7 +19,8 @@ RELAIS_FAULTS='{page}' LD_PRELOAD='{library}' exec '{program}' "$@"
 class Page:
     """What all workers of one kind are told, as preload.c has it."""
 
-    FIELDS = ('wall', 'mono', 'left', 'many', 'failed', 'calls')
+    FIELDS = ('wall', 'mono', 'left', 'many', 'failed', 'calls',
+              'broken', 'refused')
 
     def __init__(self, path):
         with open(path, 'wb') as f:

@@ -39,26 +39,29 @@ def rounds(short, many):
     return int(os.environ.get('RELAIS_ROUNDS') or (many if LONG else short))
 
 
-def make_body(ident):
-    """Mostly a few KiB; one in 16 is so large that it gets a file of its
-    own in the spool."""
-    rng = random.Random(ident)
-    size = rng.randrange(70_000, 200_000) if rng.randrange(16) == 0 \
-        else rng.randrange(100, 8_000)
+def make_text(ident, rng, size):
     text = rng.randbytes(size // 2).hex()
     lines = [text[i:i + 72] for i in range(0, len(text), 72)]
     return (f'X-Ident: {ident}\r\n\r\n' + '\r\n'.join(lines) +
             '\r\n').encode()
 
 
+def make_body(ident):
+    """Mostly a few KiB; one in 16 is so large that it gets a file of its
+    own in the spool, one in 64 so large that its end is written around the
+    page cache."""
+    rng = random.Random(ident)
+    kind = rng.randrange(64)
+    low, high = (300_000, 900_000) if kind == 0 else \
+        (70_000, 200_000) if kind <= 4 else (100, 8_000)
+    return make_text(ident, rng, rng.randrange(low, high))
+
+
 def make_mixed(ident):
     """Every other body in a file."""
     if random.Random(ident + 'size').randrange(2):
         return make_body(ident)
-    text = random.Random(ident).randbytes(40_000).hex()
-    lines = [text[i:i + 72] for i in range(0, len(text), 72)]
-    return (f'X-Ident: {ident}\r\n\r\n' + '\r\n'.join(lines) +
-            '\r\n').encode()
+    return make_text(ident, random.Random(ident), 80_000)
 
 
 class Load:

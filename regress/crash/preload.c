@@ -1,16 +1,19 @@
 /*
  * A library that the tests put under a worker (LD_PRELOAD): its clocks run
- * where the test says, and its allocations fail when the test says. Both say
- * so in a page of the file $RELAIS_FAULTS, which faults.py writes. It is
- * mapped before main, so the sandbox of the worker has nothing to permit.
+ * where the test says, and its allocations and what it reads from the disk
+ * fail when the test says. It says so in a page of the file $RELAIS_FAULTS,
+ * which faults.py writes. It is mapped before main, so the sandbox of the
+ * worker has nothing to permit.
  */
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <time.h>
@@ -24,6 +27,9 @@ struct page {
 	int64_t many; /* how many fail then */
 	int64_t failed; /* how many did */
 	int64_t calls; /* allocations so far */
+	int64_t
+	    broken; /* inode that is not read any more, nor any body opened */
+	int64_t refused; /* how many such calls there were */
 };
 
 enum { NS = 1000000000, NAP_MS = 50 };
@@ -34,6 +40,9 @@ static struct page none, *page = &none;
 void *__libc_malloc(size_t);
 void *__libc_calloc(size_t, size_t);
 void *__libc_realloc(void *, size_t);
+/* Which names files are called by depends on the width of off_t. */
+ssize_t pread64(int, void *, size_t, off_t);
+int openat64(int, const char *, int, ...);
 
 __attribute__((constructor)) static void
 map_page(void)
@@ -164,3 +173,60 @@ reallocarray(void *p, size_t n, size_t size)
 	}
 	return realloc(p, all);
 }
+
+/* ---- the disk ----------------------------------------------------------- */
+
+static int
+refuse(void)
+{
+	__atomic_add_fetch(&page->refused, 1, __ATOMIC_RELAXED);
+	errno = EIO;
+	return -1;
+}
+
+static int
+is_broken(int fd)
+{
+	int64_t broken = __atomic_load_n(&page->broken, __ATOMIC_RELAXED);
+	struct stat st;
+
+	return broken != 0 && fstat(fd, &st) == 0 &&
+	    (int64_t)st.st_ino == broken;
+}
+
+ssize_t
+pread64(int fd, void *to, size_t n, off_t at)
+{
+	if (is_broken(fd))
+		return refuse();
+	return syscall(SYS_pread64, fd, to, n, at);
+}
+
+ssize_t pread(int, void *, size_t, off_t) __attribute__((alias("pread64")));
+
+/* Berkeley DB's when pread failed. */
+ssize_t
+read(int fd, void *to, size_t n)
+{
+	if (is_broken(fd))
+		return refuse();
+	return syscall(SYS_read, fd, to, n);
+}
+
+/* Bodies are opened in their folder; Berkeley DB names whole paths. */
+int
+openat64(int at, const char *path, int flags, ...)
+{
+	unsigned mode;
+	va_list ap;
+
+	va_start(ap, flags);
+	mode = flags & O_CREAT ? va_arg(ap, unsigned) : 0;
+	va_end(ap);
+	if (at != AT_FDCWD && (flags & (O_ACCMODE | O_DIRECTORY)) == O_RDONLY &&
+	    __atomic_load_n(&page->broken, __ATOMIC_RELAXED) != 0)
+		return refuse();
+	return (int)syscall(SYS_openat, at, path, flags, mode);
+}
+
+int openat(int, const char *, int, ...) __attribute__((alias("openat64")));

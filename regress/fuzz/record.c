@@ -1,8 +1,8 @@
 /*
  * See fuzz.h: what makes a record of the queue right. Apart from the other
- * helpers, since few targets link with zlib.
+ * helpers, since few targets link with libdeflate.
  */
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "queue/envelope.h"
 #include "regress/fuzz/fuzz.h"
@@ -10,11 +10,11 @@
 void
 fuzz_seal_envelope(uint8_t *record, size_t len)
 {
-	uLong crc;
+	uint32_t crc;
 
 	record[0] = ENVELOPE_VERSION;
-	crc = crc32_z(0, record, 1);
-	crc =
-	    crc32_z(crc, record + FUZZ_ENVELOPE_HEAD, len - FUZZ_ENVELOPE_HEAD);
+	crc = libdeflate_crc32(0, record, 1);
+	crc = libdeflate_crc32(
+	    crc, record + FUZZ_ENVELOPE_HEAD, len - FUZZ_ENVELOPE_HEAD);
 	fuzz_put_number(record + 1, 4, crc);
 }

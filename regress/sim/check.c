@@ -13,8 +13,9 @@
 #include "judge.h"
 
 enum {
-	/* a host that failed may be passed over so long */
-	SHUN = 15 * MINUTE
+	/* as long as an attempt at a domain may take: three hosts, each of
+	 * them slow with five replies */
+	ATTEMPT = 3 * 5 * 5 * MINUTE
 };
 
 struct mails mails;
@@ -328,7 +329,7 @@ find_us(const struct domain *d)
 	return NULL;
 }
 
-/* A better host must have failed a short while ago, or not be known. */
+/* A better host must have failed in the same attempt, or not be known. */
 void
 check_connect(struct process *p, struct host *h)
 {
@@ -347,7 +348,8 @@ check_connect(struct process *p, struct host *h)
 		b = h->domain->hosts[n];
 		if (b->preference >= h->preference || !b->answered[i] ||
 		    b->troubled > 0 ||
-		    (b->failed_at[i] != 0 && sim.now - b->failed_at[i] < SHUN))
+		    (b->failed_at[i] != 0 &&
+			sim.now - b->failed_at[i] < ATTEMPT))
 			continue;
 		fail("%s connects to %s before %s, which is better", p->name,
 		    h->name, b->name);

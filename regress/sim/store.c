@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "calls.h"
 #include "ipc/enums.h"
@@ -151,7 +151,7 @@ static void
 write_entry(struct store *st, int sync)
 {
 	uint32_t head[2] = { (uint32_t)st->entry.len,
-		(uint32_t)crc32_z(0, st->entry.data, st->entry.len) };
+		libdeflate_crc32(0, st->entry.data, st->entry.len) };
 
 	process_point();
 	/* a crash in the middle of the write: half an entry */
@@ -193,7 +193,8 @@ replay(struct store *st)
 	while (at + ENTRY_HEAD <= len) {
 		memcpy(head, log + at, sizeof(head));
 		if (head[0] > len - at - ENTRY_HEAD ||
-		    crc32_z(0, log + at + ENTRY_HEAD, head[0]) != head[1])
+		    libdeflate_crc32(0, log + at + ENTRY_HEAD, head[0]) !=
+			head[1])
 			break;
 		replay_entry(st, log + at + ENTRY_HEAD, head[0]);
 		at += ENTRY_HEAD + head[0];
@@ -456,7 +457,7 @@ store_put_message(
 			    (unsigned long long)content->size);
 		data = content->spool->body.data;
 	}
-	if (crc32_z(0, data, content->size) != content->crc)
+	if (libdeflate_crc32(0, data, content->size) != content->crc)
 		fail("%08x: the checksum of the body is wrong", env->msgid);
 	env->body_size = content->size;
 	env->body_crc = content->crc;
@@ -562,6 +563,12 @@ store_body_read(struct store_body *body, void *data, size_t len)
 	memcpy(data, r->data + body->at, len);
 	body->at += len;
 	return (ssize_t)len;
+}
+
+enum store_status
+store_body_status(const struct store_body *body)
+{
+	return STORE_OK;
 }
 
 void

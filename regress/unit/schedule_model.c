@@ -387,8 +387,13 @@ end_job(struct model *m, uint32_t j, enum sched_route route)
 		    route == SCHED_ROUTE_OK || route == SCHED_ROUTE_UNKNOWN
 			? 0
 			: -1);
-	if (route == SCHED_ROUTE_OK && blocked)
-		forget_times(m, d);
+	if (route != SCHED_ROUTE_OK || !blocked)
+		return;
+	forget_times(m, d);
+	/* it is open: a probe that is under way is one no longer */
+	for (j = 0; j < m->njobs; j++)
+		if (m->jobs[j].dest == job.dest)
+			m->jobs[j].probe = 0;
 }
 
 static void
@@ -435,7 +440,7 @@ op_control(struct model *m)
 			e->state = HELD;
 		} else if (e->state == INFLIGHT || e->state == INCOMING) {
 			assert_int_equal(n, !e->hold && !e->removed);
-			e->hold = !e->removed;
+			e->hold |= !e->removed;
 		} else {
 			assert_int_equal(n, 0);
 		}

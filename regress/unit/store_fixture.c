@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include <ftw.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "store_fixture.h"
 
@@ -96,7 +96,7 @@ fixture_put(
 	enum store_status status;
 
 	fixture_body(msgid, data, len);
-	content.crc = (uint32_t)crc32_z(0, data, len);
+	content.crc = libdeflate_crc32(0, data, len);
 	content.data = data;
 	if (spooled) {
 		if ((spool = store_spool_open(st, NULL)) == NULL ||

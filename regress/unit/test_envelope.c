@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "queue/envelope.h"
 
@@ -202,9 +202,9 @@ test_flipped(void **state)
 static void
 seal(struct envelope_buf *buf)
 {
-	uLong crc = crc32_z(0, buf->data, 1);
+	uint32_t crc = libdeflate_crc32(0, buf->data, 1);
 
-	crc = crc32_z(crc, buf->data + 5, buf->len - 5);
+	crc = libdeflate_crc32(crc, buf->data + 5, buf->len - 5);
 	for (int i = 0; i < 4; i++)
 		buf->data[1 + i] = (uint8_t)(crc >> (24 - 8 * i));
 }

@@ -231,7 +231,8 @@ answer_transfer(
 			.hop = (uint8_t)w->hop,
 			.code = 250,
 			.enhanced = "2.0.0",
-			.text = "ok" };
+			.text = "ok",
+			.said = 1 };
 
 		if (w->verdict == DELIVERY_PERMFAIL) {
 			result.code = 550;

@@ -461,6 +461,35 @@ worker_gone(void **state)
 	sched_free(s);
 }
 
+/* What is decided and cannot be carried out comes up again. */
+static void
+postponed(void **state)
+{
+	struct sched *s = scene_new();
+	struct sched_add a = { .msgid = 1,
+		.action = "a",
+		.domain = "d",
+		.next = T0 + 100,
+		.expiry = T0 + 10 };
+	struct sched_info info;
+	struct sched_job job;
+	int64_t next;
+
+	assert_int_equal(sched_add(s, &a, T0), 0);
+	assert_int_equal(sched_postpone(s, 1, 0, T0), 0);
+	assert_int_equal(sched_next(s, T0 + 10, &job), SCHED_EXPIRED);
+	assert_int_equal(sched_postpone(s, 1, 0, T0 + 10), 1);
+	info = scene_look(s, 1, 0);
+	assert_int_equal(info.state, SCHED_WAITING);
+	assert_int_equal(info.attempts, 1);
+	next = info.next;
+	assert_in_range(next, T0 + 10 + 400, T0 + 10 + 500);
+	scene_nothing(s, next - 1);
+	assert_int_equal(sched_next(s, next, &job), SCHED_EXPIRED);
+	assert_int_equal(sched_remove(s, 1, 0), 1);
+	sched_free(s);
+}
+
 /* The server took some and had no room for the rest: they go at once. */
 static void
 rest_goes_at_once(void **state)
@@ -576,6 +605,7 @@ main(void)
 		cmocka_unit_test(window_grows_while_used),
 		cmocka_unit_test(culprit_waits_alone),
 		cmocka_unit_test(worker_gone),
+		cmocka_unit_test(postponed),
 		cmocka_unit_test(rest_goes_at_once),
 		cmocka_unit_test(fair_to_senders),
 		cmocka_unit_test(fair_to_destinations),

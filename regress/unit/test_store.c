@@ -5,8 +5,11 @@
 #include "config.h"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <db.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,6 +21,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <libdeflate.h>
 
 #include "store_fixture.h"
 
@@ -97,6 +101,12 @@ test_sizes(void **state)
 		{ STORE_INLINE, 0, 0 },
 		{ STORE_INLINE + 1, 0, 1 },
 		{ STORE_INLINE + 1, 1, 1 },
+		/* what ends with or beside a chunk or a block of the disk */
+		{ 256 << 10, 1, 1 },
+		{ (256 << 10) + 1, 1, 1 },
+		{ (320 << 10) - 1, 1, 1 },
+		{ 320 << 10, 1, 1 },
+		{ (512 << 10) + 4097, 1, 1 },
 		{ 3000000, 1, 1 },
 	};
 	size_t n = sizeof(rows) / sizeof(rows[0]);
@@ -112,6 +122,45 @@ test_sizes(void **state)
 		}
 		reopen(f);
 	}
+}
+
+/* More than may be gathered at once, in pieces that come in turn and fit no
+ * block. */
+static void
+test_in_turn(void **state)
+{
+	enum { COUNT = 80, SIZE = 400001, PIECE = 49999 };
+	struct store_content content = { .size = SIZE };
+	struct store_spool *spools[COUNT];
+	uint8_t *data = malloc(SIZE);
+	struct fixture *f = *state;
+	struct envelope *env;
+
+	for (int i = 0; i < COUNT; i++)
+		assert_non_null(spools[i] = store_spool_open(f->st, NULL));
+	for (size_t at = 0; at < SIZE; at += PIECE)
+		for (int i = 0; i < COUNT; i++) {
+			fixture_body((uint32_t)i + 1, data, SIZE);
+			assert_int_equal(
+			    store_spool_write(spools[i], data + at,
+				SIZE - at < PIECE ? SIZE - at : PIECE),
+			    0);
+		}
+	assert_int_equal(store_batch_begin(f->st), STORE_OK);
+	for (int i = 0; i < COUNT; i++) {
+		fixture_body((uint32_t)i + 1, data, SIZE);
+		content.spool = spools[i];
+		content.crc = libdeflate_crc32(0, data, SIZE);
+		env = fixture_envelope((uint32_t)i + 1, 1);
+		assert_int_equal(
+		    store_put_message(f->st, env, &content), STORE_OK);
+		store_spool_close(spools[i]);
+		envelope_free(env);
+	}
+	assert_int_equal(store_batch_commit(f->st), STORE_OK);
+	for (uint32_t i = 0; i < COUNT; i++)
+		assert_message(f->st, i + 1, 1, SIZE);
+	free(data);
 }
 
 static void
@@ -557,6 +606,7 @@ test_damaged_body(void **state)
 	while ((n = store_body_read(body, data, sizeof(data))) > 0)
 		;
 	assert_int_equal(n, -1);
+	assert_int_equal(store_body_status(body), STORE_DAMAGED);
 	store_body_close(body);
 	assert_int_equal(store_verify(f->st, &checked), 1);
 	assert_int_equal(checked, 2);
@@ -565,6 +615,89 @@ test_damaged_body(void **state)
 	store_stats(f->st, &stats);
 	assert_int_equal(stats.damaged, 3);
 	envelope_free(env);
+}
+
+/* How Berkeley DB reads, on a disk that does not answer: with the second when
+ * the first fails. */
+static int disk_is_broken;
+
+static ssize_t
+broken_pread(int fd, void *to, size_t n, off_t at)
+{
+	if (!disk_is_broken)
+		return pread(fd, to, n, at);
+	errno = EIO;
+	return -1;
+}
+
+static ssize_t
+broken_read(int fd, void *to, size_t n)
+{
+	if (!disk_is_broken)
+		return read(fd, to, n);
+	errno = EIO;
+	return -1;
+}
+
+static void
+expect_unread(
+    struct fixture *f, struct envelope *env, enum store_status expected)
+{
+	struct store_body *body;
+	uint8_t data[100];
+
+	assert_int_equal(store_body_open(f->st, env, &body), STORE_OK);
+	assert_int_equal(store_body_read(body, data, sizeof(data)), -1);
+	assert_int_equal(store_body_status(body), expected);
+	store_body_close(body);
+}
+
+/* What the disk does not give now is not damaged: it is read another time. */
+static void
+test_unreadable(void **state)
+{
+	struct envelope *env = envelope_new(0), *large = envelope_new(0);
+	const struct store_options small = { .cache = 256 << 10 };
+	struct rlimit files, none;
+	struct fixture *f = *state;
+	struct store_body *body;
+	struct store_stats stats;
+	uint64_t checked;
+	char error[512];
+
+	put(f->st, 1, 1, 60000, 0);
+	put(f->st, 2, 1, 100000, 1);
+	/* these take the place of the first one in the cache */
+	for (uint32_t id = 3; id < 20; id++)
+		put(f->st, id, 1, 60000, 0);
+	assert_int_equal(store_read_envelope(f->st, 1, env), STORE_OK);
+	assert_int_equal(store_read_envelope(f->st, 2, large), STORE_OK);
+	store_close(f->st);
+	assert_int_equal(db_env_set_func_pread(broken_pread), 0);
+	assert_int_equal(db_env_set_func_read(broken_read), 0);
+	f->st = store_open(f->path, &small, error, sizeof(error));
+	assert_non_null(f->st);
+	disk_is_broken = 1;
+	expect_unread(f, env, STORE_FAILED);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	none = (struct rlimit){ 0, files.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(store_body_open(f->st, large, &body), STORE_FAILED);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+	store_stats(f->st, &stats);
+	assert_int_equal(stats.unreadable, 2);
+	disk_is_broken = 0;
+	assert_null(fixture_check(f->st, 1, 1, 60000));
+	assert_null(fixture_check(f->st, 2, 1, 100000));
+	assert_int_equal(store_verify(f->st, &checked), 0);
+	store_stats(f->st, &stats);
+	assert_int_equal(stats.damaged, 0);
+	envelope_free(env);
+	envelope_free(large);
+	store_close(f->st);
+	db_env_set_func_pread(NULL);
+	db_env_set_func_read(NULL);
+	f->st = fixture_open(f->path);
 }
 
 static void
@@ -629,6 +762,7 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_sizes),
+		TEST(test_in_turn),
 		TEST(test_remove),
 		TEST(test_abort),
 		TEST(test_taken),
@@ -643,6 +777,7 @@ main(void)
 		TEST(test_backup),
 		TEST(test_body_fd),
 		TEST(test_damaged_body),
+		TEST(test_unreadable),
 		TEST(test_refused),
 		TEST(test_locked),
 		TEST(test_no_batch),
