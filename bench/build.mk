@@ -11,7 +11,8 @@ bench_store_bench_LDADD = $(queue_libs)
 
 # The generator and the next hop of ./dev bench.
 noinst_PROGRAMS += bench/source bench/sink
-bench_source_SOURCES = bench/source.c
+bench_source_SOURCES = bench/source.c bench/source_tls.c \
+	bench/source_lean.c bench/source_tls.h
 bench_source_LDADD = $(SSL_LIBS) $(BSD_LIBS) -lm
 bench_sink_SOURCES = bench/sink.c
 bench_sink_LDADD = $(BSD_LIBS)

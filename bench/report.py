@@ -8,7 +8,9 @@ FIGURES = {
     'written': ('written each', 'KB', 1e-3, False),
     'memory': ('memory (PSS)', 'MB', 1e-6, False),
     'source': ('CPU of the generator', 'us', 1e6, None),
+    'resumed': ('sessions resumed', '%', 100, None),
     'p99': ('p99 of a message', 'ms', 1e3, False),
+    'p999': ('p99.9 of a message', 'ms', 1e3, False),
     'first': ('first one out after', 's', 1, False),
     'each': ('memory of a session', 'KB', 1e-3, False),
     'held': ('sessions held', '', 1, True),
@@ -17,7 +19,7 @@ FIGURES = {
     'calls': ('system calls each', '', 1, False),
     'syncs': ('syncs each', '', 1, False),
     'lone': ('p99 alone', 'ms', 1e3, False),
-    'beside': ('p99 beside the mailing', 'ms', 1e3, False),
+    'beside': ('p99 beside the others', 'ms', 1e3, False),
 }
 
 
@@ -45,6 +47,23 @@ def rows(results):
                                   if r and figure in r}
 
 
+def cells(figure, values, names):
+    """A figure of each server, with how many times better Relais is."""
+    _, _, factor, more = FIGURES[figure]
+    for n in names:
+        if n not in values:
+            yield '-'
+            continue
+        times = '' if n == 'Relais' else ratio(
+            values.get('Relais'), values[n], more)
+        yield number(values[n] * factor) + (f' ({times})' if times else '')
+
+
+def label(figure):
+    title, unit, _, _ = FIGURES[figure]
+    return title + (', ' + unit if unit else '')
+
+
 def table(results, names):
     lines, last = [], None
     head = f'{"":26}' + ''.join(f'{n:>20}' for n in names)
@@ -52,24 +71,28 @@ def table(results, names):
         if title != last:
             lines += ['', title, head]
             last = title
-        label, unit, factor, more = FIGURES[figure]
-        line = f'  {label + (", " + unit if unit else ""):24}'
-        for n in names:
-            cell = ''
-            if n in values:
-                cell = number(values[n] * factor)
-                if n != 'Relais':
-                    times = ratio(values.get('Relais'), values[n], more)
-                    cell += f' ({times})' if times else ''
-            line += f'{cell or "-":>20}'
-        lines.append(line)
+        lines.append(f'  {label(figure):24}' + ''.join(
+            f'{cell:>20}' for cell in cells(figure, values, names)))
     return '\n'.join(lines[1:])
+
+
+def markdown(results, names):
+    """The table of doc/performance.md."""
+    lines, last = ['| | ' + ' | '.join(names) + ' |',
+                   '|---' * (len(names) + 1) + '|'], None
+    for title, figure, values in rows(results):
+        if title != last:
+            lines.append(f'| **{title}**' + ' |' * (len(names) + 1))
+            last = title
+        lines.append(f'| {label(figure)} | ' + ' | '.join(
+            cells(figure, values, names)) + ' |')
+    return '\n'.join(lines)
 
 
 # ---- the picture ----------------------------------------------------------
 
 COLOURS = ('#2a6f97', '#b0b7bf', '#ced3d8', '#8d969e', '#dfe3e6')
-WIDTH, LABEL, BAR, GAP = 760, 250, 15, 18
+WIDTH, LABEL, BAR, GAP = 900, 390, 15, 18
 
 
 def escape(text):

@@ -68,6 +68,17 @@ def ingest(sessions, kept):
     return scenario
 
 
+def half_load(cls, root, scale):
+    """half of what is possible, 5,000 a second on kept connections"""
+    if cls is not servers.Relais:
+        return None
+    with running(cls, root) as server:
+        load.send(server.port, 1000, kept=True)
+        got = load.send(server.port, int(200000 * scale), kept=True,
+                        options=['-R', 5000])
+        return {'p99': got['p99'], 'p999': got['p999']}
+
+
 def calls(cls, root, scale):
     """ingest, 20 sessions, connections kept: system calls (strace)"""
     with running(cls, root) as server:
@@ -77,17 +88,26 @@ def calls(cls, root, scale):
         return trace.stop(500)
 
 
-def starttls(cls, root, scale):
-    """STARTTLS, 20 sessions, a connection a message"""
-    if not getattr(cls, 'serves_tls', True):
-        return None
-    with running(cls, root, tls=True) as server:
-        load.send(server.port, 40, options=['-T'])
-        gauge = Gauge(server)
-        count = int(3000 * scale)
-        got = load.send(server.port, count, options=['-T'])
-        return {'rate': count / got['seconds'], 'p99': got['p99'],
-                'source': got['cpu'] / count, **gauge.figures(count)}
+def starttls(resumed):
+    option = '-S' if resumed else '-T'
+
+    def scenario(cls, root, scale):
+        if not getattr(cls, 'serves_tls', True):
+            return None
+        with running(cls, root, tls=True) as server:
+            load.send(server.port, 40, options=[option])
+            gauge = Gauge(server)
+            count = int(3000 * scale)
+            got = load.send(server.port, count, options=[option])
+            figures = {'rate': count / got['seconds'], 'p99': got['p99'],
+                       'source': got['cpu'] / count, **gauge.figures(count)}
+            if resumed:
+                figures['resumed'] = got['resumed']
+            return figures
+    scenario.__name__ = 'starttls_resumed' if resumed else 'starttls'
+    scenario.__doc__ = 'STARTTLS, 20 sessions, a connection a message' + (
+        ', TLS resumed' if resumed else '')
+    return scenario
 
 
 def large(cls, root, scale):
@@ -153,17 +173,22 @@ def drain(cls, root, scale):
                 'first': got['first'] - start, **gauge.figures(count)}
 
 
-def thousand(cls, root, scale):
-    """one message to 1,000 recipients, again and again"""
-    with sinking() as sink, running(cls, root, hop=sink.port) as server:
-        count = int(20 * scale) + 1
-        gauge = Gauge(server)
-        start = time.time()
-        load.send(server.port, count, sessions=1, kept=True,
-                  options=['-r', 1000, '-t', 'u#@dst.test'])
-        got = sink.wait(count * 1000)
-        return {'rate': count * 1000 / (got['last'] - start),
-                **gauge.figures(count * 1000)}
+def thousand(pipelined):
+    def scenario(cls, root, scale):
+        with sinking() as sink, running(cls, root, hop=sink.port) as server:
+            count = int(20 * scale) + 1
+            gauge = Gauge(server)
+            start = time.time()
+            load.send(server.port, count, sessions=1, kept=True,
+                      options=['-r', 1000, '-t', 'u#@dst.test'] +
+                      ['-P'] * pipelined)
+            got = sink.wait(count * 1000)
+            return {'rate': count * 1000 / (got['last'] - start),
+                    **gauge.figures(count * 1000)}
+    scenario.__name__ = 'thousand' + '_pipelined' * pipelined
+    scenario.__doc__ = ('the same, the client pipelines' if pipelined else
+                        'one message to 1,000 recipients, again and again')
+    return scenario
 
 
 def mixed(cls, root, scale):
@@ -213,7 +238,7 @@ def greets(port):
 
 def backlog(count):
     def scenario(cls, root, scale):
-        if cls is not servers.Relais and count > 100000:
+        if count > cls.backlog:
             return None
         with running(cls, root) as server:
             queued = int(count * scale)
@@ -229,6 +254,7 @@ def backlog(count):
             time.sleep(2)
             return {'listing': listed, 'restart': up,
                     'memory': tree.memory(server.process.pid)}
+    scenario.rounds = 1     # it takes a peer minutes to queue so many
     scenario.__name__ = f'backlog_{count}'
     scenario.__doc__ = f'{count:,} messages queued: restart and listing'
     return scenario
@@ -308,12 +334,14 @@ def fairness(name, what, crowd, queued):
 
 
 ALL = [*(ingest(s, kept) for kept in (True, False) for s in SESSIONS),
-       calls, starttls, relay(True), relay(False), drain, large, beside,
-       thousand, mixed, idle(1000), idle(5000), idle(10000), destinations,
+       half_load, calls, starttls(False), starttls(True), relay(True),
+       relay(False), drain, large, beside, thousand(False), thousand(True),
+       mixed, idle(1000), idle(5000), idle(10000), destinations,
        fairness('slow', 'of a mailing wait for 100 slow destinations',
                 'u@d%.slow.test', 200000),
        fairness('dead', 'wait for one dead destination', 'u@one.dead.test',
                 100000),
        backlog(100000), backlog(1000000)]
-QUICK = ('ingest_kept_20', 'ingest_new_20', 'calls', 'starttls', 'relay_kept',
-         'relay_new', 'drain', 'large', 'idle_1000')
+QUICK = ('ingest_kept_20', 'ingest_new_20', 'calls', 'starttls',
+         'starttls_resumed', 'relay_kept', 'relay_new', 'drain',
+         'large', 'idle_1000')

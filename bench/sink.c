@@ -5,9 +5,9 @@
  *	sink [-a address] [-p port] [-f percent] [-w milliseconds] [-q word]
  *
  * -f refuses so many of a hundred recipients for now, by chance; -w answers
- * each end of data so much later; -q names a word: the delays of messages
- * that have it in a recipient are kept, by their X-Sent fields, and -w does
- * not hold for them.
+ * each end of data so much later, give or take half, since slow servers do not
+ * answer all at once; -q names a word: the delays of messages that have it in a
+ * recipient are kept, by their X-Sent fields, and -w does not hold for them.
  */
 #include "config.h"
 
@@ -51,13 +51,13 @@ static struct {
 	unsigned fail; /* per cent */
 	double wait; /* seconds */
 	int epoll, listener;
-	struct conn *first, **last; /* those that wait */
+	struct conn *first; /* of those that wait */
 	uint64_t sessions, messages, rcpts, refused;
 	double first_at, last_at;
 	double *probes;
 	size_t probe_count;
 	unsigned open, peak;
-} sink = { .last = &sink.first };
+} sink;
 
 static double
 now(clockid_t clock)
@@ -118,6 +118,18 @@ take_sent(struct conn *c)
 }
 
 static void
+keep_waiting(struct conn *c)
+{
+	struct conn **at = &sink.first;
+
+	c->due = now(CLOCK_MONOTONIC) + sink.wait * (0.5 + drand48());
+	while (*at != NULL && (*at)->due <= c->due)
+		at = &(*at)->next;
+	c->next = *at;
+	*at = c;
+}
+
+static void
 end_message(struct conn *c)
 {
 	double at = now(CLOCK_REALTIME);
@@ -130,12 +142,9 @@ end_message(struct conn *c)
 	if (c->sent != NULL && sink.probe_count < PROBES)
 		sink.probes[sink.probe_count++] =
 		    at - strtod(c->sent, NULL) / 1e9;
-	if (sink.wait > 0 && !c->probe) {
-		c->due = now(CLOCK_MONOTONIC) + sink.wait;
-		c->next = NULL;
-		*sink.last = c;
-		sink.last = &c->next;
-	} else
+	if (sink.wait > 0 && !c->probe)
+		keep_waiting(c);
+	else
 		reply(c, "250 2.0.0 thrown away\r\n");
 	free(c->sent);
 	c->sent = NULL;
@@ -285,8 +294,7 @@ answer_due(void)
 	struct conn *c;
 
 	while ((c = sink.first) != NULL && c->due <= at) {
-		if ((sink.first = c->next) == NULL)
-			sink.last = &sink.first;
+		sink.first = c->next;
 		c->due = 0;
 		if (c->fd == -1) {
 			hang_up(c);

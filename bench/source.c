@@ -1,18 +1,20 @@
 /*
  * A generator of mail for measurements: so many messages over so many
- * sessions at once, one process, no pipelining, and how long each message
- * took to be acknowledged. What it is told is trusted; a reply that is not
- * the expected one ends it with the reply's text.
+ * sessions at once, one process, and how long each message took to be
+ * acknowledged. What it is told is trusted; a reply that is not the expected
+ * one ends it with the reply's text.
  *
- *	source [-dIT] [-s sessions] [-m messages] [-l octets[:octets]]
+ *	source [-dIPST] [-s sessions] [-m messages] [-l octets[:octets]]
  *	    [-r recipients] [-t address] [-D domains] [-a address] [-A nth]
  *	    [-R rate] host port
  *
- * -d keeps connections, -T starts TLS, -I only says EHLO on each session and
- * holds it until standard input ends. In the address `%` is the number of the
- * message modulo -D, `#` that of the recipient; each nth message goes to -a
- * instead. Two sizes mean any between, small ones more often. A rate is in
- * messages a second; without one, as fast as it goes.
+ * -d keeps connections, -T starts TLS, -S too and resumes sessions that the
+ * server gave, -P pipelines the RCPT of a message, as many as its buffer holds
+ * (RFC 2920; nothing else is), -I only says EHLO on each session and holds it
+ * until standard input ends. In the address `%` is the number of the message
+ * modulo -D, `#` that of the recipient; each nth message goes to -a instead.
+ * Two sizes mean any between, small ones more often. A rate is in messages a
+ * second; without one, as fast as it goes.
  */
 #include "config.h"
 
@@ -28,6 +30,7 @@
 #include <err.h>
 #include <errno.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,14 +38,19 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <openssl/err.h>
-#include <openssl/ssl.h>
+#include "source_tls.h"
 
-enum { LINE = 80, EVENTS = 256, IN_SIZE = 4096, HEAD_SIZE = 1024 };
+enum {
+	LINE = 80,
+	EVENTS = 256,
+	IN_SIZE = 4096,
+	HEAD_SIZE = 4096,
+	ADDRESS_MAX = 40,
+	RCPT_MAX = 512 /* with ADDRESS_MAX numbers in it */
+};
 
 enum step {
-	STEP_CONNECT,
-	STEP_GREETING,
+	STEP_GREETING, /* also as long as it connects */
 	STEP_EHLO,
 	STEP_STARTTLS,
 	STEP_HANDSHAKE,
@@ -56,16 +64,17 @@ enum step {
 
 struct conn {
 	int fd;
-	SSL *ssl;
+	struct source_tls *tls;
 	enum step step;
 	uint32_t watched;
 	char in[IN_SIZE];
 	size_t in_len;
-	char head[HEAD_SIZE]; /* a command, or the header of a message */
+	char head[HEAD_SIZE]; /* commands, or the header of a message */
 	struct iovec out[3];
 	unsigned parts; /* of out in use */
 	unsigned message;
-	unsigned rcpt;
+	unsigned rcpt; /* RCPTs that were said */
+	unsigned awaited; /* replies to them */
 	double begun;
 };
 
@@ -74,11 +83,10 @@ static struct {
 	size_t least, most; /* octets of a message */
 	double rate;
 	const char *address, *other;
-	int keep, idle, tls;
+	int keep, idle, pipeline, tls, resume;
 	struct sockaddr_in to;
 
 	int epoll;
-	SSL_CTX *ctx;
 	struct conn *conns;
 	char *body; /* as much of lines as the largest message has */
 	double *took; /* seconds, by message */
@@ -121,22 +129,13 @@ static ssize_t
 put(struct conn *c)
 {
 	ssize_t n;
-	int e;
 
-	if (c->ssl == NULL) {
-		n = writev(c->fd, c->out, (int)c->parts);
-		if (n == -1 && errno != EAGAIN)
-			err(1, "write");
-		return n;
-	}
-	if ((n = SSL_write(
-		 c->ssl, c->out[0].iov_base, (int)c->out[0].iov_len)) > 0)
-		return n;
-	e = SSL_get_error(c->ssl, (int)n);
-	if (e != SSL_ERROR_WANT_WRITE && e != SSL_ERROR_WANT_READ)
-		errx(1, "TLS write: %s",
-		    ERR_reason_error_string(ERR_get_error()));
-	return -1;
+	if (c->tls != NULL)
+		return source_tls_write(c->tls, c->out, c->parts);
+	n = writev(c->fd, c->out, (int)c->parts);
+	if (n == -1 && errno != EAGAIN)
+		err(1, "write");
+	return n;
 }
 
 static void
@@ -157,7 +156,10 @@ flush_out(struct conn *c)
 			memmove(
 			    c->out, c->out + 1, --c->parts * sizeof(*c->out));
 		}
-	watch(c, c->parts > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
+	if ((c->tls != NULL && !source_tls_flush(c->tls)) || c->parts > 0)
+		watch(c, EPOLLIN | EPOLLOUT);
+	else
+		watch(c, EPOLLIN);
 }
 
 static void
@@ -192,25 +194,38 @@ size_of_message(void)
 	    pow((double)run.most / (double)run.least, drand48()));
 }
 
-static void
-say_rcpt(struct conn *c)
+/* The next RCPT, at `out`; how long it is. */
+static size_t
+write_rcpt(struct conn *c, char *out)
 {
 	const char *p =
 	    run.nth > 0 && c->message % run.nth == 0 ? run.other : run.address;
-	char to[256];
-	size_t n = 0;
+	char *end = out + sprintf(out, "RCPT TO:<");
 
-	for (; *p != '\0' && n + 12 < sizeof(to); p++)
+	for (; *p != '\0'; p++)
 		if (*p == '%')
-			n += (size_t)sprintf(
-			    to + n, "%u", c->message % run.domains);
+			end += sprintf(end, "%u", c->message % run.domains);
 		else if (*p == '#')
-			n += (size_t)sprintf(to + n, "%u", c->rcpt);
+			end += sprintf(end, "%u", c->rcpt);
 		else
-			to[n++] = *p;
-	to[n] = '\0';
+			*end++ = *p;
+	end += sprintf(end, ">\r\n");
 	c->rcpt++;
-	command(c, STEP_RCPT, "RCPT TO:<%s>\r\n", to);
+	c->awaited++;
+	return (size_t)(end - out);
+}
+
+static void
+say_rcpts(struct conn *c)
+{
+	size_t len = write_rcpt(c, c->head);
+
+	while (
+	    run.pipeline && c->rcpt < run.rcpts && len + RCPT_MAX < HEAD_SIZE)
+		len += write_rcpt(c, c->head + len);
+	c->step = STEP_RCPT;
+	add_part(c, c->head, len);
+	flush_out(c);
 }
 
 static void
@@ -256,10 +271,8 @@ begin_message(struct conn *c)
 static void
 hang_up(struct conn *c)
 {
-	if (c->ssl != NULL) {
-		SSL_shutdown(c->ssl);
-		SSL_free(c->ssl);
-	}
+	if (c->tls != NULL)
+		source_tls_free(c->tls);
 	close(c->fd);
 	run.greeted -= c->step > STEP_GREETING;
 	run.open--;
@@ -278,12 +291,11 @@ dial(struct conn *c)
 	if (c->fd == -1)
 		err(1, "socket");
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (connect(c->fd, (void *)&run.to, sizeof(run.to)) == 0)
-		c->step = STEP_GREETING;
-	else if (errno != EINPROGRESS)
+	if (connect(c->fd, (void *)&run.to, sizeof(run.to)) == -1 &&
+	    errno != EINPROGRESS)
 		err(1, "connect");
 	run.open++;
-	watch(c, c->step == STEP_GREETING ? EPOLLIN : EPOLLIN | EPOLLOUT);
+	watch(c, EPOLLIN);
 }
 
 static void
@@ -298,31 +310,12 @@ next_message(struct conn *c)
 /* ---- replies ---------------------------------------------------------- */
 
 static void
-start_tls(struct conn *c)
-{
-	if ((c->ssl = SSL_new(run.ctx)) == NULL)
-		errx(1, "SSL_new");
-	SSL_set_fd(c->ssl, c->fd);
-	SSL_set_connect_state(c->ssl);
-	SSL_set_mode(c->ssl,
-	    SSL_MODE_ENABLE_PARTIAL_WRITE |
-		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	c->step = STEP_HANDSHAKE;
-}
-
-static void
 shake_hands(struct conn *c)
 {
-	int n = SSL_connect(c->ssl), e = SSL_get_error(c->ssl, n);
-
-	if (n == 1)
+	if (source_tls_handshake(c->tls))
 		command(c, STEP_EHLO, "EHLO src.test\r\n");
-	else if (e == SSL_ERROR_WANT_WRITE)
-		watch(c, EPOLLIN | EPOLLOUT);
-	else if (e != SSL_ERROR_WANT_READ)
-		errx(1, "TLS: %s", ERR_reason_error_string(ERR_get_error()));
 	else
-		watch(c, EPOLLIN);
+		flush_out(c);
 }
 
 static void
@@ -345,7 +338,7 @@ on_reply(struct conn *c, const char *line)
 		command(c, STEP_EHLO, "EHLO src.test\r\n");
 		break;
 	case STEP_EHLO:
-		if (run.tls && c->ssl == NULL)
+		if (run.tls && c->tls == NULL)
 			command(c, STEP_STARTTLS, "STARTTLS\r\n");
 		else if (run.idle)
 			run.held++;
@@ -353,13 +346,17 @@ on_reply(struct conn *c, const char *line)
 			next_message(c);
 		break;
 	case STEP_STARTTLS:
-		start_tls(c);
+		c->tls = source_tls_new(c->fd);
+		c->step = STEP_HANDSHAKE;
 		shake_hands(c);
 		break;
-	case STEP_MAIL:
 	case STEP_RCPT:
+		if (--c->awaited > 0)
+			break;
+		/* FALLTHROUGH */
+	case STEP_MAIL:
 		if (c->rcpt < run.rcpts)
-			say_rcpt(c);
+			say_rcpts(c);
 		else
 			command(c, STEP_DATA, "DATA\r\n");
 		break;
@@ -397,29 +394,31 @@ take_replies(struct conn *c)
 	}
 }
 
-static void
+/* 0 when there is nothing more for now. */
+static int
 read_more(struct conn *c)
 {
 	size_t room = sizeof(c->in) - c->in_len;
+	char *to = c->in + c->in_len;
 	ssize_t n;
 
-	if (c->ssl != NULL) {
-		n = SSL_read(c->ssl, c->in + c->in_len, (int)room);
-		if (n <= 0 &&
-		    SSL_get_error(c->ssl, (int)n) == SSL_ERROR_WANT_READ)
-			return;
-	} else if ((n = read(c->fd, c->in + c->in_len, room)) == -1 &&
-	    errno == EAGAIN)
-		return;
+	if (c->tls != NULL) {
+		if ((n = source_tls_read(c->tls, to, room)) == -1)
+			return 0;
+	} else if ((n = read(c->fd, to, room)) == -1 && errno == EAGAIN)
+		return 0;
+	if (n == -1 && !run.idle)
+		err(1, "step %d", c->step);
 	if (n <= 0 && !run.idle)
 		errx(1, "the server hung up in step %d", c->step);
 	if (n <= 0) {
 		hang_up(c);
 		run.held--;
-		return;
+		return 0;
 	}
 	c->in_len += (size_t)n;
 	take_replies(c);
+	return c->tls != NULL && source_tls_pending(c->tls);
 }
 
 /* ---- connections ------------------------------------------------------ */
@@ -427,25 +426,16 @@ read_more(struct conn *c)
 static void
 on_event(struct conn *c, uint32_t events)
 {
-	socklen_t len = sizeof(int);
-	int e = 0;
-
-	if (c->step == STEP_CONNECT) {
-		getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &e, &len);
-		if (e != 0)
-			errx(1, "connect: %s", strerror(e));
-		c->step = STEP_GREETING;
-		watch(c, EPOLLIN);
+	if (events & EPOLLOUT)
+		flush_out(c);
+	if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
 		return;
-	}
 	if (c->step == STEP_HANDSHAKE) {
 		shake_hands(c);
 		return;
 	}
-	if (events & EPOLLOUT)
-		flush_out(c);
-	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-		read_more(c);
+	while (read_more(c))
+		continue;
 }
 
 /* Starts what is due by the pace; the milliseconds until the next is. */
@@ -473,6 +463,15 @@ end_ready(void)
 			command(&run.conns[i], STEP_QUIT, "QUIT\r\n");
 }
 
+/* Idle sessions are counted, none may be lost: a backlog of 5, the least of
+ * the servers measured, does for these. */
+static int
+may_dial(unsigned dialled)
+{
+	return dialled < run.sessions &&
+	    (!run.idle || dialled - run.greeted < 4);
+}
+
 static void
 serve(void)
 {
@@ -482,7 +481,7 @@ serve(void)
 
 	while (dialled < run.sessions || run.open > 0) {
 		/* not all at once, or the server's backlog is what we see */
-		for (n = 0; n < 64 && dialled < run.sessions; n++)
+		for (n = 0; n < 64 && may_dial(dialled); n++)
 			dial(&run.conns[dialled++]);
 		if (run.idle && dialled == run.sessions && run.held == run.open)
 			return;
@@ -494,7 +493,7 @@ serve(void)
 		if (run.begun >= run.messages)
 			end_ready();
 		n = epoll_wait(
-		    run.epoll, events, EVENTS, dialled < run.sessions ? 0 : n);
+		    run.epoll, events, EVENTS, may_dial(dialled) ? 0 : n);
 		for (int i = 0; i < n; i++)
 			on_event(events[i].data.ptr, events[i].events);
 	}
@@ -519,10 +518,11 @@ report(double seconds)
 	getrusage(RUSAGE_SELF, &ru);
 	if (n > 0)
 		qsort(run.took, n, sizeof(*run.took), compare);
-	printf("messages=%u seconds=%.3f cpu=%.3f held=%u", n, seconds,
+	printf("messages=%u seconds=%.3f cpu=%.3f held=%u resumed=%.3f", n,
+	    seconds,
 	    (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
 		(double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6,
-	    run.held);
+	    run.held, source_tls_resumed());
 	if (n > 0)
 		printf(" p50=%.6f p99=%.6f p999=%.6f max=%.6f", run.took[n / 2],
 		    run.took[(size_t)n * 99 / 100],
@@ -548,7 +548,7 @@ parse(int argc, char **argv)
 {
 	int opt;
 
-	while ((opt = getopt(argc, argv, "dITs:m:l:r:t:D:a:A:R:")) != -1)
+	while ((opt = getopt(argc, argv, "dIPSTs:m:l:r:t:D:a:A:R:")) != -1)
 		switch (opt) {
 		case 'd':
 			run.keep = 1;
@@ -556,6 +556,12 @@ parse(int argc, char **argv)
 		case 'I':
 			run.idle = 1;
 			break;
+		case 'P':
+			run.pipeline = 1;
+			break;
+		case 'S':
+			run.resume = 1;
+			/* FALLTHROUGH */
 		case 'T':
 			run.tls = 1;
 			break;
@@ -590,28 +596,14 @@ parse(int argc, char **argv)
 			exit(2);
 		}
 	run.to.sin_family = AF_INET;
+	if (strlen(run.address) > ADDRESS_MAX ||
+	    (run.other != NULL && strlen(run.other) > ADDRESS_MAX))
+		errx(2, "an address may have %d characters", ADDRESS_MAX);
 	if (optind + 2 != argc || run.sessions == 0 || run.domains == 0 ||
 	    (run.nth > 0 && run.other == NULL) ||
 	    inet_pton(AF_INET, argv[optind], &run.to.sin_addr) != 1)
 		errx(2, "usage: source [options] host port");
 	run.to.sin_port = htons((uint16_t)atoi(argv[optind + 1]));
-}
-
-/* Who the server is does not matter here, and finding out would cost the
- * generator as much as all else. */
-static int
-accept_any(X509_STORE_CTX *store, void *arg)
-{
-	return 1;
-}
-
-static void
-prepare_tls(void)
-{
-	if ((run.ctx = SSL_CTX_new(TLS_client_method())) == NULL ||
-	    SSL_CTX_set1_groups_list(run.ctx, "X25519") != 1)
-		errx(1, "SSL_CTX_new");
-	SSL_CTX_set_cert_verify_callback(run.ctx, accept_any, NULL);
 }
 
 static void
@@ -632,7 +624,7 @@ prepare(void)
 	for (size_t i = LINE; i <= size; i += LINE)
 		memcpy(run.body + i - 2, "\r\n", 2);
 	if (run.tls)
-		prepare_tls();
+		source_tls_prepare(run.resume);
 }
 
 int

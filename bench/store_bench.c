@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "os/log.h"
 #include "store_fixture.h"
@@ -79,7 +79,7 @@ measure(struct store *st, uint32_t n)
 	uint32_t crc, count = 0;
 
 	fixture_body(1, body, BODY);
-	crc = (uint32_t)crc32_z(0, body, BODY);
+	crc = libdeflate_crc32(0, body, BODY);
 	while (last - start < SECONDS && count < COMMITS_MAX) {
 		put_batch(st, n, body, crc);
 		t = now();
