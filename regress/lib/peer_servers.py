@@ -203,6 +203,11 @@ class OpenSMTPD(Peer):
         self.main, self.relay, self.tls = main, relay or 25, tls
         super().__init__(**kw)
 
+    @staticmethod
+    def finish(root):
+        os.chown(f'{root}/usr/sbin/smtpctl', 0, USERS['opensmtpq'][0])
+        os.chmod(f'{root}/usr/sbin/smtpctl', 0o2755)
+
     def configure(self):
         self.certify()
         self.folder('/var/lib/opensmtpd/empty', 'root', 0o755)

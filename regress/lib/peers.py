@@ -25,7 +25,7 @@ import time
 import relais
 
 CACHE = os.environ.get('RELAIS_CACHE') or '/var/tmp/relais-peers'
-LAYOUT = '2'            # another word makes every root anew
+LAYOUT = '3'            # another word makes every root anew
 
 # What the peers need of their dependencies' maintainer scripts: nothing.
 NEEDLESS = re.compile(

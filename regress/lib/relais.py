@@ -134,14 +134,18 @@ class Instance:
         """{'smtpd': [pid, ...], ...} of the workers that run now."""
         out = {}
         path = f'/proc/{self.process.pid}/task/{self.process.pid}/children'
-        with open(path) as f:
-            for pid in f.read().split():
-                try:
-                    with open(f'/proc/{pid}/comm') as comm:
-                        out.setdefault(comm.read().strip(), []).append(
-                            int(pid))
-                except OSError:
-                    pass
+        # where a child ends meanwhile, the list may leave others out
+        listed, again = None, ''
+        while listed != again:
+            listed = again
+            with open(path) as f:
+                again = f.read()
+        for pid in listed.split():
+            try:
+                with open(f'/proc/{pid}/comm') as comm:
+                    out.setdefault(comm.read().strip(), []).append(int(pid))
+            except OSError:
+                pass
         return out
 
     def smtpctl(self, *args, check=True, input=None):
