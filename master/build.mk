@@ -31,6 +31,7 @@ relaisd_SOURCES = \
 	master/main.c master/master.h \
 	master/options.c master/options.h \
 	master/recipient.c master/recipient.h \
+	master/reload.c \
 	master/requests.c \
 	master/sockets.c \
 	master/spawn.c \

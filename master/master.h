@@ -39,7 +39,8 @@ struct child {
 	struct event *restart;
 	int64_t started; /* loop_now */
 	uint32_t backoff_ms;
-	uint32_t agreed; /* generation of the last config_ready */
+	uint32_t agreed; /* generation that it is ready to swap to */
+	uint32_t holds; /* generation that it serves under */
 };
 
 #define DEFAULT_CONFIGURATION RELAIS_SYSCONFDIR "/relais.conf"
@@ -61,9 +62,11 @@ struct master {
 	struct sockets *sockets; /* of conf */
 	struct sockets *next_sockets;
 	uint32_t generation;
-	uint32_t next_generation;
+	uint32_t next_generation; /* of next; without one, the last that was */
+	int swapping; /* not all workers hold conf yet */
 	uint64_t reload_asker; /* id of the master_request, 0: SIGHUP */
 	int reload_counts; /* and it wants to know of the aliases */
+	int reload_again; /* a SIGHUP came when it could not be heeded */
 	int privileged; /* started by root */
 	int stopping;
 	int was_serving; /* all workers were up once */
@@ -109,11 +112,24 @@ void spool_drop_path(const struct conf_paths *, char *path, size_t size);
 
 /* Starts all workers; runs until told to stop; the exit status. */
 int supervise_run(struct master *);
-/* Restart, reload and stop are driven from here. */
-void supervise_reload(struct master *, uint64_t asker, int counts);
+/* Restart and stop are driven from here. */
 void supervise_stop(struct master *);
 struct child *supervise_child(struct master *, enum process_kind, uint16_t);
+int supervise_all_serve(const struct master *);
+/* Sends a worker its slice. -1 if it cannot be reached or a file not read. */
+int supervise_configure(struct child *, struct conf *, uint32_t gen);
 void supervise_set_log(struct master *, int verbose, uint32_t trace);
+
+/* The file's configuration takes the place of the one that holds. The asker, 0
+ * for a signal, is answered once every worker serves under the new one, or that
+ * all keep the old. counts: the answer tells of the aliases. */
+void reload_begin(struct master *, uint64_t asker, int counts);
+/* A worker validated a configuration. 0 if it is not that of a reload. */
+int reload_agreed(struct child *, const struct msg_config_ready *);
+/* A worker serves under another configuration than before. */
+void reload_step(struct master *);
+/* A worker is gone, or no longer heard. */
+void reload_lost(struct child *);
 
 /* Executes a worker with one end of a socket pair; the pid or -1. */
 pid_t spawn_worker(

@@ -118,7 +118,7 @@ on_master_request(
 	case MASTER_ALIASES:
 		if (*r->table == '\0' ||
 		    conf_find_table(m->conf, r->table) != NULL) {
-			supervise_reload(m, r->id, r->verb == MASTER_ALIASES);
+			reload_begin(m, r->id, r->verb == MASTER_ALIASES);
 			return;
 		}
 		done.error = "there is no table of that name";

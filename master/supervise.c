@@ -1,7 +1,7 @@
 /*
  * The life of all workers: start, connect, watch, restart with back-off,
- * reload in all or in none, stop. Called by main.c once the configuration
- * is loaded; trusts no worker to live or to answer.
+ * stop. Called by main.c once the configuration is loaded; trusts no worker to
+ * live or to answer.
  */
 #include "config.h"
 
@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "conf/codec.h"
-#include "master/files.h"
 #include "master/master.h"
 #include "net/loop.h"
 #include "os/log.h"
@@ -27,7 +26,6 @@ enum {
 	HEALTHY_MS = 30 * 1000, /* a life this long forgets the back-off */
 	STOP_MS = 10 * 1000, /* for sessions to end before SIGKILL */
 	CHUNK = 256 * 1024,
-	RELOAD_ERRORS = 1024, /* octets of them that the asker reads */
 	PEER_BUFFER = 1 << 20
 };
 
@@ -52,8 +50,8 @@ send_tables(struct channel *ch, const struct conf *conf)
 	return 0;
 }
 
-static int
-send_configuration(struct child *c, struct conf *conf, uint32_t gen)
+int
+supervise_configure(struct child *c, struct conf *conf, uint32_t gen)
 {
 	struct msg_config_begin begin = { .generation = gen };
 	struct msg_config_end end = { .generation = gen };
@@ -143,6 +141,12 @@ all_at_least(const struct master *m, enum child_state state)
 	return 1;
 }
 
+int
+supervise_all_serve(const struct master *m)
+{
+	return all_at_least(m, CHILD_SERVING);
+}
+
 static int
 any_alive(const struct master *m)
 {
@@ -150,120 +154,6 @@ any_alive(const struct master *m)
 		if (m->children[i].pid > 0)
 			return 1;
 	return 0;
-}
-
-/* ---- reload ----------------------------------------------------------- */
-
-static void
-reload_answer(struct master *m, const char *error)
-{
-	struct child *queue = supervise_child(m, PROC_QUEUE, 0);
-	struct msg_master_done done = { .id = m->reload_asker, .error = error };
-	struct ipc_buf tables = { 0 };
-
-	if (m->reload_asker != 0 && queue->channel != NULL) {
-		if (m->reload_counts && *error == '\0')
-			files_count_aliases(m->conf, &tables);
-		done.tables = ipc_buf_list(&tables);
-		ipc_send(queue->channel, master_done, &done);
-		ipc_buf_free(&tables);
-	}
-	m->reload_asker = 0;
-	m->reload_counts = 0;
-}
-
-static void
-reload_abandon(struct master *m, const char *why)
-{
-	log_warn("configuration not reloaded: %s", why);
-	conf_free(m->next);
-	m->next = NULL;
-	sockets_free(m->next_sockets);
-	m->next_sockets = NULL;
-	reload_answer(m, why);
-}
-
-static void
-reload_finish(struct master *m)
-{
-	struct msg_config_swap swap = { .generation = m->next_generation };
-
-	for (size_t i = 0; i < m->child_count; i++) {
-		struct child *c = &m->children[i];
-
-		if (c->kind == PROC_SMTPD)
-			sockets_send(
-			    m->next_sockets, c->channel, m->next_generation);
-		ipc_send(c->channel, config_swap, &swap);
-	}
-	conf_free(m->conf);
-	m->conf = m->next;
-	m->next = NULL;
-	sockets_free(m->sockets);
-	m->sockets = m->next_sockets;
-	m->next_sockets = NULL;
-	m->generation = m->next_generation;
-	log_info("configuration reloaded");
-	reload_answer(m, "");
-}
-
-/* What a running instance cannot change: the processes and their paths. */
-static const char *
-reload_obstacle(const struct conf *old, const struct conf *new)
-{
-	char was[4096], is[4096];
-
-	spool_drop_path(&old->paths, was, sizeof(was));
-	spool_drop_path(&new->paths, is, sizeof(is));
-	if (strcmp(old->paths.spool, new->paths.spool) != 0)
-		return "`set spool` changed: restart relaisd";
-	if (strcmp(old->paths.control_socket, new->paths.control_socket) != 0)
-		return "`set control-socket` changed: restart relaisd";
-	if (strcmp(old->paths.chroot, new->paths.chroot) != 0)
-		return "`set chroot` changed: restart relaisd";
-	if (strcmp(was, is) != 0)
-		return "`set drop-folder` changed: restart relaisd";
-	if (old->workers.smtpd != new->workers.smtpd ||
-	    old->workers.deliver != new->workers.deliver)
-		return "`set workers` changed: restart relaisd";
-	return NULL;
-}
-
-void
-supervise_reload(struct master *m, uint64_t asker, int counts)
-{
-	char errors[RELOAD_ERRORS];
-	const char *why;
-
-	if (m->next != NULL || !all_at_least(m, CHILD_SERVING)) {
-		m->reload_asker = asker;
-		reload_answer(m, "workers are still starting: try again");
-		return;
-	}
-	m->reload_asker = asker;
-	m->reload_counts = counts;
-	m->next = load_again(&m->options, counts != 0, errors, sizeof(errors));
-	if (m->next == NULL) {
-		reload_abandon(m, errors);
-		return;
-	}
-	if ((why = reload_obstacle(m->conf, m->next)) != NULL) {
-		reload_abandon(m, why);
-		return;
-	}
-	m->next_sockets = sockets_open(m->next, m->sockets);
-	if (m->next_sockets == NULL) {
-		reload_abandon(m, "a listener could not be opened");
-		return;
-	}
-	m->next_generation = ++m->generation;
-	m->generation--;
-	for (size_t i = 0; i < m->child_count; i++)
-		if (send_configuration(
-			&m->children[i], m->next, m->next_generation) == -1) {
-			reload_abandon(m, "a worker cannot be reached");
-			return;
-		}
 }
 
 /* ---- what workers say about themselves -------------------------------- */
@@ -275,18 +165,8 @@ on_config_ready(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 	struct master *m = c->master;
 	const struct msg_config_ready *r = &msg->config_ready;
 
-	if (m->next != NULL && r->generation == m->next_generation) {
-		if (r->error[0] != '\0') {
-			reload_abandon(m, r->error);
-			return;
-		}
-		c->agreed = r->generation;
-		for (size_t i = 0; i < m->child_count; i++)
-			if (m->children[i].agreed != m->next_generation)
-				return;
-		reload_finish(m);
+	if (reload_agreed(c, r))
 		return;
-	}
 	if (c->state != CHILD_STARTED || r->generation != m->generation)
 		return;
 	if (r->error[0] != '\0') {
@@ -296,7 +176,6 @@ on_config_ready(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 		return;
 	}
 	c->state = CHILD_CONFIGURED;
-	c->agreed = r->generation;
 	if (m->was_serving) {
 		release(c);
 		return;
@@ -314,12 +193,16 @@ on_worker_ready(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 {
 	struct child *c = arg;
 
-	if (c->state != CHILD_RELEASED)
+	if (c->state < CHILD_RELEASED)
 		return;
-	c->state = CHILD_SERVING;
-	log_debug("%s %u serves", process_name(c->kind), c->instance);
-	if (all_at_least(c->master, CHILD_SERVING))
-		log_info("ready");
+	c->holds = msg->worker_ready.generation;
+	if (c->state == CHILD_RELEASED) {
+		c->state = CHILD_SERVING;
+		log_debug("%s %u serves", process_name(c->kind), c->instance);
+		if (supervise_all_serve(c->master))
+			log_info("ready");
+	}
+	reload_step(c->master);
 }
 
 static void
@@ -362,9 +245,7 @@ child_down(struct child *c)
 	if (c->state == CHILD_DOWN)
 		return;
 	c->state = CHILD_DOWN;
-	c->agreed = 0;
-	if (m->next != NULL)
-		reload_abandon(m, "a worker died meanwhile");
+	reload_lost(c);
 	if (m->stopping) {
 		if (!any_alive(m))
 			loop_stop(m->loop);
@@ -394,9 +275,7 @@ on_channel_closed(void *arg, struct channel *ch, const char *reason)
 	channel_free(ch);
 	c->channel = NULL;
 	c->state = CHILD_STARTED;
-	c->agreed = 0;
-	if (c->master->next != NULL)
-		reload_abandon(c->master, "a worker died meanwhile");
+	reload_lost(c);
 }
 
 static int
@@ -507,7 +386,7 @@ start(struct child *c)
 	channel_add_handlers(c->channel, request_handlers, m);
 	/* a table that cannot be read now must not stop a restart for ever:
 	 * the worker is killed and tried again after the back-off */
-	if (send_configuration(c, m->conf, m->generation) == -1) {
+	if (supervise_configure(c, m->conf, m->generation) == -1) {
 		log_error("%s cannot be given its configuration",
 		    process_name(c->kind));
 		kill(c->pid, SIGKILL);
@@ -632,7 +511,7 @@ on_sigterm(evutil_socket_t sig, short what, void *arg)
 static void
 on_sighup(evutil_socket_t sig, short what, void *arg)
 {
-	supervise_reload(arg, 0, 0);
+	reload_begin(arg, 0, 0);
 }
 
 int
@@ -657,7 +536,7 @@ supervise_run(struct master *m)
 		if (events[i] == NULL || event_add(events[i], NULL) == -1)
 			log_fatal("signals: %s", strerror(errno));
 	}
-	m->generation = 1;
+	m->generation = m->next_generation = 1;
 	if (make_children(m) == -1)
 		log_fatal("out of memory");
 	for (size_t i = 0; i < m->child_count; i++)

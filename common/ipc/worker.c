@@ -245,7 +245,6 @@ serve(struct worker *w)
 		.syscalls = w->ops->syscalls,
 		.syscall_count = w->ops->syscall_count,
 		.net = w->ops->net };
-	struct msg_worker_ready ready = { 0 };
 	char error[ERROR_SIZE] = "";
 
 	if (w->ops->before_sandbox != NULL &&
@@ -259,8 +258,6 @@ serve(struct worker *w)
 	    w->ops->start(w->ctx, error, sizeof(error)) == -1)
 		log_fatal("cannot start: %s", error);
 	connect_waiting(w);
-	if (ipc_send(w->master, worker_ready, &ready) == -1)
-		log_fatal("cannot answer master");
 	test_hook_arm(w->loop, w->ops->kind);
 }
 
@@ -268,6 +265,7 @@ static void
 on_config_swap(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
 	struct worker *w = arg;
+	struct msg_worker_ready ready = { 0 };
 
 	if (m->config_swap.generation != w->next_generation)
 		log_fatal("swap to a configuration that was never sent");
@@ -276,6 +274,9 @@ on_config_swap(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 		w->ops->swap(w->ctx);
 	else
 		serve(w);
+	ready.generation = w->generation;
+	if (ipc_send(w->master, worker_ready, &ready) == -1)
+		log_fatal("cannot answer master");
 }
 
 /* ---- the rest of a life ----------------------------------------------- */

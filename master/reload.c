@@ -1,0 +1,192 @@
+/*
+ * A reload: read the configuration again, let every worker validate its slice,
+ * then swap in all or in none. Called for SIGHUP and smtpctl, and by
+ * supervise.c for what workers answer and when one is lost; one that dies
+ * meanwhile ends a reload before the swap, and begins under what is in force
+ * after it.
+ *
+ *	idle -> agreeing (m->next) -> swapping (m->swapping) -> idle
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "master/files.h"
+#include "master/master.h"
+#include "os/log.h"
+
+enum { ERRORS = 1024 }; /* octets of them that the asker reads */
+
+static void
+answer(struct master *m, uint64_t asker, int counts, const char *error)
+{
+	struct child *queue = supervise_child(m, PROC_QUEUE, 0);
+	struct msg_master_done done = { .id = asker, .error = error };
+	struct ipc_buf tables = { 0 };
+
+	if (asker == 0 || queue->channel == NULL)
+		return;
+	if (counts && *error == '\0')
+		files_count_aliases(m->conf, &tables);
+	done.tables = ipc_buf_list(&tables);
+	ipc_send(queue->channel, master_done, &done);
+	ipc_buf_free(&tables);
+}
+
+static int
+is_busy(const struct master *m)
+{
+	return m->next != NULL || m->swapping || !supervise_all_serve(m);
+}
+
+/* Heeds a SIGHUP that came too early. */
+static void
+go_on(struct master *m)
+{
+	if (!m->reload_again || is_busy(m))
+		return;
+	m->reload_again = 0;
+	reload_begin(m, 0, 0);
+}
+
+static void
+abandon(struct master *m, const char *why)
+{
+	log_warn("configuration not reloaded: %s", why);
+	conf_free(m->next);
+	m->next = NULL;
+	sockets_free(m->next_sockets);
+	m->next_sockets = NULL;
+	answer(m, m->reload_asker, 0, why);
+	go_on(m);
+}
+
+/* What a running instance cannot change: the processes and their paths. */
+static const char *
+find_obstacle(const struct conf *old, const struct conf *new)
+{
+	char was[4096], is[4096];
+
+	spool_drop_path(&old->paths, was, sizeof(was));
+	spool_drop_path(&new->paths, is, sizeof(is));
+	if (strcmp(old->paths.spool, new->paths.spool) != 0)
+		return "`set spool` changed: restart relaisd";
+	if (strcmp(old->paths.control_socket, new->paths.control_socket) != 0)
+		return "`set control-socket` changed: restart relaisd";
+	if (strcmp(old->paths.chroot, new->paths.chroot) != 0)
+		return "`set chroot` changed: restart relaisd";
+	if (strcmp(was, is) != 0)
+		return "`set drop-folder` changed: restart relaisd";
+	if (old->workers.smtpd != new->workers.smtpd ||
+	    old->workers.deliver != new->workers.deliver)
+		return "`set workers` changed: restart relaisd";
+	return NULL;
+}
+
+void
+reload_begin(struct master *m, uint64_t asker, int counts)
+{
+	char errors[ERRORS];
+	const char *why;
+
+	if (is_busy(m)) {
+		m->reload_again |= asker == 0;
+		answer(m, asker, 0,
+		    supervise_all_serve(m)
+			? "another reload is under way: try again"
+			: "workers are still starting: try again");
+		return;
+	}
+	m->reload_asker = asker;
+	m->reload_counts = counts;
+	m->next = load_again(&m->options, counts != 0, errors, sizeof(errors));
+	if (m->next == NULL) {
+		abandon(m, errors);
+		return;
+	}
+	if ((why = find_obstacle(m->conf, m->next)) != NULL) {
+		abandon(m, why);
+		return;
+	}
+	m->next_sockets = sockets_open(m->next, m->sockets);
+	if (m->next_sockets == NULL) {
+		abandon(m, "a listener could not be opened");
+		return;
+	}
+	/* never the number of one that was given up: answers to it may come */
+	m->next_generation++;
+	for (size_t i = 0; i < m->child_count; i++)
+		if (supervise_configure(
+			&m->children[i], m->next, m->next_generation) == -1) {
+			abandon(m, "a worker cannot be reached");
+			return;
+		}
+}
+
+/* All have agreed. */
+static void
+swap(struct master *m)
+{
+	struct msg_config_swap swap = { .generation = m->next_generation };
+
+	for (size_t i = 0; i < m->child_count; i++) {
+		struct child *c = &m->children[i];
+
+		if (c->kind == PROC_SMTPD)
+			sockets_send(
+			    m->next_sockets, c->channel, m->next_generation);
+		ipc_send(c->channel, config_swap, &swap);
+	}
+	conf_free(m->conf);
+	m->conf = m->next;
+	m->next = NULL;
+	sockets_free(m->sockets);
+	m->sockets = m->next_sockets;
+	m->next_sockets = NULL;
+	m->generation = m->next_generation;
+	m->swapping = 1;
+}
+
+int
+reload_agreed(struct child *c, const struct msg_config_ready *r)
+{
+	struct master *m = c->master;
+
+	if (m->next == NULL || r->generation != m->next_generation)
+		return 0;
+	if (r->error[0] != '\0') {
+		abandon(m, r->error);
+		return 1;
+	}
+	c->agreed = r->generation;
+	for (size_t i = 0; i < m->child_count; i++)
+		if (m->children[i].agreed != m->next_generation)
+			return 1;
+	swap(m);
+	return 1;
+}
+
+/* Who does not serve now will serve under the new configuration. */
+void
+reload_step(struct master *m)
+{
+	for (size_t i = 0; i < m->child_count; i++)
+		if (m->children[i].state == CHILD_SERVING &&
+		    m->children[i].holds != m->generation)
+			return;
+	if (m->swapping) {
+		m->swapping = 0;
+		log_info("configuration reloaded");
+		answer(m, m->reload_asker, m->reload_counts, "");
+	}
+	go_on(m);
+}
+
+void
+reload_lost(struct child *c)
+{
+	c->agreed = 0;
+	if (c->master->next != NULL)
+		abandon(c->master, "a worker died meanwhile");
+	reload_step(c->master);
+}
