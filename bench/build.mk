@@ -9,6 +9,10 @@ bench_store_bench_SOURCES = bench/store_bench.c \
 	regress/unit/store_fixture.c regress/unit/store_fixture.h
 bench_store_bench_LDADD = $(queue_libs)
 
+noinst_PROGRAMS += bench/sync_bench
+bench_sync_bench_SOURCES = bench/sync_bench.c
+bench_sync_bench_LDADD = -lpthread
+
 # The generator and the next hop of ./dev bench.
 noinst_PROGRAMS += bench/source bench/sink
 bench_source_SOURCES = bench/source.c bench/source_tls.c \

@@ -18,9 +18,14 @@ FIGURES = {
     'restart': ('220 after restart', 's', 1, False),
     'calls': ('system calls each', '', 1, False),
     'syncs': ('syncs each', '', 1, False),
+    'page': ('the first page of it', 's', 1, False),
+    'greeted': ('slowest 220 of 100 new ones', 'ms', 1e3, False),
     'lone': ('p99 alone', 'ms', 1e3, False),
     'beside': ('p99 beside the others', 'ms', 1e3, False),
 }
+for _depth in (1000, 10000, 100000, 1000000):
+    FIGURES[f'rate_{_depth}'] = (f'rate behind {_depth:,}', '/s', 1, True)
+    FIGURES[f'cpu_{_depth}'] = (f'CPU behind {_depth:,}', 'us', 1e6, False)
 
 
 def number(value):
@@ -91,7 +96,7 @@ def markdown(results, names):
 
 # ---- the picture ----------------------------------------------------------
 
-COLOURS = ('#2a6f97', '#b0b7bf', '#ced3d8', '#8d969e', '#dfe3e6')
+COLOURS = ('#2a6f97', '#b0b7bf', '#ced3d8', '#8d969e', '#dfe3e6', '#f0e0c0')
 WIDTH, LABEL, BAR, GAP = 900, 390, 15, 18
 
 

@@ -14,6 +14,8 @@ import servers
 import tree
 
 SESSIONS = (20, 100)
+DEEP_ROUNDS = 1     # it takes a peer minutes to queue 100,000
+DEPTHS = (1000, 10000, 100000, 1000000)
 
 
 @contextlib.contextmanager
@@ -220,20 +222,35 @@ def idle(sessions):
             held = source.line(300)['held']
             time.sleep(1)
             memory = tree.memory(server.process.pid) - before
+            greeted = max(greeting(server.port) for _ in range(100))
             source.stop()
-            return {'held': held, 'each': memory / max(held, 1)}
+            return {'held': held, 'each': memory / max(held, 1),
+                    'greeted': greeted}
     scenario.__name__ = f'idle_{sessions}'
     scenario.__doc__ = f'{sessions:,} idle sessions'
     return scenario
 
 
+def greeting(port, seconds=60):
+    """How long a new client waits for its 220."""
+    start = time.monotonic()
+    with socket.create_connection(('127.0.0.1', port), seconds) as s:
+        assert s.recv(3) == b'220', 'a new client is not let in'
+    return time.monotonic() - start
+
+
 def greets(port):
     try:
-        with socket.create_connection(('127.0.0.1', port), 1) as s:
-            s.settimeout(1)
-            return s.recv(3) == b'220'
-    except OSError:
+        return greeting(port, 1) > 0
+    except (OSError, AssertionError):
         return False
+
+
+def timed(function):
+    """What it returns, and the seconds that it took."""
+    start = time.monotonic()
+    got = function()
+    return got, time.monotonic() - start
 
 
 def backlog(count):
@@ -243,21 +260,46 @@ def backlog(count):
         with running(cls, root) as server:
             queued = int(count * scale)
             load.send(server.port, queued, 50, kept=True, size=1024)
-            start = time.monotonic()
-            assert server.list_queue() >= queued
-            listed = time.monotonic() - start
+            figures = {}
+            listed, figures['listing'] = timed(server.list_queue)
+            assert listed >= queued, f'{listed} of {queued} listed'
+            if hasattr(server, 'list_page'):
+                _, figures['page'] = timed(server.list_page)
             server.stop(60)
             start = time.monotonic()
             server.start(wait=False)
             relais.wait_for('220', lambda: greets(server.port), 120, 0.02)
-            up = time.monotonic() - start
+            figures['restart'] = time.monotonic() - start
             time.sleep(2)
-            return {'listing': listed, 'restart': up,
-                    'memory': tree.memory(server.process.pid)}
-    scenario.rounds = 1     # it takes a peer minutes to queue so many
+            return {'memory': tree.memory(server.process.pid), **figures}
+    scenario.rounds = DEEP_ROUNDS
     scenario.__name__ = f'backlog_{count}'
     scenario.__doc__ = f'{count:,} messages queued: restart and listing'
     return scenario
+
+
+def depth(cls, root, scale):
+    """what a message costs, by how many are queued already"""
+    figures, queued = {}, 0
+    if cls.backlog < 100000:
+        return None
+    with running(cls, root) as server:
+        send = functools.partial(load.send, server.port, kept=True)
+        for before in DEPTHS:
+            if before > cls.backlog:
+                break
+            send(int(before * scale) - queued)
+            time.sleep(2)
+            gauge = Gauge(server)
+            count = int(min(10000, 5 * before) * scale)
+            got = send(count)
+            queued = int(before * scale) + count
+            figures[f'cpu_{before}'] = gauge.figures(count)['cpu']
+            figures[f'rate_{before}'] = count / got['seconds']
+    return figures
+
+
+depth.rounds = DEEP_ROUNDS
 
 
 # ---- many destinations: a name server of our own, Relais alone ------------
@@ -341,7 +383,7 @@ ALL = [*(ingest(s, kept) for kept in (True, False) for s in SESSIONS),
                 'u@d%.slow.test', 200000),
        fairness('dead', 'wait for one dead destination', 'u@one.dead.test',
                 100000),
-       backlog(100000), backlog(1000000)]
+       depth, backlog(100000), backlog(1000000)]
 QUICK = ('ingest_kept_20', 'ingest_new_20', 'calls', 'starttls',
          'starttls_resumed', 'relay_kept', 'relay_new', 'drain',
          'large', 'idle_1000')

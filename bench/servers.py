@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 
+import load
 import peer_servers
 import peers
 import relais
@@ -53,6 +54,9 @@ class Relais(relais.Instance):
 
     def list_queue(self):
         return self.smtpctl('show', 'queue').count('\n')
+
+    def list_page(self):
+        return self.smtpctl('show', 'queue', '--limit', '100')
 
 
 class InRoot:
@@ -257,8 +261,31 @@ class Haraka:
             stdin=subprocess.DEVNULL).stdout.count('Q: ')
 
 
+class Floor:
+    """No server: the next hop of the bench takes the mail and keeps nothing,
+    so that all that is left is the protocol, and the generator."""
+
+    only = 'ingest'     # the scenarios that it has a part in
+    settings = 'bench/sink in the place of a server'
+
+    @staticmethod
+    def prepare():
+        """It is built with the bench."""
+
+    def __init__(self, root):
+        self.sink = load.Sink()
+        self.port = self.sink.port
+        self.process = self.sink.process
+
+    def stop(self):
+        self.sink.stop()
+
+    def cleanup(self):
+        """It has left nothing."""
+
+
 ALL = {c.__name__.lower(): c
-       for c in (Relais, Postfix, OpenSMTPD, Exim, Haraka)}
+       for c in (Relais, Postfix, OpenSMTPD, Exim, Haraka, Floor)}
 
 
 def make_certificate(cert, key):
