@@ -20,12 +20,13 @@ FIGURES = {
     'syncs': ('syncs each', '', 1, False),
     'page': ('the first page of it', 's', 1, False),
     'greeted': ('slowest 220 of 100 new ones', 'ms', 1e3, False),
+    'rate_shallow': ('rate behind 1,000', '/s', 1, True),
+    'rate_deep': ('rate behind 1,000,000 (peers 100,000)', '/s', 1, True),
+    'cpu_shallow': ('CPU behind 1,000', 'us', 1e6, False),
+    'cpu_deep': ('CPU behind 1,000,000 (peers 100,000)', 'us', 1e6, False),
     'lone': ('p99 alone', 'ms', 1e3, False),
     'beside': ('p99 beside the others', 'ms', 1e3, False),
 }
-for _depth in (1000, 10000, 100000, 1000000):
-    FIGURES[f'rate_{_depth}'] = (f'rate behind {_depth:,}', '/s', 1, True)
-    FIGURES[f'cpu_{_depth}'] = (f'CPU behind {_depth:,}', 'us', 1e6, False)
 
 
 def number(value):

@@ -5,17 +5,18 @@ between servers; report.py knows their units and which way is better."""
 import contextlib
 import functools
 import socket
+import statistics
 import time
 
 import load
 import names
 import relais
 import servers
+import smtp_tools
 import tree
 
 SESSIONS = (20, 100)
 DEEP_ROUNDS = 1     # it takes a peer minutes to queue 100,000
-DEPTHS = (1000, 10000, 100000, 1000000)
 
 
 @contextlib.contextmanager
@@ -67,6 +68,20 @@ def ingest(sessions, kept):
     scenario.__doc__ = (
         f'ingest, next hop down, {sessions} sessions, ' +
         ('connections kept' if kept else 'a connection a message'))
+    return scenario
+
+
+def ingest_smtp_source(kept):
+    def scenario(cls, root, scale):
+        count = int((10000 if kept else 6000) * scale)
+        how = {'sink': smtp_tools.Sink} if cls is servers.Floor else {}
+        with running(cls, root, **how) as server:
+            smtp_tools.send(server.port, 200, 20, kept)
+            return {'rate': count / smtp_tools.send(
+                server.port, count, 20, kept)}
+    scenario.__name__ = f'ingest_smtp_source_{"kept" if kept else "new"}'
+    scenario.__doc__ = "by Postfix's smtp-source, 20 sessions, " + (
+        'connections kept' if kept else 'a connection a message')
     return scenario
 
 
@@ -279,24 +294,23 @@ def backlog(count):
 
 
 def depth(cls, root, scale):
-    """what a message costs, by how many are queued already"""
-    figures, queued = {}, 0
-    if cls.backlog < 100000:
+    """a message behind 1,000 queued ones and behind 1,000,000, in turns"""
+    if cls.backlog < 100000:    # those who are let off with 100,000
         return None
-    with running(cls, root) as server:
-        send = functools.partial(load.send, server.port, kept=True)
-        for before in DEPTHS:
-            if before > cls.backlog:
-                break
-            send(int(before * scale) - queued)
-            time.sleep(2)
-            gauge = Gauge(server)
-            count = int(min(10000, 5 * before) * scale)
-            got = send(count)
-            queued = int(before * scale) + count
-            figures[f'cpu_{before}'] = gauge.figures(count)['cpu']
-            figures[f'rate_{before}'] = count / got['seconds']
-    return figures
+    count, runs = int(5000 * scale), {}
+    with running(cls, root) as shallow, running(cls, root) as deep:
+        load.send(shallow.port, int(1000 * scale), kept=True)
+        load.send(deep.port, int(cls.backlog * scale), kept=True)
+        time.sleep(5)
+        for _ in range(9):
+            for name, server in (('shallow', shallow), ('deep', deep)):
+                gauge = Gauge(server)
+                got = load.send(server.port, count, kept=True)
+                for figure, value in (
+                        ('rate', count / got['seconds']),
+                        ('cpu', gauge.figures(count)['cpu'])):
+                    runs.setdefault(f'{figure}_{name}', []).append(value)
+    return {k: statistics.median(v) for k, v in runs.items()}
 
 
 depth.rounds = DEEP_ROUNDS
@@ -376,6 +390,7 @@ def fairness(name, what, crowd, queued):
 
 
 ALL = [*(ingest(s, kept) for kept in (True, False) for s in SESSIONS),
+       ingest_smtp_source(True), ingest_smtp_source(False),
        half_load, calls, starttls(False), starttls(True), relay(True),
        relay(False), drain, large, beside, thousand(False), thousand(True),
        mixed, idle(1000), idle(5000), idle(10000), destinations,

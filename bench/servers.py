@@ -266,14 +266,14 @@ class Floor:
     so that all that is left is the protocol, and the generator."""
 
     only = 'ingest'     # the scenarios that it has a part in
-    settings = 'bench/sink in the place of a server'
+    settings = 'bench/sink in the place of a server, or smtp-sink'
 
     @staticmethod
     def prepare():
         """It is built with the bench."""
 
-    def __init__(self, root):
-        self.sink = load.Sink()
+    def __init__(self, root, sink=load.Sink):
+        self.sink = sink()
         self.port = self.sink.port
         self.process = self.sink.process
 
