@@ -10,6 +10,7 @@ with it, and no mount is seen outside. The network is that of the caller;
 private_network() gives the caller one of its own. All of this needs root.
 """
 import atexit
+import contextlib
 import ctypes
 import fcntl
 import hashlib
@@ -217,9 +218,15 @@ def listening(port, host='127.0.0.1'):
 
 
 def end(process):
-    """Ends what spawn() started, with all that it has started."""
+    """Ends what spawn() started, with all that it has started: the first
+    process of a pid namespace takes the rest along. --kill-child is forgotten
+    by one that changes its user."""
     if process.poll() is None:
-        process.kill()          # --kill-child takes the rest along
+        children = f'/proc/{process.pid}/task/{process.pid}/children'
+        with contextlib.suppress(OSError), open(children) as f:
+            for pid in f.read().split():
+                os.kill(int(pid), signal.SIGKILL)
+        process.kill()
         process.wait()
 
 
