@@ -46,6 +46,7 @@ regress_unit_test_callahead_LDADD = $(auth_test_ldadd)
 # Runs the worker that was built.
 check_PROGRAMS += regress/unit/test_auth_worker
 TESTS += regress/unit/test_auth_worker
-regress_unit_test_auth_worker_SOURCES = regress/unit/test_auth_worker.c
+regress_unit_test_auth_worker_SOURCES = regress/unit/test_auth_worker.c \
+	$(worker_fixture)
 regress_unit_test_auth_worker_CFLAGS = $(unit_cflags)
 regress_unit_test_auth_worker_LDADD = $(auth_test_ldadd)

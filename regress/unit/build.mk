@@ -3,6 +3,9 @@ unit_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 unit_libs = libcommon.a $(CMOCKA_LIBS) $(EVENT_LIBS) $(SSL_LIBS) $(BSD_LIBS) \
 	$(IDN2_LIBS)
 
+# For the programs that run a worker that was built.
+worker_fixture = regress/unit/worker_fixture.c regress/unit/worker_fixture.h
+
 check_PROGRAMS += regress/unit/test_messages
 TESTS += regress/unit/test_messages
 regress_unit_test_messages_SOURCES = regress/unit/test_messages.c

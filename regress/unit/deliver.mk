@@ -43,7 +43,7 @@ check_PROGRAMS += regress/unit/test_deliver
 TESTS += regress/unit/test_deliver
 regress_unit_test_deliver_SOURCES = regress/unit/test_deliver.c \
 	regress/unit/deliver_fixture.c regress/unit/deliver_fixture.h \
-	regress/unit/net_fixture.c regress/unit/net_fixture.h
+	$(net_fixture) $(worker_fixture)
 regress_unit_test_deliver_CPPFLAGS = $(AM_CPPFLAGS) \
 	-I$(top_srcdir)/regress/unit
 regress_unit_test_deliver_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

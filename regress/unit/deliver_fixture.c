@@ -4,9 +4,7 @@
  */
 #include "config.h"
 
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include <arpa/inet.h>
 #include <event2/event.h>
@@ -23,7 +21,6 @@
 
 #include <cmocka.h>
 
-#include "conf/codec.h"
 #include "deliver_fixture.h"
 
 /* ---- the server ------------------------------------------------------- */
@@ -197,32 +194,12 @@ listen_on(struct harness *h)
 	assert_int_equal(listen(h->listener, 16), 0);
 	getsockname(h->listener, (struct sockaddr *)&sin, &len);
 	h->port = ntohs(sin.sin_port);
-	h->accept = event_new(loop_base(h->loop), h->listener,
+	h->accept = event_new(loop_base(h->stage.loop), h->listener,
 	    EV_READ | EV_PERSIST, on_accept, h);
 	event_add(h->accept, NULL);
 }
 
 /* ---- the other processes ---------------------------------------------- */
-
-static void
-on_config_ready(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
-{
-	assert_string_equal(m->config_ready.error, "");
-	((struct harness *)arg)->configured = 1;
-}
-
-static void
-on_worker_ready(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
-{
-	((struct harness *)arg)->ready = 1;
-}
-
-static void
-on_log_line(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
-{
-	if (getenv("VERBOSE") != NULL)
-		fprintf(stderr, "%s\n", m->log_line.line);
-}
 
 static void
 on_transfer_done(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
@@ -241,7 +218,7 @@ on_transfer_done(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 		snprintf(h->enhanced[r.index], 12, "%s", r.enhanced);
 		snprintf(h->text[r.index], 1025, "%s", r.text);
 	}
-	h->done = 1;
+	stage_got(&h->stage, MSG_transfer_done);
 }
 
 static void
@@ -272,7 +249,7 @@ on_callahead_done(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 
 	h->callahead_status = m->callahead_done.status;
 	h->callahead_code = m->callahead_done.code;
-	h->done = 1;
+	stage_got(&h->stage, MSG_callahead_done);
 }
 
 static void
@@ -281,7 +258,8 @@ on_route_answer(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	struct harness *h = arg;
 
 	h->routes += (int)m->route_answer.routes.count;
-	h->done |= m->route_answer.last;
+	if (m->route_answer.last)
+		stage_got(&h->stage, MSG_route_answer);
 }
 
 /* The zone is words: NAME TYPE VALUE, each record ended by a semicolon. */
@@ -326,34 +304,13 @@ on_dns_query(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	ipc_buf_free(&buf);
 }
 
-static void
-on_channel_closed(void *arg, struct channel *ch, const char *reason)
-{
-	struct harness *h = arg;
-
-	if (ch == h->master) {
-		h->master = NULL;
-		h->exited = 1;
-	} else if (ch == h->queue)
-		h->queue = NULL;
-	else if (ch == h->resolver)
-		h->resolver = NULL;
-	else
-		h->auth = NULL;
-	channel_free(ch);
-}
-
 static channel_handler *const handlers[MSG_MAX] = {
-	[MSG_config_ready] = on_config_ready,
-	[MSG_worker_ready] = on_worker_ready,
-	[MSG_log_line] = on_log_line,
 	[MSG_transfer_done] = on_transfer_done,
 	[MSG_body_request] = on_body_request,
 	[MSG_callahead_done] = on_callahead_done,
 	[MSG_route_answer] = on_route_answer,
 	[MSG_dns_query] = on_dns_query,
 };
-static const struct channel_ops ops = { handlers, on_channel_closed, NULL };
 
 /* ---- the worker's life ------------------------------------------------ */
 
@@ -384,15 +341,10 @@ add_relay(struct conf *conf, const char *name, const char *url,
 }
 
 static void
-send_configuration(struct harness *h)
+configure(struct harness *h)
 {
 	struct conf *conf = conf_new();
-	struct msg_config_begin begin = { .generation = 1 };
-	struct msg_config_chunk chunk;
-	struct msg_config_end end = { .generation = 1 };
-	uint8_t *data;
 	char url[64];
-	size_t len;
 
 	conf->server_name = strdup("us.test");
 	conf->mta.port = h->port;
@@ -402,89 +354,48 @@ send_configuration(struct harness *h)
 	add_relay(conf, "host", url, CONF_RELAY_TLS_OPPORTUNISTIC);
 	add_relay(conf, "tls", url, CONF_RELAY_TLS_NO_VERIFY);
 	add_relay(conf, "verify", url, CONF_RELAY_TLS_REQUIRE);
-	assert_int_equal(conf_slice(conf, PROC_DELIVER, &data, &len), 0);
-	begin.total = (uint32_t)len;
-	chunk.data = ipc_blob(data, len);
-	ipc_send(h->master, config_begin, &begin);
-	ipc_send(h->master, config_chunk, &chunk);
-	ipc_send(h->master, config_end, &end);
-	free(data);
+	stage_configure(&h->stage, conf);
+	assert_string_equal(h->stage.error, "");
 	conf_free(conf);
-}
-
-struct channel *
-harness_add_peer(struct harness *h, enum process_kind kind)
-{
-	struct msg_peer m = { .kind = (uint8_t)kind };
-	int sv[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
-	ipc_send_fd(h->master, peer, &m, sv[0]);
-	return channel_new(h->loop, sv[1], kind, PROC_DELIVER, 0, &ops, h);
 }
 
 int
 harness_start(void **state)
 {
-	struct msg_config_swap swap = { .generation = 1 };
+	static const char *const argv[] = { "deliver", "-i", "0", NULL };
 	struct harness *h = calloc(1, sizeof(*h));
-	int sv[2];
 
 	signal(SIGPIPE, SIG_IGN);
-	h->loop = loop_new();
-	h->streams = stream_set_new(h->loop);
+	h->stage = (struct stage){ .loop = loop_new(),
+		.kind = PROC_DELIVER,
+		.patience = 20,
+		.handlers = handlers,
+		.ctx = h };
+	h->streams = stream_set_new(h->stage.loop);
 	h->body_fd = -1;
 	h->zone = "";
 	h->mail = calloc(1, MAIL_MAX);
 	listen_on(h);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
-	if ((h->pid = fork()) == 0) {
-		dup2(sv[1], 3);
-		for (int fd = 4; fd < 64; fd++)
-			close(fd);
-		/* looking for leaks at the end needs ptrace, which the
-		 * sandbox kills for */
-		setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
-		execl("deliver/deliver", "deliver", "-i", "0", (char *)NULL);
-		_exit(127);
-	}
-	close(sv[1]);
-	h->master =
-	    channel_new(h->loop, sv[0], PROC_MASTER, PROC_DELIVER, 0, &ops, h);
-	send_configuration(h);
-	assert_true(run_until(h->loop, &h->configured, WAIT));
-	h->queue = harness_add_peer(h, PROC_QUEUE);
-	h->resolver = harness_add_peer(h, PROC_RESOLVER);
-	h->auth = harness_add_peer(h, PROC_AUTH);
-	ipc_send(h->master, config_swap, &swap);
-	assert_true(run_until(h->loop, &h->ready, WAIT));
+	stage_start(&h->stage, "deliver/deliver", argv);
+	configure(h);
+	stage_add_peer(&h->stage, PROC_QUEUE);
+	stage_add_peer(&h->stage, PROC_RESOLVER);
+	stage_add_peer(&h->stage, PROC_AUTH);
+	stage_swap(&h->stage);
 	*state = h;
 	return 0;
 }
 
-/* A worker that is told to stop ends by itself, in order. */
 int
 harness_stop(void **state)
 {
-	struct msg_worker_stop stop = { 0 };
 	struct harness *h = *state;
-	int status;
 
-	ipc_send(h->master, worker_stop, &stop);
-	assert_true(run_until(h->loop, &h->exited, WAIT));
-	assert_int_equal(waitpid(h->pid, &status, 0), h->pid);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
-	if (h->queue != NULL)
-		channel_free(h->queue);
-	if (h->resolver != NULL)
-		channel_free(h->resolver);
-	if (h->auth != NULL)
-		channel_free(h->auth);
+	stage_stop(&h->stage);
 	event_free(h->accept);
 	close(h->listener);
 	stream_set_free(h->streams);
-	loop_free(h->loop);
+	loop_free(h->stage.loop);
 	SSL_CTX_free(h->tls);
 	if (h->body_fd != -1)
 		close(h->body_fd);

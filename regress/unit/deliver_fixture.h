@@ -7,16 +7,10 @@
 
 #include <stdint.h>
 
-#include "ipc/channel.h"
 #include "net_fixture.h"
+#include "worker_fixture.h"
 
-enum {
-	WAIT = 20000, /* milliseconds */
-	CONNECTIONS = 8,
-	RESULTS = 4,
-	LINE = 4096,
-	MAIL_MAX = 1 << 20
-};
+enum { CONNECTIONS = 8, RESULTS = 4, LINE = 4096, MAIL_MAX = 1 << 20 };
 
 /* How the server differs from a good one. */
 enum manner {
@@ -37,11 +31,9 @@ struct connection {
 };
 
 struct harness {
-	struct loop *loop;
+	struct stage stage;
 	struct stream_set *streams;
-	pid_t pid;
-	struct channel *master, *queue, *resolver, *auth;
-	int ready, done, configured, exited, asked_body, routes;
+	int asked_body, routes;
 
 	int listener;
 	uint16_t port;
@@ -76,7 +68,5 @@ struct harness {
  * cmocka. */
 int harness_start(void **state);
 int harness_stop(void **state);
-/* Another channel to the worker, in place of an earlier one. */
-struct channel *harness_add_peer(struct harness *, enum process_kind);
 
 #endif

@@ -52,6 +52,6 @@ regress_unit_test_keys_LDADD = $(net_test_ldadd)
 check_PROGRAMS += regress/unit/test_keys_process
 TESTS += regress/unit/test_keys_process
 regress_unit_test_keys_process_SOURCES = \
-	regress/unit/test_keys_process.c $(net_fixture)
+	regress/unit/test_keys_process.c $(net_fixture) $(worker_fixture)
 regress_unit_test_keys_process_CFLAGS = $(unit_cflags)
 regress_unit_test_keys_process_LDADD = $(net_test_ldadd)

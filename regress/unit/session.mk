@@ -34,7 +34,7 @@ check_PROGRAMS += regress/unit/test_smtpd_worker
 TESTS += regress/unit/test_smtpd_worker
 regress_unit_test_smtpd_worker_SOURCES = regress/unit/test_smtpd_worker.c \
 	regress/unit/blocking_client.c regress/unit/blocking_client.h \
-	regress/unit/net_fixture.c regress/unit/net_fixture.h
+	$(net_fixture) $(worker_fixture)
 regress_unit_test_smtpd_worker_CFLAGS = $(unit_cflags)
 regress_unit_test_smtpd_worker_LDADD = $(net_test_ldadd)
 

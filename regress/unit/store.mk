@@ -32,6 +32,7 @@ regress_unit_test_ingest_LDADD = $(store_libs)
 check_PROGRAMS += regress/unit/test_queue_worker
 TESTS += regress/unit/test_queue_worker
 regress_unit_test_queue_worker_SOURCES = regress/unit/test_queue_worker.c \
-	regress/unit/store_fixture.c regress/unit/store_fixture.h
+	regress/unit/store_fixture.c regress/unit/store_fixture.h \
+	$(worker_fixture)
 regress_unit_test_queue_worker_CFLAGS = $(unit_cflags)
 regress_unit_test_queue_worker_LDADD = $(store_libs) $(unit_libs)

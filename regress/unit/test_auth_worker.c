@@ -6,8 +6,6 @@
 #include "config.h"
 
 #include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 
 #include <setjmp.h>
 #include <signal.h>
@@ -22,32 +20,16 @@
 #include <cmocka.h>
 #include <crypt.h>
 
-#include "conf/codec.h"
-#include "ipc/channel.h"
-#include "net/loop.h"
 #include "os/log.h"
+#include "worker_fixture.h"
 
-#define S(text)      \
-	(char[])     \
-	{            \
-		text \
-	}
 #define COND(...)                 \
 	(struct conf_condition[]) \
 	{                         \
 		__VA_ARGS__       \
 	}
 
-enum { MASTER_CHANNEL = 3 };
-
 struct world {
-	struct loop *loop;
-	pid_t pid;
-	struct channel *master;
-	struct channel *smtpd;
-	struct channel *queue;
-	struct channel *deliver;
-	enum msg_type wanted;
 	char hash[128];
 	unsigned int queries; /* user_query */
 	unsigned int callaheads;
@@ -55,7 +37,7 @@ struct world {
 	int deliver_dies; /* instead of an answer */
 	/* of the last answer */
 	uint16_t code;
-	char text[512]; /* action, value, mechanism, owner or error */
+	char text[512]; /* action, value, mechanism or owner */
 	uint8_t status; /* or reach */
 	uint32_t count; /* or generation */
 	uint8_t octets[1024];
@@ -146,13 +128,7 @@ static struct conf conf = { .server_name = S("example.org"),
 	.nmatches = sizeof(matches) / sizeof(matches[0]) };
 
 static struct world world;
-
-static void
-got(struct world *w, enum msg_type type)
-{
-	if (w->wanted == type)
-		loop_stop(w->loop);
-}
+static struct stage stage;
 
 /* ---- what the worker says to each ---- */
 
@@ -172,24 +148,6 @@ on_user_query(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 }
 
 static void
-on_config_ready(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
-{
-	snprintf(world.text, sizeof(world.text), "%s", m->config_ready.error);
-	got(arg, MSG_config_ready);
-}
-
-static void
-on_worker_ready(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
-{
-	got(arg, MSG_worker_ready);
-}
-
-static void
-on_log_line(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
-{
-}
-
-static void
 on_rcpt_verdict(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
 	struct world *w = arg;
@@ -198,7 +156,7 @@ on_rcpt_verdict(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	snprintf(w->text, sizeof(w->text), "%s", m->rcpt_verdict.action);
 	w->status = m->rcpt_verdict.reach;
 	w->count = m->rcpt_verdict.generation;
-	got(w, MSG_rcpt_verdict);
+	stage_got(&stage, MSG_rcpt_verdict);
 }
 
 static void
@@ -209,7 +167,7 @@ on_expanded(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	w->code = m->expanded.code;
 	w->count = m->expanded.dests.count;
 	snprintf(w->text, sizeof(w->text), "%s", m->expanded.owner);
-	got(w, MSG_expanded);
+	stage_got(&stage, MSG_expanded);
 }
 
 static void
@@ -219,7 +177,7 @@ on_table_answer(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 
 	w->status = m->table_answer.status;
 	snprintf(w->text, sizeof(w->text), "%s", m->table_answer.value);
-	got(w, MSG_table_answer);
+	stage_got(&stage, MSG_table_answer);
 }
 
 static void
@@ -237,7 +195,7 @@ on_sasl_reply(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	w->status = m->sasl_reply.status;
 	snprintf(w->text, sizeof(w->text), "%s", m->sasl_reply.user);
 	keep_octets(w, &m->sasl_reply.challenge);
-	got(w, MSG_sasl_reply);
+	stage_got(&stage, MSG_sasl_reply);
 }
 
 static void
@@ -250,7 +208,7 @@ on_client_sasl_reply(
 	snprintf(
 	    w->text, sizeof(w->text), "%s", m->client_sasl_reply.mechanism);
 	keep_octets(w, &m->client_sasl_reply.response);
-	got(w, MSG_client_sasl_reply);
+	stage_got(&stage, MSG_client_sasl_reply);
 }
 
 static void
@@ -261,32 +219,14 @@ on_callahead(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 		.status = w->primary };
 
 	w->callaheads++;
-	if (w->deliver_dies) {
-		w->deliver = NULL;
-		channel_free(ch);
-	} else
+	if (w->deliver_dies)
+		stage_drop_peer(&stage, PROC_DELIVER);
+	else
 		ipc_send(ch, callahead_done, &a);
-}
-
-static void
-on_closed(void *arg, struct channel *ch, const char *reason)
-{
-	struct world *w = arg;
-
-	if (ch == w->master) {
-		/* it is gone: nothing else will come */
-		w->master = NULL;
-		loop_stop(w->loop);
-	} else if (ch == w->smtpd)
-		w->smtpd = NULL;
-	channel_free(ch);
 }
 
 static channel_handler *const handlers[MSG_MAX] = {
 	[MSG_user_query] = on_user_query,
-	[MSG_config_ready] = on_config_ready,
-	[MSG_worker_ready] = on_worker_ready,
-	[MSG_log_line] = on_log_line,
 	[MSG_rcpt_verdict] = on_rcpt_verdict,
 	[MSG_expanded] = on_expanded,
 	[MSG_table_answer] = on_table_answer,
@@ -294,20 +234,11 @@ static channel_handler *const handlers[MSG_MAX] = {
 	[MSG_client_sasl_reply] = on_client_sasl_reply,
 	[MSG_callahead] = on_callahead,
 };
-static const struct channel_ops ops = { handlers, on_closed, NULL };
+static struct stage stage = {
+	.kind = PROC_AUTH, .patience = 20, .handlers = handlers, .ctx = &world
+};
 
 /* ---- the stage ---- */
-
-static void
-await(enum msg_type type)
-{
-	world.wanted = type;
-	alarm(20);
-	assert_int_equal(loop_run(world.loop), 0);
-	alarm(0);
-	if (world.master == NULL && type != MSG_NONE)
-		fail_msg("the worker has died");
-}
 
 static int
 content_fd(const char *text)
@@ -322,96 +253,48 @@ content_fd(const char *text)
 }
 
 static void
-send_configuration(uint32_t generation)
+configure(void)
 {
-	struct msg_config_begin begin = { .generation = generation };
-	struct msg_config_end end = { .generation = generation };
-	struct msg_config_chunk chunk;
-	uint8_t *slice;
-	size_t len;
-
-	assert_int_equal(conf_slice(&conf, PROC_AUTH, &slice, &len), 0);
-	begin.total = (uint32_t)len;
-	chunk.data = ipc_blob(slice, len);
-	ipc_send(world.master, config_begin, &begin);
-	ipc_send(world.master, config_chunk, &chunk);
+	stage_begin(&stage, &conf);
 	for (size_t i = 0; i < conf.ntables; i++) {
 		struct msg_config_file file = { .kind = "table",
 			.name = tables[i].name };
 
 		if (contents[i] != NULL)
-			ipc_send_fd(world.master, config_file, &file,
+			ipc_send_fd(stage.master, config_file, &file,
 			    content_fd(contents[i]));
 	}
-	ipc_send(world.master, config_end, &end);
-	free(slice);
-}
-
-static struct channel *
-add_peer(enum process_kind kind)
-{
-	struct msg_peer peer = { .kind = (uint8_t)kind };
-	int fds[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-	ipc_send_fd(world.master, peer, &peer, fds[1]);
-	return channel_new(
-	    world.loop, fds[0], kind, PROC_AUTH, 0, &ops, &world);
+	stage_end(&stage);
 }
 
 static int
 setup(void **state)
 {
-	struct msg_config_swap swap = { .generation = 1 };
+	static const char *const argv[] = { "auth", "-d", NULL };
 	struct crypt_data *data = calloc(1, sizeof(*data));
-	int fds[2];
 
 	log_init("test", LOG_TO_STDERR);
-	if (data == NULL || socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == -1)
-		return -1;
+	assert_non_null(data);
 	snprintf(world.hash, sizeof(world.hash), "%s",
 	    crypt_r("pencil", "$6$rounds=1000$saltsalt$", data));
 	free(data);
-	if ((world.pid = fork()) == 0) {
-		dup2(fds[1], MASTER_CHANNEL);
-		if (fds[0] != MASTER_CHANNEL)
-			close(fds[0]);
-		/* the sandbox does not let the leak checker trace */
-		setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
-		execl("auth/auth", "auth", "-d", (char *)NULL);
-		_exit(127);
-	}
-	close(fds[1]);
-	world.loop = loop_new();
-	world.master = channel_new(
-	    world.loop, fds[0], PROC_MASTER, PROC_AUTH, 0, &ops, &world);
-	send_configuration(1);
-	await(MSG_config_ready);
-	if (world.text[0] != '\0') {
-		print_error("%s\n", world.text);
-		return -1;
-	}
-	world.smtpd = add_peer(PROC_SMTPD);
-	world.queue = add_peer(PROC_QUEUE);
-	world.deliver = add_peer(PROC_DELIVER);
-	ipc_send(world.master, config_swap, &swap);
-	await(MSG_worker_ready);
+	stage.loop = loop_new();
+	stage_start(&stage, "auth/auth", argv);
+	configure();
+	assert_string_equal(stage.error, "");
+	stage_add_peer(&stage, PROC_SMTPD);
+	stage_add_peer(&stage, PROC_QUEUE);
+	stage_add_peer(&stage, PROC_DELIVER);
+	stage_swap(&stage);
 	return 0;
 }
 
 static int
 teardown(void **state)
 {
-	struct msg_worker_stop stop = { 0 };
-	int status;
-
-	ipc_send(world.master, worker_stop, &stop);
-	await(MSG_NONE);
-	waitpid(world.pid, &status, 0);
-	if (world.smtpd != NULL)
-		channel_free(world.smtpd);
-	loop_free(world.loop);
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+	stage_close(&stage);
+	loop_free(stage.loop);
+	return 0;
 }
 
 /* ---- questions ---- */
@@ -427,8 +310,7 @@ check_rcpt(const char *addr, const char *recipient, uint32_t flags)
 		.recipient = recipient,
 		.flags = flags };
 
-	ipc_send(world.smtpd, rcpt_check, &m);
-	await(MSG_rcpt_verdict);
+	stage_ask(&stage, PROC_SMTPD, rcpt_check, &m, rcpt_verdict);
 	return world.code;
 }
 
@@ -464,11 +346,11 @@ test_reach(void **state)
 	assert_int_equal(check_rcpt("127.0.0.1", "joe@example.org", 0), 250);
 	assert_int_equal(world.status, REACH_RECIPIENT);
 	/* who traces the rules hears of each recipient */
-	ipc_send(world.master, log_level, &traced);
+	ipc_send(stage.master, log_level, &traced);
 	while (check_rcpt("127.0.0.1", "x@far.example", 0) == 250 &&
 	    world.status != REACH_RECIPIENT)
 		continue;
-	ipc_send(world.master, log_level, &quiet);
+	ipc_send(stage.master, log_level, &quiet);
 	while (check_rcpt("127.0.0.1", "x@far.example", 0) == 250 &&
 	    world.status != REACH_DOMAIN)
 		continue;
@@ -482,8 +364,7 @@ expand(const char *recipient, const char *action)
 		.recipient = recipient,
 		.action = action };
 
-	ipc_send(world.queue, expand, &m);
-	await(MSG_expanded);
+	stage_ask(&stage, PROC_QUEUE, expand, &m, expanded);
 }
 
 static void
@@ -510,8 +391,7 @@ plain(const char *table, const char *addr, const char *octets, size_t len)
 		.initial = ipc_blob(octets, len),
 		.has_initial = 1 };
 
-	ipc_send(world.smtpd, sasl_begin, &m);
-	await(MSG_sasl_reply);
+	stage_ask(&stage, PROC_SMTPD, sasl_begin, &m, sasl_reply);
 	return world.status;
 }
 
@@ -539,8 +419,7 @@ test_logins(void **state)
 	    plain("creds", "192.0.2.1", OCTETS("\0joe")), SASL_MALFORMED);
 	/* a step of no exchange */
 	step.id = 424242;
-	ipc_send(world.smtpd, sasl_step, &step);
-	await(MSG_sasl_reply);
+	stage_ask(&stage, PROC_SMTPD, sasl_step, &step, sasl_reply);
 	assert_int_equal(world.status, SASL_TEMPFAIL);
 }
 
@@ -569,30 +448,27 @@ test_login_steps(void **state)
 	struct msg_sasl_step step = { .id = last_id };
 	struct msg_sasl_abort abandon = { .id = last_id };
 
-	ipc_send(world.smtpd, sasl_begin, &m);
-	await(MSG_sasl_reply);
+	stage_ask(&stage, PROC_SMTPD, sasl_begin, &m, sasl_reply);
 	assert_int_equal(world.status, SASL_CONTINUE);
 	assert_memory_equal(world.octets, "Username:", 9);
 	step.response = ipc_blob("joe", 3);
-	ipc_send(world.smtpd, sasl_step, &step);
-	await(MSG_sasl_reply);
+	stage_ask(&stage, PROC_SMTPD, sasl_step, &step, sasl_reply);
 	assert_memory_equal(world.octets, "Password:", 9);
 	step.response = ipc_blob("pencil", 6);
-	ipc_send(world.smtpd, sasl_step, &step);
-	await(MSG_sasl_reply);
+	stage_ask(&stage, PROC_SMTPD, sasl_step, &step, sasl_reply);
 	assert_int_equal(world.status, SASL_OK);
 	/* begun and abandoned 200 times (ATTACKS 26) */
 	for (int i = 0; i < 200; i++) {
 		m.id = ++last_id;
-		ipc_send(world.smtpd, sasl_begin, &m);
+		ipc_send(stage.peer[PROC_SMTPD], sasl_begin, &m);
 		abandon.id = last_id;
-		ipc_send(world.smtpd, sasl_abort, &abandon);
+		ipc_send(stage.peer[PROC_SMTPD], sasl_abort, &abandon);
 	}
 	m.id = ++last_id;
 	m.mechanism = "CRAM-MD5";
-	ipc_send(world.smtpd, sasl_begin, &m);
+	ipc_send(stage.peer[PROC_SMTPD], sasl_begin, &m);
 	do
-		await(MSG_sasl_reply);
+		stage_await(&stage, MSG_sasl_reply);
 	while (world.status == SASL_CONTINUE);
 	assert_int_equal(world.status, SASL_UNSUPPORTED);
 }
@@ -605,21 +481,21 @@ test_smarthost(void **state)
 		.label = "hub",
 		.mechanisms = "LOGIN PLAIN" };
 
-	ipc_send(world.deliver, client_sasl_begin, &m);
-	await(MSG_client_sasl_reply);
+	stage_ask(
+	    &stage, PROC_DELIVER, client_sasl_begin, &m, client_sasl_reply);
 	assert_int_equal(world.status, SASL_OK);
 	assert_string_equal(world.text, "PLAIN");
 	assert_int_equal(world.len, 10);
 	assert_memory_equal(world.octets, "\0me\0secret", 10);
 	m.label = "other";
-	ipc_send(world.deliver, client_sasl_begin, &m);
-	await(MSG_client_sasl_reply);
+	stage_ask(
+	    &stage, PROC_DELIVER, client_sasl_begin, &m, client_sasl_reply);
 	assert_int_equal(world.status, SASL_TEMPFAIL);
 	assert_int_equal(world.len, 0);
 	m.label = "hub";
 	m.action = "backup";
-	ipc_send(world.deliver, client_sasl_begin, &m);
-	await(MSG_client_sasl_reply);
+	stage_ask(
+	    &stage, PROC_DELIVER, client_sasl_begin, &m, client_sasl_reply);
 	assert_int_equal(world.status, SASL_TEMPFAIL);
 }
 
@@ -630,8 +506,7 @@ query(const char *table, uint8_t service, const char *key)
 		.id = ++last_id, .table = table, .service = service, .key = key
 	};
 
-	ipc_send(world.smtpd, table_query, &m);
-	await(MSG_table_answer);
+	stage_ask(&stage, PROC_SMTPD, table_query, &m, table_answer);
 }
 
 static void
@@ -682,19 +557,15 @@ test_backup(void **state)
 static void
 test_reload(void **state)
 {
-	struct msg_config_swap swap = { .generation = 3 };
-
 	tables[0].uses = 1 << CONF_SERVICE_NETADDR;
-	send_configuration(2);
-	await(MSG_config_ready);
-	assert_non_null(strstr(world.text, "ours"));
+	configure();
+	assert_non_null(strstr(stage.error, "ours"));
 	tables[0].uses = 1 << CONF_SERVICE_DOMAIN;
 	assert_int_equal(check_rcpt("192.0.2.9", "joe@example.org", 0), 250);
 	matches[0].reject = true;
-	send_configuration(3);
-	await(MSG_config_ready);
-	assert_string_equal(world.text, "");
-	ipc_send(world.master, config_swap, &swap);
+	configure();
+	assert_string_equal(stage.error, "");
+	stage_swap(&stage);
 	assert_int_equal(check_rcpt("192.0.2.9", "x@example.org", 0), 550);
 	assert_int_equal(check_rcpt("127.0.0.1", "joe@example.org", 0), 550);
 	assert_int_equal(check_rcpt("127.0.0.1", "x@far.example", 0), 250);
@@ -712,12 +583,17 @@ test_peer_gone(void **state)
 		.initial = ipc_blob(OCTETS("\0joe\0pencil")),
 		.has_initial = 1 };
 
-	ipc_send(world.smtpd, sasl_begin, &m);
-	channel_flush(world.smtpd);
-	channel_free(world.smtpd);
-	world.smtpd = add_peer(PROC_SMTPD);
+	ipc_send(stage.peer[PROC_SMTPD], sasl_begin, &m);
+	channel_flush(stage.peer[PROC_SMTPD]);
+	stage_add_peer(&stage, PROC_SMTPD);
 	assert_int_equal(
 	    plain("", "192.0.2.77", OCTETS("\0joe\0pencil")), SASL_OK);
+}
+
+static void
+test_stop(void **state)
+{
+	stage_stop(&stage);
 }
 
 int
@@ -735,6 +611,7 @@ main(void)
 		cmocka_unit_test(test_backup),
 		cmocka_unit_test(test_peer_gone),
 		cmocka_unit_test(test_reload),
+		cmocka_unit_test(test_stop),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

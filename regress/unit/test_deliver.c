@@ -50,10 +50,8 @@ transfer(
 	r.address = "e@d.test";
 	ipc_add_transfer_rcpt(&buf, &r);
 	m.rcpts = ipc_buf_list(&buf);
-	h->done = 0;
-	assert_int_equal(ipc_send(h->queue, transfer, &m), 0);
+	stage_ask(&h->stage, PROC_QUEUE, transfer, &m, transfer_done);
 	ipc_buf_free(&buf);
-	assert_true(run_until(h->loop, &h->done, WAIT));
 	assert_int_equal(h->results, 2);
 }
 
@@ -229,9 +227,7 @@ probe(struct harness *h, uint64_t id, const char *recipient)
 		.id = id, .action = "mx", .recipient = recipient
 	};
 
-	h->done = 0;
-	assert_int_equal(ipc_send(h->auth, callahead, &m), 0);
-	assert_true(run_until(h->loop, &h->done, WAIT));
+	stage_ask(&h->stage, PROC_AUTH, callahead, &m, callahead_done);
 }
 
 static void
@@ -261,9 +257,7 @@ test_routes(void **state)
 	struct harness *h = *state;
 
 	transfer(h, 1, "host", "");
-	h->done = 0;
-	ipc_send(h->queue, route_query, &q);
-	assert_true(run_until(h->loop, &h->done, WAIT));
+	stage_ask(&h->stage, PROC_QUEUE, route_query, &q, route_answer);
 	assert_int_equal(h->routes, 1);
 }
 
@@ -273,14 +267,12 @@ test_new_queue(void **state)
 {
 	struct harness *h = *state;
 
-	channel_free(h->queue);
-	h->queue = harness_add_peer(h, PROC_QUEUE);
+	stage_add_peer(&h->stage, PROC_QUEUE);
 	transfer(h, 1, "host", "");
 	expect(h, ROUTE_OK, DELIVERY_OK, "2.0.0");
 	/* without a resolver mail waits */
-	channel_free(h->resolver);
-	h->resolver = NULL;
-	run_for(h->loop, 100);
+	stage_drop_peer(&h->stage, PROC_RESOLVER);
+	run_for(h->stage.loop, 100);
 	transfer(h, 2, "mx", "d.test");
 	expect(h, ROUTE_DNS, DELIVERY_TEMPFAIL, "4.4.3");
 }

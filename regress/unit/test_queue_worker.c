@@ -6,9 +6,6 @@
  */
 #include "config.h"
 
-#include <sys/socket.h>
-#include <sys/wait.h>
-
 #include <pwd.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -22,31 +19,16 @@
 
 #include <cmocka.h>
 
-#include "conf/codec.h"
-#include "ipc/channel.h"
-#include "net/loop.h"
 #include "os/log.h"
 #include "store_fixture.h"
-
-#define S(text)      \
-	(char[])     \
-	{            \
-		text \
-	}
+#include "worker_fixture.h"
 
 #define SERVICE_USER "nobody"
 
-enum { MASTER_CHANNEL = 3, LARGE = 200000 };
+enum { LARGE = 200000 };
 
 struct world {
 	char *path;
-	struct loop *loop;
-	pid_t pid;
-	struct channel *master;
-	struct channel *smtpd;
-	struct channel *auth;
-	struct channel *deliver;
-	enum msg_type wanted;
 	uint32_t next_id;
 	uint32_t ids;
 	/* how deliver and local answer, and with which route */
@@ -80,37 +62,14 @@ static struct conf conf = { .server_name = S("mx.example.org"),
 	.nactions = sizeof(actions) / sizeof(actions[0]) };
 
 static struct world world;
-
-static void
-got(struct world *w, enum msg_type type)
-{
-	if (w->wanted == type)
-		loop_stop(w->loop);
-}
+static struct stage stage;
 
 /* ---- master ---- */
 
 static void
-on_config_ready(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
-{
-	got(arg, MSG_config_ready);
-}
-
-static void
-on_worker_ready(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
-{
-	got(arg, MSG_worker_ready);
-}
-
-static void
-on_log_line(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
-{
-}
-
-static void
 on_peer_fault(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
-	got(arg, MSG_peer_fault);
+	stage_got(&stage, MSG_peer_fault);
 }
 
 static void
@@ -137,7 +96,7 @@ on_local_delivery(
 	done.forward = ipc_buf_list(&forward);
 	ipc_send(ch, local_done, &done);
 	ipc_buf_free(&forward);
-	got(w, MSG_local_delivery);
+	stage_got(&stage, MSG_local_delivery);
 }
 
 /* ---- smtpd ---- */
@@ -148,7 +107,7 @@ on_queue_status(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	struct world *w = arg;
 
 	w->accepting = m->queue_status.accepting;
-	got(w, MSG_queue_status);
+	stage_got(&stage, MSG_queue_status);
 }
 
 static void
@@ -158,7 +117,7 @@ on_id_block(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 
 	w->next_id = m->id_block.first;
 	w->ids = m->id_block.count;
-	got(w, MSG_id_block);
+	stage_got(&stage, MSG_id_block);
 }
 
 static void
@@ -167,7 +126,7 @@ on_submitted(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	struct world *w = arg;
 
 	w->code = m->submitted.code;
-	got(w, MSG_submitted);
+	stage_got(&stage, MSG_submitted);
 }
 
 /* ---- auth ---- */
@@ -272,7 +231,7 @@ on_transfer(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 		/* the body is on its way before the result is heard */
 		answer_transfer(w, ch, m->id, m->rcpts);
 	}
-	got(w, MSG_transfer);
+	stage_got(&stage, MSG_transfer);
 }
 
 static void
@@ -286,7 +245,7 @@ on_body_data(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	memcpy(w->body + w->body_len, data->data, data->len);
 	w->body_len += data->len;
 	if (m->body_data.last)
-		got(w, MSG_body_data);
+		stage_got(&stage, MSG_body_data);
 }
 
 static void
@@ -299,31 +258,10 @@ on_body_file(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 		    sizeof(w->body) - w->body_len)) > 0)
 		w->body_len += (size_t)n;
 	close(fd);
-	got(w, MSG_body_file);
-}
-
-static void
-on_closed(void *arg, struct channel *ch, const char *reason)
-{
-	struct world *w = arg;
-
-	if (ch == w->master) {
-		w->master = NULL;
-		loop_stop(w->loop);
-	} else if (ch == w->smtpd) {
-		w->smtpd = NULL;
-		got(w, MSG_NONE);
-	} else if (ch == w->auth)
-		w->auth = NULL;
-	else if (ch == w->deliver)
-		w->deliver = NULL;
-	channel_free(ch);
+	stage_got(&stage, MSG_body_file);
 }
 
 static channel_handler *const handlers[MSG_MAX] = {
-	[MSG_config_ready] = on_config_ready,
-	[MSG_worker_ready] = on_worker_ready,
-	[MSG_log_line] = on_log_line,
 	[MSG_peer_fault] = on_peer_fault,
 	[MSG_local_delivery] = on_local_delivery,
 	[MSG_queue_status] = on_queue_status,
@@ -334,115 +272,34 @@ static channel_handler *const handlers[MSG_MAX] = {
 	[MSG_body_data] = on_body_data,
 	[MSG_body_file] = on_body_file,
 };
-static const struct channel_ops ops = { handlers, on_closed, NULL };
+static struct stage stage = {
+	.kind = PROC_QUEUE, .patience = 30, .handlers = handlers, .ctx = &world
+};
 
 /* ---- the stage ---- */
 
 static void
-await(enum msg_type type)
-{
-	world.wanted = type;
-	alarm(30);
-	assert_int_equal(loop_run(world.loop), 0);
-	alarm(0);
-	if (world.master == NULL && type != MSG_NONE)
-		fail_msg("the worker has died");
-}
-
-static void
-send_configuration(uint32_t generation)
-{
-	struct msg_config_begin begin = { .generation = generation };
-	struct msg_config_end end = { .generation = generation };
-	struct msg_config_chunk chunk;
-	uint8_t *slice;
-	size_t len;
-
-	assert_int_equal(conf_slice(&conf, PROC_QUEUE, &slice, &len), 0);
-	begin.total = (uint32_t)len;
-	chunk.data = ipc_blob(slice, len);
-	ipc_send(world.master, config_begin, &begin);
-	ipc_send(world.master, config_chunk, &chunk);
-	ipc_send(world.master, config_end, &end);
-	free(slice);
-}
-
-static struct channel *
-add_peer(enum process_kind kind)
-{
-	struct msg_peer peer = { .kind = (uint8_t)kind };
-	int fds[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-	ipc_send_fd(world.master, peer, &peer, fds[1]);
-	return channel_new(
-	    world.loop, fds[0], kind, PROC_QUEUE, 0, &ops, &world);
-}
-
-static void
 start_worker(void)
 {
-	struct msg_config_swap swap = { .generation = 1 };
-	int fds[2];
+	/* root is as on a real machine */
+	const char *const root[] = { "queue", "-d", "-u", SERVICE_USER, "-c",
+		world.path, "-w", "/", NULL };
+	const char *const user[] = { "queue", "-d", "-w", world.path, NULL };
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-	if ((world.pid = fork()) == 0) {
-		dup2(fds[1], MASTER_CHANNEL);
-		closefrom(MASTER_CHANNEL + 1);
-		setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
-		if (geteuid() == 0) /* as it is on a real machine */
-			execl("queue/queue", "queue", "-d", "-u", SERVICE_USER,
-			    "-c", world.path, "-w", "/", (char *)NULL);
-		execl("queue/queue", "queue", "-d", "-w", world.path,
-		    (char *)NULL);
-		_exit(127);
-	}
-	close(fds[1]);
-	world.master = channel_new(
-	    world.loop, fds[0], PROC_MASTER, PROC_QUEUE, 0, &ops, &world);
-	send_configuration(1);
-	await(MSG_config_ready);
-	world.smtpd = add_peer(PROC_SMTPD);
-	world.auth = add_peer(PROC_AUTH);
-	world.deliver = add_peer(PROC_DELIVER);
-	ipc_send(world.master, config_swap, &swap);
-	await(MSG_worker_ready);
-}
-
-static void
-drop_peers(void)
-{
-	struct channel *all[] = { world.smtpd, world.auth, world.deliver };
-
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		if (all[i] != NULL)
-			channel_free(all[i]);
-	world.smtpd = world.auth = world.deliver = NULL;
+	stage_start(&stage, "queue/queue", geteuid() == 0 ? root : user);
+	stage_configure(&stage, &conf);
+	assert_string_equal(stage.error, "");
+	stage_add_peer(&stage, PROC_SMTPD);
+	stage_add_peer(&stage, PROC_AUTH);
+	stage_add_peer(&stage, PROC_DELIVER);
+	stage_swap(&stage);
 }
 
 static void
 kill_worker(void)
 {
-	kill(world.pid, SIGKILL);
-	waitpid(world.pid, NULL, 0);
-	channel_free(world.master);
-	world.master = NULL;
-	drop_peers();
-}
-
-static void
-stop_worker(void)
-{
-	struct msg_worker_stop stop = { 0 };
-	int status;
-
-	ipc_send(world.master, worker_stop, &stop);
-	while (world.master != NULL)
-		await(MSG_NONE);
-	waitpid(world.pid, &status, 0);
-	drop_peers();
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		fail_msg("the worker ended with %#x", status);
+	kill(stage.pid, SIGKILL);
+	stage_close(&stage);
 }
 
 static int
@@ -480,6 +337,14 @@ count_messages(void)
 	return count;
 }
 
+/* Nothing was lost, and nothing is left. */
+static void
+end_empty(void)
+{
+	stage_stop(&stage);
+	assert_int_equal(count_messages(), 0);
+}
+
 static int
 setup(void **state)
 {
@@ -492,7 +357,7 @@ setup(void **state)
 		assert_non_null(pw);
 		assert_int_equal(chown(world.path, pw->pw_uid, pw->pw_gid), 0);
 	}
-	world.loop = loop_new();
+	stage.loop = loop_new();
 	start_worker();
 	return 0;
 }
@@ -500,9 +365,9 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	if (world.master != NULL)
+	if (stage.pid != 0)
 		kill_worker();
-	loop_free(world.loop);
+	loop_free(stage.loop);
 	fixture_remove(world.path);
 	return 0;
 }
@@ -513,8 +378,7 @@ take_id(void)
 	struct msg_id_request request = { .count = 16 };
 
 	if (world.ids == 0) {
-		ipc_send(world.smtpd, id_request, &request);
-		await(MSG_id_block);
+		stage_ask(&stage, PROC_SMTPD, id_request, &request, id_block);
 		assert_int_equal(world.ids, 16);
 	}
 	world.ids--;
@@ -539,9 +403,8 @@ submit(const char *rcpt, const char *action, const char *body, uint8_t notify)
 		m.body = ipc_blob(body, strlen(body));
 	ipc_add_rcpt_spec(&rcpts, &spec);
 	m.rcpts = ipc_buf_list(&rcpts);
-	ipc_send(world.smtpd, submit, &m);
+	stage_ask(&stage, PROC_SMTPD, submit, &m, submitted);
 	ipc_buf_free(&rcpts);
-	await(MSG_submitted);
 	assert_int_equal(world.code, 250);
 }
 
@@ -555,15 +418,14 @@ test_relay(void **state)
 {
 	submit("r@far.example", "out", message, 0);
 	if (world.body_len == 0)
-		await(MSG_body_data);
+		stage_await(&stage, MSG_body_data);
 	assert_int_equal(world.transfers, 1);
 	assert_string_equal(world.sender, "s@near.example");
 	assert_string_equal(world.rcpt, "r@far.example");
 	assert_string_equal(world.destination, "far.example");
 	assert_int_equal(world.body_len, strlen(message));
 	assert_memory_equal(world.body, message, strlen(message));
-	stop_worker();
-	assert_int_equal(count_messages(), 0);
+	end_empty();
 }
 
 static void
@@ -576,16 +438,15 @@ test_large(void **state)
 	for (size_t at = 0; at < LARGE; at += 50000) {
 		piece.data = ipc_blob(want + at, 50000);
 		piece.last = at + 50000 == LARGE;
-		ipc_send(world.smtpd, body_data, &piece);
+		ipc_send(stage.peer[PROC_SMTPD], body_data, &piece);
 	}
 	submit("r@far.example", "out", NULL, 0);
 	if (world.body_len == 0)
-		await(MSG_body_file);
+		stage_await(&stage, MSG_body_file);
 	assert_int_equal(world.body_len, LARGE);
 	assert_memory_equal(world.body, want, LARGE);
 	free(want);
-	stop_worker();
-	assert_int_equal(count_messages(), 0);
+	end_empty();
 }
 
 /* Enough for several files of log: they come, are checkpointed and go, all
@@ -600,11 +461,10 @@ test_much(void **state)
 	for (int i = 0; i < 600; i++)
 		submit("r@far.example", "out", body, 0);
 	while (world.transfers < 600)
-		await(MSG_transfer);
+		stage_await(&stage, MSG_transfer);
 	free(body);
-	await(MSG_body_data);
-	stop_worker();
-	assert_int_equal(count_messages(), 0);
+	stage_await(&stage, MSG_body_data);
+	end_empty();
 }
 
 /* A temporary failure is tried again; a kill in between changes nothing. */
@@ -614,7 +474,7 @@ test_retry(void **state)
 	world.verdict = DELIVERY_TEMPFAIL;
 	submit("r@far.example", "out", message, 0);
 	while (world.transfers < 2)
-		await(MSG_transfer);
+		stage_await(&stage, MSG_transfer);
 	kill_worker();
 	assert_int_equal(count_messages(), 1);
 	world.verdict = DELIVERY_OK;
@@ -622,10 +482,9 @@ test_retry(void **state)
 	world.ids = 0;
 	start_worker();
 	while (world.transfers < 1)
-		await(MSG_transfer);
-	await(MSG_body_data);
-	stop_worker();
-	assert_int_equal(count_messages(), 0);
+		stage_await(&stage, MSG_transfer);
+	stage_await(&stage, MSG_body_data);
+	end_empty();
 }
 
 /* Killed with the transfer under way: it is made again. */
@@ -641,10 +500,9 @@ test_killed(void **state)
 	world.transfers = 0;
 	start_worker();
 	while (world.transfers < 20)
-		await(MSG_transfer);
-	await(MSG_body_data);
-	stop_worker();
-	assert_int_equal(count_messages(), 0);
+		stage_await(&stage, MSG_transfer);
+	stage_await(&stage, MSG_body_data);
+	end_empty();
 }
 
 /* The worker that has the transfer dies: another gets it. */
@@ -654,15 +512,13 @@ test_deliver_dies(void **state)
 	world.silent = 1;
 	submit("r@far.example", "out", message, 0);
 	if (world.transfers == 0)
-		await(MSG_transfer);
-	channel_free(world.deliver);
-	world.deliver = add_peer(PROC_DELIVER);
+		stage_await(&stage, MSG_transfer);
+	stage_add_peer(&stage, PROC_DELIVER);
 	world.silent = 0;
 	while (world.transfers < 2)
-		await(MSG_transfer);
-	await(MSG_body_data);
-	stop_worker();
-	assert_int_equal(count_messages(), 0);
+		stage_await(&stage, MSG_transfer);
+	stage_await(&stage, MSG_body_data);
+	end_empty();
 }
 
 static int
@@ -679,20 +535,19 @@ test_bounce(void **state)
 	world.verdict = DELIVERY_PERMFAIL;
 	submit("r@far.example", "out", message, 0);
 	if (world.transfers == 0)
-		await(MSG_transfer);
+		stage_await(&stage, MSG_transfer);
 	world.verdict = DELIVERY_OK;
 	while (world.transfers < 2)
-		await(MSG_transfer);
+		stage_await(&stage, MSG_transfer);
 	while (!body_has("Final-Recipient"))
-		await(MSG_body_data);
+		stage_await(&stage, MSG_body_data);
 	assert_string_equal(world.sender, "");
 	assert_string_equal(world.rcpt, "s@near.example");
 	assert_true(body_has("rfc822;r@far.example") ||
 	    body_has("rfc822; r@far.example"));
 	assert_true(body_has("nobody here"));
 	assert_true(body_has("Subject: x"));
-	stop_worker();
-	assert_int_equal(count_messages(), 0);
+	end_empty();
 }
 
 /* A report that fails itself ends. */
@@ -702,9 +557,9 @@ test_double_bounce(void **state)
 	world.verdict = DELIVERY_PERMFAIL;
 	submit("r@far.example", "out", message, 0);
 	while (world.transfers < 2)
-		await(MSG_transfer);
-	await(MSG_body_data);
-	stop_worker();
+		stage_await(&stage, MSG_transfer);
+	stage_await(&stage, MSG_body_data);
+	stage_stop(&stage);
 	assert_int_equal(world.transfers, 2);
 	assert_int_equal(count_messages(), 0);
 }
@@ -715,12 +570,11 @@ test_success_report(void **state)
 	world.hop = HOP_NO_DSN;
 	submit("r@far.example", "out", message, NOTIFY_SUCCESS);
 	while (world.transfers < 2)
-		await(MSG_transfer);
+		stage_await(&stage, MSG_transfer);
 	while (!body_has("Final-Recipient"))
-		await(MSG_body_data);
+		stage_await(&stage, MSG_body_data);
 	assert_true(body_has("relayed"));
-	stop_worker();
-	assert_int_equal(count_messages(), 0);
+	end_empty();
 }
 
 static void
@@ -728,22 +582,21 @@ test_local(void **state)
 {
 	submit("two@example.org", "local", message, 0);
 	while (world.locals < 2)
-		await(MSG_local_delivery);
+		stage_await(&stage, MSG_local_delivery);
 	assert_non_null(strstr(world.users, "joe "));
 	assert_non_null(strstr(world.users, "ann "));
 	assert_int_equal(world.body_len, strlen(message));
 	assert_memory_equal(world.body, message, strlen(message));
 	submit("fwd@example.org", "local", message, 0);
 	if (world.transfers == 0)
-		await(MSG_transfer);
+		stage_await(&stage, MSG_transfer);
 	assert_string_equal(world.rcpt, "x@far.example");
-	await(MSG_body_data);
+	stage_await(&stage, MSG_body_data);
 	submit("none@example.org", "local", message, 0);
 	while (!body_has("No such recipient"))
-		await(MSG_body_data);
+		stage_await(&stage, MSG_body_data);
 	assert_string_equal(world.rcpt, "s@near.example");
-	stop_worker();
-	assert_int_equal(count_messages(), 0);
+	end_empty();
 }
 
 /* Who uses an id that is not his is cut off. */
@@ -757,20 +610,18 @@ test_forged(void **state)
 
 	ipc_add_rcpt_spec(&rcpts, &spec);
 	m.rcpts = ipc_buf_list(&rcpts);
-	ipc_send(world.smtpd, submit, &m);
+	stage_ask(&stage, PROC_SMTPD, submit, &m, peer_fault);
 	ipc_buf_free(&rcpts);
-	await(MSG_peer_fault);
-	if (world.smtpd != NULL)
-		await(MSG_NONE);
-	assert_null(world.smtpd);
-	world.smtpd = add_peer(PROC_SMTPD);
-	await(MSG_queue_status);
+	if (stage.peer[PROC_SMTPD] != NULL)
+		stage_await(&stage, MSG_NONE);
+	assert_null(stage.peer[PROC_SMTPD]);
+	stage_add_peer(&stage, PROC_SMTPD);
+	stage_await(&stage, MSG_queue_status);
 	assert_int_equal(world.accepting, 1);
 	submit("r@far.example", "out", message, 0);
 	if (world.body_len == 0)
-		await(MSG_body_data);
-	stop_worker();
-	assert_int_equal(count_messages(), 0);
+		stage_await(&stage, MSG_body_data);
+	end_empty();
 }
 
 int

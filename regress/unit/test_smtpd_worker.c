@@ -26,28 +26,13 @@
 #include <openssl/rsa.h>
 
 #include "blocking_client.h"
-#include "conf/codec.h"
-#include "ipc/channel.h"
 #include "net_fixture.h"
 #include "os/log.h"
+#include "worker_fixture.h"
 
-#define S(text)      \
-	(char[])     \
-	{            \
-		text \
-	}
-
-enum { MASTER_CHANNEL = 3, BIG = 3 << 20 };
+enum { BIG = 3 << 20 };
 
 struct world {
-	struct loop *loop;
-	pid_t pid;
-	struct channel *master;
-	struct channel *auth;
-	struct channel *queue;
-	struct channel *keys;
-	enum msg_type wanted;
-	char error[512];
 	struct cert cert;
 	in_port_t port;
 	int listen_fd;
@@ -65,7 +50,8 @@ struct world {
 	uint16_t queue_code;
 };
 
-static struct world world;
+static struct world world = { .next_id = 0x1000, .queue_code = 250 };
+static struct stage stage;
 
 static struct conf_pki pki = { .name = S("mx.example") };
 static struct conf_listener listeners[] = {
@@ -78,40 +64,12 @@ static struct conf conf = { .server_name = S("mx.example"),
 	.listeners = listeners,
 	.nlisteners = 1 };
 
-static void
-got(struct world *w, enum msg_type type)
-{
-	if (w->wanted == type)
-		loop_stop(w->loop);
-}
-
 /* ---- the peers -------------------------------------------------------- */
-
-static struct channel *add_peer(enum process_kind kind);
-
-static void
-on_config_ready(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
-{
-	snprintf(world.error, sizeof(world.error), "%s", m->config_ready.error);
-	got(arg, MSG_config_ready);
-}
-
-static void
-on_worker_ready(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
-{
-	got(arg, MSG_worker_ready);
-}
-
-static void
-on_log_line(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
-{
-}
 
 /* The recipient says what becomes of it. */
 static void
 on_rcpt_check(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
-	struct world *w = arg;
 	struct msg_rcpt_verdict v = { .id = m->rcpt_check.id,
 		.code = 250,
 		.enhanced = "2.1.5",
@@ -119,8 +77,7 @@ on_rcpt_check(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 		.action = "out" };
 
 	if (strncmp(m->rcpt_check.recipient, "die", 3) == 0) {
-		channel_free(ch);
-		w->auth = add_peer(PROC_AUTH);
+		stage_add_peer(&stage, PROC_AUTH);
 		return;
 	}
 	if (strncmp(m->rcpt_check.recipient, "no", 2) == 0) {
@@ -144,7 +101,7 @@ on_id_request(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 		b.count = 0;
 	w->next_id += b.count;
 	ipc_send(ch, id_block, &b);
-	got(arg, MSG_id_request);
+	stage_got(&stage, MSG_id_request);
 }
 
 static void
@@ -185,8 +142,7 @@ on_submit(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	w->submits++;
 	if (w->queue_dies) {
 		w->queue_dies = 0;
-		channel_free(ch);
-		w->queue = add_peer(PROC_QUEUE);
+		stage_add_peer(&stage, PROC_QUEUE);
 		return;
 	}
 	take_body(w, &m->submit.body);
@@ -217,27 +173,7 @@ on_key_sign(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	ipc_send(ch, key_signed, &a);
 }
 
-static void
-on_closed(void *arg, struct channel *ch, const char *reason)
-{
-	struct world *w = arg;
-
-	if (ch == w->master) {
-		w->master = NULL;
-		loop_stop(w->loop);
-	} else if (ch == w->auth)
-		w->auth = NULL;
-	else if (ch == w->queue)
-		w->queue = NULL;
-	else if (ch == w->keys)
-		w->keys = NULL;
-	channel_free(ch);
-}
-
 static channel_handler *const handlers[MSG_MAX] = {
-	[MSG_config_ready] = on_config_ready,
-	[MSG_worker_ready] = on_worker_ready,
-	[MSG_log_line] = on_log_line,
 	[MSG_rcpt_check] = on_rcpt_check,
 	[MSG_id_request] = on_id_request,
 	[MSG_body_data] = on_body_data,
@@ -245,61 +181,23 @@ static channel_handler *const handlers[MSG_MAX] = {
 	[MSG_submit] = on_submit,
 	[MSG_key_sign] = on_key_sign,
 };
-static const struct channel_ops ops = { handlers, on_closed, NULL };
+static struct stage stage = {
+	.kind = PROC_SMTPD, .patience = 20, .handlers = handlers, .ctx = &world
+};
 
 /* ---- the stage -------------------------------------------------------- */
 
+/* A new configuration comes with sockets to listen on. */
 static void
-await(enum msg_type type)
+configure(void)
 {
-	world.wanted = type;
-	alarm(20);
-	assert_int_equal(loop_run(world.loop), 0);
-	alarm(0);
-	if (world.master == NULL && type != MSG_NONE)
-		fail_msg("the worker has died");
-}
+	struct msg_listen_socket listener = { 0 };
 
-static void
-send_configuration(uint32_t generation)
-{
-	struct msg_config_begin begin = { .generation = generation };
-	struct msg_config_end end = { .generation = generation };
-	struct msg_listen_socket listener = { .generation = generation };
-	struct msg_config_swap swap = { .generation = generation };
-	struct msg_config_chunk chunk;
-	uint8_t *slice;
-	size_t len;
-
-	assert_int_equal(conf_slice(&conf, PROC_SMTPD, &slice, &len), 0);
-	begin.total = (uint32_t)len;
-	chunk.data = ipc_blob(slice, len);
-	ipc_send(world.master, config_begin, &begin);
-	ipc_send(world.master, config_chunk, &chunk);
-	ipc_send(world.master, config_end, &end);
-	free(slice);
-	await(MSG_config_ready);
-	assert_string_equal(world.error, "");
+	stage_configure(&stage, &conf);
+	assert_string_equal(stage.error, "");
+	listener.generation = stage.generation;
 	ipc_send_fd(
-	    world.master, listen_socket, &listener, dup(world.listen_fd));
-	if (generation == 1) {
-		world.auth = add_peer(PROC_AUTH);
-		world.queue = add_peer(PROC_QUEUE);
-		world.keys = add_peer(PROC_KEYS);
-	}
-	ipc_send(world.master, config_swap, &swap);
-}
-
-static struct channel *
-add_peer(enum process_kind kind)
-{
-	struct msg_peer peer = { .kind = (uint8_t)kind };
-	int fds[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-	ipc_send_fd(world.master, peer, &peer, fds[1]);
-	return channel_new(
-	    world.loop, fds[0], kind, PROC_SMTPD, 0, &ops, &world);
+	    stage.master, listen_socket, &listener, dup(world.listen_fd));
 }
 
 static void
@@ -321,52 +219,30 @@ open_port(void)
 static int
 setup(void **state)
 {
-	int fds[2];
+	static const char *const argv[] = { "smtpd", "-d", NULL };
 
 	log_init("test", LOG_TO_STDERR);
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == -1)
-		return -1;
-	if ((world.pid = fork()) == 0) {
-		dup2(fds[1], MASTER_CHANNEL);
-		if (fds[0] != MASTER_CHANNEL)
-			close(fds[0]);
-		/* the sandbox does not let the leak checker trace */
-		setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
-		execl("smtpd/smtpd", "smtpd", "-d", (char *)NULL);
-		_exit(127);
-	}
-	close(fds[1]);
 	open_port();
 	cert_make(&world.cert, CERT_P256, "mx.example");
 	pki.cert_pem = world.cert.pem;
-	world.loop = loop_new();
-	world.next_id = 0x1000;
-	world.queue_code = 250;
-	world.master = channel_new(
-	    world.loop, fds[0], PROC_MASTER, PROC_SMTPD, 0, &ops, &world);
-	send_configuration(1);
-	await(MSG_worker_ready);
+	stage.loop = loop_new();
+	stage_start(&stage, "smtpd/smtpd", argv);
+	configure();
+	stage_add_peer(&stage, PROC_AUTH);
+	stage_add_peer(&stage, PROC_QUEUE);
+	stage_add_peer(&stage, PROC_KEYS);
+	stage_swap(&stage);
 	return 0;
 }
 
 static int
 teardown(void **state)
 {
-	int status;
-
-	if (world.master != NULL)
-		channel_free(world.master);
-	if (world.auth != NULL)
-		channel_free(world.auth);
-	if (world.queue != NULL)
-		channel_free(world.queue);
-	if (world.keys != NULL)
-		channel_free(world.keys);
-	waitpid(world.pid, &status, 0);
+	stage_close(&stage);
 	close(world.listen_fd);
 	cert_free(&world.cert);
-	loop_free(world.loop);
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+	loop_free(stage.loop);
+	return 0;
 }
 
 /* ---- clients ---------------------------------------------------------- */
@@ -374,9 +250,7 @@ teardown(void **state)
 static void
 on_client_end(evutil_socket_t fd, short what, void *arg)
 {
-	struct world *w = arg;
-
-	loop_stop(w->loop);
+	stage_got(&stage, MSG_MAX);
 }
 
 /* Runs a client to its end, while the loop serves the worker. */
@@ -396,12 +270,12 @@ run_client(void (*client)(void))
 	}
 	close(fds[1]);
 	event = event_new(
-	    loop_base(world.loop), fds[0], EV_READ, on_client_end, &world);
+	    loop_base(stage.loop), fds[0], EV_READ, on_client_end, NULL);
 	event_add(event, NULL);
 	world.body_len = world.body_sum = 0;
 	world.aborts = world.submits = 0;
 	memset(world.body, 0, sizeof(world.body));
-	await(MSG_MAX);
+	stage_await(&stage, MSG_MAX);
 	event_free(event);
 	close(fds[0]);
 	waitpid(pid, &status, 0);
@@ -426,7 +300,7 @@ test_no_ids(void **state)
 {
 	run_client(client_greeted);
 	while (world.id_requests < 2)
-		await(MSG_id_request);
+		stage_await(&stage, MSG_id_request);
 }
 
 static void
@@ -688,8 +562,9 @@ test_reload(void **state)
 	hear(old_session, "2");
 	conf.server_name = S("new.example");
 	pki.name = S("mx.example");
-	send_configuration(2);
-	run_for(world.loop, 300);
+	configure();
+	stage_swap(&stage);
+	run_for(stage.loop, 300);
 	run_client(client_new_name);
 	conf.server_name = before;
 	close(old_session);
@@ -708,7 +583,6 @@ client_stopped(void)
 static void
 test_stop(void **state)
 {
-	struct msg_worker_stop stop = { 0 };
 	int status;
 	pid_t pid;
 
@@ -719,10 +593,8 @@ test_stop(void **state)
 		client_stopped();
 		_exit(0);
 	}
-	run_for(world.loop, 200);
-	ipc_send(world.master, worker_stop, &stop);
-	await(MSG_NONE);
-	assert_null(world.master);
+	run_for(stage.loop, 200);
+	stage_stop(&stage);
 	waitpid(pid, &status, 0);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
