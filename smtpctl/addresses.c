@@ -194,6 +194,62 @@ addresses_qualify(struct addresses *a, const char *domain)
 	return 0;
 }
 
+/* Steps over a quoted string; the index of its last octet. */
+static size_t
+skip_quoted(const char *s, size_t i, size_t len)
+{
+	for (i++; i < len && s[i] != '"'; i++)
+		if (s[i] == '\\')
+			i++;
+	return i;
+}
+
+static int
+is_bare(const char *s, size_t begin, size_t end)
+{
+	struct address a;
+
+	return end > begin &&
+	    address_parse(s + begin, end - begin, ADDRESS_BARE, &a) ==
+	    ADDRESS_OK &&
+	    a.kind == ADDRESS_IS_BARE;
+}
+
+size_t
+addresses_next_bare(const char *s, size_t len)
+{
+	size_t begin = 0, end = 0; /* of the text of an element, without
+				    * comments around it; no text: end is 0 */
+	int angle = 0, literal = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		char ch = s[i];
+
+		if (ch == '(')
+			i = skip_comment(s, i, len);
+		else if ((ch == '<' && angle == 0) ||
+		    (ch == ':' && angle == 0 && !literal)) {
+			angle = ch == '<';
+			end = 0; /* that was a name, or one of a group */
+		} else if ((ch == '>' && angle == 1) ||
+		    ((ch == ',' || ch == ';') && angle != 1)) {
+			if (is_bare(s, begin, end))
+				return end;
+			angle = ch == '>' ? 2 : 0;
+			end = 0;
+		} else if (ch != ' ' && ch != '\t' && ch != '\r' &&
+		    ch != '\n' && angle != 2) {
+			literal = ch == '[' ? 1 : ch == ']' ? 0 : literal;
+			if (end == 0)
+				begin = i;
+			if (ch == '"')
+				i = skip_quoted(s, i, len);
+			end = i < len ? i + 1 : len;
+		}
+	}
+	return angle != 1 && is_bare(s, begin, end) ? end : 0;
+}
+
 void
 addresses_free(struct addresses *a)
 {

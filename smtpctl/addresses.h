@@ -25,6 +25,9 @@ int addresses_parse(
 int addresses_add(struct addresses *, const char *);
 /* Gives those without a domain this one. -1 without memory. */
 int addresses_qualify(struct addresses *, const char *domain);
+/* The octets of a header field's body up to and with the first address that
+ * has no domain, 0 if none is left. What is no address is passed over. */
+size_t addresses_next_bare(const char *, size_t len);
 void addresses_free(struct addresses *);
 
 #endif

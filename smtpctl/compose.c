@@ -88,6 +88,43 @@ write_field(FILE *out, struct line_state *st, const char *s, size_t len)
 	}
 }
 
+/* A field of addresses: beyond this machine nobody knows what one without a
+ * domain means, and many refuse the mail for it (RFC 6409 section 8.4). */
+static void
+write_addresses(FILE *out, struct line_state *st, const char *s, size_t len,
+    const char *domain)
+{
+	size_t n;
+
+	while ((n = addresses_next_bare(s, len)) > 0) {
+		write_field(out, st, s, n);
+		write_text(out, st, "@", 1);
+		write_text(out, st, domain, strlen(domain));
+		s += n;
+		len -= n;
+	}
+	write_field(out, st, s, len);
+}
+
+static int
+holds_addresses(enum header_id id)
+{
+	switch (id) {
+	case HEADER_FROM:
+	case HEADER_SENDER:
+	case HEADER_REPLY_TO:
+	case HEADER_TO:
+	case HEADER_CC:
+	case HEADER_RESENT_FROM:
+	case HEADER_RESENT_SENDER:
+	case HEADER_RESENT_TO:
+	case HEADER_RESENT_CC:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
 static void
 write_line(FILE *out, struct line_state *st, const char *line)
 {
@@ -114,7 +151,14 @@ compose_write(const struct draft *d, const struct additions *add, FILE *out)
 		if (f.id == HEADER_BCC || f.id == HEADER_RESENT_BCC ||
 		    f.id == HEADER_RETURN_PATH)
 			continue;
-		write_field(out, &st, section + f.start, end - (size_t)f.start);
+		write_field(
+		    out, &st, section + f.start, (size_t)(f.body - f.start));
+		if (add->domain != NULL && holds_addresses(f.id))
+			write_addresses(out, &st, section + f.body,
+			    end - (size_t)f.body, add->domain);
+		else
+			write_field(
+			    out, &st, section + f.body, end - (size_t)f.body);
 		if (!st.start)
 			write_text(out, &st, "\n", 1);
 	}

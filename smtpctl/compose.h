@@ -24,6 +24,7 @@ struct additions {
 	const char *from;
 	const char *date;
 	const char *message_id;
+	const char *domain; /* to addresses in fields that have none */
 };
 
 /* Adds the recipients of To, Cc and Bcc, or of their Resent- twins when the

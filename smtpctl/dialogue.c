@@ -160,14 +160,14 @@ send_content(struct dialogue *d, const struct submission *s, const char *sender,
     const struct draft *draft)
 {
 	char from[1800], mailbox[1600], date[64], id[400];
-	struct additions add = { from, date, id };
+	struct additions add = { from, date, id, d->server };
 	unsigned long long random = 0;
 	time_t now = time(NULL);
 	struct tm tm;
 
-	compose_mailbox(s->full_name,
-	    sender[0] != '\0' ? sender : "MAILER-DAEMON", mailbox,
-	    sizeof(mailbox));
+	snprintf(from, sizeof(from), "MAILER-DAEMON@%s", d->server);
+	compose_mailbox(s->full_name, sender[0] != '\0' ? sender : from,
+	    mailbox, sizeof(mailbox));
 	snprintf(from, sizeof(from), "From: %s", mailbox);
 	localtime_r(&now, &tm);
 	strftime(date, sizeof(date), "Date: %a, %d %b %Y %H:%M:%S %z", &tm);

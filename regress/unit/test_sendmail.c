@@ -184,7 +184,7 @@ test_write(void **state)
 		    "From: m\r\nDate: d\r\n\r\na\r\n..\r\nb\r\n.\r\n" },
 		{ "", "From: me\r\nDate: now\r\n.\r\n" },
 	};
-	const struct additions add = { "From: me", "Date: now", NULL };
+	const struct additions add = { "From: me", "Date: now", NULL, NULL };
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct draft d = { cases[i].in, strlen(cases[i].in) };
@@ -196,6 +196,50 @@ test_write(void **state)
 		compose_write(&d, &add, f);
 		fclose(f);
 		assert_string_equal(text, cases[i].out);
+		free(text);
+	}
+}
+
+static void
+test_domain(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{ "From: root (Cron Daemon)", "From: root@d (Cron Daemon)" },
+		{ "To: root", "To: root@d" },
+		{ "Cc: a, Bob <b>, c@x.test,\n d (e, f) ;",
+		    "Cc: a@d, Bob <b@d>, c@x.test,\r\n d@d (e, f) ;" },
+		{ "Reply-To:<a>", "Reply-To:<a@d>" },
+		{ "Sender: \"a, b\" <c> (d <e>)",
+		    "Sender: \"a, b\" <c@d> (d <e>)" },
+		{ "To: \"a b\"", "To: \"a b\"@d" },
+		{ "To: us: a, b@x.test;, c", "To: us: a@d, b@x.test;, c@d" },
+		{ "To: undisclosed-recipients:;",
+		    "To: undisclosed-recipients:;" },
+		{ "To: a@[IPv6:::1], b@[192.0.2.1], <@x,@y:z@w>",
+		    "To: a@[IPv6:::1], b@[192.0.2.1], <@x,@y:z@w>" },
+		{ "To: <>, , a b, <c d>, <e", "To: <>, , a b, <c d>, <e" },
+		{ "To: (a", "To: (a" },
+		{ "To: \"a", "To: \"a" },
+		{ "To: J\xc3\xb6", "To: J\xc3\xb6" },
+		{ "To:", "To:" },
+		{ "Subject: root", "Subject: root" },
+	};
+	const struct additions add = { .domain = "d" };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct draft d = { cases[i].in, strlen(cases[i].in) };
+		char *text;
+		size_t size, len = strlen(cases[i].out);
+		FILE *f = open_memstream(&text, &size);
+
+		print_message("%s\n", cases[i].in);
+		assert_non_null(f);
+		compose_write(&d, &add, f);
+		fclose(f);
+		assert_int_equal(strncmp(text, cases[i].out, len), 0);
+		assert_string_equal(text + len, "\r\n.\r\n");
 		free(text);
 	}
 }
@@ -301,6 +345,7 @@ main(void)
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_extract),
 		cmocka_unit_test(test_write),
+		cmocka_unit_test(test_domain),
 		cmocka_unit_test(test_mailbox),
 		cmocka_unit_test(test_drop),
 		cmocka_unit_test(test_mailq),
