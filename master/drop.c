@@ -32,7 +32,8 @@ enum {
 	SCAN_SECONDS = 10,
 	RETRY_SECONDS = 60, /* after one could not be sent */
 	RUN_SECONDS = 15 * 60,
-	NAME_SIZE = 64
+	NAME_SIZE = 64,
+	NO_GROUP = 65534
 };
 
 /* One file at a time: mail that waited can wait its turn. */
@@ -48,6 +49,22 @@ struct drop {
 	int failed; /* one of this scan could not be sent */
 };
 
+/* For good. An owner without an account, as in a container or one that was
+ * removed meanwhile, has no groups. */
+static int
+become_owner(uid_t uid)
+{
+	const struct passwd *pw = getpwuid(uid);
+	gid_t gid = pw != NULL ? pw->pw_gid : NO_GROUP;
+
+	if ((pw != NULL ? initgroups(pw->pw_name, gid) : setgroups(0, NULL)) ==
+		-1 ||
+	    setresgid(gid, gid, gid) == -1 || setresuid(uid, uid, uid) == -1 ||
+	    (uid != 0 && setuid(0) != -1))
+		return -1;
+	return 0;
+}
+
 static void
 run_child(const struct drop *d, int fd)
 {
@@ -57,7 +74,6 @@ run_child(const struct drop *d, int fd)
 	char *argv[] = { path, option, m->conf->paths.control_socket, command,
 		NULL };
 	char *env[] = { path_var, NULL };
-	const struct passwd *pw;
 	sigset_t none;
 
 	sigemptyset(&none);
@@ -65,15 +81,8 @@ run_child(const struct drop *d, int fd)
 	if (setsid() == -1 || dup2(fd, STDIN_FILENO) == -1)
 		_exit(127);
 	closefrom(STDERR_FILENO + 1);
-	if (m->privileged) {
-		if ((pw = getpwuid(d->file.st_uid)) == NULL ||
-		    initgroups(pw->pw_name, pw->pw_gid) == -1 ||
-		    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) == -1 ||
-		    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) == -1 ||
-		    (pw->pw_uid != 0 && setuid(0) != -1))
-			_exit(127);
-	}
-	if (chdir("/") == -1)
+	if ((m->privileged && become_owner(d->file.st_uid) == -1) ||
+	    chdir("/") == -1)
 		_exit(127);
 	execve(path, argv, env);
 	_exit(127);

@@ -90,9 +90,16 @@ on_peer_user_query(
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 	struct passwd *pw = NULL;
+	char number[16];
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0) {
 		pw = getpwuid(cred.uid);
+		/* without an account, as in a container: what no account can
+		 * be called */
+		snprintf(number, sizeof(number), "#%u", (unsigned)cred.uid);
+		a.user = number;
+		a.admin = cred.uid == 0 || cred.uid == geteuid();
+	}
 	close(fd);
 	if (pw != NULL) {
 		a.user = pw->pw_name;
