@@ -9,9 +9,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "conf/closed.h"
@@ -78,6 +80,36 @@ load_system_ca(struct conf *conf)
 }
 
 static int
+is_called(const struct hostent *h, const char *name)
+{
+	for (char **alias = h->h_aliases; *alias != NULL; alias++)
+		if (strcasecmp(*alias, name) == 0)
+			return 1;
+	return 0;
+}
+
+/* A host is mostly called by the first part of its name only; the whole of it
+ * is in hosts(5). Stays as it is where that knows no more. Goes through the
+ * file, so that master, which is root, asks no name server. */
+static void
+complete_name(char *name, size_t size)
+{
+	const struct hostent *h;
+
+	if (strchr(name, '.') != NULL)
+		return;
+	sethostent(0);
+	while ((h = gethostent()) != NULL)
+		if (is_called(h, name) && strchr(h->h_name, '.') != NULL &&
+		    strncasecmp(h->h_name, "localhost", 9) != 0 &&
+		    strlen(h->h_name) < size) {
+			strcpy(name, h->h_name);
+			break;
+		}
+	endhostent();
+}
+
+static int
 load_server_name(struct conf *conf)
 {
 	char name[256] = "";
@@ -90,8 +122,11 @@ load_server_name(struct conf *conf)
 			name[strcspn(name, " \t\r\n")] = '\0';
 		fclose(fp);
 	}
-	if (name[0] == '\0' && gethostname(name, sizeof(name) - 1) == -1)
-		return -1;
+	if (name[0] == '\0') {
+		if (gethostname(name, sizeof(name) - 1) == -1)
+			return -1;
+		complete_name(name, sizeof(name));
+	}
 	return (conf->server_name = strdup(name)) != NULL ? 0 : -1;
 }
 
