@@ -209,7 +209,10 @@ add(struct sockets *s, const struct sockets *old, const struct conf *conf,
 		log_error("%s: cannot listen on %s: %s%s", where,
 		    sockaddr_text(ss, text, sizeof(text)), strerror(errno),
 		    errno == EACCES ? ": use a port above 1023 or start as root"
-				    : "");
+			: errno == EADDRINUSE
+			? ": another mail server runs, perhaps relaisd itself; "
+			  "`ss -ltnp` names it: stop it, or listen elsewhere"
+			: "");
 		return -1;
 	}
 	s->count++;

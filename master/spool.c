@@ -52,6 +52,16 @@ make_parents(const char *path)
 	return 0;
 }
 
+static void
+complain(const char *path)
+{
+	log_error("%s: %s%s", path, strerror(errno),
+	    errno == EACCES && geteuid() != 0
+		? ": start as root, or with paths of your own, see "
+		  "relais.conf(5)"
+		: "");
+}
+
 static int
 make_folder(const char *path, uid_t uid, gid_t gid, mode_t mode)
 {
@@ -60,12 +70,12 @@ make_folder(const char *path, uid_t uid, gid_t gid, mode_t mode)
 
 	if (make_parents(path) == -1 ||
 	    (mkdir(path, 0700) == -1 && errno != EEXIST)) {
-		log_error("%s: %s", path, strerror(errno));
+		complain(path);
 		return -1;
 	}
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd == -1 || fstat(fd, &st) == -1) {
-		log_error("%s: %s", path, strerror(errno));
+		complain(path);
 		goto out;
 	}
 	if (st.st_uid != uid && st.st_uid != geteuid()) {

@@ -69,10 +69,20 @@ exit_status(enum client_result result, const char *error)
 	if (result == CLIENT_DOWN || error[0] != '/')
 		fputs("smtpctl: ", stderr);
 	print_lines(stderr, error);
-	if (result == CLIENT_DOWN)
+	if (result == CLIENT_DOWN) {
+		if (strstr(error, "does not run") != NULL)
+			fputs("smtpctl: start it, as root: `systemctl start "
+			      "relais`, or `relaisd`\n",
+			    stderr);
 		return EX_UNAVAILABLE;
+	}
 	if (strstr(error, "permission denied") != NULL)
 		return EX_NOPERM;
+	if (strncmp(error, "unknown command", 15) == 0 ||
+	    strstr(error, "argument") != NULL)
+		fputs("smtpctl: `smtpctl` alone lists the commands, "
+		      "smtpctl(8) says what they want\n",
+		    stderr);
 	return strncmp(error, "unknown ", 8) == 0 ? EX_USAGE : 1;
 }
 
