@@ -79,6 +79,8 @@ lex_macro_set(struct parser *p, const struct conf_where *where,
 static bool
 macro_expand(struct parser *p, const struct conf_where *where)
 {
+	/* asked now: where the name ends, the value may have ended too */
+	bool in_macro = p->frame->is_macro;
 	char name[CONF_NAME_MAX + 1];
 	struct frame *frame;
 	struct macro *macro;
@@ -89,7 +91,7 @@ macro_expand(struct parser *p, const struct conf_where *where)
 		name[len++] = (char)c;
 	lex_unread(p, c);
 	name[len] = '\0';
-	if (p->frame->is_macro) {
+	if (in_macro) {
 		parse_error(p, where,
 		    "the value of a macro cannot use "
 		    "another one, `$%s`",
