@@ -124,7 +124,10 @@ local_append(
 	    sizeof(lock))
 		return local_error(out, path, ENAMETOOLONG);
 	if ((locked = take_dot_lock(lock)) == -1)
-		return local_error(out, "the mailbox is locked", errno);
+		return local_error(out,
+		    errno == EWOULDBLOCK ? "the mailbox is locked"
+					 : "opening the mailbox",
+		    errno);
 	/* O_NONBLOCK: a FIFO must not make us wait for its reader */
 	fd = open(path,
 	    O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
