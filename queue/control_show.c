@@ -58,7 +58,7 @@ family(const char *addr)
 {
 	if (strncasecmp(addr, "IPv6:", 5) == 0 || strchr(addr, ':') != NULL)
 		return "inet6";
-	return addr[0] != '\0' ? "inet4" : "local";
+	return strchr(addr, '.') != NULL ? "inet4" : "local";
 }
 
 /* The columns of smtpctl(8); those that begin with `+` are for JSON and for
