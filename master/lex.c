@@ -85,6 +85,7 @@ macro_expand(struct parser *p, const struct conf_where *where)
 	struct frame *frame;
 	struct macro *macro;
 	size_t len = 0;
+	char *value;
 	int c;
 
 	while ((isalnum(c = lex_raw(p)) || c == '_') && len < sizeof(name) - 1)
@@ -107,9 +108,14 @@ macro_expand(struct parser *p, const struct conf_where *where)
 		return false;
 	}
 	macro->used = true;
-	frame = lex_push(p, macro->value, strlen(macro->value));
-	if (frame == NULL)
+	/* what stands in it may set the macro anew: the frame has its own */
+	if ((value = parse_strdup(p, macro->value)) == NULL)
 		return false;
+	if ((frame = lex_push(p, value, strlen(value))) == NULL) {
+		free(value);
+		return false;
+	}
+	frame->owned = value;
 	frame->is_macro = true;
 	frame->where = *where;
 	return true;
