@@ -69,12 +69,12 @@ pauses_keep(struct queue *q)
 	int folder, rc = -1;
 
 	folder = open(q->spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (folder != -1) {
+	if (folder != -1)
 		rc = save(q, folder);
-		if (rc == -1)
-			log_error("pauses are not kept: %s", strerror(errno));
+	if (rc == -1)
+		log_error("pauses are not kept: %s", strerror(errno));
+	if (folder != -1)
 		close(folder);
-	}
 	return rc;
 }
 
