@@ -208,6 +208,11 @@ def thousand(pipelined):
     return scenario
 
 
+def send_mix(server, count, options=()):
+    return load.send(server.port, count, size='1024:1048576', options=[
+        '-r', 3, '-t', 'u#@d%.test', '-D', 50, *options])
+
+
 def mixed(cls, root, scale):
     """a day's mix: 1 KiB to 1 MiB, 3 recipients, a tenth refused for now"""
     with sinking('-f', 10) as sink, \
@@ -215,13 +220,20 @@ def mixed(cls, root, scale):
         count = int(4000 * scale)
         gauge = Gauge(server)
         start = time.time()
-        got = load.send(server.port, count, size='1024:1048576',
-                        options=['-r', 3, '-t', 'u#@d%.test', '-D', 50])
+        got = send_mix(server, count)
         # all were tried once
         while sink.seen()['recipients'] + sink.seen()['refused'] < 3 * count:
             time.sleep(0.1)
         return {'rate': 3 * count / (sink.seen()['last'] - start),
                 'p99': got['p99'], **gauge.figures(count)}
+
+
+def mixed_paced(cls, root, scale):
+    """the same mix, 60 messages a second for each server"""
+    with sinking('-f', 10) as sink, \
+            running(cls, root, hop=sink.port) as server:
+        return {'p99': send_mix(server, int(1200 * scale),
+                                ['-R', 60])['p99']}
 
 
 # ---- many that wait -------------------------------------------------------
@@ -393,7 +405,7 @@ ALL = [*(ingest(s, kept) for kept in (True, False) for s in SESSIONS),
        ingest_smtp_source(True), ingest_smtp_source(False),
        half_load, calls, starttls(False), starttls(True), relay(True),
        relay(False), drain, large, beside, thousand(False), thousand(True),
-       mixed, idle(1000), idle(5000), idle(10000), destinations,
+       mixed, mixed_paced, idle(1000), idle(5000), idle(10000), destinations,
        fairness('slow', 'of a mailing wait for 100 slow destinations',
                 'u@d%.slow.test', 200000),
        fairness('dead', 'wait for one dead destination', 'u@one.dead.test',
