@@ -49,6 +49,7 @@ ask_senders(struct session *s, struct session_turn *t)
 static void
 begin(struct session *s, struct session_turn *t, const struct smtp_mail *mail)
 {
+	struct address sender = mail->sender;
 	struct transaction *txn;
 
 	if (transaction_begin(s) == -1) {
@@ -56,8 +57,9 @@ begin(struct session *s, struct session_turn *t, const struct smtp_mail *mail)
 		return;
 	}
 	txn = s->txn;
-	if (mail->sender.kind != ADDRESS_IS_NULL)
-		address_format(&mail->sender, txn->sender);
+	address_qualify(&sender, s->hostname);
+	if (sender.kind != ADDRESS_IS_NULL)
+		address_format(&sender, txn->sender);
 	snprintf(txn->envid, sizeof(txn->envid), "%s", mail->envid);
 	txn->ret = (uint8_t)mail->ret;
 	txn->smtputf8 = mail->smtputf8 != 0;

@@ -163,6 +163,7 @@ session_connected(struct session *s, struct session_turn *t,
 	copy(s->client_addr, sizeof(s->client_addr), facts->client_addr);
 	copy(s->local_user, sizeof(s->local_user), facts->local_user);
 	s->local = *s->local_user != '\0';
+	s->inside = facts->secure != 0;
 	s->secure = facts->secure || (s->conf->options & OPT_AUTH_PLAINTEXT);
 	if (hostname == NULL)
 		hostname = s->conf->hostname;
@@ -376,6 +377,20 @@ session_shutdown(struct session *s, struct session_turn *t)
 
 /* ---- octets ----------------------------------------------------------- */
 
+/* Whose addresses lack their domain is helped where he is one of ours: a
+ * program on this machine, or a user. A stranger must write them whole. */
+static unsigned
+command_options(const struct session *s)
+{
+	unsigned options = 0;
+
+	if (s->txn != NULL && s->txn->smtputf8)
+		options |= COMMAND_SMTPUTF8;
+	if (s->inside || *s->user != '\0')
+		options |= COMMAND_BARE;
+	return options;
+}
+
 static void
 run_command(
     struct session *s, struct session_turn *t, const char *line, size_t len)
@@ -384,7 +399,7 @@ run_command(
 	enum reply_id refusal;
 	unsigned ext = s->extended ? s->extensions : 0;
 
-	command_parse(line, len, ext, s->txn != NULL && s->txn->smtputf8, &cmd);
+	command_parse(line, len, ext, command_options(s), &cmd);
 	if (cmd.close) {
 		t->out_len += command_refusal(
 		    &cmd, t->out + t->out_len, SESSION_OUT - t->out_len);

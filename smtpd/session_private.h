@@ -135,6 +135,7 @@ struct session {
 	uint8_t rdns_pending;
 	uint8_t local;
 	uint8_t secure; /* facts.secure, or OPT_AUTH_PLAINTEXT */
+	uint8_t inside; /* facts.secure: the client is on this machine */
 	uint8_t stopping;
 	uint8_t starttls; /* taken, the handshake is about to begin */
 	uint8_t sasl_lost; /* auth died inside the exchange */

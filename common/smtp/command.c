@@ -13,7 +13,7 @@
 /* What the session said, for the parsers of arguments. */
 struct context {
 	unsigned extensions;
-	int smtputf8;
+	unsigned options; /* enum command_option */
 };
 
 typedef void parse_function(const struct context *, struct smtp_command *);
@@ -126,15 +126,21 @@ parse_envelope(const struct context *ctx, struct smtp_command *out,
 	if (rest_len > 0 && *rest != ' ')
 		refuse(out, mail ? REPLY_SYNTAX_MAIL : REPLY_SYNTAX_RCPT, "");
 	else
-		parameter_parse(
-		    rest, rest_len, ctx->extensions, ctx->smtputf8, out);
+		parameter_parse(rest, rest_len, ctx->extensions,
+		    (ctx->options & COMMAND_SMTPUTF8) != 0, out);
 	return out->error == REPLY_NONE ? 0 : -1;
+}
+
+static unsigned
+bare_flag(const struct context *ctx)
+{
+	return ctx->options & COMMAND_BARE ? ADDRESS_BARE : 0;
 }
 
 static void
 parse_mail(const struct context *ctx, struct smtp_command *out)
 {
-	unsigned flags = ADDRESS_NULL;
+	unsigned flags = ADDRESS_NULL | bare_flag(ctx);
 
 	/* whether SMTPUTF8 was said is known only behind the path */
 	if ((ctx->extensions & EXT_SMTPUTF8) != 0)
@@ -148,9 +154,9 @@ parse_mail(const struct context *ctx, struct smtp_command *out)
 static void
 parse_rcpt(const struct context *ctx, struct smtp_command *out)
 {
-	unsigned flags = ADDRESS_POSTMASTER;
+	unsigned flags = ADDRESS_POSTMASTER | bare_flag(ctx);
 
-	if (ctx->smtputf8)
+	if (ctx->options & COMMAND_SMTPUTF8)
 		flags |= ADDRESS_UTF8;
 	parse_envelope(ctx, out, "TO:", flags, &out->rcpt.recipient);
 }
@@ -229,7 +235,8 @@ static void
 parse_vrfy(const struct context *ctx, struct smtp_command *out)
 {
 	if (out->arg_len == 0 || !utf8_is_text(out->arg, out->arg_len) ||
-	    (!ctx->smtputf8 && !utf8_is_ascii(out->arg, out->arg_len)))
+	    (!(ctx->options & COMMAND_SMTPUTF8) &&
+		!utf8_is_ascii(out->arg, out->arg_len)))
 		refuse(out, REPLY_SYNTAX_VRFY, "");
 }
 
@@ -338,10 +345,10 @@ has_control(const char *s, size_t len)
 }
 
 enum reply_id
-command_parse(const char *line, size_t len, unsigned extensions, int smtputf8,
-    struct smtp_command *out)
+command_parse(const char *line, size_t len, unsigned extensions,
+    unsigned options, struct smtp_command *out)
 {
-	const struct context ctx = { extensions, smtputf8 };
+	const struct context ctx = { extensions, options };
 	size_t word = 0;
 
 	memset(out, 0, sizeof(*out));

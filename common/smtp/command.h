@@ -113,14 +113,23 @@ struct smtp_command {
 	};
 };
 
+enum command_option {
+	/* the transaction has it (for RCPT, VRFY and EXPN) */
+	COMMAND_SMTPUTF8 = 1 << 0,
+	/* the client is one whose addresses we complete: a local part alone is
+	 * taken in MAIL and RCPT (RFC 5321 section 6.4, RFC 6409 section 6.2)
+	 */
+	COMMAND_BARE = 1 << 1
+};
+
 /*
  * Parses a line without its CRLF. *out is about 2 KiB: keep it on the stack.
  * extensions (enum smtp_extension) are those that were offered: a parameter
- * of another one is refused with 555; verbs are known regardless. smtputf8:
- * the transaction has it (for RCPT, VRFY and EXPN). Returns out->error.
+ * of another one is refused with 555; verbs are known regardless. options are
+ * of enum command_option. Returns out->error.
  */
 enum reply_id command_parse(const char *line, size_t len, unsigned extensions,
-    int smtputf8, struct smtp_command *out);
+    unsigned options, struct smtp_command *out);
 
 /* Writes the reply to a refused command; as reply_format. */
 size_t command_refusal(const struct smtp_command *, char *out, size_t size);

@@ -2,7 +2,8 @@
  * Command lines: a refusal is one well-formed reply; a MAIL or RCPT that is
  * taken is written, read and written as the same; nothing kept of a line
  * holds a control character. The first two octets of the input say which
- * extensions were offered and whether the transaction is SMTPUTF8.
+ * extensions were offered, whether the transaction is SMTPUTF8, and whether
+ * addresses are completed.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 #include "smtp/command.h"
 #include "smtp/utf8.h"
 
-enum { ALL = EXT_LIMITS * 2 - 1 };
+enum { ALL = EXT_LIMITS * 2 - 1, EVERY = COMMAND_SMTPUTF8 | COMMAND_BARE };
 
 static void
 require(int condition)
@@ -43,7 +44,8 @@ check_round_trip(const struct smtp_command *c)
 	    ? command_format_mail(&c->mail, ALL, first, sizeof(first))
 	    : command_format_rcpt(&c->rcpt, ALL, first, sizeof(first));
 	require(n > 2);
-	require(command_parse(first, (size_t)n - 2, ALL, 1, &d) == REPLY_NONE);
+	require(
+	    command_parse(first, (size_t)n - 2, ALL, EVERY, &d) == REPLY_NONE);
 	require(d.verb == c->verb);
 	m = c->verb == VERB_MAIL
 	    ? command_format_mail(&d.mail, ALL, second, sizeof(second))
@@ -59,15 +61,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *line = (const char *)data + 2;
 	struct smtp_command c;
 	unsigned extensions;
-	int smtputf8;
+	unsigned options;
 
 	if (size < 2)
 		return 0;
 	extensions = data[0] | (data[1] & 0x1fu) << 8;
-	smtputf8 = data[1] >> 7;
+	options = (data[1] & 0x80 ? COMMAND_SMTPUTF8 : 0u) |
+	    (data[1] & 0x40 ? COMMAND_BARE : 0u);
 	size -= 2;
 	command_is_foreign(line, size);
-	if (command_parse(line, size, extensions, smtputf8, &c) != REPLY_NONE) {
+	if (command_parse(line, size, extensions, options, &c) != REPLY_NONE) {
 		check_refusal(&c);
 		return 0;
 	}
@@ -81,7 +84,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case VERB_RCPT:
 		require(utf8_is_text(c.rcpt.orcpt, strlen(c.rcpt.orcpt)));
-		require(smtputf8 || !c.rcpt.recipient.utf8_given);
+		require((options & COMMAND_SMTPUTF8) ||
+		    !c.rcpt.recipient.utf8_given);
 		check_round_trip(&c);
 		break;
 	case VERB_HELO:

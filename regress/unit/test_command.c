@@ -21,7 +21,7 @@
 /* Parses a line in a heap block of its exact size. The block stays until the
  * next call, since a command points into it. */
 static enum reply_id
-parse(const char *line, size_t len, unsigned extensions, int smtputf8,
+parse(const char *line, size_t len, unsigned extensions, unsigned options,
     struct smtp_command *c)
 {
 	static char *copy;
@@ -30,7 +30,7 @@ parse(const char *line, size_t len, unsigned extensions, int smtputf8,
 	copy = malloc(len > 0 ? len : 1);
 	assert_non_null(copy);
 	memcpy(copy, line, len);
-	return command_parse(copy, len, extensions, smtputf8, c);
+	return command_parse(copy, len, extensions, options, c);
 }
 
 static const struct {
@@ -317,16 +317,42 @@ test_offered(void **state)
 	assert_int_equal(
 	    parse("RCPT TO:<\xc3\xbc@b>", 14, 0, 0, &c), REPLY_RCPT_SYNTAX);
 	assert_int_equal(
-	    parse("RCPT TO:<\xc3\xbc@b>", 14, ALL, 1, &c), REPLY_NONE);
-	assert_int_equal(parse("VRFY \xc3\xbc", 7, ALL, 1, &c), REPLY_NONE);
-	assert_int_equal(parse("VRFY \xc3", 6, ALL, 1, &c), REPLY_SYNTAX_VRFY);
+	    parse("RCPT TO:<\xc3\xbc@b>", 14, ALL, COMMAND_SMTPUTF8, &c),
+	    REPLY_NONE);
+	assert_int_equal(
+	    parse("VRFY \xc3\xbc", 7, ALL, COMMAND_SMTPUTF8, &c), REPLY_NONE);
+	assert_int_equal(parse("VRFY \xc3", 6, ALL, COMMAND_SMTPUTF8, &c),
+	    REPLY_SYNTAX_VRFY);
 }
 
 static void
-take(const char *line, int smtputf8, struct smtp_command *c)
+take(const char *line, unsigned options, struct smtp_command *c)
 {
 	assert_int_equal(
-	    parse(line, strlen(line), ALL, smtputf8, c), REPLY_NONE);
+	    parse(line, strlen(line), ALL, options, c), REPLY_NONE);
+}
+
+/* Those whose addresses are completed may leave the domain out, and nothing
+ * else. */
+static void
+test_bare(void **state)
+{
+	struct smtp_command c;
+
+	take("MAIL FROM:<root>", COMMAND_BARE, &c);
+	assert_int_equal(c.mail.sender.kind, ADDRESS_IS_BARE);
+	assert_string_equal(c.mail.sender.local, "root");
+	take("RCPT TO:<\"a b\"> NOTIFY=NEVER", COMMAND_BARE, &c);
+	assert_int_equal(c.rcpt.recipient.kind, ADDRESS_IS_BARE);
+	assert_string_equal(c.rcpt.recipient.local, "\"a b\"");
+	assert_int_equal(
+	    parse("RCPT TO:<>", 10, ALL, COMMAND_BARE, &c), REPLY_RCPT_SYNTAX);
+	assert_int_equal(parse("RCPT TO:<@a:b>", 14, ALL, COMMAND_BARE, &c),
+	    REPLY_RCPT_SYNTAX);
+	assert_int_equal(parse("MAIL FROM:<;id;>", 16, ALL, COMMAND_BARE, &c),
+	    REPLY_SENDER_SYNTAX);
+	assert_int_equal(parse("RCPT TO:<\xc3\xbc>", 12, ALL, COMMAND_BARE, &c),
+	    REPLY_RCPT_NEEDS_UTF8);
 }
 
 static void
@@ -433,7 +459,7 @@ test_format(void **state)
 {
 	static const struct {
 		const char *line;
-		int smtputf8;
+		unsigned options;
 	} lines[] = {
 		{ "MAIL FROM:<>", 0 },
 		{ "MAIL FROM:<a@b> SIZE=0", 0 },
@@ -443,10 +469,11 @@ test_format(void **state)
 		{ "MAIL FROM:<a@b> BODY=7BIT AUTH=x+3Dy@z", 0 },
 		{ "RCPT TO:<a@[IPv6:::1]>", 0 },
 		{ "RCPT TO:<Postmaster>", 0 },
+		{ "RCPT TO:<a>", COMMAND_BARE },
 		{ "RCPT TO:<a@b> NOTIFY=NEVER", 0 },
 		{ "RCPT TO:<\xc3\xbc@b> NOTIFY=SUCCESS,FAILURE,DELAY "
 		  "ORCPT=utf-8;\\x{FC}@b",
-		    1 },
+		    COMMAND_SMTPUTF8 },
 		{ "RCPT TO:<a@b> ORCPT=rfc822;a+2Bb@c", 0 },
 	};
 	char out[2048];
@@ -456,7 +483,7 @@ test_format(void **state)
 		size_t len = strlen(lines[i].line);
 		ssize_t n;
 
-		take(lines[i].line, lines[i].smtputf8, &c);
+		take(lines[i].line, lines[i].options, &c);
 		for (size_t size = 0; size <= len + 3; size++) {
 			n = c.verb == VERB_MAIL
 			    ? command_format_mail(&c.mail, ALL, out, size)
@@ -509,6 +536,7 @@ main(void)
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_helo),
 		cmocka_unit_test(test_foreign),
+		cmocka_unit_test(test_bare),
 		cmocka_unit_test(test_format),
 		cmocka_unit_test(test_format_long_orcpt),
 		cmocka_unit_test(test_names),

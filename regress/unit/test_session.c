@@ -196,6 +196,19 @@ static const struct dialogue recipients[] = {
 	    "helo=c.example name=c.example flags=32 user= tag=\n"
 	    "A: verdict 250 local\nS: 250 2.1.5 Recipient OK\n",
 	    0 },
+	{ "a program on this machine may leave the domain out",
+	    "O: secure\n" GREETING HELO
+	    "C: MAIL FROM:<root>\nS: 250 2.1.0 Sender OK\n"
+	    "C: RCPT TO:<joe>\n"
+	    "Q: rcpt_check from=<root@mx.example> to=<joe@mx.example>\n"
+	    "A: verdict 250 local\nS: 250 2.1.5 Recipient OK\n",
+	    0 },
+	{ "a stranger may not",
+	    GREETING HELO "C: MAIL FROM:<root>\n"
+			  "S: 501 5.1.7 Bad sender address: no domain\n" MAIL
+			  "C: RCPT TO:<joe>\n"
+			  "S: 501 5.1.3 Bad recipient address: no domain\n",
+	    0 },
 	{ "RCPT waits for the name of the client",
 	    "O: rdns\n" GREETING HELO MAIL "C: RCPT TO:<x@y>\n"
 	    "A: rdns late.example\n"

@@ -106,6 +106,14 @@ static const struct dialogue auth[] = {
 	    "a@b.example\\r\\n\nA: submitted 250\n"
 	    "S: 250 2.0.0 00000abc is in the queue\n",
 	    0 },
+	{ "who has logged in may leave the domain out",
+	    CLEAR "C: MAIL FROM:<alice>\nS: 501 5.1.7 Bad sender address: no "
+		  "domain\n" LOGIN
+		  "C: MAIL FROM:<alice>\nS: 250 2.1.0 Sender OK\n"
+		  "C: RCPT TO:<joe>\n"
+		  "Q: rcpt_check from=<alice@mx.example> to=<joe@mx.example>\n"
+		  "A: verdict 250 out\nS: 250 2.1.5 Recipient OK\n",
+	    0 },
 	{ "what was received with a login tells it where wanted",
 	    "O: auth auth-plaintext received-auth\n" GREETING EHLO(PLAIN)
 		LOGIN MAIL RCPT
@@ -250,6 +258,14 @@ static const struct dialogue senders[] = {
 		    "C: RSET\nS: 250 2.0.0 Reset\n"
 		    "C: MAIL FROM:<a@b.example>\nQ: table_query\n"
 		    "A: table found a\nS: 250 2.1.0 Sender OK\n",
+	    0 },
+	{ "a sender without its domain is held against them with it",
+	    SENDERS "C: MAIL FROM:<a>\nQ: table_query\n"
+		    "A: table found a@b.example, b@mx.example\n"
+		    "S: 550 5.7.1 This sender is not yours\n"
+		    "C: MAIL FROM:<b>\nQ: table_query\n"
+		    "A: table found a@b.example, b@mx.example\n"
+		    "S: 250 2.1.0 Sender OK\n",
 	    0 },
 	{ "senders of others",
 	    SENDERS
