@@ -55,6 +55,9 @@ struct control_ops {
 	uint32_t (*discover)(void *ctx, uint32_t msgid);
 	/* Whether the spool's disk has room for more than mail. */
 	int (*has_room)(void *ctx);
+	/* Makes durable what the others changed, before the asker is told that
+	 * it is done; then as kick. */
+	void (*commit)(void *ctx);
 	/* The schedule was changed: look whether something may start. */
 	void (*kick)(void *ctx);
 };

@@ -108,7 +108,7 @@ step_change(struct control_conn *c)
 	if (status != STORE_OK && status != STORE_NOTFOUND)
 		control_end(c, store_strstatus(status));
 	else if (c->next == 0) {
-		c->control->env.ops->kick(c->control->env.ctx);
+		c->control->env.ops->commit(c->control->env.ctx);
 		control_end_count(c, c->changed);
 	} else
 		return 1;
@@ -147,7 +147,7 @@ change_named(struct control_conn *c,
 			    "this id");
 			return;
 		}
-		c->control->env.ops->kick(c->control->env.ctx);
+		c->control->env.ops->commit(c->control->env.ctx);
 		control_end_count(c, n);
 		return;
 	}

@@ -211,6 +211,15 @@ on_has_room(void *ctx)
 }
 
 static void
+on_commit(void *ctx)
+{
+	struct queue *q = ctx;
+
+	batch_flush(q->batch);
+	queue_kick(q);
+}
+
+static void
 on_kick(void *ctx)
 {
 	queue_kick(ctx);
@@ -225,5 +234,6 @@ const struct control_ops operator_ops = {
 	.keep_pauses = on_keep_pauses,
 	.discover = on_discover,
 	.has_room = on_has_room,
+	.commit = on_commit,
 	.kick = on_kick,
 };
