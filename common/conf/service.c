@@ -55,19 +55,6 @@ domain_pattern(const char *text)
 }
 
 static int
-check_alias(const char *key, const char *value, struct complaint *why)
-{
-	struct alias alias;
-	size_t at;
-
-	if (alias_parse(
-		value, strlen(value), &alias, why->text, why->size, &at) == -1)
-		return -1;
-	alias_free(&alias);
-	return 0;
-}
-
-static int
 check_domain(const char *key, const char *value, struct complaint *why)
 {
 	if (!domain_pattern(key))
@@ -162,6 +149,41 @@ check_mailaddr(const char *key, const char *value, struct complaint *why)
 		    "`@example.org` or `user@example.org`",
 		    key);
 	return 0;
+}
+
+/* Whom an alias leads to: the form alone, what each part may hold is found out
+ * in delivery. Quotes may hold anything. */
+static bool
+is_destination(const char *text)
+{
+	const char *at = strrchr(text, '@');
+
+	return *text == '"' ||
+	    (mailaddr_pattern(text) && at != text &&
+		(at == NULL || at[1] != '\0'));
+}
+
+static int
+check_alias(const char *key, const char *value, struct complaint *why)
+{
+	const struct alias_item *item;
+	struct alias alias;
+	int rc = 0;
+	size_t at;
+
+	if (alias_parse(
+		value, strlen(value), &alias, why->text, why->size, &at) == -1)
+		return -1;
+	for (uint32_t i = 0; i < alias.nitems && rc == 0; i++) {
+		item = &alias.items[i];
+		if (item->kind == ALIAS_ADDRESS && !is_destination(item->text))
+			rc = complain(why,
+			    "`%s`, to whom `%s` leads, is no mail address; "
+			    "write `user` or `user@example.org`",
+			    item->text, key);
+	}
+	alias_free(&alias);
+	return rc;
 }
 
 static int
