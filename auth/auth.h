@@ -40,8 +40,6 @@ struct auth {
 	struct generation next;
 	struct policy_host host;
 	uint8_t *names_source; /* by match: conf_names_source */
-	char **addresses; /* of this machine, as text */
-	size_t naddresses;
 	struct accounts *accounts;
 	struct callahead *callahead;
 	struct history *history;

@@ -6,11 +6,8 @@
 #include "config.h"
 
 #include <sys/types.h>
-#include <sys/socket.h>
 
 #include <errno.h>
-#include <ifaddrs.h>
-#include <netdb.h>
 #include <seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,50 +165,15 @@ configure(void *arg, struct worker *worker, const uint8_t *slice, size_t len,
 	return rc;
 }
 
-/* The machine's own addresses, which count as local. */
-static int
-read_addresses(struct auth *auth)
-{
-	struct ifaddrs *list, *i;
-	char text[NI_MAXHOST], **grown;
-	socklen_t len;
-
-	if (getifaddrs(&list) == -1)
-		return -1;
-	for (i = list; i != NULL; i = i->ifa_next) {
-		if (i->ifa_addr == NULL ||
-		    (i->ifa_addr->sa_family != AF_INET &&
-			i->ifa_addr->sa_family != AF_INET6))
-			continue;
-		len = i->ifa_addr->sa_family == AF_INET
-		    ? sizeof(struct sockaddr_in)
-		    : sizeof(struct sockaddr_in6);
-		if (getnameinfo(i->ifa_addr, len, text, sizeof(text), NULL, 0,
-			NI_NUMERICHOST) != 0)
-			continue;
-		grown = reallocarray(
-		    auth->addresses, auth->naddresses + 1, sizeof(*grown));
-		if (grown == NULL)
-			break;
-		auth->addresses = grown;
-		if ((grown[auth->naddresses] = strdup(text)) == NULL)
-			break;
-		auth->naddresses++;
-	}
-	freeifaddrs(list);
-	return i == NULL ? 0 : -1;
-}
-
 static int
 before_sandbox(void *arg, char *error, size_t size)
 {
 	uint8_t key[HISTORY_KEY_OCTETS];
 	struct auth *auth = arg;
 
-	if (read_addresses(auth) == -1 || RAND_bytes(key, sizeof(key)) != 1 ||
+	if (RAND_bytes(key, sizeof(key)) != 1 ||
 	    RAND_bytes(auth->secret, sizeof(auth->secret)) != 1) {
-		snprintf(error, size, "addresses or randomness: %s",
-		    strerror(errno));
+		snprintf(error, size, "no randomness");
 		return -1;
 	}
 	auth->accounts = accounts_new(ACCOUNTS_MAX);

@@ -32,21 +32,18 @@ from_socket(const struct policy_facts *f)
 	return (f->flags & (SESSION_LOCAL | SESSION_SOCKET)) != 0;
 }
 
+/* smtpd saw both ends of the connection; an address alone tells only where it
+ * is a loopback one, since others may move to another machine. */
 static int
-from_own_address(const struct policy_host *host, const char *addr)
+from_own_address(const struct policy_facts *f)
 {
-	struct in6_addr client, own;
+	struct in6_addr client;
 
-	if (!match_parse_address(addr, &client))
-		return 0;
-	if (IN6_IS_ADDR_LOOPBACK(&client) ||
-	    (IN6_IS_ADDR_V4MAPPED(&client) && client.s6_addr[12] == 127))
+	if (f->flags & SESSION_INSIDE)
 		return 1;
-	for (size_t i = 0; i < host->naddresses; i++)
-		if (match_parse_address(host->addresses[i], &own) &&
-		    memcmp(&own, &client, sizeof(own)) == 0)
-			return 1;
-	return 0;
+	return match_parse_address(f->client_addr, &client) &&
+	    (IN6_IS_ADDR_LOOPBACK(&client) ||
+		(IN6_IS_ADDR_V4MAPPED(&client) && client.s6_addr[12] == 127));
 }
 
 static int
@@ -67,8 +64,7 @@ static enum policy_answer
 test_from_local(const struct policy_host *host, const struct policy_facts *f,
     const struct conf_condition *c)
 {
-	return answer(f->internal || from_socket(f) ||
-	    from_own_address(host, f->client_addr));
+	return answer(f->internal || from_socket(f) || from_own_address(f));
 }
 
 static enum policy_answer

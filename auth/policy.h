@@ -38,9 +38,6 @@ enum policy_answer { POLICY_NO, POLICY_YES, POLICY_ERROR, POLICY_PENDING };
 
 struct policy_host {
 	const struct conf *conf;
-	/* addresses of this machine besides the loopback ones, as text */
-	const char *const *addresses;
-	size_t naddresses;
 	/* *value (may be NULL) is that of the entry; it lives until the
 	 * decision is made. */
 	enum policy_answer (*lookup)(void *arg, const char *table,

@@ -103,8 +103,6 @@ rules_swap(struct auth *auth)
 	const struct conf *conf = auth->now.conf;
 
 	auth->host.conf = conf;
-	auth->host.addresses = (const char *const *)auth->addresses;
-	auth->host.naddresses = auth->naddresses;
 	auth->host.lookup = lookup;
 	auth->host.user = user;
 	auth->host.arg = auth;

@@ -466,12 +466,40 @@ client_connect(struct client *c)
 		drive(c);
 }
 
-static void
-set_address(struct client *c, const struct sockaddr *sa)
+/* The address in sa; *len are its octets. */
+static const void *
+address_octets(const struct sockaddr *sa, size_t *len)
 {
-	const struct sockaddr_in6 *sin6 = (const void *)sa;
-	const struct sockaddr_in *sin = (const void *)sa;
+	*len = sa->sa_family == AF_INET6 ? 16 : 4;
+	return sa->sa_family == AF_INET6
+	    ? (const void *)&((const struct sockaddr_in6 *)sa)->sin6_addr
+	    : (const void *)&((const struct sockaddr_in *)sa)->sin_addr;
+}
+
+/* Whether the client is on this machine: a connection whose two ends have the
+ * same address never left it. What addresses we have is not asked, since they
+ * come and go. */
+static int
+is_inside(const struct client *c, int fd)
+{
 	static const uint8_t loopback[16] = { [15] = 1 };
+	struct sockaddr_storage ss;
+	socklen_t size = sizeof(ss);
+	const void *ours;
+	size_t len;
+
+	if (c->octets_len == 4 ? c->octets[0] == 127
+			       : memcmp(c->octets, loopback, 16) == 0)
+		return 1;
+	if (getsockname(fd, (struct sockaddr *)&ss, &size) == -1)
+		return 0;
+	ours = address_octets((struct sockaddr *)&ss, &len);
+	return len == c->octets_len && memcmp(ours, c->octets, len) == 0;
+}
+
+static void
+set_address(struct client *c, int fd, const struct sockaddr *sa)
+{
 	const void *octets;
 
 	if (sa == NULL) {
@@ -479,18 +507,10 @@ set_address(struct client *c, const struct sockaddr *sa)
 		snprintf(c->addr, sizeof(c->addr), "local");
 		return;
 	}
-	if (sa->sa_family == AF_INET6) {
-		octets = &sin6->sin6_addr;
-		c->octets_len = 16;
-	} else {
-		octets = &sin->sin_addr;
-		c->octets_len = 4;
-	}
+	octets = address_octets(sa, &c->octets_len);
 	memcpy(c->octets, octets, c->octets_len);
 	inet_ntop(sa->sa_family, octets, c->addr, sizeof(c->addr));
-	c->local = c->octets_len == 4
-	    ? c->octets[0] == 127
-	    : memcmp(c->octets, loopback, sizeof(loopback)) == 0;
+	c->local = is_inside(c, fd);
 	c->address = limits_address(c->octets, c->octets_len);
 }
 
@@ -547,7 +567,7 @@ client_new(struct smtpd *d, struct listener *l, int fd,
 	}
 	c->smtpd = d;
 	c->listener = l;
-	set_address(c, address);
+	set_address(c, fd, address);
 	c->counted = !c->local;
 	snprintf(c->local_user, sizeof(c->local_user), "%s", user);
 	verdict = limits_open(

@@ -86,7 +86,7 @@ struct client {
 	uint8_t stalled; /* in stalls, until the queue keeps up */
 	TAILQ_ENTRY(client) stall_entry;
 	uint8_t counted; /* by address, not only in all */
-	uint8_t local; /* a local socket or this machine's loopback */
+	uint8_t local; /* a local socket, or a client on this machine */
 	uint8_t early;
 	struct limits_address address;
 	uint8_t octets[16];

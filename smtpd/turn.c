@@ -141,6 +141,8 @@ session_flags(const struct session *s)
 		flags |= SESSION_LOCAL;
 	if (s->conf->options & OPT_SOCKET)
 		flags |= SESSION_SOCKET;
+	if (s->inside)
+		flags |= SESSION_INSIDE;
 	if (s->tls)
 		flags |= SESSION_TLS;
 	if (s->tls_verified)

@@ -62,7 +62,8 @@ enum session_flag {
 	SESSION_TLS_VERIFIED = 1 << 3,
 	SESSION_AUTH = 1 << 4,
 	SESSION_FCRDNS = 1 << 5, /* client_name was confirmed forward */
-	SESSION_RCPT_UTF8 = 1 << 6
+	SESSION_RCPT_UTF8 = 1 << 6,
+	SESSION_INSIDE = 1 << 7 /* from an address of this machine */
 };
 
 /*

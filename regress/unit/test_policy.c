@@ -120,8 +120,9 @@ static const struct policy_facts lo4 = { .client_addr = "127.0.0.1" };
 static const struct policy_facts lo6 = { .client_addr = "::1" };
 static const struct policy_facts lo_mapped = { .client_addr =
 						   "::ffff:127.0.0.1" };
-static const struct policy_facts own = { .client_addr = "10.9.8.7" };
-static const struct policy_facts own_scoped = { .client_addr = "fe80::1%eth0" };
+static const struct policy_facts own = { .client_addr = "10.9.8.7",
+	.flags = SESSION_INSIDE };
+static const struct policy_facts own_before = { .client_addr = "10.9.8.7" };
 static const struct policy_facts sock = { .client_addr = "",
 	.flags = SESSION_LOCAL };
 static const struct policy_facts sock2 = { .client_addr = "",
@@ -228,7 +229,8 @@ static const struct row rows[] = {
 	ONE("implied from, loopback 6", C(FOR_ANY), &lo6, YES),
 	ONE("implied from, mapped", C(FOR_ANY), &lo_mapped, YES),
 	ONE("implied from, own address", C(FOR_ANY), &own, YES),
-	ONE("implied from, own scoped", C(FOR_ANY), &own_scoped, YES),
+	ONE("implied from, an address that may have been ours", C(FOR_ANY),
+	    &own_before, NO),
 	ONE("implied from, socket", C(FOR_ANY), &sock, YES),
 	ONE("implied from, listening socket", C(FOR_ANY), &sock2, YES),
 	ONE("implied from, alias", C(FOR_ANY), &internal, YES),
@@ -406,8 +408,6 @@ static struct conf_action actions[] = {
 	{ .name = S("relay"), .kind = CONF_ACTION_RELAY },
 	{ .name = S("r") }, /* that of a row about reach */
 };
-static const char *const own_addresses[] = { "10.9.8.7", "fe80::1" };
-
 static const char *
 either(const char *given, const char *usual)
 {
@@ -424,12 +424,9 @@ decide(struct conf_match *matches, uint32_t count,
 		.nactions = sizeof(actions) / sizeof(actions[0]),
 		.matches = matches,
 		.nmatches = count };
-	struct policy_host host = { .conf = &conf,
-		.addresses = own_addresses,
-		.naddresses = 2,
-		.lookup = lookup,
-		.arg = tables,
-		.trace = trace };
+	struct policy_host host = {
+		.conf = &conf, .lookup = lookup, .arg = tables, .trace = trace
+	};
 
 	struct policy_facts f = {
 		.tag = either(facts->tag, plain.tag),
