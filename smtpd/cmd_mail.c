@@ -57,7 +57,7 @@ begin(struct session *s, struct session_turn *t, const struct smtp_mail *mail)
 		return;
 	}
 	txn = s->txn;
-	address_qualify(&sender, s->hostname);
+	address_qualify(&sender, s->conf->domain);
 	if (sender.kind != ADDRESS_IS_NULL)
 		address_format(&sender, txn->sender);
 	snprintf(txn->envid, sizeof(txn->envid), "%s", mail->envid);

@@ -119,7 +119,7 @@ cmd_rcpt(
 		session_reply(s, t, REPLY_RCPT_TOO_MANY);
 		return;
 	}
-	address_qualify(&rcpt, s->hostname);
+	address_qualify(&rcpt, s->conf->domain);
 	address_format(&rcpt, txn->rcpt);
 	snprintf(txn->orcpt, sizeof(txn->orcpt), "%s", cmd->rcpt.orcpt);
 	txn->notify = (uint8_t)cmd->rcpt.notify;

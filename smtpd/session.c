@@ -81,6 +81,7 @@ session_conf_defaults(struct session_conf *c)
 {
 	*c = (struct session_conf){
 		.hostname = "localhost",
+		.domain = "localhost",
 		.tag = "",
 		.mechanisms = "PLAIN LOGIN",
 		.auth_table = "",

@@ -47,6 +47,7 @@ enum session_option {
  * none may be NULL unless it says so. */
 struct session_conf {
 	const char *hostname; /* what we call ourselves */
+	const char *domain; /* of addresses that come without one */
 	const char *tag; /* "" if none */
 	const char *mechanisms; /* "PLAIN LOGIN": upper case, one space */
 	const char *auth_table; /* "" for the system's accounts */

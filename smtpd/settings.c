@@ -95,9 +95,9 @@ fill_session(
 	struct session_conf *c = &to->session;
 
 	session_conf_defaults(c);
-	c->hostname = l->hostname != NULL ? l->hostname : conf->server_name;
-	if (c->hostname == NULL)
-		c->hostname = "localhost";
+	if (conf->server_name != NULL)
+		c->domain = conf->server_name;
+	c->hostname = l->hostname != NULL ? l->hostname : c->domain;
 	c->tag = l->tag != NULL ? l->tag : "";
 	c->auth_table = l->auth_table != NULL ? l->auth_table : "";
 	c->senders = l->senders;

@@ -649,6 +649,7 @@ dialogue_play(const struct dialogue *d, size_t piece)
 	p->piece = piece;
 	session_conf_defaults(&p->conf);
 	p->conf.hostname = "mx.example";
+	p->conf.domain = "our.example";
 	p->pool = session_pool_new(1);
 	p->session = session_new(&p->conf, p->pool);
 	assert_non_null(p->session);

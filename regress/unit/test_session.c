@@ -192,7 +192,7 @@ static const struct dialogue recipients[] = {
 	{ "facts for the rules",
 	    "O: rdns\n" GREETING HELO "A: rdns c.example\n" MAIL
 	    "C: RCPT TO:<Postmaster>\n"
-	    "Q: rcpt_check from=<a@b.example> to=<Postmaster@mx.example> "
+	    "Q: rcpt_check from=<a@b.example> to=<Postmaster@our.example> "
 	    "helo=c.example name=c.example flags=32 user= tag=\n"
 	    "A: verdict 250 local\nS: 250 2.1.5 Recipient OK\n",
 	    0 },
@@ -200,7 +200,7 @@ static const struct dialogue recipients[] = {
 	    "O: secure\n" GREETING HELO
 	    "C: MAIL FROM:<root>\nS: 250 2.1.0 Sender OK\n"
 	    "C: RCPT TO:<joe>\n"
-	    "Q: rcpt_check from=<root@mx.example> to=<joe@mx.example>\n"
+	    "Q: rcpt_check from=<root@our.example> to=<joe@our.example>\n"
 	    "A: verdict 250 local\nS: 250 2.1.5 Recipient OK\n",
 	    0 },
 	{ "a stranger may not",

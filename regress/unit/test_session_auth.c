@@ -111,7 +111,7 @@ static const struct dialogue auth[] = {
 		  "domain\n" LOGIN
 		  "C: MAIL FROM:<alice>\nS: 250 2.1.0 Sender OK\n"
 		  "C: RCPT TO:<joe>\n"
-		  "Q: rcpt_check from=<alice@mx.example> to=<joe@mx.example>\n"
+		  "Q: rcpt_check from=<alice@our.example> to=<joe@our.example>\n"
 		  "A: verdict 250 out\nS: 250 2.1.5 Recipient OK\n",
 	    0 },
 	{ "what was received with a login tells it where wanted",
@@ -261,10 +261,10 @@ static const struct dialogue senders[] = {
 	    0 },
 	{ "a sender without its domain is held against them with it",
 	    SENDERS "C: MAIL FROM:<a>\nQ: table_query\n"
-		    "A: table found a@b.example, b@mx.example\n"
+		    "A: table found a@b.example, b@our.example\n"
 		    "S: 550 5.7.1 This sender is not yours\n"
 		    "C: MAIL FROM:<b>\nQ: table_query\n"
-		    "A: table found a@b.example, b@mx.example\n"
+		    "A: table found a@b.example, b@our.example\n"
 		    "S: 250 2.1.0 Sender OK\n",
 	    0 },
 	{ "senders of others",

@@ -71,7 +71,7 @@ static const struct dialogue reaches[] = {
 			       "S: 354 End with a dot on a line of its own\n"
 			       "C: .\n"
 			       "Q: submit rcpts=3 to=<b@z.example>:out:0: "
-			       "to=<Postmaster@mx.example>:out:0:\n",
+			       "to=<Postmaster@our.example>:out:0:\n",
 	    0 },
 	{ "for all, pipelined",
 	    GREETING HELO MAIL "C: RCPT TO:<a@y.example>\n"
