@@ -91,6 +91,24 @@ check_file(int fd, struct stat *st, struct local_outcome *out)
 	return 0;
 }
 
+/* What was cut off in a crash, or a mailbox that was made by hand, may end
+ * inside a line; a From line must follow an empty one. Writes what is missing.
+ * 0, or -1 with errno. */
+static int
+end_last_message(int fd, off_t size)
+{
+	char end[2] = { '\n', '\n' };
+	off_t at = size < 2 ? 0 : size - 2;
+	size_t missing;
+
+	if (size == 0)
+		return 0;
+	if (pread(fd, end + (at + 2 - size), (size_t)(size - at), at) == -1)
+		return -1;
+	missing = end[1] != '\n' ? 2 : end[0] != '\n' ? 1 : 0;
+	return write(fd, "\n\n", missing) == (ssize_t)missing ? 0 : -1;
+}
+
 static int
 append(const struct local_job *job, const char *path, int fd,
     struct local_outcome *out)
@@ -103,7 +121,8 @@ append(const struct local_job *job, const char *path, int fd,
 	if (check_file(fd, &st, out) == -1)
 		return -1;
 	/* an empty one may be new, and its name not on the disk yet */
-	if (local_copy(job, fd, COPY_MBOX) == 0 && fsync(fd) == 0 &&
+	if (end_last_message(fd, st.st_size) == 0 &&
+	    local_copy(job, fd, COPY_MBOX) == 0 && fsync(fd) == 0 &&
 	    (st.st_size > 0 || local_sync_name(path) == 0))
 		return local_done(
 		    out, DELIVERY_OK, 250, "2.0.0", "delivered to mailbox");
