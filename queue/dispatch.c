@@ -50,6 +50,7 @@ job_new(struct queue *q, const struct sched_job *from)
 		log_fatal("out of memory");
 	job->id = from->id;
 	job->msgid = from->msgid;
+	job->started = loop_now(worker_loop(q->worker));
 	job->kind = from->kind;
 	job->nrcpts = from->nrcpts;
 	memcpy(job->rcpts, from->rcpts, from->nrcpts * sizeof(*job->rcpts));

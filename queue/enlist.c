@@ -17,7 +17,7 @@ enum {
 	EXPAND_INFLIGHT = 200, /* auth takes no more */
 	LOCAL_INFLIGHT = 200,
 	LOCAL_PER_USER = 7, /* processes */
-	LOCAL_PER_PLACE = 64 /* that one process does in turn */
+	LOCAL_PER_PLACE = 64 /* that one process does in turn, if it is quick */
 };
 
 /* The class of a relay action; it keeps it over reloads. */
@@ -86,7 +86,7 @@ enlist_configure(struct queue *q)
 	sched_set_class(q->sched, CLASS_UNKNOWN, &retry);
 	sched_set_class(q->sched, CLASS_EXPAND, &expand);
 	sched_set_class(q->sched, CLASS_LOCAL, &local);
-	local.window_start = local.window_max = LOCAL_PER_PLACE;
+	local.window_max = LOCAL_PER_PLACE;
 	sched_set_class(q->sched, CLASS_PLACE, &local);
 	for (uint32_t i = 0; i < conf->nactions; i++)
 		configure_action(q, &conf->actions[i]);

@@ -49,6 +49,7 @@ struct job {
 	RB_ENTRY(job) entry;
 	uint64_t id;
 	uint32_t msgid;
+	int64_t started; /* loop_now */
 	enum sched_kind kind;
 	enum process_kind peer; /* who has it */
 	uint16_t instance;

@@ -11,8 +11,12 @@
 #include <string.h>
 
 #include "ipc/channel.h"
+#include "ipc/worker.h"
+#include "net/loop.h"
 #include "os/log.h"
 #include "queue/queue.h"
+
+enum { LOCAL_QUICK = 1000 /* ms for a local delivery */ };
 
 void
 result_event(struct events *ev, uint32_t index, int action, int done)
@@ -336,6 +340,19 @@ result_on_transfer_done(
 	dispatch_finish(q, job, route);
 }
 
+/* A place grows while it is quick. One that waits for a command or a lock
+ * keeps the window that any user has, or it would hold so many of the
+ * deliveries at once that others wait for it too. */
+static enum sched_route
+local_route(struct queue *q, const struct job *job, uint8_t status)
+{
+	int64_t took = loop_now(worker_loop(q->worker)) - job->started;
+
+	return took < LOCAL_QUICK && status != DELIVERY_TEMPFAIL
+	    ? SCHED_ROUTE_OK
+	    : SCHED_ROUTE_UNKNOWN;
+}
+
 void
 result_on_local_done(
     void *ctx, struct channel *ch, const union ipc_msg *msg, int fd)
@@ -368,5 +385,5 @@ result_on_local_done(
 		result_apply(q, &ev, job->rcpts[0], &o);
 		result_settle(q, &ev);
 	}
-	dispatch_finish(q, job, SCHED_ROUTE_OK);
+	dispatch_finish(q, job, local_route(q, job, m->status));
 }
