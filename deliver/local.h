@@ -61,6 +61,8 @@ struct local_outcome {
 	char enhanced[12];
 	char text[512];
 	unsigned lists; /* read for it so far */
+	unsigned items; /* found in them */
+	unsigned refused; /* of these, failed for good */
 	int kept; /* delivered here, whatever is forwarded besides */
 	struct ipc_buf forward; /* list of forward_dest */
 };
@@ -79,8 +81,11 @@ int local_command(
     const struct local_job *, const char *command, struct local_outcome *);
 /* A list of destinations, from ~/.forward or an :include: file. Commands and
  * files are done at once, addresses go to outcome->forward. *keep is set when
- * the user's own mailbox is among them. */
-int local_list(const struct local_job *, const char *path, int depth, int *keep,
+ * the user's own mailbox is among them, or when it names nobody at all. An item
+ * that fails for good does not keep the others from theirs: what it said goes
+ * to outcome->forward too, and only where nothing else is done does it fail the
+ * delivery. */
+int local_list(const struct local_job *, const char *path, int *keep,
     struct local_outcome *);
 /* Whether the user has a usable ~/.forward: 1, 0, or -1 with an outcome. */
 int local_has_forward(

@@ -25,9 +25,10 @@ enum {
 	FORWARD_MAX = 1000
 };
 
-/* The text of the list, NUL-terminated; NULL with an outcome. */
+/* The text of the list, NUL-terminated; NULL with an outcome. *own is set where
+ * nobody else can have written it but root. */
 static char *
-read_list(const char *path, struct local_outcome *out)
+read_list(const char *path, int *own, struct local_outcome *out)
 {
 	struct stat st;
 	char *text = NULL;
@@ -39,6 +40,8 @@ read_list(const char *path, struct local_outcome *out)
 		local_error(out, path, errno);
 		goto out;
 	}
+	*own = (st.st_uid == geteuid() || st.st_uid == 0) &&
+	    (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 	if (!S_ISREG(st.st_mode) || st.st_size > LIST_MAX) {
 		local_done(out, DELIVERY_PERMFAIL, 550, "5.2.4",
 		    "%s is not a regular file of at most 1 MiB", path);
@@ -58,10 +61,13 @@ out:
 	return text;
 }
 
-/* `\user`, or the recipient's own name or address: the mailbox itself. */
+/* `\user`, or the recipient's own name or address: the mailbox itself. A list
+ * of an alias is read as some user, who has no part in it. */
 static int
 is_own(const struct local_job *job, const char *text)
 {
+	if (strcmp(job->method, "include") == 0)
+		return 0;
 	if (text[0] == '\\')
 		text++;
 	return strcasecmp(text, job->user) == 0 ||
@@ -83,11 +89,15 @@ add_address(const char *text, struct local_outcome *out)
 	return out->forward.failed ? local_error(out, "memory", ENOMEM) : 0;
 }
 
-/* Commands and files: not for root, whom they would make a way in, and not
- * where the action only forwards. */
+/* Commands and files: not for root, whom they would make a way in, not in a
+ * list that others can write, and not where the action only forwards. */
 static int
-may_deliver(const struct local_job *job, struct local_outcome *out)
+may_deliver(const struct local_job *job, int own, struct local_outcome *out)
 {
+	if (!own)
+		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
+		    "a list names a command or file, which only its owner "
+		    "may write then");
 	if (geteuid() == 0 || strcmp(job->method, "forward-only") == 0)
 		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
 		    geteuid() == 0
@@ -96,51 +106,75 @@ may_deliver(const struct local_job *job, struct local_outcome *out)
 	return 0;
 }
 
+/* What a command, a file or an error said. If that is for good, its sender
+ * hears of it, and the others get theirs all the same. */
+static int
+note_result(int rc, struct local_outcome *out)
+{
+	struct msg_forward_dest dest = { .address = "",
+		.code = (uint16_t)out->code,
+		.enhanced = out->enhanced,
+		.text = out->text };
+
+	if (rc == 0)
+		out->kept = 1;
+	if (rc == 0 || out->status != DELIVERY_PERMFAIL ||
+	    out->forward.count >= FORWARD_MAX)
+		return rc;
+	out->refused++;
+	ipc_add_forward_dest(&out->forward, &dest);
+	return out->forward.failed ? local_error(out, "memory", ENOMEM) : 0;
+}
+
+static int deliver_list(const struct local_job *, const char *path, int depth,
+    int *keep, struct local_outcome *);
+
 static int
 deliver_item(const struct local_job *job, const struct alias_item *item,
-    int depth, int *keep, struct local_outcome *out)
+    int own, int depth, int *keep, struct local_outcome *out)
 {
+	int rc = -1;
+
+	out->items += item->kind != ALIAS_INCLUDE;
 	switch (item->kind) {
 	case ALIAS_ADDRESS:
-		if (is_own(job, item->text)) {
-			*keep = 1;
-			return 0;
-		}
-		return add_address(item->text, out);
+		if (!is_own(job, item->text))
+			return add_address(item->text, out);
+		*keep = 1;
+		return 0;
 	case ALIAS_COMMAND:
-		out->kept = 1;
-		return may_deliver(job, out) == -1
-		    ? -1
-		    : local_command(job, item->text, out);
+		if (may_deliver(job, own, out) == 0)
+			rc = local_command(job, item->text, out);
+		return note_result(rc, out);
 	case ALIAS_FILE:
 		if (strcmp(item->text, "/dev/null") == 0)
 			return 0;
-		out->kept = 1;
-		return may_deliver(job, out) == -1
-		    ? -1
-		    : local_append(job, item->text, out);
+		if (may_deliver(job, own, out) == 0)
+			rc = local_append(job, item->text, out);
+		return note_result(rc, out);
 	case ALIAS_INCLUDE:
-		return local_list(job, item->text, depth + 1, keep, out);
+		return deliver_list(job, item->text, depth + 1, keep, out);
 	case ALIAS_ERROR:
 		break;
 	}
-	return local_done(
+	rc = local_done(
 	    out, DELIVERY_PERMFAIL, 550, "5.7.1", "%.400s", item->text);
+	return note_result(rc, out);
 }
 
-int
-local_list(const struct local_job *job, const char *path, int depth, int *keep,
-    struct local_outcome *out)
+static int
+deliver_list(const struct local_job *job, const char *path, int depth,
+    int *keep, struct local_outcome *out)
 {
 	struct alias alias;
 	char *text, *line, *rest, error[128];
 	size_t at;
-	int rc = 0, number = 0;
+	int rc = 0, number = 0, own;
 
 	if (depth > DEPTH_MAX || ++out->lists > LISTS_MAX)
 		return local_done(out, DELIVERY_PERMFAIL, 550, "5.4.6",
 		    "lists include each other too deep or too often");
-	if ((text = read_list(path, out)) == NULL)
+	if ((text = read_list(path, &own, out)) == NULL)
 		return -1;
 	rest = text;
 	while (rc == 0 && (line = strsep(&rest, "\n")) != NULL) {
@@ -157,11 +191,27 @@ local_list(const struct local_job *job, const char *path, int depth, int *keep,
 		}
 		for (uint32_t i = 0; i < alias.nitems && rc == 0; i++)
 			rc = deliver_item(
-			    job, &alias.items[i], depth, keep, out);
+			    job, &alias.items[i], own, depth, keep, out);
 		alias_free(&alias);
 	}
 	free(text);
 	return rc;
+}
+
+int
+local_list(const struct local_job *job, const char *path, int *keep,
+    struct local_outcome *out)
+{
+	*keep = 0;
+	if (deliver_list(job, path, 0, keep, out) == -1)
+		return -1;
+	if (out->refused > 0 && !*keep && !out->kept &&
+	    out->forward.count == out->refused)
+		return -1;
+	if (out->items == 0)
+		*keep = 1;
+	return local_done(out, DELIVERY_OK, 250, "2.0.0",
+	    "delivered as %s says", strrchr(path, '/') + 1);
 }
 
 /* Whether somebody else can give names to files there: to put one of the

@@ -53,9 +53,13 @@ deliver_file(const struct local_job *job, struct local_outcome *out)
 static int
 deliver_include(const struct local_job *job, struct local_outcome *out)
 {
-	int keep = 0;
+	int keep;
 
-	return local_list(job, job->parameter, 0, &keep, out);
+	if (local_list(job, job->parameter, &keep, out) == -1)
+		return -1;
+	return keep ? local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
+			  "%s names nobody", job->parameter)
+		    : 0;
 }
 
 static int
@@ -144,7 +148,7 @@ deliver(const struct context *c, const struct local_job *job,
 	int keep = 1, rc = 0;
 
 	out->kept = 0;
-	out->lists = 0;
+	out->lists = out->items = out->refused = 0;
 	if (local_is_loop(job)) {
 		local_done(out, DELIVERY_PERMFAIL, 550, "5.4.6",
 		    "this message has been here before: a forwarding loop");
@@ -155,11 +159,8 @@ deliver(const struct context *c, const struct local_job *job,
 		if (rc == -1)
 			return;
 		if (rc == 1) {
-			keep = 0;
-			if (local_list(job, path, 0, &keep, out) == -1)
+			if (local_list(job, path, &keep, out) == -1)
 				return;
-			local_done(out, DELIVERY_OK, 250, "2.0.0",
-			    "delivered as .forward says");
 		}
 	}
 	if (keep && deliver_by_method(job, out) == -1)

@@ -44,6 +44,18 @@ init_child(struct envelope_rcpt *child, const struct envelope *env,
 	}
 }
 
+/* A recipient that has failed before it was tried: its sender is told. */
+static void
+fail_child(struct envelope_rcpt *child, uint16_t code, const char *enhanced,
+    const char *text)
+{
+	child->state = ENVELOPE_DONE;
+	child->outcome = ENVELOPE_BOUNCED;
+	child->code = code;
+	child->enhanced = enhanced;
+	child->text = text;
+}
+
 static void
 add_dest(struct queue *q, struct events *ev, uint32_t parent,
     const struct msg_expanded *m, const struct msg_expand_dest *d)
@@ -66,13 +78,8 @@ add_dest(struct queue *q, struct events *ev, uint32_t parent,
 	child.entry = d->entry;
 	child.routed = d->kind != DEST_ADDRESS;
 	child.state = child.routed ? ENVELOPE_READY : ENVELOPE_INCOMING;
-	if (d->kind == DEST_ERROR) {
-		child.state = ENVELOPE_DONE;
-		child.outcome = ENVELOPE_BOUNCED;
-		child.code = d->code;
-		child.enhanced = d->enhanced;
-		child.text = d->text;
-	}
+	if (d->kind == DEST_ERROR)
+		fail_child(&child, d->code, d->enhanced, d->text);
 	if ((index = envelope_add(ev->env, &child)) == ENVELOPE_NO_PARENT)
 		log_fatal(
 		    "%08x: its recipients cannot be kept", ev->env->msgid);
@@ -161,11 +168,18 @@ expanded_forward(struct queue *q, struct events *ev, uint32_t parent,
 		/* an address goes by the rules, a name by this action */
 		if (strchr(d.address, '@') != NULL)
 			child.action = "";
+		if (d.code != 0) {
+			child.address = ev->env->rcpts[parent].address;
+			fail_child(&child, d.code, d.enhanced, d.text);
+		}
 		index = envelope_add(ev->env, &child);
 		if (index == ENVELOPE_NO_PARENT)
 			log_fatal("%08x: its recipients cannot be kept",
 			    ev->env->msgid);
-		enlist_rcpt(q, ev->env, index);
+		if (d.code != 0)
+			result_event(ev, index, DSN_FAILED, 1);
+		else
+			enlist_rcpt(q, ev->env, index);
 	}
 	return 0;
 }

@@ -49,7 +49,8 @@ check_outcome(int rc, const struct local_outcome *out)
 
 	require(list.count <= FORWARD_MAX && out->lists <= LISTS_MAX + 1);
 	while (ipc_next_forward_dest(&list, &dest)) {
-		require(*dest.address != '\0');
+		require((*dest.address == '\0') == (dest.code != 0));
+		require(dest.code == 0 || dest.code / 100 == 5);
 		require(strpbrk(dest.address, "\r\n") == NULL);
 	}
 	if (rc == 0)
@@ -82,7 +83,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		write_list(i, text, len);
 	}
 	write_list(1, in.data, in.left);
-	check_outcome(local_list(&job, path_of(1), 0, &keep, &out), &out);
+	check_outcome(local_list(&job, path_of(1), &keep, &out), &out);
 	ipc_buf_free(&out.forward);
 	return 0;
 }
