@@ -167,6 +167,12 @@ on_rcpt_verdict(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 }
 
 static void
+on_sender_verdict(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	on_answer(arg, ch, MSG_sender_verdict, m->sender_verdict.id, m);
+}
+
+static void
 on_sasl_reply(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
 	on_answer(arg, ch, MSG_sasl_reply, m->sasl_reply.id, m);
@@ -187,8 +193,7 @@ on_etrn_done(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 static void
 on_table_answer(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
-	if (!names_own_answer(arg, &m->table_answer))
-		on_answer(arg, ch, MSG_table_answer, m->table_answer.id, m);
+	names_own_answer(arg, &m->table_answer);
 }
 
 static void
@@ -292,6 +297,7 @@ static channel_handler *const handlers[MSG_MAX] = {
 	[MSG_listen_socket] = on_listen_socket,
 	[MSG_ticket_keys] = on_ticket_keys,
 	[MSG_rcpt_verdict] = on_rcpt_verdict,
+	[MSG_sender_verdict] = on_sender_verdict,
 	[MSG_sasl_reply] = on_sasl_reply,
 	[MSG_table_answer] = on_table_answer,
 	[MSG_dns_answer] = on_dns_answer,

@@ -69,7 +69,7 @@ static const struct {
 
 /* Who answers which question. */
 static const enum process_kind askees[] = {
-	[ASK_SENDERS] = PROC_AUTH,
+	[ASK_SENDER] = PROC_AUTH,
 	[ASK_RCPT] = PROC_AUTH,
 	[ASK_SASL] = PROC_AUTH,
 	[ASK_SUBMIT] = PROC_QUEUE,
@@ -233,7 +233,7 @@ question_failed(struct session *s, struct session_turn *t)
 	case ASK_RDNS:
 		session_rdns(s, t, NULL, 0);
 		break;
-	case ASK_SENDERS:
+	case ASK_SENDER:
 		mail_answer(s, t, NULL);
 		break;
 	case ASK_RCPT:
@@ -283,8 +283,8 @@ session_answer(struct session *s, struct session_turn *t, enum msg_type type,
 		data_answer(s, t, &m->submitted);
 	else if (type == MSG_sasl_reply && s->question == ASK_SASL)
 		auth_answer(s, t, &m->sasl_reply);
-	else if (type == MSG_table_answer && s->question == ASK_SENDERS)
-		mail_answer(s, t, &m->table_answer);
+	else if (type == MSG_sender_verdict && s->question == ASK_SENDER)
+		mail_answer(s, t, &m->sender_verdict);
 	else if (type == MSG_etrn_done && s->question == ASK_ETRN)
 		etrn_answer(s, t, &m->etrn_done);
 	finish_if_stopping(s, t);
@@ -306,7 +306,7 @@ session_lost(struct session *s, struct session_turn *t, enum process_kind peer)
 		s->txn->sent = 0;
 		body_refuse(s, t, REPLY_TEMPORARY);
 	}
-	if (s->question >= ASK_SENDERS && askees[s->question] == peer)
+	if (s->question >= ASK_SENDER && askees[s->question] == peer)
 		question_failed(s, t);
 	finish_if_stopping(s, t);
 }

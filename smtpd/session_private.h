@@ -36,7 +36,7 @@ enum question {
 	ASK_NOTHING,
 	ASK_TLS, /* the handshake */
 	ASK_RDNS, /* the client's name, before the rcpt_check */
-	ASK_SENDERS, /* table_query */
+	ASK_SENDER, /* sender_check */
 	ASK_RCPT, /* rcpt_check */
 	ASK_SASL, /* sasl_begin or sasl_step */
 	ASK_SUBMIT,
@@ -252,7 +252,7 @@ void cmd_bdat_end(struct session *, struct session_turn *);
 
 /* The answers, by question. lost: the peer is gone or took too long. */
 void mail_answer(
-    struct session *, struct session_turn *, const struct msg_table_answer *);
+    struct session *, struct session_turn *, const struct msg_sender_verdict *);
 void rcpt_ask(struct session *, struct session_turn *);
 /* No verdict stands any more: a fact has changed, or auth is another. */
 void rcpt_forget(struct session *);
