@@ -49,7 +49,7 @@ begin(struct session *s, struct session_turn *t, const struct smtp_mail *mail)
 	struct address sender = mail->sender;
 	struct transaction *txn;
 
-	if (transaction_begin(s) == -1) {
+	if (transaction_begin(s, t) == -1) {
 		session_refuse(s, t, REPLY_TEMPORARY, NULL);
 		return;
 	}

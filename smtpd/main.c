@@ -26,6 +26,8 @@
 enum {
 	/* transactions kept for reuse: about 70 KiB each, if ever filled */
 	POOL_KEEP = 64,
+	/* octets, for the recipients of all open transactions */
+	RCPTS_ROOM = 64 << 20,
 	NAMES_KEPT = 4096,
 	/* for sessions to end when we are told to stop */
 	STOP_SECONDS = 10
@@ -58,7 +60,7 @@ prepare(struct smtpd *d, struct worker *worker, char *error, size_t size)
 	d->streams = stream_set_new(d->loop);
 	d->keys = key_client_new(d->loop);
 	d->tickets = tls_tickets_new();
-	d->pool = session_pool_new(POOL_KEEP);
+	d->pool = session_pool_new(POOL_KEEP, RCPTS_ROOM);
 	d->names = rdns_cache_new(NAMES_KEPT);
 	d->limits = limits_new(&limits_default_settings, random);
 	if (d->streams == NULL || d->keys == NULL || d->tickets == NULL ||

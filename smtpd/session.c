@@ -99,6 +99,7 @@ session_conf_defaults(struct session_conf *c)
 		.command_time = 300 * 1000,
 		.tls_time = 60 * 1000,
 		.auth_time = 120 * 1000,
+		.envelope_time = 3600 * 1000,
 		.data_time = 600 * 1000,
 		.check_time = 60 * 1000,
 		.submit_time = 300 * 1000,
@@ -312,9 +313,9 @@ session_lost(struct session *s, struct session_turn *t, enum process_kind peer)
 }
 
 /*
- * When the client's time is over. A message may take a second more for each
- * KiB that came, so that a slow line can pass a big one, and a trickle cannot
- * hold us.
+ * When the client's time is over. An envelope has its own, and then the
+ * message, which may take a second more for each KiB that came, so that a slow
+ * line can pass a big one, and a trickle cannot hold us.
  */
 static int64_t
 client_deadline(const struct session *s)
@@ -323,9 +324,10 @@ client_deadline(const struct session *s)
 	int64_t deadline = s->deadline;
 	int64_t whole = s->begun + s->conf->session_time;
 
-	if (txn != NULL && txn->msgid != 0) {
+	if (txn != NULL) {
 		whole = txn->deadline + (int64_t)(txn->octets / 1024 * 1000);
-		if (s->input == INPUT_DATA || s->input == INPUT_CHUNK)
+		if (txn->msgid != 0 &&
+		    (s->input == INPUT_DATA || s->input == INPUT_CHUNK))
 			return whole;
 	} else if (s->input != INPUT_GREETING &&
 	    (s->stage != STAGE_READY || s->input != INPUT_COMMANDS))

@@ -500,7 +500,7 @@ play(const uint8_t *data, size_t size, size_t piece)
 	int cut_matters = 0;
 
 	if (pool == NULL) {
-		pool = session_pool_new(2);
+		pool = session_pool_new(2, 4096);
 		in = malloc(INPUT_MAX);
 		require(pool != NULL && in != NULL);
 	}

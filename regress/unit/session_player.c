@@ -648,7 +648,7 @@ dialogue_play(const struct dialogue *d, size_t piece)
 	p->piece = piece;
 	session_conf_defaults(&p->conf);
 	p->conf.hostname = "mx.example";
-	p->pool = session_pool_new(1);
+	p->pool = session_pool_new(1, 1 << 20);
 	p->session = session_new(&p->conf, p->pool);
 	assert_non_null(p->session);
 	p->in = malloc(QUEUE_MAX);
