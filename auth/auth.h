@@ -1,7 +1,8 @@
 /*
- * The auth worker: what its files share. rules.c answers rcpt_check, expand
- * and table_query; explain.c smtpctl's explain; logins.c both sides of SASL;
- * main.c holds the life of the worker. Nothing outside auth/ includes this.
+ * The auth worker: what its files share. rules.c answers rcpt_check, expand,
+ * table_query and sender_check; explain.c smtpctl's explain; logins.c both
+ * sides of SASL; main.c holds the life of the worker. Nothing outside auth/
+ * includes this.
  */
 #ifndef AUTH_AUTH_H
 #define AUTH_AUTH_H
@@ -59,7 +60,8 @@ struct auth {
 int64_t auth_now(const struct auth *);
 
 extern channel_handler on_rcpt_check, on_expand, on_table_query,
-    on_callahead_done, on_callahead_keep, on_explain, on_backup_query;
+    on_sender_check, on_callahead_done, on_callahead_keep, on_explain,
+    on_backup_query;
 /* The reply of a verdict that is no action; 0 as its code for POLICY_WAIT. */
 struct recipient_reply;
 void rules_refusal(enum policy_kind, struct recipient_reply *);

@@ -219,6 +219,7 @@ static channel_handler *const handlers[MSG_MAX] = {
 	[MSG_rcpt_check] = on_rcpt_check,
 	[MSG_expand] = on_expand,
 	[MSG_table_query] = on_table_query,
+	[MSG_sender_check] = on_sender_check,
 	[MSG_callahead_done] = on_callahead_done,
 	[MSG_callahead_keep] = on_callahead_keep,
 	[MSG_explain] = on_explain,

@@ -555,18 +555,17 @@ rules_peer_down(struct auth *auth, const struct channel *ch)
 	}
 }
 
-/* ---- table_query ------------------------------------------------------ */
+/* ---- table_query, sender_check ---------------------------------------- */
 
 /* Secrets leave in no answer. */
 static int
-may_be_told(const struct auth *auth, const struct msg_table_query *m)
+may_be_told(const struct auth *auth, const char *table, uint8_t service)
 {
-	const struct conf_table *t = conf_find_table(auth->now.conf, m->table);
+	const struct conf_table *t = conf_find_table(auth->now.conf, table);
 	const uint32_t secret =
 	    1U << CONF_SERVICE_CREDENTIALS | 1U << CONF_SERVICE_RELAY_AUTH;
 
-	return m->service < CONF_NSERVICES &&
-	    (secret & (1U << m->service)) == 0 &&
+	return service < CONF_NSERVICES && (secret & (1U << service)) == 0 &&
 	    (t == NULL || (t->uses & secret) == 0);
 }
 
@@ -591,12 +590,13 @@ on_table_query(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	struct msg_table_answer a = { .id = q->id, .status = LOOKUP_TEMPFAIL };
 	struct auth *auth = arg;
 	const char *value = "";
+	int told = may_be_told(auth, q->table, q->service);
 
-	if (may_be_told(auth, q) && *q->key == '\0' &&
+	if (told && *q->key == '\0' &&
 	    (q->service == CONF_SERVICE_RELAYHOST ||
 		q->service == CONF_SERVICE_SOURCE))
 		a.status = (uint8_t)any_entry(auth, q->table, &value);
-	else if (may_be_told(auth, q))
+	else if (told)
 		a.status = (uint8_t)tables_lookup(
 		    auth->now.tables, q->table, q->service, q->key, &value);
 	a.value = value;
@@ -606,4 +606,19 @@ on_table_query(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 		a.value = "";
 		ipc_send(ch, table_answer, &a);
 	}
+}
+
+void
+on_sender_check(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	const struct msg_sender_check *q = &m->sender_check;
+	struct msg_sender_verdict v = { .id = q->id,
+		.status = LOOKUP_TEMPFAIL };
+	const struct auth *auth = arg;
+
+	if (may_be_told(auth, q->table, CONF_SERVICE_SENDERS))
+		v.status = (uint8_t)tables_sender(
+		    auth->now.tables, q->table, q->auth_user, q->sender);
+	if (ipc_send(ch, sender_verdict, &v) == -1)
+		log_warn("a verdict on a sender could not be sent");
 }

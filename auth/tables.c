@@ -363,6 +363,42 @@ tables_lookup(const struct tables *ts, const char *table,
 	return LOOKUP_FOUND;
 }
 
+static int
+list_has(const char *list, const char *addr, char delim)
+{
+	static const char separators[] = ", \t";
+	char pattern[KEY_MAX + 1];
+	size_t len;
+
+	for (; *list != '\0'; list += len) {
+		list += strspn(list, separators);
+		len = strcspn(list, separators);
+		/* a longer one matches no address */
+		if (len == 0 || len > KEY_MAX)
+			continue;
+		memcpy(pattern, list, len);
+		pattern[len] = '\0';
+		if (match_mailaddr(pattern, addr, delim))
+			return 1;
+	}
+	return 0;
+}
+
+enum lookup_status
+tables_sender(const struct tables *ts, const char *table, const char *user,
+    const char *sender)
+{
+	enum lookup_status status;
+	const char *list;
+
+	status = tables_lookup(ts, table, CONF_SERVICE_SENDERS, user, &list);
+	if (status != LOOKUP_FOUND)
+		return status;
+	return *sender != '\0' && list_has(list, sender, ts->delim)
+	    ? LOOKUP_FOUND
+	    : LOOKUP_NONE;
+}
+
 size_t
 tables_count(const struct tables *ts, const char *table)
 {

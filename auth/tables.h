@@ -37,6 +37,14 @@ int tables_add(struct tables *, const struct conf_table *, const char *content,
 enum lookup_status tables_lookup(const struct tables *, const char *table,
     enum conf_service, const char *key, const char **value);
 
+/*
+ * Whether a user may send as an address: LOOKUP_FOUND if his entry, a list with
+ * commas or blanks between, has a pattern for it (match_mailaddr). The null
+ * sender is in no list. LOOKUP_TEMPFAIL as above.
+ */
+enum lookup_status tables_sender(const struct tables *, const char *table,
+    const char *user, const char *sender);
+
 /* How many entries the table has; 0 when there is no such table. */
 size_t tables_count(const struct tables *, const char *table);
 /* The n-th entry in the order of keys, LOOKUP_NONE behind the last one. key

@@ -1,13 +1,10 @@
 /*
  * MAIL: RFC 5321 section 4.1.1.2, with SIZE, BODY, SMTPUTF8, RET and ENVID.
- * Where the listener has a table of senders, a login may only send as the
- * addresses that the table gives it.
+ * Where the listener has a table of senders, auth is asked whether the login
+ * may send as that address.
  */
 #include <stdio.h>
-#include <string.h>
-#include <strings.h>
 
-#include "conf/conf.h"
 #include "session_private.h"
 
 /* Why no message may begin now; REPLY_NONE if one may. */
@@ -34,16 +31,16 @@ accept_sender(struct session *s, struct session_turn *t)
 }
 
 static void
-ask_senders(struct session *s, struct session_turn *t)
+ask_sender(struct session *s, struct session_turn *t)
 {
-	struct msg_table_query *m =
-	    &session_send(t, MSG_table_query, PROC_AUTH)->table_query;
+	struct msg_sender_check *m =
+	    &session_send(t, MSG_sender_check, PROC_AUTH)->sender_check;
 
 	m->id = session_question_id(s, t);
 	m->table = s->conf->senders;
-	m->service = CONF_SERVICE_SENDERS;
-	m->key = s->user;
-	session_ask(s, t, ASK_SENDERS, m->id, s->conf->check_time);
+	m->auth_user = s->user;
+	m->sender = s->txn->sender;
+	session_ask(s, t, ASK_SENDER, m->id, s->conf->check_time);
 }
 
 static void
@@ -52,7 +49,7 @@ begin(struct session *s, struct session_turn *t, const struct smtp_mail *mail)
 	struct address sender = mail->sender;
 	struct transaction *txn;
 
-	if (transaction_begin(s) == -1) {
+	if (transaction_begin(s, t) == -1) {
 		session_refuse(s, t, REPLY_TEMPORARY, NULL);
 		return;
 	}
@@ -66,7 +63,7 @@ begin(struct session *s, struct session_turn *t, const struct smtp_mail *mail)
 	txn->body_type = (uint8_t)mail->body;
 	if (s->conf->senders != NULL && *s->user != '\0' &&
 	    *txn->sender != '\0')
-		ask_senders(s, t);
+		ask_sender(s, t);
 	else
 		accept_sender(s, t);
 }
@@ -95,56 +92,19 @@ cmd_mail(
 	}
 }
 
-/* One entry of the table: user@domain, @domain, or a local part alone. */
-static int
-entry_matches(const char *entry, size_t len, const char *sender)
-{
-	const char *domain = address_domain(sender);
-	char address[ADDRESS_SIZE];
-	size_t local;
-
-	if (len == 0 || len >= sizeof(address))
-		return 0;
-	memcpy(address, entry, len);
-	address[len] = '\0';
-	if (address[0] == '@')
-		return strcasecmp(address + 1, domain) == 0;
-	if (strchr(address, '@') != NULL)
-		return address_equal(address, sender);
-	local = strlen(sender) - strlen(domain);
-	if (local > 0 && sender[local - 1] == '@')
-		local--;
-	return local == len && memcmp(address, sender, len) == 0;
-}
-
-static int
-list_matches(const char *list, const char *sender)
-{
-	size_t len;
-
-	for (; *list != '\0'; list += len) {
-		list += strspn(list, ", \t");
-		len = strcspn(list, ", \t");
-		if (entry_matches(list, len, sender))
-			return 1;
-	}
-	return 0;
-}
-
 void
-mail_answer(
-    struct session *s, struct session_turn *t, const struct msg_table_answer *m)
+mail_answer(struct session *s, struct session_turn *t,
+    const struct msg_sender_verdict *m)
 {
 	s->question = ASK_NOTHING;
 	session_expect_command(s, t);
-	if (m != NULL && m->status == LOOKUP_FOUND &&
-	    list_matches(m->value, s->txn->sender)) {
+	if (m != NULL && m->status == LOOKUP_FOUND) {
 		accept_sender(s, t);
 		return;
 	}
 	transaction_reset(s, t);
-	if (m == NULL || m->status == LOOKUP_TEMPFAIL)
-		session_reply(s, t, REPLY_TEMPORARY);
-	else
+	if (m != NULL && m->status == LOOKUP_NONE)
 		session_refuse(s, t, REPLY_SENDER_NOT_YOURS, NULL);
+	else
+		session_reply(s, t, REPLY_TEMPORARY);
 }

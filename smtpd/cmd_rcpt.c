@@ -72,40 +72,34 @@ verdict_stands(const struct transaction *txn, uint32_t generation)
 	    strcasecmp(kept->domain, address_domain(txn->rcpt)) == 0;
 }
 
-/* -1 when memory is out; the list is as before then. */
-static int
-add_recipient(struct transaction *txn, const char *action)
+/* No room is no error of the client: it may send a long list in one go and
+ * then the message to those that were taken (RFC 5321, 4.5.3.1.10). But it may
+ * not go on for ever. */
+static void
+refuse_excess(struct session *s, struct session_turn *t, enum reply_id why)
 {
-	struct ipc_buf *rcpts = &txn->rcpts;
-	size_t len = rcpts->len;
-	uint32_t count = rcpts->count;
-	struct msg_rcpt_spec spec = {
-		.address = txn->rcpt,
-		.orcpt = txn->orcpt,
-		.notify = txn->notify,
-		.action = action,
-	};
-
-	ipc_add_rcpt_spec(rcpts, &spec);
-	if (!rcpts->failed)
-		return 0;
-	rcpts->len = len;
-	rcpts->count = count;
-	rcpts->failed = 0;
-	return -1;
+	session_reply(s, t, why);
+	if (s->txn->excess++ < s->conf->max_excess)
+		return;
+	session_reply(s, t, REPLY_TOO_MANY_ERRORS);
+	session_hang_up(s, t, "too many recipients", 1);
 }
 
 static void
 take_recipient(struct session *s, struct session_turn *t, const char *action,
     uint8_t known)
 {
-	if (add_recipient(s->txn, action) == -1) {
-		session_reply(s, t, REPLY_RCPT_TEMPORARY);
-		return;
+	enum reply_id refusal = transaction_add_rcpt(s, action);
+
+	if (refusal == REPLY_RCPT_NO_ROOM)
+		refuse_excess(s, t, refusal);
+	else if (refusal != REPLY_NONE)
+		session_reply(s, t, refusal);
+	else {
+		s->txn->known |= known;
+		s->stage = STAGE_RCPT;
+		session_reply(s, t, REPLY_RCPT_OK);
 	}
-	s->txn->known |= known;
-	s->stage = STAGE_RCPT;
-	session_reply(s, t, REPLY_RCPT_OK);
 }
 
 void
@@ -116,7 +110,7 @@ cmd_rcpt(
 	struct address rcpt = cmd->rcpt.recipient;
 
 	if (txn->rcpts.count >= s->conf->max_rcpts) {
-		session_reply(s, t, REPLY_RCPT_TOO_MANY);
+		refuse_excess(s, t, REPLY_RCPT_TOO_MANY);
 		return;
 	}
 	address_qualify(&rcpt, s->conf->domain);
@@ -143,7 +137,6 @@ refuse_recipient(
 	    session_text(t, "<%s>", s->txn->rcpt), "reply",
 	    session_text(t, "%u %s %s", m->code, m->enhanced, m->text), NULL);
 	session_reply_peer(s, t, m->code, m->enhanced, m->text);
-	s->txn->refused++;
 	if (m->code == 421)
 		session_hang_up(s, t, "refused", 1);
 	else if (m->code >= 500 && ++s->refused >= s->conf->max_refused) {

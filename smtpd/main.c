@@ -26,6 +26,8 @@
 enum {
 	/* transactions kept for reuse: about 70 KiB each, if ever filled */
 	POOL_KEEP = 64,
+	/* octets, for the recipients of all open transactions */
+	RCPTS_ROOM = 64 << 20,
 	NAMES_KEPT = 4096,
 	/* for sessions to end when we are told to stop */
 	STOP_SECONDS = 10
@@ -58,7 +60,7 @@ prepare(struct smtpd *d, struct worker *worker, char *error, size_t size)
 	d->streams = stream_set_new(d->loop);
 	d->keys = key_client_new(d->loop);
 	d->tickets = tls_tickets_new();
-	d->pool = session_pool_new(POOL_KEEP);
+	d->pool = session_pool_new(POOL_KEEP, RCPTS_ROOM);
 	d->names = rdns_cache_new(NAMES_KEPT);
 	d->limits = limits_new(&limits_default_settings, random);
 	if (d->streams == NULL || d->keys == NULL || d->tickets == NULL ||
@@ -167,6 +169,12 @@ on_rcpt_verdict(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 }
 
 static void
+on_sender_verdict(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	on_answer(arg, ch, MSG_sender_verdict, m->sender_verdict.id, m);
+}
+
+static void
 on_sasl_reply(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
 	on_answer(arg, ch, MSG_sasl_reply, m->sasl_reply.id, m);
@@ -187,8 +195,7 @@ on_etrn_done(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 static void
 on_table_answer(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
-	if (!names_own_answer(arg, &m->table_answer))
-		on_answer(arg, ch, MSG_table_answer, m->table_answer.id, m);
+	names_own_answer(arg, &m->table_answer);
 }
 
 static void
@@ -292,6 +299,7 @@ static channel_handler *const handlers[MSG_MAX] = {
 	[MSG_listen_socket] = on_listen_socket,
 	[MSG_ticket_keys] = on_ticket_keys,
 	[MSG_rcpt_verdict] = on_rcpt_verdict,
+	[MSG_sender_verdict] = on_sender_verdict,
 	[MSG_sasl_reply] = on_sasl_reply,
 	[MSG_table_answer] = on_table_answer,
 	[MSG_dns_answer] = on_dns_answer,

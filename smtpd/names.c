@@ -187,18 +187,17 @@ names_own(struct client *c)
 	return 1;
 }
 
-int
+void
 names_own_answer(struct smtpd *d, const struct msg_table_answer *m)
 {
 	struct client *c = client_find(d, m->id);
 
 	if (c == NULL || c->hostname_id != m->id)
-		return 0;
+		return;
 	c->hostname_id = 0;
 	if (m->status == LOOKUP_FOUND &&
 	    address_parse_domain(m->value, strlen(m->value), 0, c->hostname) !=
 		ADDRESS_OK)
 		c->hostname[0] = '\0';
 	client_connect(c);
-	return 1;
 }

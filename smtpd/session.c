@@ -69,7 +69,7 @@ static const struct {
 
 /* Who answers which question. */
 static const enum process_kind askees[] = {
-	[ASK_SENDERS] = PROC_AUTH,
+	[ASK_SENDER] = PROC_AUTH,
 	[ASK_RCPT] = PROC_AUTH,
 	[ASK_SASL] = PROC_AUTH,
 	[ASK_SUBMIT] = PROC_QUEUE,
@@ -93,6 +93,7 @@ session_conf_defaults(struct session_conf *c)
 		.max_received = 100,
 		.max_mails = 1000,
 		.max_rcpts = 1000,
+		.max_excess = 1000,
 		.max_errors = 20,
 		.max_refused = 200,
 		.max_auths = 3,
@@ -100,6 +101,7 @@ session_conf_defaults(struct session_conf *c)
 		.command_time = 300 * 1000,
 		.tls_time = 60 * 1000,
 		.auth_time = 120 * 1000,
+		.envelope_time = 3600 * 1000,
 		.data_time = 600 * 1000,
 		.check_time = 60 * 1000,
 		.submit_time = 300 * 1000,
@@ -234,7 +236,7 @@ question_failed(struct session *s, struct session_turn *t)
 	case ASK_RDNS:
 		session_rdns(s, t, NULL, 0);
 		break;
-	case ASK_SENDERS:
+	case ASK_SENDER:
 		mail_answer(s, t, NULL);
 		break;
 	case ASK_RCPT:
@@ -284,8 +286,8 @@ session_answer(struct session *s, struct session_turn *t, enum msg_type type,
 		data_answer(s, t, &m->submitted);
 	else if (type == MSG_sasl_reply && s->question == ASK_SASL)
 		auth_answer(s, t, &m->sasl_reply);
-	else if (type == MSG_table_answer && s->question == ASK_SENDERS)
-		mail_answer(s, t, &m->table_answer);
+	else if (type == MSG_sender_verdict && s->question == ASK_SENDER)
+		mail_answer(s, t, &m->sender_verdict);
 	else if (type == MSG_etrn_done && s->question == ASK_ETRN)
 		etrn_answer(s, t, &m->etrn_done);
 	finish_if_stopping(s, t);
@@ -307,15 +309,15 @@ session_lost(struct session *s, struct session_turn *t, enum process_kind peer)
 		s->txn->sent = 0;
 		body_refuse(s, t, REPLY_TEMPORARY);
 	}
-	if (s->question >= ASK_SENDERS && askees[s->question] == peer)
+	if (s->question >= ASK_SENDER && askees[s->question] == peer)
 		question_failed(s, t);
 	finish_if_stopping(s, t);
 }
 
 /*
- * When the client's time is over. A message may take a second more for each
- * KiB that came, so that a slow line can pass a big one, and a trickle cannot
- * hold us.
+ * When the client's time is over. An envelope has its own, and then the
+ * message, which may take a second more for each KiB that came, so that a slow
+ * line can pass a big one, and a trickle cannot hold us.
  */
 static int64_t
 client_deadline(const struct session *s)
@@ -324,9 +326,10 @@ client_deadline(const struct session *s)
 	int64_t deadline = s->deadline;
 	int64_t whole = s->begun + s->conf->session_time;
 
-	if (txn != NULL && txn->msgid != 0) {
+	if (txn != NULL) {
 		whole = txn->deadline + (int64_t)(txn->octets / 1024 * 1000);
-		if (s->input == INPUT_DATA || s->input == INPUT_CHUNK)
+		if (txn->msgid != 0 &&
+		    (s->input == INPUT_DATA || s->input == INPUT_CHUNK))
 			return whole;
 	} else if (s->input != INPUT_GREETING &&
 	    (s->stage != STAGE_READY || s->input != INPUT_COMMANDS))

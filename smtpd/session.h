@@ -58,7 +58,9 @@ struct session_conf {
 	struct header_limits header;
 	uint32_t max_received; /* hops before mail goes in circles */
 	uint32_t max_mails; /* messages in a session */
-	uint32_t max_rcpts; /* recipients of a message */
+	uint32_t max_rcpts; /* recipients of a message; and again as many may
+			     * find no room before we hang up */
+	uint32_t max_excess; /* recipients without room before we hang up */
 	uint32_t max_errors; /* before we hang up */
 	uint32_t max_refused; /* recipients refused before we hang up */
 	uint32_t max_auths; /* failed logins before we hang up */
@@ -67,6 +69,7 @@ struct session_conf {
 	int64_t command_time; /* for the client to give the next command */
 	int64_t tls_time; /* for a TLS handshake */
 	int64_t auth_time; /* for a whole AUTH exchange */
+	int64_t envelope_time; /* from MAIL to the message */
 	int64_t data_time; /* for a message, and 1 s more for each KiB */
 	int64_t check_time; /* for an answer of auth or resolver */
 	int64_t submit_time; /* for the queue to make a message durable */
@@ -159,8 +162,9 @@ void session_turn_reset(struct session_turn *);
 /* ---- life ------------------------------------------------------------- */
 
 /* What sessions borrow while they have a transaction: buffers of about 70 KiB
- * of which `keep` stay for reuse. NULL when memory is out. */
-struct session_pool *session_pool_new(size_t keep);
+ * of which `keep` stay for reuse. Once the recipients of all of them have come
+ * to `room` octets each gets no more than one. NULL when memory is out. */
+struct session_pool *session_pool_new(size_t keep, size_t room);
 void session_pool_free(struct session_pool *);
 
 /* NULL when memory is out. conf and pool must outlive it. */

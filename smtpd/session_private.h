@@ -36,7 +36,7 @@ enum question {
 	ASK_NOTHING,
 	ASK_TLS, /* the handshake */
 	ASK_RDNS, /* the client's name, before the rcpt_check */
-	ASK_SENDERS, /* table_query */
+	ASK_SENDER, /* sender_check */
 	ASK_RCPT, /* rcpt_check */
 	ASK_SASL, /* sasl_begin or sasl_step */
 	ASK_SUBMIT,
@@ -78,7 +78,7 @@ struct transaction {
 	uint8_t smtputf8;
 	uint8_t body_type; /* enum smtp_body */
 	struct ipc_buf rcpts; /* rcpt_spec records */
-	unsigned refused; /* recipients */
+	unsigned excess; /* recipients that found no room */
 	uint8_t known; /* a rule that took one names the client */
 	struct standing_verdict standing;
 	/* the recipient in question */
@@ -89,7 +89,7 @@ struct transaction {
 	/* the message */
 	uint32_t msgid; /* 0 until the body begins */
 	uint64_t id; /* question id of body_data and submit */
-	int64_t deadline; /* of the whole message */
+	int64_t deadline; /* of the envelope, then of the whole message */
 	enum reply_id refusal; /* why the message is not taken */
 	uint8_t header_over; /* the header section has ended */
 	uint8_t sent; /* body_data went to the queue, submit did not */
@@ -210,7 +210,10 @@ int session_is_submission(const struct session *);
 struct transaction *session_pool_get(struct session_pool *);
 void session_pool_put(struct session_pool *, struct transaction *);
 /* Begins one with an empty sender; -1 when memory is out. */
-int transaction_begin(struct session *);
+int transaction_begin(struct session *, const struct session_turn *);
+/* Takes the recipient in question under an action. REPLY_NONE, or why not:
+ * all is as before then. */
+enum reply_id transaction_add_rcpt(struct session *, const char *action);
 /* Forgets it all, telling the queue when a body went ahead. */
 void transaction_reset(struct session *, struct session_turn *);
 
@@ -252,7 +255,7 @@ void cmd_bdat_end(struct session *, struct session_turn *);
 
 /* The answers, by question. lost: the peer is gone or took too long. */
 void mail_answer(
-    struct session *, struct session_turn *, const struct msg_table_answer *);
+    struct session *, struct session_turn *, const struct msg_sender_verdict *);
 void rcpt_ask(struct session *, struct session_turn *);
 /* No verdict stands any more: a fact has changed, or auth is another. */
 void rcpt_forget(struct session *);

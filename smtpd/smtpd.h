@@ -147,8 +147,7 @@ int names_client(struct client *);
 int names_own(struct client *);
 void names_forget(struct client *);
 void names_lost(struct client *, enum process_kind);
-/* Whether the answer was about our own name. */
-int names_own_answer(struct smtpd *, const struct msg_table_answer *);
+void names_own_answer(struct smtpd *, const struct msg_table_answer *);
 void names_dns_answer(struct smtpd *, const struct msg_dns_answer *);
 
 #endif

@@ -13,18 +13,22 @@ struct session_pool {
 	struct transaction *first;
 	size_t held;
 	size_t keep;
+	size_t rcpts; /* octets of all recipients */
+	size_t room; /* for them */
 };
 
 /* A transaction that had many recipients gives their memory back. */
 enum { RCPTS_KEEP = 16384 };
 
 struct session_pool *
-session_pool_new(size_t keep)
+session_pool_new(size_t keep, size_t room)
 {
 	struct session_pool *pool = calloc(1, sizeof(*pool));
 
-	if (pool != NULL)
+	if (pool != NULL) {
 		pool->keep = keep;
+		pool->room = room;
+	}
 	return pool;
 }
 
@@ -65,6 +69,8 @@ session_pool_get(struct session_pool *pool)
 void
 session_pool_put(struct session_pool *pool, struct transaction *txn)
 {
+	pool->rcpts -= txn->rcpts.len;
+	ipc_buf_reset(&txn->rcpts);
 	if (pool->held >= pool->keep) {
 		transaction_free(txn);
 		return;
@@ -77,7 +83,7 @@ session_pool_put(struct session_pool *pool, struct transaction *txn)
 }
 
 int
-transaction_begin(struct session *s)
+transaction_begin(struct session *s, const struct session_turn *t)
 {
 	struct transaction *txn = session_pool_get(s->pool);
 	struct ipc_buf rcpts;
@@ -85,11 +91,40 @@ transaction_begin(struct session *s)
 	if (txn == NULL)
 		return -1;
 	rcpts = txn->rcpts;
-	ipc_buf_reset(&rcpts);
 	memset(txn, 0, offsetof(struct transaction, data));
 	txn->rcpts = rcpts;
+	txn->deadline = t->now + s->conf->envelope_time;
 	s->txn = txn;
 	return 0;
+}
+
+enum reply_id
+transaction_add_rcpt(struct session *s, const char *action)
+{
+	struct session_pool *pool = s->pool;
+	struct transaction *txn = s->txn;
+	struct ipc_buf *rcpts = &txn->rcpts;
+	size_t len = rcpts->len;
+	uint32_t count = rcpts->count;
+	struct msg_rcpt_spec spec = {
+		.address = txn->rcpt,
+		.orcpt = txn->orcpt,
+		.notify = txn->notify,
+		.action = action,
+	};
+
+	/* whoever fills the room must not keep others from sending mail */
+	if (pool->rcpts >= pool->room && count > 0)
+		return REPLY_RCPT_NO_ROOM;
+	ipc_add_rcpt_spec(rcpts, &spec);
+	if (rcpts->failed) {
+		rcpts->len = len;
+		rcpts->count = count;
+		rcpts->failed = 0;
+		return REPLY_RCPT_TEMPORARY;
+	}
+	pool->rcpts += rcpts->len - len;
+	return REPLY_NONE;
 }
 
 void

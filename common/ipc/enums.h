@@ -46,7 +46,7 @@ enum sasl_status {
 	SASL_STATUS_MAX
 };
 
-/* user_answer.status, table_answer.status */
+/* user_answer.status, table_answer.status, sender_verdict.status */
 enum lookup_status {
 	LOOKUP_FOUND,
 	LOOKUP_NONE,

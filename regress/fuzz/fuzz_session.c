@@ -349,12 +349,11 @@ answer(struct harness *h, uint8_t how, const char *text)
 			.challenge = ipc_blob(text, strlen(text)) };
 		session_answer(h->session, h->turn, MSG_sasl_reply, &m);
 		break;
-	case MSG_table_query:
-		m.table_answer =
-		    (struct msg_table_answer){ .id = m.submitted.id,
-			    .status = how & 3,
-			    .value = how & 8 ? "@b" : text };
-		session_answer(h->session, h->turn, MSG_table_answer, &m);
+	case MSG_sender_check:
+		m.sender_verdict =
+		    (struct msg_sender_verdict){ .id = m.submitted.id,
+			    .status = how & 3 };
+		session_answer(h->session, h->turn, MSG_sender_verdict, &m);
 		break;
 	case MSG_etrn:
 		m.etrn_done = (struct msg_etrn_done){ .id = m.submitted.id,
@@ -501,7 +500,7 @@ play(const uint8_t *data, size_t size, size_t piece)
 	int cut_matters = 0;
 
 	if (pool == NULL) {
-		pool = session_pool_new(2);
+		pool = session_pool_new(2, 4096);
 		in = malloc(INPUT_MAX);
 		require(pool != NULL && in != NULL);
 	}

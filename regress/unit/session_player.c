@@ -135,10 +135,11 @@ describe_send(struct player *p, enum msg_type type, const union ipc_msg *m)
 		    (int)m->sasl_step.response.len,
 		    (const char *)m->sasl_step.response.data);
 		break;
-	case MSG_table_query:
-		p->question = m->table_query.id;
-		add_event(p, "Q table_query table=%s key=%s ",
-		    m->table_query.table, m->table_query.key);
+	case MSG_sender_check:
+		p->question = m->sender_check.id;
+		add_event(p, "Q sender_check table=%s user=%s sender=<%s> ",
+		    m->sender_check.table, m->sender_check.auth_user,
+		    m->sender_check.sender);
 		break;
 	case MSG_etrn:
 		p->question = m->etrn.id;
@@ -257,6 +258,8 @@ option(struct player *p, const char *word)
 		p->conf.max_size = n;
 	else if (strncmp(word, "max_rcpts", len) == 0)
 		p->conf.max_rcpts = (uint32_t)n;
+	else if (strncmp(word, "max_excess", len) == 0)
+		p->conf.max_excess = (uint32_t)n;
 	else if (strncmp(word, "max_mails", len) == 0)
 		p->conf.max_mails = (uint32_t)n;
 	else if (strncmp(word, "max_errors", len) == 0)
@@ -416,15 +419,13 @@ answer_peer(struct player *p, const char *word, char *rest)
 		    (uint16_t)reply_words(rest, &m.submitted.enhanced, &text);
 		m.submitted.text = text;
 		session_answer(p->session, &p->turn, MSG_submitted, &m);
-	} else if (strcmp(word, "table") == 0) {
-		m.table_answer.id = p->question;
-		m.table_answer.status = strncmp(rest, "found", 5) == 0
+	} else if (strcmp(word, "sender") == 0) {
+		m.sender_verdict.id = p->question;
+		m.sender_verdict.status = strcmp(rest, "yes") == 0
 		    ? LOOKUP_FOUND
-		    : strcmp(rest, "none") == 0 ? LOOKUP_NONE
-						: LOOKUP_TEMPFAIL;
-		m.table_answer.value =
-		    strncmp(rest, "found ", 6) == 0 ? rest + 6 : "";
-		session_answer(p->session, &p->turn, MSG_table_answer, &m);
+		    : strcmp(rest, "no") == 0 ? LOOKUP_NONE
+					      : LOOKUP_TEMPFAIL;
+		session_answer(p->session, &p->turn, MSG_sender_verdict, &m);
 	} else if (strcmp(word, "etrn") == 0) {
 		m.etrn_done.id = p->question;
 		m.etrn_done.count = strcmp(rest, "refused") == 0
@@ -437,8 +438,8 @@ answer_peer(struct player *p, const char *word, char *rest)
 
 /*
  * verdict CODE [ACTION [domain | all [before]] | ENHANCED TEXT], submitted
- * CODE [ENHANCED TEXT], table found LIST | none | tempfail, etrn COUNT, sasl
- * STATUS [...], tls, tls-failed, rdns NAME, lost auth | queue, reload, tick MS,
+ * CODE [ENHANCED TEXT], sender yes | no | tempfail, etrn COUNT, sasl STATUS
+ * [...], tls, tls-failed, rdns NAME, lost auth | queue, reload, tick MS,
  * eof, shutdown, queue CODE ENHANCED TEXT | gone. A verdict "before" comes
  * out of the configuration before the reload.
  */
@@ -650,7 +651,7 @@ dialogue_play(const struct dialogue *d, size_t piece)
 	session_conf_defaults(&p->conf);
 	p->conf.hostname = "mx.example";
 	p->conf.domain = "our.example";
-	p->pool = session_pool_new(1);
+	p->pool = session_pool_new(1, 1 << 20);
 	p->session = session_new(&p->conf, p->pool);
 	assert_non_null(p->session);
 	p->in = malloc(QUEUE_MAX);

@@ -29,6 +29,8 @@
 		__VA_ARGS__       \
 	}
 
+#define TEN(text) text text text text text text text text text text
+
 struct world {
 	char hash[128];
 	unsigned int queries; /* user_query */
@@ -88,7 +90,8 @@ static struct conf_table tables[] = {
 static const char *const contents[] = { NULL, NULL, NULL,
 	"list: joe, ann, x@far.example\nowner-list: joe\n",
 	"joe: {PLAIN}pencil\n", "hub: me:secret\n",
-	"joe: joe@example.org, @corp.example\n" };
+	"joe: joe@example.org, @corp.example\n"
+	"ann: " TEN(TEN("one.of.them@corp.example, ")) "ann@example.org\n" };
 
 static struct conf_action actions[] = {
 	{ .name = S("local"),
@@ -181,6 +184,15 @@ on_table_answer(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 }
 
 static void
+on_sender_verdict(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct world *w = arg;
+
+	w->status = m->sender_verdict.status;
+	stage_got(&stage, MSG_sender_verdict);
+}
+
+static void
 keep_octets(struct world *w, const struct ipc_blob *b)
 {
 	w->len = b->len < sizeof(w->octets) ? b->len : sizeof(w->octets);
@@ -230,6 +242,7 @@ static channel_handler *const handlers[MSG_MAX] = {
 	[MSG_rcpt_verdict] = on_rcpt_verdict,
 	[MSG_expanded] = on_expanded,
 	[MSG_table_answer] = on_table_answer,
+	[MSG_sender_verdict] = on_sender_verdict,
 	[MSG_sasl_reply] = on_sasl_reply,
 	[MSG_client_sasl_reply] = on_client_sasl_reply,
 	[MSG_callahead] = on_callahead,
@@ -512,10 +525,10 @@ query(const char *table, uint8_t service, const char *key)
 static void
 test_tables(void **state)
 {
-	query("senders", CONF_SERVICE_SENDERS, "joe");
+	query("aliases", CONF_SERVICE_ALIAS, "owner-list");
 	assert_int_equal(world.status, LOOKUP_FOUND);
-	assert_string_equal(world.text, "joe@example.org, @corp.example");
-	query("senders", CONF_SERVICE_SENDERS, "eve");
+	assert_string_equal(world.text, "joe");
+	query("aliases", CONF_SERVICE_ALIAS, "eve");
 	assert_int_equal(world.status, LOOKUP_NONE);
 	/* no secret leaves, whatever the question is called */
 	query("creds", CONF_SERVICE_CREDENTIALS, "joe");
@@ -525,8 +538,40 @@ test_tables(void **state)
 	assert_string_equal(world.text, "");
 	query("secrets", CONF_SERVICE_ALIAS, "hub");
 	assert_string_equal(world.text, "");
-	query("senders", 200, "joe");
+	query("aliases", 200, "list");
 	assert_int_equal(world.status, LOOKUP_TEMPFAIL);
+	/* longer than any answer */
+	query("senders", CONF_SERVICE_SENDERS, "ann");
+	assert_int_equal(world.status, LOOKUP_TEMPFAIL);
+}
+
+static enum lookup_status
+check_sender(const char *table, const char *user, const char *sender)
+{
+	struct msg_sender_check m = { .id = ++last_id,
+		.table = table,
+		.auth_user = user,
+		.sender = sender };
+
+	stage_ask(&stage, PROC_SMTPD, sender_check, &m, sender_verdict);
+	return world.status;
+}
+
+static void
+test_senders(void **state)
+{
+	assert_int_equal(
+	    check_sender("senders", "joe", "Joe+x@example.org"), LOOKUP_FOUND);
+	assert_int_equal(
+	    check_sender("senders", "joe", "ann@example.org"), LOOKUP_NONE);
+	assert_int_equal(
+	    check_sender("senders", "ann", "ann@example.org"), LOOKUP_FOUND);
+	assert_int_equal(check_sender("senders", "eve", ""), LOOKUP_NONE);
+	assert_int_equal(
+	    check_sender("nowhere", "joe", "joe@example.org"), LOOKUP_TEMPFAIL);
+	/* what stands for a password is not to be guessed at */
+	assert_int_equal(
+	    check_sender("creds", "joe", "{PLAIN}pencil"), LOOKUP_TEMPFAIL);
 }
 
 static void
@@ -608,6 +653,7 @@ main(void)
 		cmocka_unit_test(test_login_steps),
 		cmocka_unit_test(test_smarthost),
 		cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_senders),
 		cmocka_unit_test(test_backup),
 		cmocka_unit_test(test_peer_gone),
 		cmocka_unit_test(test_reload),

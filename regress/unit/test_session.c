@@ -7,10 +7,12 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <cmocka.h>
 
 #include "session_player.h"
+#include "smtpd/session.h"
 
 #define NITEMS(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -21,6 +23,9 @@
 	"S: 250-8BITMIME\nS: 250-DSN\n" EHLO_END                  \
 	"S: 250-LIMITS RCPTMAX=1000 MAILMAX=1000\nS: 250 HELP\n"
 #define EHLO_END "S: 250-SMTPUTF8\nS: 250-CHUNKING\nS: 250-BINARYMIME\n"
+#define FIVE "A: tick 299999\nC: NOOP\nS: 250 2.0.0 OK\n"
+/* All but 12 ms of an hour, in which the client says something now and then. */
+#define MINUTES_59 FIVE FIVE FIVE FIVE FIVE FIVE FIVE FIVE FIVE FIVE FIVE FIVE
 #define EARLY "S: 554 5.5.1 You spoke before the greeting\nX: close\n"
 static const struct dialogue greeting[] = {
 	{ "greeting, nothing said", GREETING "A: eof\nX: close\n", 0 },
@@ -178,6 +183,10 @@ static const struct dialogue order[] = {
 	    0 },
 };
 
+#define TOO_MANY             \
+	"C: RCPT TO:<x@y>\n" \
+	"S: 452 4.5.3 Too many recipients, send the rest later\n"
+
 static const struct dialogue recipients[] = {
 	{ "pipelined, answered in order",
 	    GREETING HELO
@@ -258,6 +267,12 @@ static const struct dialogue recipients[] = {
 	    "O: max_rcpts=1\n" GREETING HELO MAIL RCPT "C: RCPT TO:<x@y>\n"
 	    "S: 452 4.5.3 Too many recipients, send the rest later\n",
 	    0 },
+	{ "recipients over the limit, for ever",
+	    "O: max_rcpts=2 max_excess=2\n" GREETING HELO MAIL RCPT RCPT
+		TOO_MANY TOO_MANY "C: RSET\nS: 250 2.0.0 Reset\n" MAIL RCPT RCPT
+		    TOO_MANY TOO_MANY TOO_MANY
+	    "S: 421 4.7.0 Too many errors\nX: close\n",
+	    0 },
 	{ "refused recipients",
 	    "O: max_refused=2\n" GREETING HELO MAIL
 	    "C: RCPT TO:<x@y>\nQ: rcpt_check\nA: verdict 550 5.1.1 No\n"
@@ -318,21 +333,23 @@ static const struct dialogue limits[] = {
 		     "S: 421 4.4.2 mx.example waited long enough\nX: close\n",
 	    0 },
 	{ "a session may take an hour",
-	    GREETING HELO
-	    "A: tick 299999\nC: NOOP\nS: 250 2.0.0 OK\n"
-	    "A: tick 299999\nC: NOOP\nS: 250 2.0.0 OK\n"
-	    "A: tick 299999\nC: NOOP\nS: 250 2.0.0 OK\n"
-	    "A: tick 299999\nC: NOOP\nS: 250 2.0.0 OK\n"
-	    "A: tick 299999\nC: NOOP\nS: 250 2.0.0 OK\n"
-	    "A: tick 299999\nC: NOOP\nS: 250 2.0.0 OK\n"
-	    "A: tick 299999\nC: NOOP\nS: 250 2.0.0 OK\n"
-	    "A: tick 299999\nC: NOOP\nS: 250 2.0.0 OK\n"
-	    "A: tick 299999\nC: NOOP\nS: 250 2.0.0 OK\n"
-	    "A: tick 299999\nC: NOOP\nS: 250 2.0.0 OK\n"
-	    "A: tick 299999\nC: NOOP\nS: 250 2.0.0 OK\n"
-	    "A: tick 299999\nC: NOOP\nS: 250 2.0.0 OK\n"
+	    GREETING HELO MINUTES_59
 	    "A: tick 12\nS: 421 4.4.2 mx.example waited long enough\n"
 	    "X: close\n",
+	    0 },
+	{ "an envelope may take an hour",
+	    GREETING HELO
+	    "A: tick 5000\n" MAIL RCPT MINUTES_59
+	    "A: tick 11\nC: NOOP\nS: 250 2.0.0 OK\n"
+	    "A: tick 1\nS: 421 4.4.2 mx.example waited long enough\n"
+	    "X: close\n",
+	    0 },
+	{ "its message has a time of its own",
+	    GREETING HELO MAIL RCPT MINUTES_59
+	    "A: tick 11\nC: DATA\n"
+	    "S: 354 End with a dot on a line of its own\n"
+	    "c: A: 1\\r\\n\nA: tick 599999\nC: .\nQ: submit rcpts=1\n"
+	    "A: submitted 250\nS: 250 2.0.0 00000abc is in the queue\n",
 	    0 },
 };
 
@@ -420,6 +437,72 @@ test_peers(void **state)
 	dialogues_play(peers, NITEMS(peers));
 }
 
+/* The client says a line, auth takes all recipients, and what is replied
+ * begins like this. */
+static void
+say(struct session *s, struct session_turn *t, const char *line,
+    const char *want)
+{
+	union ipc_msg m = { .rcpt_verdict = { .code = 250, .action = "a" } };
+
+	session_turn_reset(t);
+	assert_int_equal(
+	    session_octets(s, t, line, strlen(line)), strlen(line));
+	if (t->action_count > 0 && t->actions[0].type == MSG_rcpt_check) {
+		m.rcpt_verdict.id = t->actions[0].msg.rcpt_check.id;
+		session_turn_reset(t);
+		session_answer(s, t, MSG_rcpt_verdict, &m);
+	}
+	t->out[t->out_len] = '\0';
+	if (strncmp(t->out, want, strlen(want)) != 0)
+		fail_msg("%s: %s", line, t->out);
+}
+
+/* What one session holds is not there for others, and comes back. */
+static void
+test_room(void **state)
+{
+	static struct session_turn turn;
+	struct session_facts facts = { .client_addr = "192.0.2.1" };
+	struct msg_queue_status queue = { .accepting = 1 };
+	struct session_ids ids = { 1, 100 };
+	struct session_pool *pool = session_pool_new(1, 50);
+	struct session *s[2];
+	struct session_conf conf;
+	uint32_t serial = 0;
+
+	session_conf_defaults(&conf);
+	conf.max_excess = 3;
+	turn.ids = &ids;
+	turn.queue = &queue;
+	turn.serial = &serial;
+	for (int i = 0; i < 2; i++) {
+		assert_non_null(s[i] = session_new(&conf, pool));
+		session_connected(s[i], &turn, &facts);
+		say(s[i], &turn, "HELO c\r\n", "250 ");
+		say(s[i], &turn, "MAIL FROM:<a@b>\r\n", "250 ");
+	}
+	for (int i = 0; i < 2; i++)
+		say(s[0], &turn, "RCPT TO:<x@y.example>\r\n", "250 ");
+	say(s[0], &turn, "RCPT TO:<x@y.example>\r\n", "452 4.3.1 ");
+	/* mail to one always goes through */
+	say(s[1], &turn, "RCPT TO:<x@y.example>\r\n", "250 ");
+	say(s[1], &turn, "RCPT TO:<x@y.example>\r\n", "452 4.3.1 ");
+	session_free(s[0]);
+	say(s[1], &turn, "RCPT TO:<x@y.example>\r\n", "250 ");
+	say(s[1], &turn, "RCPT TO:<x@y.example>\r\n", "452 4.3.1 ");
+	say(s[1], &turn, "RSET\r\n", "250 ");
+	say(s[1], &turn, "MAIL FROM:<a@b>\r\n", "250 ");
+	say(s[1], &turn, "RCPT TO:<x@y.example>\r\n", "250 ");
+	say(s[1], &turn, "RCPT TO:<x@y.example>\r\n", "250 ");
+	for (int i = 0; i < 3; i++)
+		say(s[1], &turn, "RCPT TO:<x@y.example>\r\n", "452 4.3.1 ");
+	say(s[1], &turn, "RCPT TO:<x@y.example>\r\n", "452 4.3.1 ");
+	assert_true(session_is_over(s[1]));
+	session_free(s[1]);
+	session_pool_free(pool);
+}
+
 int
 main(void)
 {
@@ -428,6 +511,7 @@ main(void)
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_recipients),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_room),
 		cmocka_unit_test(test_peers),
 	};
 

@@ -107,12 +107,12 @@ static const struct dialogue auth[] = {
 	    "S: 250 2.0.0 00000abc is in the queue\n",
 	    0 },
 	{ "who has logged in may leave the domain out",
-	    CLEAR "C: MAIL FROM:<alice>\nS: 501 5.1.7 Bad sender address: no "
-		  "domain\n" LOGIN
-		  "C: MAIL FROM:<alice>\nS: 250 2.1.0 Sender OK\n"
-		  "C: RCPT TO:<joe>\n"
-		  "Q: rcpt_check from=<alice@our.example> to=<joe@our.example>\n"
-		  "A: verdict 250 out\nS: 250 2.1.5 Recipient OK\n",
+	    CLEAR
+	    "C: MAIL FROM:<alice>\nS: 501 5.1.7 Bad sender address: no "
+	    "domain\n" LOGIN "C: MAIL FROM:<alice>\nS: 250 2.1.0 Sender OK\n"
+	    "C: RCPT TO:<joe>\n"
+	    "Q: rcpt_check from=<alice@our.example> to=<joe@our.example>\n"
+	    "A: verdict 250 out\nS: 250 2.1.5 Recipient OK\n",
 	    0 },
 	{ "what was received with a login tells it where wanted",
 	    "O: auth auth-plaintext received-auth\n" GREETING EHLO(PLAIN)
@@ -249,40 +249,34 @@ static const struct dialogue auth[] = {
 
 static const struct dialogue senders[] = {
 	{ "senders of a login",
-	    SENDERS "C: MAIL FROM:<a@b.example>\nQ: table_query table=people "
-		    "key=alice\n"
-		    "A: table found x@y, a@B.example\nS: 250 2.1.0 Sender OK\n"
+	    SENDERS "C: MAIL FROM:<a@b.example>\n"
+		    "Q: sender_check table=people user=alice "
+		    "sender=<a@b.example>\n"
+		    "A: sender yes\nS: 250 2.1.0 Sender OK\n"
 		    "C: RSET\nS: 250 2.0.0 Reset\n"
-		    "C: MAIL FROM:<a@b.example>\nQ: table_query\n"
-		    "A: table found @b.example\nS: 250 2.1.0 Sender OK\n"
-		    "C: RSET\nS: 250 2.0.0 Reset\n"
-		    "C: MAIL FROM:<a@b.example>\nQ: table_query\n"
-		    "A: table found a\nS: 250 2.1.0 Sender OK\n",
-	    0 },
-	{ "a sender without its domain is held against them with it",
-	    SENDERS "C: MAIL FROM:<a>\nQ: table_query\n"
-		    "A: table found a@b.example, b@our.example\n"
-		    "S: 550 5.7.1 This sender is not yours\n"
-		    "C: MAIL FROM:<b>\nQ: table_query\n"
-		    "A: table found a@b.example, b@our.example\n"
-		    "S: 250 2.1.0 Sender OK\n",
+		    "C: MAIL FROM:<b>\nQ: sender_check sender=<b@our.example>\n"
+		    "A: sender yes\nS: 250 2.1.0 Sender OK\n",
 	    0 },
 	{ "senders of others",
 	    SENDERS
-	    "C: MAIL FROM:<a@b.example>\nQ: table_query\n"
-	    "A: table found "
-	    "aa@b.example,a@bb.example,@b,b.example,a@,A@b.example\n"
+	    "C: MAIL FROM:<a@b.example>\nQ: sender_check\nA: sender no\n"
 	    "S: 550 5.7.1 This sender is not yours\n"
 	    "C: RCPT TO:<x@y>\nS: 503 5.5.1 Say MAIL first\n"
-	    "C: MAIL FROM:<a@b.example>\nQ: table_query\nA: table none\n"
-	    "S: 550 5.7.1 This sender is not yours\n"
-	    "C: MAIL FROM:<a@b.example>\nQ: table_query\nA: table found \n"
-	    "S: 550 5.7.1 This sender is not yours\n"
-	    "C: MAIL FROM:<a@b.example>\nQ: table_query\nA: table tempfail\n"
+	    "C: MAIL FROM:<a@b.example>\nQ: sender_check\nA: sender tempfail\n"
 	    "S: 451 4.3.0 Not possible now, try later\n"
-	    "C: MAIL FROM:<a@b.example>\nQ: table_query\nA: lost auth\n"
+	    "C: MAIL FROM:<a@b.example>\nQ: sender_check\nA: lost auth\n"
+	    "S: 451 4.3.0 Not possible now, try later\n"
+	    "C: MAIL FROM:<a@b.example>\nQ: sender_check\nA: tick 60000\n"
 	    "S: 451 4.3.0 Not possible now, try later\n"
 	    "C: MAIL FROM:<>\nS: 250 2.1.0 Sender OK\n",
+	    0 },
+	{ "another's sender is an error",
+	    "O: max_errors=2 auth auth-plaintext senders\n" GREETING HELO LOGIN
+	    "C: MAIL FROM:<a@b>\nQ: sender_check\nA: sender no\n"
+	    "S: 550 5.7.1 This sender is not yours\n"
+	    "C: MAIL FROM:<a@b>\nQ: sender_check\nA: sender no\n"
+	    "S: 550 5.7.1 This sender is not yours\n"
+	    "S: 421 4.7.0 Too many errors\nX: close\n",
 	    0 },
 };
 

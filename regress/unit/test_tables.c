@@ -21,6 +21,8 @@
 		text \
 	}
 
+#define TEN(text) text text text text text text text text text text
+
 static const struct {
 	const char *name;
 	uint32_t uses;
@@ -44,6 +46,12 @@ static const struct {
 	{ "regex", 1 << CONF_SERVICE_REGEX,
 	    "^joe[0-9]+@\n(?i)^ANN@\n\\Wx\\W\n" },
 	{ "empty", 1 << CONF_SERVICE_DOMAIN, "" },
+	{ "senders", 1 << CONF_SERVICE_SENDERS,
+	    "joe Joe.Doe@example.org, @*.example.net,\t@[192.0.2.1]\n"
+	    "ann ann, sales+eu@example.org, ann.b@\n"
+	    "all @\n"
+	    "many " TEN(TEN(
+		"one.of.them@department.example.org, ")) "last@example.org\n" },
 };
 
 static struct conf_entry static_entries[] = { { S("k"), S("v") },
@@ -145,6 +153,52 @@ test_rows(void **state)
 			fail_msg("%s %s: %d %s", rows[i].table, rows[i].key, s,
 			    value);
 	}
+}
+
+/* As OpenSMTPD holds a sender against an entry (mailaddr_match). */
+static void
+test_senders(void **state)
+{
+	static const struct {
+		const char *user, *sender;
+		enum lookup_status status;
+	} m[] = {
+		{ "joe", "joe.doe@example.org", FOUND },
+		{ "JOE", "JOE.DOE@EXAMPLE.ORG", FOUND },
+		{ "joe", "joe.doe+shop@example.org", FOUND },
+		{ "joe", "joe@example.org", NONE },
+		{ "joe", "joe.doe@example.com", NONE },
+		{ "joe", "joe.doe", NONE },
+		{ "joe", "x@a.Example.net", FOUND },
+		{ "joe", "x@example.net", NONE },
+		{ "joe", "x@a.b.example.net", NONE },
+		{ "joe", "x@[192.0.2.1]", FOUND },
+		{ "joe", "\"joe.doe@example.org\"@evil.example", NONE },
+		{ "joe", "", NONE },
+		{ "ann", "Ann+x@any.example", FOUND },
+		{ "ann", "ann", FOUND },
+		{ "ann", "joann@any.example", NONE },
+		{ "ann", "ann.b@any.example", FOUND },
+		{ "ann", "Sales+EU@example.org", FOUND },
+		{ "ann", "sales@example.org", NONE },
+		{ "ann", "sales+us@example.org", NONE },
+		{ "ann", "sales+eu+x@example.org", NONE },
+		{ "ann", "\"ann,\"@example.org", NONE },
+		{ "all", "x@any.example", FOUND },
+		{ "all", "", NONE },
+		{ "many", "last@example.org", FOUND },
+		{ "many", "first@example.org", NONE },
+		{ "eve", "joe.doe@example.org", NONE },
+		{ "", "joe.doe@example.org", NONE },
+	};
+
+	for (size_t i = 0; i < sizeof(m) / sizeof(m[0]); i++)
+		if (tables_sender(tables, "senders", m[i].user, m[i].sender) !=
+		    m[i].status)
+			fail_msg("%s <%s>", m[i].user, m[i].sender);
+	assert_int_equal(
+	    tables_sender(tables, "nowhere", "all", "x@any.example"),
+	    LOOKUP_TEMPFAIL);
 }
 
 static void
@@ -290,6 +344,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_senders),
 		cmocka_unit_test(test_long_key),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_domain_match),
