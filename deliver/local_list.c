@@ -96,6 +96,12 @@ may_deliver(const struct local_job *job, struct local_outcome *out)
 	return 0;
 }
 
+int
+local_discards(const char *path)
+{
+	return strcmp(path, "/dev/null") == 0;
+}
+
 static int
 deliver_item(const struct local_job *job, const struct alias_item *item,
     int depth, int *keep, struct local_outcome *out)
@@ -113,7 +119,7 @@ deliver_item(const struct local_job *job, const struct alias_item *item,
 		    ? -1
 		    : local_command(job, item->text, out);
 	case ALIAS_FILE:
-		if (strcmp(item->text, "/dev/null") == 0)
+		if (local_discards(item->text))
 			return 0;
 		out->kept = 1;
 		return may_deliver(job, out) == -1

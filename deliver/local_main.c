@@ -47,6 +47,9 @@ deliver_mda(const struct local_job *job, struct local_outcome *out)
 static int
 deliver_file(const struct local_job *job, struct local_outcome *out)
 {
+	if (local_discards(job->parameter))
+		return local_done(
+		    out, DELIVERY_OK, 250, "2.0.0", "discarded: /dev/null");
 	return local_append(job, job->parameter, out);
 }
 
@@ -55,6 +58,9 @@ deliver_include(const struct local_job *job, struct local_outcome *out)
 {
 	int keep = 0;
 
+	/* unless an item of it says more */
+	local_done(
+	    out, DELIVERY_OK, 250, "2.0.0", "discarded: the list names nobody");
 	return local_list(job, job->parameter, 0, &keep, out);
 }
 
@@ -159,7 +165,9 @@ deliver(const struct context *c, const struct local_job *job,
 			if (local_list(job, path, 0, &keep, out) == -1)
 				return;
 			local_done(out, DELIVERY_OK, 250, "2.0.0",
-			    "delivered as .forward says");
+			    out->kept || out->forward.count > 0
+				? "delivered as .forward says"
+				: "discarded: .forward names nobody");
 		}
 	}
 	if (keep && deliver_by_method(job, out) == -1)
