@@ -372,6 +372,7 @@ control_on_peer_user(struct control *ctl, const struct msg_peer_user *m)
 		return;
 	c->admin = m->admin;
 	snprintf(c->user, sizeof(c->user), "%s", m->user);
+	snprintf(c->tag, sizeof(c->tag), "%s", m->tag);
 	TAILQ_FOREACH (other, &ctl->conns, entry) {
 		if (other->channel == NULL || other->admin)
 			continue;

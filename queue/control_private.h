@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/conf.h"
 #include "queue/control.h"
 #include "queue/envelope.h"
 
@@ -58,6 +59,7 @@ struct control_conn {
 	uint64_t id; /* names it to master and deliver */
 	char user[65];
 	int admin;
+	char tag[CONF_TAG_MAX + 1]; /* of sessions that he opens */
 	int fd; /* until the channel has it, else -1 */
 	struct channel *channel;
 	int64_t deadline; /* loop_now; 0: none */
