@@ -22,6 +22,11 @@
 
 #include "ipc/channel.h"
 
+/* What the operator may do with what is held; it wants the id twice. */
+#define CONTROL_HELD                                                        \
+	"held: `smtpctl resume envelope %s` sends it, `smtpctl remove %s` " \
+	"drops it"
+
 struct control;
 struct sched;
 struct store;

@@ -109,6 +109,9 @@ void control_end(struct control_conn *, const char *error);
 void control_end_count(struct control_conn *, uint32_t count);
 /* Whether this asker may see the message. */
 int control_may_see(const struct control_conn *, const struct envelope *);
+/* The envelope that the first argument names, and which recipient of it, or
+ * UINT32_MAX. NULL after ending. */
+struct envelope *control_read_named(struct control_conn *, uint32_t *rcpt);
 /* What becomes of a recipient, as rows show it. */
 const char *control_state(const struct control_conn *, uint32_t msgid,
     uint32_t rcpt, const struct envelope_rcpt *, int64_t *next,

@@ -146,9 +146,8 @@ show_queue(struct control_conn *c)
 	c->step = step_queue;
 }
 
-/* The envelope that the first argument names; NULL after ending. */
-static struct envelope *
-read_named(struct control_conn *c, uint32_t *rcpt)
+struct envelope *
+control_read_named(struct control_conn *c, uint32_t *rcpt)
 {
 	struct envelope *env;
 	uint32_t msgid;
@@ -184,7 +183,7 @@ show_envelope(struct control_conn *c)
 	struct control_row row = { 0 };
 	uint32_t rcpt;
 
-	if ((env = read_named(c, &rcpt)) == NULL)
+	if ((env = control_read_named(c, &rcpt)) == NULL)
 		return;
 	control_field(&row, "message", "%08x", env->msgid);
 	control_field(
@@ -256,7 +255,7 @@ tell_rcpt(struct control_conn *c, const struct envelope *env, uint32_t index)
 	const struct envelope_rcpt *r = &env->rcpts[index];
 	int64_t next, expiry;
 	const char *state;
-	char text[1200];
+	char text[1200], id[20];
 
 	if (r->parent < env->rcpt_count)
 		tell(c, env->arrival, "made", env, index,
@@ -267,12 +266,22 @@ tell_rcpt(struct control_conn *c, const struct envelope *env, uint32_t index)
 	    r->code, r->enhanced, r->text, *r->remote != '\0' ? " from " : "",
 	    r->remote, r->attempts);
 	if (r->last != 0 || r->state == ENVELOPE_DONE)
-		tell(c, r->last, outcomes[r->outcome % ENVELOPE_OUTCOMES], env,
-		    index, text);
+		tell(c, r->last,
+		    /* and held, or released since: not what was put off */
+		    r->outcome == ENVELOPE_PENDING && r->code >= 500
+			? "refused"
+			: outcomes[r->outcome % ENVELOPE_OUTCOMES],
+		    env, index, text);
 	if (r->state == ENVELOPE_DONE)
 		return;
 	state = control_state(c, env->msgid, index, r, &next, &expiry);
-	snprintf(text, sizeof(text), "expires at %lld", (long long)expiry);
+	snprintf(id, sizeof(id), "%016llx",
+	    (unsigned long long)envelope_evpid(env->msgid, index));
+	if (strcmp(state, "held") == 0)
+		snprintf(text, sizeof(text), CONTROL_HELD, id, id);
+	else
+		snprintf(
+		    text, sizeof(text), "expires at %lld", (long long)expiry);
 	tell(c, next, state, env, index, text);
 }
 
@@ -285,7 +294,7 @@ show_history(struct control_conn *c)
 	char text[700];
 	uint32_t rcpt;
 
-	if ((env = read_named(c, &rcpt)) == NULL)
+	if ((env = control_read_named(c, &rcpt)) == NULL)
 		return;
 	snprintf(text, sizeof(text), "session %016llx from %s%s%s%s, helo %s",
 	    (unsigned long long)env->session,
@@ -332,7 +341,7 @@ show_message(struct control_conn *c)
 	enum store_status status;
 	uint32_t rcpt;
 
-	if ((env = read_named(c, &rcpt)) == NULL)
+	if ((env = control_read_named(c, &rcpt)) == NULL)
 		return;
 	status = store_body_open(c->control->env.store, env, &body);
 	envelope_free(env);
