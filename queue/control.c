@@ -453,6 +453,18 @@ control_on_route_answer(
 }
 
 void
+control_on_relay_answer(struct control *ctl, const struct msg_relay_answer *m)
+{
+	struct control_conn *c = find_conn(ctl, m->id);
+
+	if (c == NULL || c->waiting == 0 || c->asked != PROC_DELIVER)
+		return;
+	c->waiting = 0;
+	control_relays(c, m);
+	pump(c);
+}
+
+void
 control_on_explained(struct control *ctl, const struct msg_explained *m)
 {
 	struct control_conn *c = find_conn(ctl, m->id);

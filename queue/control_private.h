@@ -117,6 +117,8 @@ const char *control_state(const struct control_conn *, uint32_t msgid,
     uint32_t rcpt, const struct envelope_rcpt *, int64_t *next,
     int64_t *expiry);
 
+/* What `show routes` waits for: the hosts of actions. */
+void control_relays(struct control_conn *, const struct msg_relay_answer *);
 /* The answer to explain, as rows. */
 void control_explain_rows(struct control_conn *, const struct msg_explained *);
 

@@ -450,10 +450,28 @@ monitor(struct control_conn *c)
 	c->step = step_monitor;
 }
 
+/* A domain or a user; one destination for all domains is shown by the hosts
+ * that its action names. */
+static const char *
+destination_name(const struct control_conn *c, const struct sched_dest_info *d)
+{
+	struct msg_relay_info info;
+	struct ipc_list list = { 0 };
+
+	if (c->state != NULL)
+		list = ipc_buf_list(c->state);
+	if (d->kind == SCHED_RELAY && *d->domain == '\0')
+		while (ipc_next_relay_info(&list, &info))
+			if (strcmp(info.action, d->action) == 0)
+				return info.hosts;
+	return d->domain;
+}
+
 static int
 step_destinations(struct control_conn *c)
 {
 	struct sched_dest_info d;
+	const char *name;
 
 	for (int i = 0; i < PAGE; i++) {
 		struct control_row row = { 0 };
@@ -462,10 +480,11 @@ step_destinations(struct control_conn *c)
 			control_end(c, NULL);
 			return 0;
 		}
+		name = destination_name(c, &d);
 		if (c->filter.domain != NULL &&
-		    !control_glob(c->filter.domain, d.domain))
+		    !control_glob(c->filter.domain, name))
 			continue;
-		control_field(&row, "destination", "%s", d.domain);
+		control_field(&row, "destination", "%s", name);
 		control_field(&row, "action", "%s", d.action);
 		control_field(&row, "status", "%s",
 		    d.paused        ? "paused"
@@ -483,9 +502,40 @@ step_destinations(struct control_conn *c)
 }
 
 static void
+free_relays(void *relays)
+{
+	ipc_buf_free(relays);
+	free(relays);
+}
+
+void
+control_relays(struct control_conn *c, const struct msg_relay_answer *m)
+{
+	struct ipc_list list = m->relays;
+	struct msg_relay_info info;
+	struct ipc_buf *relays;
+
+	c->step = step_destinations;
+	if ((relays = calloc(1, sizeof(*relays))) == NULL)
+		return;
+	while (ipc_next_relay_info(&list, &info))
+		ipc_add_relay_info(relays, &info);
+	c->state = relays;
+	c->state_free = free_relays;
+}
+
+static void
 show_routes(struct control_conn *c)
 {
-	c->step = step_destinations;
+	struct channel *deliver =
+	    worker_peer(c->control->env.worker, PROC_DELIVER, 0);
+	struct msg_relay_query q = { .id = c->id };
+
+	c->asked = PROC_DELIVER;
+	if (deliver != NULL && ipc_send(deliver, relay_query, &q) == 0)
+		c->waiting = 1;
+	else
+		control_end(c, "no deliver process is up: try again");
 }
 
 static void
