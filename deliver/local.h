@@ -87,6 +87,9 @@ int local_command(
  * delivery. */
 int local_list(const struct local_job *, const char *path, int *keep,
     struct local_outcome *);
+/* Whether what goes to this file is thrown away: it counts as delivered, and
+ * nothing is opened. */
+int local_discards(const char *path);
 /* Whether the user has a usable ~/.forward: 1, 0, or -1 with an outcome. */
 int local_has_forward(
     const struct local_job *, char *path, size_t size, struct local_outcome *);

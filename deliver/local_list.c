@@ -106,6 +106,12 @@ may_deliver(const struct local_job *job, int own, struct local_outcome *out)
 	return 0;
 }
 
+int
+local_discards(const char *path)
+{
+	return strcmp(path, "/dev/null") == 0;
+}
+
 /* What a command, a file or an error said. If that is for good, its sender
  * hears of it, and the others get theirs all the same. */
 static int
@@ -147,7 +153,7 @@ deliver_item(const struct local_job *job, const struct alias_item *item,
 			rc = local_command(job, item->text, out);
 		return note_result(rc, out);
 	case ALIAS_FILE:
-		if (strcmp(item->text, "/dev/null") == 0)
+		if (local_discards(item->text))
 			return 0;
 		if (may_deliver(job, own, out) == 0)
 			rc = local_append(job, item->text, out);
@@ -210,8 +216,10 @@ local_list(const struct local_job *job, const char *path, int *keep,
 		return -1;
 	if (out->items == 0)
 		*keep = 1;
-	return local_done(out, DELIVERY_OK, 250, "2.0.0",
-	    "delivered as %s says", strrchr(path, '/') + 1);
+	return local_done(out, DELIVERY_OK, 250, "2.0.0", "%s as %s says",
+	    *keep || out->kept || out->forward.count > 0 ? "delivered"
+							 : "discarded",
+	    strrchr(path, '/') + 1);
 }
 
 /* Whether somebody else can give names to files there: to put one of the

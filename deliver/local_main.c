@@ -47,6 +47,9 @@ deliver_mda(const struct local_job *job, struct local_outcome *out)
 static int
 deliver_file(const struct local_job *job, struct local_outcome *out)
 {
+	if (local_discards(job->parameter))
+		return local_done(
+		    out, DELIVERY_OK, 250, "2.0.0", "discarded: /dev/null");
 	return local_append(job, job->parameter, out);
 }
 

@@ -80,6 +80,13 @@ on_route_query(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 }
 
 static void
+on_relay_query(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	settings_report(
+	    ((struct deliver *)arg)->settings, ch, m->relay_query.id);
+}
+
+static void
 on_dns_answer(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
 	questions_answer(
@@ -114,6 +121,7 @@ static channel_handler *const handlers[MSG_MAX] = {
 	[MSG_body_file] = on_body_file,
 	[MSG_callahead] = on_callahead,
 	[MSG_route_query] = on_route_query,
+	[MSG_relay_query] = on_relay_query,
 	[MSG_dns_answer] = on_dns_answer,
 	[MSG_table_answer] = on_table_answer,
 	[MSG_client_sasl_reply] = on_client_sasl_reply,

@@ -11,6 +11,8 @@
 #include "net/key_client.h"
 #include "net/tls.h"
 
+enum { REPORT_MAX = 1000 /* actions */ };
+
 struct settings *
 settings_new(struct conf *conf)
 {
@@ -121,6 +123,45 @@ settings_entry(const struct settings *s, const char *table, const char *key,
 		if (strcasecmp(t->entries[i].key, key) == 0)
 			return t->entries[i].value;
 	return NULL;
+}
+
+/* The entries of a table as a list, or its name where they are elsewhere. */
+static void
+hosts_text(const struct settings *s, const char *table, char *out, size_t size)
+{
+	const struct conf_table *t = conf_find_table(s->conf, table);
+
+	*out = '\0';
+	if (t == NULL || t->kind != CONF_TABLE_STATIC)
+		snprintf(out, size, "<%s>", table);
+	for (uint32_t i = 0; t != NULL && i < t->nentries; i++) {
+		if (i > 0)
+			strlcat(out, ",", size);
+		strlcat(out, t->entries[i].key, size);
+	}
+}
+
+void
+settings_report(const struct settings *s, struct channel *ch, uint64_t id)
+{
+	struct msg_relay_answer m = { .id = id };
+	struct msg_relay_info info;
+	struct ipc_buf buf = { 0 };
+	char hosts[256];
+
+	for (uint32_t i = 0; i < s->conf->nactions && buf.count < REPORT_MAX;
+	     i++) {
+		const struct conf_action *a = &s->conf->actions[i];
+
+		if (a->relay.host == NULL)
+			continue;
+		hosts_text(s, a->relay.host, hosts, sizeof(hosts));
+		info = (struct msg_relay_info){ a->name, hosts };
+		ipc_add_relay_info(&buf, &info);
+	}
+	m.relays = ipc_buf_list(&buf);
+	ipc_send(ch, relay_answer, &m);
+	ipc_buf_free(&buf);
 }
 
 int

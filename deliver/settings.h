@@ -40,6 +40,8 @@ enum client_tls settings_tls_policy(
  */
 const char *settings_entry(const struct settings *, const char *table,
     const char *key, uint64_t seed, int *elsewhere);
+/* Answers a relay_query: which hosts each action names. */
+void settings_report(const struct settings *, struct channel *, uint64_t id);
 /* An own address of this family to send from; 0, or -1 for no wish. */
 int settings_source(const struct settings *, const struct conf_action *,
     enum mx_family, uint64_t seed, struct mx_address *);

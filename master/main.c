@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,43 @@ write_pid(const struct conf *conf)
 	fclose(fp);
 }
 
+/*
+ * Leaves the terminal and the job of who started us, as daemon(3) does; but he
+ * waits in the first process, which ends with success once all workers serve,
+ * and with failure when the daemon has ended before. 0 in the daemon, or -1.
+ */
+static int
+detach(struct master *m)
+{
+	int fds[2], null;
+	ssize_t n;
+	char octet;
+	pid_t pid;
+
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null == -1 || pipe2(fds, O_CLOEXEC) == -1 || (pid = fork()) == -1) {
+		log_error("detaching: %s", strerror(errno));
+		return -1;
+	}
+	if (pid > 0) {
+		close(fds[1]);
+		while ((n = read(fds[0], &octet, 1)) == -1 && errno == EINTR)
+			;
+		_exit(n == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
+	}
+	close(fds[0]);
+	m->starter = fds[1];
+	/* the echo of the log has a copy of standard error */
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		dup2(null, fd);
+	close(null);
+	if (setsid() == -1 || chdir("/") == -1) {
+		log_error("detaching: %s", strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
 /* What a start needs of the machine, then the workers until the end. */
 static int
 run(struct master *m)
@@ -43,11 +81,9 @@ run(struct master *m)
 	    (m->sockets = sockets_open(m->conf, NULL)) == NULL ||
 	    (m->control_fd = sockets_open_control(m->conf)) == -1)
 		return EXIT_FAILURE;
-	if (!m->options.foreground && daemon(0, 0) == -1) {
-		log_error("daemon: %s", strerror(errno));
+	if (!m->options.foreground && detach(m) == -1)
 		return EXIT_FAILURE;
-	}
-	/* epoll does not survive the fork of daemon(3) */
+	/* epoll does not survive a fork */
 	if ((m->loop = loop_new()) == NULL ||
 	    (m->tickets = tickets_new(m)) == NULL ||
 	    (m->hand_off = hand_off_new(m)) == NULL)
@@ -66,7 +102,7 @@ run(struct master *m)
 int
 main(int argc, char **argv)
 {
-	struct master m = { .control_fd = -1 };
+	struct master m = { .control_fd = -1, .starter = -1 };
 	int status = EXIT_FAILURE;
 	bool check;
 
@@ -84,8 +120,10 @@ main(int argc, char **argv)
 	if (m.privileged && capabilities_bound() == -1)
 		return status;
 	if ((m.conf = load_configuration(&m.options, false, stderr)) != NULL) {
-		if (!m.options.foreground)
+		if (!m.options.foreground) {
 			log_init("relaisd", LOG_TO_SYSLOG);
+			log_echo(STDERR_FILENO);
+		}
 		log_set_level(m.options.verbose, m.options.trace);
 		status = run(&m);
 	}

@@ -70,6 +70,7 @@ struct master {
 	int privileged; /* started by root */
 	int stopping;
 	int was_serving; /* all workers were up once */
+	int starter; /* to who waits for the start to be over, or -1 */
 	struct child *children;
 	size_t child_count;
 	int control_fd;

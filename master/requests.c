@@ -81,12 +81,26 @@ is_admin(const struct master *m, const struct passwd *pw)
 	return 0;
 }
 
+/* The tag of sessions that come through the control socket. */
+static const char *
+socket_tag(const struct conf *conf)
+{
+	for (uint32_t i = 0; i < conf->nlisteners; i++) {
+		const struct conf_listener *l = &conf->listeners[i];
+
+		if (l->is_socket && l->interface == NULL && l->tag != NULL)
+			return l->tag;
+	}
+	return "";
+}
+
 static void
 on_peer_user_query(
     void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 {
 	const struct master *m = arg;
-	struct msg_peer_user a = { .id = msg->peer_user_query.id };
+	struct msg_peer_user a = { .id = msg->peer_user_query.id,
+		.tag = socket_tag(m->conf) };
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 	struct passwd *pw = NULL;

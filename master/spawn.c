@@ -97,7 +97,9 @@ exec_worker(
 		fcntl(fd, F_SETFD, 0);
 	else if (dup2(fd, CHANNEL_FD) == -1)
 		_exit(127);
-	closefrom(CHANNEL_FD + 1);
+	/* what is open stays so for the log, should there be no such program */
+	if (close_range(CHANNEL_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC) == -1)
+		closefrom(CHANNEL_FD + 1);
 	execve(path, (char *const *)argv, worker_environment());
 	log_error("%s: %s: is `set libexec` right?", path, strerror(errno));
 	_exit(127);

@@ -188,6 +188,20 @@ on_config_ready(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 		release(&m->children[i]);
 }
 
+/* Whoever started us need not wait, nor hear of errors, any longer. */
+static void
+tell_ready(struct master *m)
+{
+	log_info("ready");
+	if (m->starter == -1)
+		return;
+	if (write(m->starter, "", 1) == -1)
+		log_warn("who started us is gone");
+	close(m->starter);
+	m->starter = -1;
+	log_echo(-1);
+}
+
 static void
 on_worker_ready(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 {
@@ -200,7 +214,7 @@ on_worker_ready(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 		c->state = CHILD_SERVING;
 		log_debug("%s %u serves", process_name(c->kind), c->instance);
 		if (supervise_all_serve(c->master))
-			log_info("ready");
+			tell_ready(c->master);
 	}
 	reload_step(c->master);
 }
@@ -251,7 +265,8 @@ child_down(struct child *c)
 			loop_stop(m->loop);
 		return;
 	}
-	if (!m->was_serving) {
+	/* of a start that somebody waits for nothing is tried again */
+	if (!m->was_serving || m->starter != -1) {
 		log_error("%s could not start: see the lines above",
 		    process_name(c->kind));
 		supervise_stop(m);

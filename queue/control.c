@@ -372,6 +372,7 @@ control_on_peer_user(struct control *ctl, const struct msg_peer_user *m)
 		return;
 	c->admin = m->admin;
 	snprintf(c->user, sizeof(c->user), "%s", m->user);
+	snprintf(c->tag, sizeof(c->tag), "%s", m->tag);
 	TAILQ_FOREACH (other, &ctl->conns, entry) {
 		if (other->channel == NULL || other->admin)
 			continue;
@@ -449,6 +450,18 @@ control_on_route_answer(
 	}
 	if (m->last)
 		route_part_over(c);
+}
+
+void
+control_on_relay_answer(struct control *ctl, const struct msg_relay_answer *m)
+{
+	struct control_conn *c = find_conn(ctl, m->id);
+
+	if (c == NULL || c->waiting == 0 || c->asked != PROC_DELIVER)
+		return;
+	c->waiting = 0;
+	control_relays(c, m);
+	pump(c);
 }
 
 void

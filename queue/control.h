@@ -22,6 +22,11 @@
 
 #include "ipc/channel.h"
 
+/* What the operator may do with what is held; it wants the id twice. */
+#define CONTROL_HELD                                                        \
+	"held: `smtpctl resume envelope %s` sends it, `smtpctl remove %s` " \
+	"drops it"
+
 struct control;
 struct sched;
 struct store;
@@ -82,6 +87,7 @@ void control_on_peer_user(struct control *, const struct msg_peer_user *);
 void control_on_master_done(struct control *, const struct msg_master_done *);
 void control_on_route_answer(
     struct control *, struct channel *, const struct msg_route_answer *);
+void control_on_relay_answer(struct control *, const struct msg_relay_answer *);
 void control_on_explained(struct control *, const struct msg_explained *);
 /* A peer has gone away: what it was asked will not be answered. */
 void control_on_peer_down(struct control *, struct channel *);

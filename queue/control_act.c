@@ -131,6 +131,35 @@ change_all(struct control_conn *c,
 	c->step = step_change;
 }
 
+/* Nothing was done to what the id names: says what state it is in. */
+static void
+end_unchanged(struct control_conn *c)
+{
+	const char *id = c->words[c->arg], *state = NULL;
+	struct envelope *env;
+	char text[200];
+	uint32_t rcpt;
+
+	if ((env = control_read_named(c, &rcpt)) == NULL)
+		return;
+	for (uint32_t i = 0; i < env->rcpt_count; i++) {
+		const struct envelope_rcpt *r = &env->rcpts[i];
+		int64_t next, expiry;
+
+		if ((rcpt == UINT32_MAX || rcpt == i) &&
+		    (state == NULL || strcmp(state, "done") == 0))
+			state =
+			    control_state(c, env->msgid, i, r, &next, &expiry);
+	}
+	envelope_free(env);
+	if (state != NULL && strcmp(state, "held") == 0)
+		snprintf(text, sizeof(text), CONTROL_HELD, id, id);
+	else
+		snprintf(text, sizeof(text), "%s is %s: this changes nothing",
+		    id, state != NULL ? state : "without recipients");
+	control_end(c, text);
+}
+
 /* `all` with filters, or an id. */
 static void
 change_named(struct control_conn *c,
@@ -142,9 +171,7 @@ change_named(struct control_conn *c,
 		if (named_id(c, &msgid, &rcpt) == -1)
 			return;
 		if ((n = change(c, msgid, rcpt)) == 0) {
-			control_end(c,
-			    "nothing that this can be done to has "
-			    "this id");
+			end_unchanged(c);
 			return;
 		}
 		c->control->env.ops->commit(c->control->env.ctx);

@@ -6,7 +6,8 @@
  *	explain CLIENT SENDER RECIPIENT [helo NAME] [rdns NAME] [auth USER]
  *	    [tag TAG] [tls]
  *
- * CLIENT is an address, or `local` for a program on this machine.
+ * CLIENT is an address, or `local` for a program on this machine, whose
+ * session has the tag of `listen on socket`.
  */
 #include "config.h"
 
@@ -103,6 +104,7 @@ take_question(struct control_conn *c, struct asked *q, char *error, size_t size)
 		.recipient = q->recipient };
 	if (strcmp(w[0], "local") == 0) {
 		q->m.client_addr = "";
+		q->m.tag = c->tag;
 		q->m.flags |= SESSION_LOCAL;
 	} else if (url_address_parse(w[0], &client, NULL) == -1) {
 		snprintf(error, size,

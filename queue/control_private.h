@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/conf.h"
 #include "queue/control.h"
 #include "queue/envelope.h"
 
@@ -58,6 +59,7 @@ struct control_conn {
 	uint64_t id; /* names it to master and deliver */
 	char user[65];
 	int admin;
+	char tag[CONF_TAG_MAX + 1]; /* of sessions that he opens */
 	int fd; /* until the channel has it, else -1 */
 	struct channel *channel;
 	int64_t deadline; /* loop_now; 0: none */
@@ -107,11 +109,16 @@ void control_end(struct control_conn *, const char *error);
 void control_end_count(struct control_conn *, uint32_t count);
 /* Whether this asker may see the message. */
 int control_may_see(const struct control_conn *, const struct envelope *);
+/* The envelope that the first argument names, and which recipient of it, or
+ * UINT32_MAX. NULL after ending. */
+struct envelope *control_read_named(struct control_conn *, uint32_t *rcpt);
 /* What becomes of a recipient, as rows show it. */
 const char *control_state(const struct control_conn *, uint32_t msgid,
     uint32_t rcpt, const struct envelope_rcpt *, int64_t *next,
     int64_t *expiry);
 
+/* What `show routes` waits for: the hosts of actions. */
+void control_relays(struct control_conn *, const struct msg_relay_answer *);
 /* The answer to explain, as rows. */
 void control_explain_rows(struct control_conn *, const struct msg_explained *);
 

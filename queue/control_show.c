@@ -146,9 +146,8 @@ show_queue(struct control_conn *c)
 	c->step = step_queue;
 }
 
-/* The envelope that the first argument names; NULL after ending. */
-static struct envelope *
-read_named(struct control_conn *c, uint32_t *rcpt)
+struct envelope *
+control_read_named(struct control_conn *c, uint32_t *rcpt)
 {
 	struct envelope *env;
 	uint32_t msgid;
@@ -184,7 +183,7 @@ show_envelope(struct control_conn *c)
 	struct control_row row = { 0 };
 	uint32_t rcpt;
 
-	if ((env = read_named(c, &rcpt)) == NULL)
+	if ((env = control_read_named(c, &rcpt)) == NULL)
 		return;
 	control_field(&row, "message", "%08x", env->msgid);
 	control_field(
@@ -256,7 +255,7 @@ tell_rcpt(struct control_conn *c, const struct envelope *env, uint32_t index)
 	const struct envelope_rcpt *r = &env->rcpts[index];
 	int64_t next, expiry;
 	const char *state;
-	char text[1200];
+	char text[1200], id[20];
 
 	if (r->parent < env->rcpt_count)
 		tell(c, env->arrival, "made", env, index,
@@ -267,12 +266,22 @@ tell_rcpt(struct control_conn *c, const struct envelope *env, uint32_t index)
 	    r->code, r->enhanced, r->text, *r->remote != '\0' ? " from " : "",
 	    r->remote, r->attempts);
 	if (r->last != 0 || r->state == ENVELOPE_DONE)
-		tell(c, r->last, outcomes[r->outcome % ENVELOPE_OUTCOMES], env,
-		    index, text);
+		tell(c, r->last,
+		    /* and held, or released since: not what was put off */
+		    r->outcome == ENVELOPE_PENDING && r->code >= 500
+			? "refused"
+			: outcomes[r->outcome % ENVELOPE_OUTCOMES],
+		    env, index, text);
 	if (r->state == ENVELOPE_DONE)
 		return;
 	state = control_state(c, env->msgid, index, r, &next, &expiry);
-	snprintf(text, sizeof(text), "expires at %lld", (long long)expiry);
+	snprintf(id, sizeof(id), "%016llx",
+	    (unsigned long long)envelope_evpid(env->msgid, index));
+	if (strcmp(state, "held") == 0)
+		snprintf(text, sizeof(text), CONTROL_HELD, id, id);
+	else
+		snprintf(
+		    text, sizeof(text), "expires at %lld", (long long)expiry);
 	tell(c, next, state, env, index, text);
 }
 
@@ -285,7 +294,7 @@ show_history(struct control_conn *c)
 	char text[700];
 	uint32_t rcpt;
 
-	if ((env = read_named(c, &rcpt)) == NULL)
+	if ((env = control_read_named(c, &rcpt)) == NULL)
 		return;
 	snprintf(text, sizeof(text), "session %016llx from %s%s%s%s, helo %s",
 	    (unsigned long long)env->session,
@@ -332,7 +341,7 @@ show_message(struct control_conn *c)
 	enum store_status status;
 	uint32_t rcpt;
 
-	if ((env = read_named(c, &rcpt)) == NULL)
+	if ((env = control_read_named(c, &rcpt)) == NULL)
 		return;
 	status = store_body_open(c->control->env.store, env, &body);
 	envelope_free(env);
@@ -441,10 +450,28 @@ monitor(struct control_conn *c)
 	c->step = step_monitor;
 }
 
+/* A domain or a user; one destination for all domains is shown by the hosts
+ * that its action names. */
+static const char *
+destination_name(const struct control_conn *c, const struct sched_dest_info *d)
+{
+	struct msg_relay_info info;
+	struct ipc_list list = { 0 };
+
+	if (c->state != NULL)
+		list = ipc_buf_list(c->state);
+	if (d->kind == SCHED_RELAY && *d->domain == '\0')
+		while (ipc_next_relay_info(&list, &info))
+			if (strcmp(info.action, d->action) == 0)
+				return info.hosts;
+	return d->domain;
+}
+
 static int
 step_destinations(struct control_conn *c)
 {
 	struct sched_dest_info d;
+	const char *name;
 
 	for (int i = 0; i < PAGE; i++) {
 		struct control_row row = { 0 };
@@ -453,10 +480,11 @@ step_destinations(struct control_conn *c)
 			control_end(c, NULL);
 			return 0;
 		}
+		name = destination_name(c, &d);
 		if (c->filter.domain != NULL &&
-		    !control_glob(c->filter.domain, d.domain))
+		    !control_glob(c->filter.domain, name))
 			continue;
-		control_field(&row, "destination", "%s", d.domain);
+		control_field(&row, "destination", "%s", name);
 		control_field(&row, "action", "%s", d.action);
 		control_field(&row, "status", "%s",
 		    d.paused        ? "paused"
@@ -474,9 +502,40 @@ step_destinations(struct control_conn *c)
 }
 
 static void
+free_relays(void *relays)
+{
+	ipc_buf_free(relays);
+	free(relays);
+}
+
+void
+control_relays(struct control_conn *c, const struct msg_relay_answer *m)
+{
+	struct ipc_list list = m->relays;
+	struct msg_relay_info info;
+	struct ipc_buf *relays;
+
+	c->step = step_destinations;
+	if ((relays = calloc(1, sizeof(*relays))) == NULL)
+		return;
+	while (ipc_next_relay_info(&list, &info))
+		ipc_add_relay_info(relays, &info);
+	c->state = relays;
+	c->state_free = free_relays;
+}
+
+static void
 show_routes(struct control_conn *c)
 {
-	c->step = step_destinations;
+	struct channel *deliver =
+	    worker_peer(c->control->env.worker, PROC_DELIVER, 0);
+	struct msg_relay_query q = { .id = c->id };
+
+	c->asked = PROC_DELIVER;
+	if (deliver != NULL && ipc_send(deliver, relay_query, &q) == 0)
+		c->waiting = 1;
+	else
+		c->step = step_destinations;
 }
 
 static void

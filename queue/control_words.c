@@ -82,6 +82,25 @@ control_parse_age(const char *s)
 	return n * seconds[unit - units];
 }
 
+/* Whether rows can show the state that is asked for. */
+static int
+check_state(const struct control_filter *f, char *error, size_t size)
+{
+	static const char *const states[] = { "incoming", "pending", "inflight",
+		"held", "done" };
+
+	if (f->state == NULL)
+		return 0;
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		if (strcasecmp(f->state, states[i]) == 0)
+			return 0;
+	snprintf(error, size,
+	    "unknown state `%.60s`: there are incoming, pending, inflight, "
+	    "held and done",
+	    f->state);
+	return -1;
+}
+
 static int
 set_filter(struct control_filter *f, const char *name, size_t len,
     const char *value, char *error, size_t size)
@@ -97,8 +116,9 @@ set_filter(struct control_filter *f, const char *name, size_t len,
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		if (strlen(texts[i].name) == len &&
 		    strncmp(texts[i].name, name, len) == 0) {
-			*texts[i].text = value;
-			return 0;
+			/* the null sender, as it is written elsewhere */
+			*texts[i].text = strcmp(value, "<>") == 0 ? "" : value;
+			return check_state(f, error, size);
 		}
 	if (len == 5 && strncmp(name, "older", len) == 0) {
 		if ((f->older = control_parse_age(value)) != -1)

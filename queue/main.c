@@ -426,6 +426,14 @@ on_route_answer(void *ctx, struct channel *ch, const union ipc_msg *m, int fd)
 }
 
 static void
+on_relay_answer(void *ctx, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct queue *q = ctx;
+
+	control_on_relay_answer(q->control, &m->relay_answer);
+}
+
+static void
 on_explained(void *ctx, struct channel *ch, const union ipc_msg *m, int fd)
 {
 	struct queue *q = ctx;
@@ -451,6 +459,7 @@ static channel_handler *const handlers[MSG_MAX] = {
 	[MSG_peer_user] = on_peer_user,
 	[MSG_master_done] = on_master_done,
 	[MSG_route_answer] = on_route_answer,
+	[MSG_relay_answer] = on_relay_answer,
 };
 
 /* ---- the life of the worker --------------------------------------------- */

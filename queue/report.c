@@ -14,6 +14,7 @@
 
 #include "os/log.h"
 #include "queue/bounce.h"
+#include "queue/control.h"
 #include "queue/queue.h"
 
 enum {
@@ -236,11 +237,13 @@ static void
 hold_rcpt(struct events *ev, uint32_t index)
 {
 	struct envelope_rcpt *r = envelope_edit(ev->env, index);
+	char id[20];
 
 	r->state = ENVELOPE_HELD;
 	r->outcome = ENVELOPE_PENDING;
-	log_warn("%016llx: refused, held for the operator",
+	snprintf(id, sizeof(id), "%016llx",
 	    (unsigned long long)envelope_evpid(ev->env->msgid, index));
+	log_warn("%s: refused, " CONTROL_HELD, id, id, id);
 }
 
 static void

@@ -157,9 +157,10 @@ result_apply(
 	record_words(q, ev->env, index, o);
 	if (o->not_tried || o->status == DELIVERY_TEMPFAIL)
 		result_verdict(q, ev, index, &v);
-	else if (o->status == DELIVERY_PERMFAIL)
+	else if (o->status == DELIVERY_PERMFAIL) {
+		envelope_edit(ev->env, index)->attempts++;
 		finish_rcpt(ev, index, ENVELOPE_BOUNCED, DSN_FAILED, "failed");
-	else
+	} else
 		deliver_rcpt(ev, index, o);
 }
 

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -16,6 +17,7 @@ enum { ERROR_SIZE = 1025 };
 
 struct printer {
 	void (*row)(FILE *, struct ipc_list);
+	FILE *message; /* where its octets go */
 };
 
 static void
@@ -31,7 +33,9 @@ on_row(void *arg, struct ipc_list fields)
 static void
 on_data(void *arg, const void *data, size_t len)
 {
-	fwrite(data, 1, len, stdout);
+	const struct printer *p = arg;
+
+	fwrite(data, 1, len, p->message);
 }
 
 static void
@@ -89,18 +93,27 @@ exit_status(enum client_result result, const char *error)
 int
 smtpctl_ask(const struct caller *c, char *const *words, size_t count, int json)
 {
-	struct printer p = { json ? print_json : print_bars };
+	struct printer p = { json ? print_json : print_bars, stdout };
 	const struct client_ops ops = { on_row, on_data, &p };
-	char error[ERROR_SIZE];
+	enum client_result result;
+	char error[ERROR_SIZE], *data = NULL;
+	size_t len = 0;
 
 	for (size_t i = 0; !json && i < sizeof(looks) / sizeof(looks[0]); i++)
 		if (strcmp(words[0], looks[i].first) == 0 &&
 		    (looks[i].second == NULL ||
 			(count > 1 && strcmp(words[1], looks[i].second) == 0)))
 			p.row = looks[i].row;
-	return exit_status(client_ask(c->socket, words, count, &ops, NULL,
-			       error, sizeof(error)),
-	    error);
+	if (json && (p.message = open_memstream(&data, &len)) == NULL) {
+		perror("smtpctl");
+		return EX_OSERR;
+	}
+	result = client_ask(
+	    c->socket, words, count, &ops, NULL, error, sizeof(error));
+	if (json && fclose(p.message) == 0 && len > 0 && result == CLIENT_OK)
+		print_json_message(stdout, data, len);
+	free(data);
+	return exit_status(result, error);
 }
 
 int

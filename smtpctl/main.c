@@ -56,7 +56,7 @@ usage(void)
 
 /* A hash for a table of credentials. */
 static int
-encrypt_password(const char *given)
+encrypt_password(const char *given, int json)
 {
 	char line[512], *salt, *hash;
 	struct crypt_data data = { 0 };
@@ -72,7 +72,8 @@ encrypt_password(const char *given)
 		fprintf(stderr, "smtpctl: encrypt: %s\n", strerror(errno));
 		return EX_SOFTWARE;
 	}
-	puts(hash);
+	/* none of its characters means anything in JSON */
+	printf(json ? "{\"hash\":\"%s\"}\n" : "%s\n", hash);
 	explicit_bzero(line, sizeof(line));
 	return EX_OK;
 }
@@ -98,7 +99,7 @@ smtpctl_main(struct caller *c, int argc, char **argv)
 	if (argc == 0)
 		return usage();
 	if (strcmp(argv[0], "encrypt") == 0)
-		return argc > 2 ? usage() : encrypt_password(argv[1]);
+		return argc > 2 ? usage() : encrypt_password(argv[1], json);
 	if (strcmp(argv[0], "mailq") == 0 && argc == 1)
 		return mailq_main(c, json);
 	/* started by master, with the file on standard input */

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "mail/header.h"
+#include "smtp/base64.h"
 #include "smtpctl/print.h"
 
 /* A value between bars: neither a control character nor a bar. */
@@ -87,6 +89,65 @@ print_json(FILE *out, struct ipc_list fields)
 		free(text);
 	}
 	json_decref(row);
+}
+
+/* Octets under a name, or as base64 under the name for that. */
+static void
+set_octets(json_t *object, const char *const names[2], const char *s, size_t n)
+{
+	json_t *value = json_stringn(s, n);
+	char *text = NULL;
+
+	if (value == NULL && (text = malloc(BASE64_LENGTH(n) + 1)) != NULL &&
+	    base64_encode(s, n, text, BASE64_LENGTH(n) + 1) != -1)
+		json_object_set_new(object, names[1], json_string(text));
+	else
+		json_object_set_new(object, names[0], value);
+	free(text);
+}
+
+static json_t *
+field_object(const char *data, const struct header_field *f)
+{
+	static const char *const names[] = { "value", "value-base64" };
+	size_t size = (size_t)(f->end - f->body) + 1;
+	json_t *field = json_object();
+	char *value;
+
+	json_object_set_new(
+	    field, "name", json_stringn(data + f->start, f->name_len));
+	if ((value = malloc(size)) != NULL)
+		set_octets(
+		    field, names, value, header_body(data, f, value, size));
+	free(value);
+	return field;
+}
+
+void
+print_json_message(FILE *out, const char *data, size_t len)
+{
+	static const char *const names[] = { "body", "body-base64" };
+	json_t *message = json_object(), *header = json_array();
+	struct header_limits none = { 0 };
+	enum header_status status;
+	struct header_scan scan;
+	struct header_field f;
+	size_t at = 0, used;
+
+	header_init(&scan, &none);
+	do {
+		status = header_scan(&scan, data + at, len - at, &used, &f);
+		at += used;
+		if (status == HEADER_MORE)
+			status = header_finish(&scan, &f);
+		if (status == HEADER_FIELD)
+			json_array_append_new(header, field_object(data, &f));
+	} while (status == HEADER_FIELD);
+	json_object_set_new(message, "header", header);
+	set_octets(message, names, data + scan.body, len - (size_t)scan.body);
+	json_dumpf(message, out, JSON_COMPACT);
+	putc('\n', out);
+	json_decref(message);
 }
 
 void

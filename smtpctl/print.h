@@ -14,6 +14,10 @@
 
 void print_bars(FILE *, struct ipc_list fields);
 void print_json(FILE *, struct ipc_list fields);
+/* A whole message as one object: `header`, the fields in their order, each a
+ * `name` and an unfolded `value`; and `body`. A text that is not UTF-8 stands
+ * under its name with `-base64`. */
+void print_json_message(FILE *, const char *data, size_t len);
 /* A line for each field. */
 void print_pairs(FILE *, struct ipc_list fields);
 /* A row of `update aliases`, as newaliases of other systems words it. */

@@ -2,6 +2,7 @@
  * See log.h. Owns where lines go and how loud they are; called by every
  * process; trusts nothing in a value.
  */
+#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +19,9 @@ enum {
 	NAME_MAX_OCTETS = 64, /* of what stands before a line */
 	/* what a pipe takes as a whole, or lines of several processes would
 	 * mix */
-	HELD_MAX_OCTETS = PIPE_BUF
+	HELD_MAX_OCTETS = PIPE_BUF,
+	/* out of the way of what a child is given by number */
+	ECHO_FD_MIN = 10
 };
 
 static struct {
@@ -26,6 +29,7 @@ static struct {
 	enum log_mode mode;
 	int verbose;
 	uint32_t trace;
+	int echo; /* beside syslog, or -1 */
 	void (*sink)(void *, int, const char *);
 	void *sink_arg;
 	/* lines that wait for log_flush, where they may */
@@ -35,7 +39,7 @@ static struct {
 	size_t prefix_len;
 	size_t held_len;
 	char held[HELD_MAX_OCTETS];
-} state = { .name = "relais", .mode = LOG_TO_STDERR };
+} state = { .name = "relais", .mode = LOG_TO_STDERR, .echo = -1 };
 
 /* Length of the UTF-8 sequence at s that is safe to print, 0 if none is:
  * malformed, overlong, a surrogate, or a C1 control. */
@@ -128,6 +132,16 @@ log_init(const char *name, enum log_mode mode)
 }
 
 void
+log_echo(int fd)
+{
+	if (state.echo != -1)
+		close(state.echo);
+	state.echo = fd;
+	if (fd != -1)
+		state.echo = fcntl(fd, F_DUPFD_CLOEXEC, ECHO_FD_MIN);
+}
+
+void
 log_set_level(int verbose, uint32_t trace)
 {
 	state.verbose = verbose;
@@ -194,22 +208,31 @@ hold_line(const char *line)
 	state.held[state.held_len++] = '\n';
 }
 
-void
-log_relay(const char *name, int priority, const char *line)
+static void
+write_line(int fd, const char *name, const char *line)
 {
 	char buf[LINE_MAX_OCTETS + NAME_MAX_OCTETS];
 	int n;
 
+	n = snprintf(
+	    buf, sizeof(buf), "%s[%d]: %s\n", name, (int)getpid(), line);
+	if (n >= (int)sizeof(buf))
+		n = (int)sizeof(buf) - 1;
+	if (n > 0 && write(fd, buf, (size_t)n) == -1)
+		return;
+}
+
+void
+log_relay(const char *name, int priority, const char *line)
+{
 	if (state.mode == LOG_TO_STDERR) {
 		log_flush();
-		n = snprintf(buf, sizeof(buf), "%s[%d]: %s\n", name,
-		    (int)getpid(), line);
-		if (n >= (int)sizeof(buf))
-			n = (int)sizeof(buf) - 1;
-		if (n > 0 && write(STDERR_FILENO, buf, (size_t)n) == -1)
-			return;
-	} else if (state.mode == LOG_TO_SYSLOG)
+		write_line(STDERR_FILENO, name, line);
+	} else if (state.mode == LOG_TO_SYSLOG) {
 		syslog(priority, "%s", line);
+		if (state.echo != -1 && priority <= LOG_ERR)
+			write_line(state.echo, name, line);
+	}
 }
 
 static void

@@ -36,6 +36,9 @@ void log_set_level(int verbose, uint32_t trace);
 int log_verbose(void);
 /* The trace mask that holds. */
 uint32_t log_traced(void);
+/* Beside syslog, errors also go to what is open as fd now, which may be closed
+ * then; -1: to nothing. */
+void log_echo(int fd);
 /* Every line also goes to sink with its syslog priority; NULL ends it. */
 void log_set_sink(void (*sink)(void *, int, const char *), void *arg);
 /*

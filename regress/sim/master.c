@@ -136,9 +136,10 @@ on_user_query(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 static void
 on_peer_user(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
-	struct msg_peer_user a = {
-		.id = m->peer_user_query.id, .user = "root", .admin = 1
-	};
+	struct msg_peer_user a = { .id = m->peer_user_query.id,
+		.user = "root",
+		.admin = 1,
+		.tag = "" };
 
 	sim_close(fd);
 	ipc_send(ch, peer_user, &a);

@@ -72,6 +72,8 @@ test_filters(void **state)
 	const char *words[] = { "remove", "--from", "a@b", "all",
 		"--older=2h" };
 	const char *bad[] = { "show", "queue", "--colour=red" };
+	const char *held[] = { "--state=Held", "--from=<>" };
+	const char *no_state[] = { "show", "queue", "--state", "foo" };
 	const char *open_end[] = { "show", "queue", "--from" };
 	struct control_filter f;
 	char error[200] = "";
@@ -88,6 +90,16 @@ test_filters(void **state)
 	assert_int_equal(
 	    control_parse_filter(bad, &n, &f, error, sizeof(error)), -1);
 	assert_non_null(strstr(error, "--colour"));
+	n = 2;
+	assert_int_equal(
+	    control_parse_filter(held, &n, &f, error, sizeof(error)), 0);
+	assert_string_equal(f.state, "Held");
+	assert_string_equal(f.from, "");
+	n = 4;
+	assert_int_equal(
+	    control_parse_filter(no_state, &n, &f, error, sizeof(error)), -1);
+	assert_non_null(strstr(error, "unknown state `foo`"));
+	assert_non_null(strstr(error, "inflight, held"));
 	n = 3;
 	assert_int_equal(
 	    control_parse_filter(open_end, &n, &f, error, sizeof(error)), -1);
