@@ -251,11 +251,11 @@ queue		: COMPRESSION {
 		}
 		| ENCRYPTION {
 			p->conf->queue.encryption = true;
-			p->conf->queue.where = @1;
+			p->conf->queue.encryption_where = @1;
 		}
 		| ENCRYPTION STRING {
 			p->conf->queue.encryption = true;
-			p->conf->queue.where = @1;
+			p->conf->queue.encryption_where = @1;
 			set_string(p, &@1, &p->conf->queue.encryption_key,
 			    "encryption", strcmp($2, "-") == 0 ? "stdin" : $2);
 		}
