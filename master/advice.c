@@ -123,7 +123,8 @@ static const struct advice {
 	    "`tls` alone demands TLS and verifies the "
 	    "certificate; write `tls`, or `tls no-verify` to skip that" },
 	{ "action", "via", "write `host` instead of `via`" },
-	{ "action", "as", "write `mail-from` instead of `as`" },
+	{ "action", "as",
+	    "write `mail-from` instead of `as`, or `user` for local mail" },
 	{ "action", "hostname", "write `helo` instead of `hostname`" },
 	{ "action", "source", "write `src` instead of `source`" },
 	{ "action", "certificate",

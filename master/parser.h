@@ -136,6 +136,10 @@ void lex_macro_set(struct parser *, const struct conf_where *, const char *name,
     const char *value, bool fixed);
 /* Whether `=` comes next: the word before is the name of a macro. */
 bool lex_equals_follows(const struct parser *);
+/* The text from the beginning of the line that a place is in to the end of
+ * the file; NULL if it is gone. */
+const char *lex_text_from(
+    const struct parser *, const struct conf_where *, size_t *len);
 /* The line that a place is in, without its end; NULL if it is gone. */
 const char *lex_line_text(
     const struct parser *, const struct conf_where *, size_t *len);
