@@ -252,6 +252,21 @@ fail:
 	return NULL;
 }
 
+bool
+sockets_may_bind(const struct conf_address *address)
+{
+	struct conf_address a = *address;
+	struct sockaddr_storage ss;
+	socklen_t len;
+	int fd;
+
+	a.port = 0; /* any that is free */
+	len = to_sockaddr(&a, &ss);
+	if ((fd = bind_socket(&ss, len, 0666)) != -1)
+		close(fd);
+	return fd != -1 || errno != EADDRNOTAVAIL;
+}
+
 void
 sockets_free(struct sockets *s)
 {
