@@ -209,6 +209,9 @@ void action_begin(struct parser *, const struct conf_where *, const char *name);
 void action_kind(struct parser *, enum conf_action_kind);
 void action_end(struct parser *);
 void action_ttl(struct parser *, const struct conf_where *, const char *ttl);
+/* A path or a command, which may hold formats. */
+void local_format(
+    struct parser *, const struct conf_where *, char **slot, const char *text);
 void local_lmtp(struct parser *, const struct conf_where *,
     const char *destination, bool rcpt_to);
 void local_user(struct parser *, const struct conf_where *, const char *user);

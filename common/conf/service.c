@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "conf/alias.h"
+#include "conf/format.h"
 #include "conf/tablefile.h"
 #include "conf/url.h"
 
@@ -167,9 +168,10 @@ static int
 check_alias(const char *key, const char *value, struct complaint *why)
 {
 	const struct alias_item *item;
+	const char *unknown;
 	struct alias alias;
 	int rc = 0;
-	size_t at;
+	size_t at, len;
 
 	if (alias_parse(
 		value, strlen(value), &alias, why->text, why->size, &at) == -1)
@@ -181,6 +183,12 @@ check_alias(const char *key, const char *value, struct complaint *why)
 			    "`%s`, to whom `%s` leads, is no mail address; "
 			    "write `user` or `user@example.org`",
 			    item->text, key);
+		else if (item->kind == ALIAS_COMMAND &&
+		    (unknown = format_unknown(item->text, &len)) != NULL)
+			rc = complain(why,
+			    "the command of `%s` has `%.*s`, which is no "
+			    "format; relais.conf(5) lists them under FORMATS",
+			    key, (int)len, unknown);
 	}
 	alias_free(&alias);
 	return rc;

@@ -397,6 +397,8 @@ static const struct {
 	{ CONF_SERVICE_ALIAS, "a", "root, joe@example.org, |cat, /a b", true },
 	{ CONF_SERVICE_ALIAS, "a", "\\root, \"a b\"@example.org", true },
 	{ CONF_SERVICE_ALIAS, "a", "\"error:550 no, not here\"", true },
+	{ CONF_SERVICE_ALIAS, "a", "|cat %{sender} %n", true },
+	{ CONF_SERVICE_ALIAS, "a", "|cat %{bogus}", false },
 	{ CONF_SERVICE_ALIAS, "a", "joe smith", false },
 	{ CONF_SERVICE_ALIAS, "a", "root, <joe@example.org>", false },
 	{ CONF_SERVICE_ALIAS, "a", "joe@", false },
