@@ -165,31 +165,43 @@ is_destination(const char *text)
 }
 
 static int
+check_destination(
+    const char *key, const struct alias_item *item, struct complaint *why)
+{
+	const char *unknown;
+	size_t len;
+
+	if (item->kind == ALIAS_ADDRESS && !is_destination(item->text))
+		return complain(why,
+		    "`%s`, to whom `%s` leads, is no mail address; write "
+		    "`user` or `user@example.org`",
+		    item->text, key);
+	if (item->kind == ALIAS_ERROR && alias_error_code(item->text) == 0)
+		return complain(why,
+		    "`error:%s`, to which `%s` leads, needs a code from 400 "
+		    "to 599 and a text; write `error:550 text`",
+		    item->text, key);
+	if (item->kind == ALIAS_COMMAND &&
+	    (unknown = format_unknown(item->text, &len)) != NULL)
+		return complain(why,
+		    "the command of `%s` has `%.*s`, which is no format; "
+		    "relais.conf(5) lists them under FORMATS",
+		    key, (int)len, unknown);
+	return 0;
+}
+
+static int
 check_alias(const char *key, const char *value, struct complaint *why)
 {
-	const struct alias_item *item;
-	const char *unknown;
 	struct alias alias;
 	int rc = 0;
-	size_t at, len;
+	size_t at;
 
 	if (alias_parse(
 		value, strlen(value), &alias, why->text, why->size, &at) == -1)
 		return -1;
-	for (uint32_t i = 0; i < alias.nitems && rc == 0; i++) {
-		item = &alias.items[i];
-		if (item->kind == ALIAS_ADDRESS && !is_destination(item->text))
-			rc = complain(why,
-			    "`%s`, to whom `%s` leads, is no mail address; "
-			    "write `user` or `user@example.org`",
-			    item->text, key);
-		else if (item->kind == ALIAS_COMMAND &&
-		    (unknown = format_unknown(item->text, &len)) != NULL)
-			rc = complain(why,
-			    "the command of `%s` has `%.*s`, which is no "
-			    "format; relais.conf(5) lists them under FORMATS",
-			    key, (int)len, unknown);
-	}
+	for (uint32_t i = 0; i < alias.nitems && rc == 0; i++)
+		rc = check_destination(key, &alias.items[i], why);
 	alias_free(&alias);
 	return rc;
 }
