@@ -193,3 +193,23 @@ load_addresses(struct conf *conf, conf_report *report, void *arg)
 	}
 	return missing;
 }
+
+bool
+load_address_is_ours(const struct sockaddr_in6 *address)
+{
+	const struct sockaddr_in6 *sin6;
+	struct ifaddrs *list, *ifa;
+
+	if (getifaddrs(&list) == -1)
+		return false;
+	for (ifa = list; ifa != NULL; ifa = ifa->ifa_next) {
+		sin6 = (const void *)ifa->ifa_addr;
+		if (sin6 != NULL && sin6->sin6_family == AF_INET6 &&
+		    IN6_ARE_ADDR_EQUAL(&sin6->sin6_addr, &address->sin6_addr) &&
+		    (address->sin6_scope_id == 0 ||
+			address->sin6_scope_id == sin6->sin6_scope_id))
+			break;
+	}
+	freeifaddrs(list);
+	return ifa != NULL;
+}
