@@ -159,6 +159,8 @@ static const struct advice {
 	{ "match", "domain", "write `for domain`" },
 	{ "match", "alias", "`alias` is an option of the action" },
 	{ "match", "virtual", "`virtual` is an option of the action" },
+	{ "match", ">",
+	    "a table is written `<name>`, the null sender \"<>\" in quotes" },
 	{ "match", "from", "the options of a rule stand before `action`" },
 	{ "match", "for", "the options of a rule stand before `action`" },
 	{ "match", "tag", "the options of a rule stand before `action`" },

@@ -141,15 +141,45 @@ mailaddr_pattern(const char *text)
 	return at == NULL || at[1] == '\0' || domain_pattern(at + 1);
 }
 
+/* In a local part `*` is an octet like others: 1 with a clause where it is
+ * meant for more, for such an entry is well-formed and never found. */
 static int
-check_mailaddr(const char *key, const char *value, struct complaint *why)
+check_star(const char *text, struct complaint *why)
+{
+	const char *at = strrchr(text, '@');
+	size_t len = at != NULL ? (size_t)(at - text) : strlen(text);
+
+	if (*text == '"' || memchr(text, '*', len) == NULL)
+		return 0;
+	if (len == 1)
+		complain(why,
+		    "`%s` matches nobody, as `*` stands for others in a domain "
+		    "only; write `%s`",
+		    text, at != NULL ? at : "@");
+	else
+		complain(why,
+		    "`%s` matches nobody, as `*` stands for others in a domain "
+		    "only; write each address, or `regex` and an expression",
+		    text);
+	return 1;
+}
+
+static int
+check_recipient(const char *key, const char *value, struct complaint *why)
 {
 	if (!mailaddr_pattern(key))
 		return complain(why,
 		    "`%s` is no mail address; write `user`, "
 		    "`@example.org` or `user@example.org`",
 		    key);
-	return 0;
+	return check_star(key, why);
+}
+
+/* `<>` is the null sender. */
+static int
+check_mailaddr(const char *key, const char *value, struct complaint *why)
+{
+	return strcmp(key, "<>") == 0 ? 0 : check_recipient(key, value, why);
 }
 
 /* Whom an alias leads to: the form alone, what each part may hold is found out
@@ -237,6 +267,8 @@ check_senders(const char *key, const char *value, struct complaint *why)
 			    "`%s`, which `%s` may send as, is "
 			    "no mail address",
 			    item, key);
+		else
+			rc = check_star(item, why);
 	}
 	free(copy);
 	return rc;
@@ -303,7 +335,7 @@ static const struct {
 	[CONF_SERVICE_REGEX] = { "regular expressions", true, false,
 	    check_regex },
 	[CONF_SERVICE_RECIPIENTS] = { "recipients", true, true,
-	    check_mailaddr },
+	    check_recipient },
 };
 
 int
