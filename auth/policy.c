@@ -111,9 +111,12 @@ static enum policy_answer
 test_mail_from(const struct policy_host *host, const struct policy_facts *f,
     const struct conf_condition *c)
 {
-	/* the null sender has neither part, which is how `@` writes it */
+	/* the null sender, which has neither part: expressions see what
+	 * OpenSMTPD shows them */
 	return ask(host, c, CONF_SERVICE_MAILADDR,
-	    *f->sender != '\0' ? f->sender : "@");
+	    *f->sender != '\0' ? f->sender
+		: c->regex     ? "@"
+			       : "<>");
 }
 
 static enum policy_answer

@@ -29,15 +29,10 @@ recipient_error_reply(struct recipient_reply *r, const char *text)
 	char enhanced[12];
 	int used = 0;
 
-	if ((text[0] != '4' && text[0] != '5') ||
-	    !isdigit((unsigned char)text[1]) ||
-	    !isdigit((unsigned char)text[2]) || text[3] != ' ' ||
-	    text[4] == '\0') {
+	if ((r->code = alias_error_code(text)) == 0) {
 		recipient_set_reply(r, 451, "4.3.5", "Bad error: alias");
 		return;
 	}
-	r->code = (uint16_t)((text[0] - '0') * 100 + (text[1] - '0') * 10 +
-	    (text[2] - '0'));
 	text += 4;
 	snprintf(enhanced, sizeof(enhanced), "%d.2.0", r->code / 100);
 	if (sscanf(text, "%1u.%3u.%3u %n", &class, &subject, &detail, &used) ==

@@ -14,7 +14,6 @@ deliver_libdeliver_a_SOURCES = \
 # The program that is a recipient for one delivery.
 pkglibexec_PROGRAMS += deliver/local
 deliver_local_SOURCES = \
-	deliver/format.c deliver/format.h \
 	deliver/local.h \
 	deliver/local_command.c \
 	deliver/local_copy.c \

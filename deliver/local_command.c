@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "deliver/format.h"
+#include "conf/format.h"
 #include "deliver/local.h"
 
 enum { COMMAND_MAX = 8192, OUTPUT_MAX = 400 };

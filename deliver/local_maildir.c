@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "deliver/format.h"
+#include "conf/format.h"
 #include "deliver/local.h"
 #include "mail/header.h"
 

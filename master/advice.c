@@ -123,7 +123,8 @@ static const struct advice {
 	    "`tls` alone demands TLS and verifies the "
 	    "certificate; write `tls`, or `tls no-verify` to skip that" },
 	{ "action", "via", "write `host` instead of `via`" },
-	{ "action", "as", "write `mail-from` instead of `as`" },
+	{ "action", "as",
+	    "write `mail-from` instead of `as`, or `user` for local mail" },
 	{ "action", "hostname", "write `helo` instead of `hostname`" },
 	{ "action", "source", "write `src` instead of `source`" },
 	{ "action", "certificate",
@@ -158,6 +159,8 @@ static const struct advice {
 	{ "match", "domain", "write `for domain`" },
 	{ "match", "alias", "`alias` is an option of the action" },
 	{ "match", "virtual", "`virtual` is an option of the action" },
+	{ "match", ">",
+	    "a table is written `<name>`, the null sender \"<>\" in quotes" },
 	{ "match", "from", "the options of a rule stand before `action`" },
 	{ "match", "for", "the options of a rule stand before `action`" },
 	{ "match", "tag", "the options of a rule stand before `action`" },

@@ -3,12 +3,15 @@
  * reserve; relay_word() takes them one at a time, an option first and its
  * value in the next call.
  */
+#include "config.h"
+
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include <stdio.h>
 #include <string.h>
 
+#include "conf/format.h"
 #include "conf/url.h"
 #include "master/parser.h"
 
@@ -53,6 +56,31 @@ action_ttl(struct parser *p, const struct conf_where *where, const char *ttl)
 	if (p->action->ttl != 0)
 		parse_error(p, where, "`ttl` stands here twice");
 	parse_duration(p, where, ttl, &p->action->ttl);
+}
+
+void
+local_format(struct parser *p, const struct conf_where *where, char **slot,
+    const char *text)
+{
+	struct conf_where at = *where;
+	const char *unknown, *line, *found;
+	size_t len, left = 0;
+
+	*slot = parse_strdup(p, text);
+	if ((unknown = format_unknown(text, &len)) == NULL)
+		return;
+	/* the word may have escapes, or come from a macro */
+	line = lex_line_text(p, where, &left);
+	if (line != NULL && where->column <= left) {
+		line += where->column - 1;
+		left -= where->column - 1;
+		found = memmem(line, left, unknown, len);
+		at.column += found != NULL ? (uint32_t)(found - line) : 0;
+	}
+	parse_error(p, &at,
+	    "there is no format `%.*s`; relais.conf(5) lists them under "
+	    "FORMATS",
+	    (int)len, unknown);
 }
 
 void

@@ -3,7 +3,9 @@
  * listener lacks is told when its line ends.
  */
 #include <ctype.h>
+#include <net/if.h>
 #include <netdb.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "conf/url.h"
@@ -129,14 +131,43 @@ listener_size(
 	parse_size(p, where, size, &p->listener->max_message_size);
 }
 
+/* Whether an interface or a host of any machine may be called so, or it is an
+ * address with a zone. Digits alone are an address gone wrong. */
+static bool
+interface_valid(const char *name)
+{
+	bool letter = false, plain = true;
+	struct conf_address address;
+	char host[64];
+	const char *c;
+
+	snprintf(host, sizeof(host), "%.*s", (int)strcspn(name, "%"), name);
+	if (url_address_parse(host, &address, NULL) == 0)
+		return true;
+	for (c = name; *c != '\0'; c++) {
+		letter |= isalpha((unsigned char)*c) || (*c & 0x80) != 0;
+		plain &=
+		    isalnum((unsigned char)*c) || strchr("-_.:@", *c) != NULL;
+	}
+	return letter &&
+	    (url_host_valid(name) || (plain && strlen(name) < IFNAMSIZ));
+}
+
 /* A literal address needs no look at the machine's interfaces. */
 static void
 listener_address(struct parser *p, struct conf_listener *listener)
 {
 	struct conf_address address, *slot;
 
-	if (url_address_parse(listener->interface, &address, NULL) == -1)
+	if (url_address_parse(listener->interface, &address, NULL) == -1) {
+		if (!interface_valid(listener->interface))
+			parse_error(p, &listener->where,
+			    "`%s` is no interface, address or host; write an "
+			    "interface (see `ip link`), an address, lo0, "
+			    "egress or all",
+			    listener->interface);
 		return;
+	}
 	if (listener->family != CONF_FAMILY_ANY &&
 	    listener->family != address.family) {
 		parse_error(p, &listener->where, "`%s` is no %s address",

@@ -214,6 +214,7 @@ check_static(
 	const struct conf_entry *entry = table->entries;
 	char error[512];
 	uint32_t i;
+	int rc;
 
 	if (!table_service_takes(service, table->mapping)) {
 		parse_error(p, &table->where, "%s need %s here; write `{ %s }`",
@@ -223,12 +224,12 @@ check_static(
 		return;
 	}
 	for (i = 0; i < table->nentries; i++, entry++) {
-		if (table_check_entry(service, entry->key, entry->value, error,
-			sizeof(error)) == 0)
-			continue;
-		if (service == CONF_SERVICE_CREDENTIALS)
+		rc = table_check_entry(
+		    service, entry->key, entry->value, error, sizeof(error));
+		if (rc == 1 ||
+		    (rc == -1 && service == CONF_SERVICE_CREDENTIALS))
 			parse_warning(p, &table->where, "%s", error);
-		else
+		else if (rc == -1)
 			parse_error(p, &table->where, "%s", error);
 	}
 }

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "conf/overlap.h"
 #include "master/load.h"
 #include "os/log.h"
 
@@ -32,31 +33,36 @@ family_wanted(const struct conf_listener *l, int af)
 	    (l->family == CONF_INET6 && af == AF_INET6);
 }
 
-/* Adds a socket address to the listener; other families are passed over. */
+/* Adds a socket address to the listener, once; other families are passed
+ * over. */
 static int
 add_address(struct conf_listener *l, const struct sockaddr *sa)
 {
-	struct conf_address *a;
+	struct conf_address new = { .port = l->port }, *a;
 
 	if ((sa->sa_family != AF_INET && sa->sa_family != AF_INET6) ||
 	    !family_wanted(l, sa->sa_family))
 		return 0;
-	a = conf_append(&l->addresses, &l->naddresses, sizeof(*a));
-	if (a == NULL)
-		return -1;
-	a->port = l->port;
 	if (sa->sa_family == AF_INET) {
-		a->family = CONF_INET4;
+		new.family = CONF_INET4;
 		memcpy(
-		    a->octets, &((const struct sockaddr_in *)sa)->sin_addr, 4);
+		    new.octets, &((const struct sockaddr_in *)sa)->sin_addr, 4);
 	} else {
 		const struct sockaddr_in6 *sin6 = (const void *)sa;
 
-		a->family = CONF_INET6;
-		memcpy(a->octets, &sin6->sin6_addr, 16);
+		new.family = CONF_INET6;
+		memcpy(new.octets, &sin6->sin6_addr, 16);
 		if (IN6_IS_ADDR_LINKLOCAL(&sin6->sin6_addr))
-			a->scope = sin6->sin6_scope_id;
+			new.scope = sin6->sin6_scope_id;
 	}
+	/* a host may have a line for each of its names in hosts(5) */
+	for (uint32_t i = 0; i < l->naddresses; i++)
+		if (conf_addresses_overlap(&l->addresses[i], &new))
+			return 0;
+	a = conf_append(&l->addresses, &l->naddresses, sizeof(*a));
+	if (a == NULL)
+		return -1;
+	*a = new;
 	return 0;
 }
 
@@ -155,24 +161,55 @@ add_host(struct conf_listener *l)
 	return rc;
 }
 
-int
-load_listener_addresses(const struct conf *conf, struct conf_listener *l)
+static int
+load_listener(struct conf_listener *l)
 {
-	char where[512];
-	int rc;
-
 	if (l->is_socket || l->naddresses > 0)
 		return 0;
 	if (strcmp(l->interface, "all") == 0)
-		rc = add_any(l);
-	else if ((rc = add_interfaces(l)) == 0 && l->naddresses == 0)
-		rc = add_host(l);
-	if (rc == 0 && l->naddresses > 0)
-		return 0;
-	conf_where_text(conf, &l->where, where, sizeof(where));
-	log_error("%s: `listen on %s`: no such interface, address or host: "
-		  "write an interface (see `ip link`), an address, lo0, "
-		  "egress or all",
-	    where, l->interface);
-	return -1;
+		return add_any(l);
+	if (add_interfaces(l) == -1)
+		return -1;
+	return l->naddresses > 0 ? 0 : add_host(l);
+}
+
+int
+load_addresses(struct conf *conf, conf_report *report, void *arg)
+{
+	int missing = 0;
+
+	for (uint32_t i = 0; i < conf->nlisteners; i++) {
+		struct conf_listener *l = &conf->listeners[i];
+
+		if (load_listener(l) == -1) {
+			log_error("addresses of `%s`: %s", l->interface,
+			    strerror(errno));
+			return -1;
+		}
+		if (l->is_socket || l->naddresses > 0)
+			continue;
+		report(arg, &l->where, l->interface);
+		missing++;
+	}
+	return missing;
+}
+
+bool
+load_address_is_ours(const struct sockaddr_in6 *address)
+{
+	const struct sockaddr_in6 *sin6;
+	struct ifaddrs *list, *ifa;
+
+	if (getifaddrs(&list) == -1)
+		return false;
+	for (ifa = list; ifa != NULL; ifa = ifa->ifa_next) {
+		sin6 = (const void *)ifa->ifa_addr;
+		if (sin6 != NULL && sin6->sin6_family == AF_INET6 &&
+		    IN6_ARE_ADDR_EQUAL(&sin6->sin6_addr, &address->sin6_addr) &&
+		    (address->sin6_scope_id == 0 ||
+			address->sin6_scope_id == sin6->sin6_scope_id))
+			break;
+	}
+	freeifaddrs(list);
+	return ifa != NULL;
 }

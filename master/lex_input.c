@@ -144,11 +144,11 @@ lex_include(struct parser *p, const struct conf_where *where, const char *path)
 }
 
 const char *
-lex_line_text(
+lex_text_from(
     const struct parser *p, const struct conf_where *where, size_t *len)
 {
 	const struct frame *frame = p->frame;
-	const char *line, *end;
+	const char *line;
 	uint32_t i;
 
 	while (frame != NULL &&
@@ -164,7 +164,16 @@ lex_line_text(
 			return NULL;
 	}
 	*len = frame->len - (size_t)(line - frame->text);
-	if ((end = memchr(line, '\n', *len)) != NULL)
+	return line;
+}
+
+const char *
+lex_line_text(
+    const struct parser *p, const struct conf_where *where, size_t *len)
+{
+	const char *line = lex_text_from(p, where, len), *end;
+
+	if (line != NULL && (end = memchr(line, '\n', *len)) != NULL)
 		*len = (size_t)(end - line);
 	return line;
 }

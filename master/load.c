@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "conf/closed.h"
+#include "conf/overlap.h"
 #include "master/files.h"
 #include "master/load.h"
 #include "master/master.h"
@@ -201,16 +202,25 @@ report_unbuilt(void *arg, const struct conf_where *where, const char *what)
 	fprintf(r->errors, "%s: %s is not built yet: remove it\n", text, what);
 }
 
+static void
+report_missing(void *arg, const struct conf_where *where, const char *name)
+{
+	char text[512];
+
+	conf_where_text(arg, where, text, sizeof(text));
+	log_error("%s: `listen on %s`: no such interface, address or host: "
+		  "write an interface (see `ip link`), an address, lo0, "
+		  "egress or all",
+	    text, name);
+}
+
 static int
 complete(struct conf *conf)
 {
 	if (load_certificates(conf) == -1 || load_system_ca(conf) == -1 ||
 	    load_server_name(conf) == -1 || load_resolvers(conf) == -1)
 		return -1;
-	for (uint32_t i = 0; i < conf->nlisteners; i++)
-		if (load_listener_addresses(conf, &conf->listeners[i]) == -1)
-			return -1;
-	return 0;
+	return load_addresses(conf, report_missing, conf) == 0 ? 0 : -1;
 }
 
 struct conf *
@@ -225,7 +235,8 @@ load_configuration(
 	if (files_check(conf, strict, errors) > 0 ||
 	    conf_unbuilt(conf, report_unbuilt, &report) > 0 ||
 	    conf_check_closed(conf, report_refusal, &report) > 0 ||
-	    complete(conf) == -1) {
+	    complete(conf) == -1 ||
+	    conf_check_overlap(conf, report_refusal, &report) > 0) {
 		conf_free(conf);
 		return NULL;
 	}

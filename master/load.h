@@ -1,14 +1,20 @@
 /*
  * Completing a parsed configuration with what stands elsewhere on the
- * machine. Private to load.c and interfaces.c.
+ * machine. Private to load.c, interfaces.c, options.c and sockets.c.
  */
 #ifndef MASTER_LOAD_H
 #define MASTER_LOAD_H
 
 #include "conf/conf.h"
 
-/* Fills in the addresses that the listener's name stands for. -1 after
- * logging. */
-int load_listener_addresses(const struct conf *, struct conf_listener *);
+struct sockaddr_in6;
+
+/* Fills in the addresses that the names of listeners stand for, and calls
+ * report with each name that stands for nothing here now. How many these
+ * were, or -1 after logging. */
+int load_addresses(struct conf *, conf_report *, void *arg);
+
+/* Whether an interface of this machine has the address, in use or not yet. */
+bool load_address_is_ours(const struct sockaddr_in6 *);
 
 #endif

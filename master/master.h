@@ -100,6 +100,8 @@ void load_forget_keys(struct conf *);
  * that `old` already has for the same address are taken over. */
 struct sockets *sockets_open(const struct conf *, struct sockets *old);
 void sockets_free(struct sockets *);
+/* Whether this machine has the address now. */
+bool sockets_may_bind(const struct conf_address *);
 /* Sends all of them to one smtpd. */
 void sockets_send(const struct sockets *, struct channel *, uint32_t gen);
 int sockets_open_control(const struct conf *);

@@ -2,214 +2,447 @@
  * Lines of the grammar before OpenSMTPD 6.4, in which one `accept` line said
  * who may send what where and what becomes of it. Such a line is taken apart
  * into the `action` and the `match` that say the same now, which the error
- * shows. A word that is not known here is left out and named.
+ * shows. What has no such words is left out and named.
  */
 #include <ctype.h>
 #include <string.h>
 
+#include "conf/url.h"
 #include "master/parser.h"
 
-#define OLD_WORDS_MAX 64
-#define OLD_TEXT_MAX 1024
+#define OLD_WORDS_MAX 256
+#define OLD_TEXT_MAX 8192
 
-struct old_rule {
-	char words[OLD_WORDS_MAX][128];
-	size_t nwords;
-	size_t at;
-	char match[OLD_TEXT_MAX];
-	char method[OLD_TEXT_MAX];
-	char options[OLD_TEXT_MAX];
-	char unknown[128];
-	bool reject;
+/* A part of the file: a word, one in quotes, <table>, { a, b } or `!`. */
+struct old_word {
+	const char *text;
+	size_t len;
 };
 
-static void
-append(char *text, const char *word)
-{
-	size_t len = strlen(text);
+/* Words of the present grammar, a blank before each. */
+struct old_text {
+	char text[OLD_TEXT_MAX];
+	size_t len;
+};
 
-	snprintf(text + len, OLD_TEXT_MAX - len, " %s", word);
+enum old_method { METHOD_NONE, METHOD_USERS, METHOD_LOCAL, METHOD_RELAY };
+
+struct old_rule {
+	struct old_word words[OLD_WORDS_MAX];
+	size_t nwords;
+	size_t at;
+	enum old_method kind;
+	struct old_text match;
+	struct old_text method;
+	struct old_text users; /* options that a relay does not have */
+	struct old_text options;
+	struct old_text left_out;
+	bool unclear; /* the line is too long to be shown, or malformed */
+};
+
+/* ---- the old line ----------------------------------------------------- */
+
+/* The lengths of what begins the text; that of what is not closed is 0. */
+
+static size_t
+quoted_length(const char *text, size_t len)
+{
+	size_t end = 1;
+
+	while (end < len && text[end] != '"' && text[end] != '\n')
+		end += text[end] == '\\' && end + 1 < len ? 2 : 1;
+	return end < len && text[end] == '"' ? end + 1 : 0;
 }
 
-/* Words of the line: quoted ones with their quotes, <table>, { a, b }. */
-static void
-split(struct old_rule *rule, const char *line, size_t len)
+/* Blanks, comments, and ends of lines behind a backslash. */
+static size_t
+blanks_length(const char *text, size_t len)
 {
-	size_t at = 0, end, n;
+	size_t at = 0;
 
-	while (at < len && rule->nwords < OLD_WORDS_MAX) {
-		while (at < len && isspace((unsigned char)line[at]))
+	for (;;) {
+		if (at < len && memchr(" \t\r", text[at], 3) != NULL)
 			at++;
-		if (at == len || line[at] == '#' || line[at] == '\\')
-			return;
-		end = at + 1;
-		if (line[at] == '"') {
-			while (end < len && line[end] != '"')
-				end++;
-			end += end < len;
-		} else if (line[at] == '{') {
-			while (end < len && line[end] != '}')
-				end++;
-			end += end < len;
-		} else if (line[at] != '!')
-			while (end < len && !isspace((unsigned char)line[end]))
-				end++;
-		n = end - at < sizeof(rule->words[0])
-		    ? end - at
-		    : sizeof(rule->words[0]) - 1;
-		memcpy(rule->words[rule->nwords], line + at, n);
-		rule->words[rule->nwords++][n] = '\0';
-		at = end;
+		else if (at + 1 < len && memcmp(text + at, "\\\n", 2) == 0)
+			at += 2;
+		else if (at < len && text[at] == '#')
+			while (at < len && text[at] != '\n')
+				at++;
+		else
+			return at;
 	}
 }
 
-static const char *
-next(struct old_rule *rule)
+static size_t
+list_length(const char *text, size_t len)
 {
-	return rule->at < rule->nwords ? rule->words[rule->at++] : "";
+	size_t end, n;
+
+	for (end = 1; end<len; end += n> 0 ? n : 1) {
+		if (text[end] == '}')
+			return end + 1;
+		n = blanks_length(text + end, len - end);
+		if (text[end] == '"' &&
+		    (n = quoted_length(text + end, len - end)) == 0)
+			return 0;
+	}
+	return 0;
+}
+
+static size_t
+word_length(const char *text, size_t len)
+{
+	size_t end = 1;
+
+	if (*text == '"')
+		return quoted_length(text, len);
+	if (*text == '<') {
+		while (end < len && text[end] != '>' && text[end] != '\n')
+			end++;
+		return end < len && text[end] == '>' ? end + 1 : 0;
+	}
+	if (*text == '{')
+		return list_length(text, len);
+	if (*text == '!')
+		return 1;
+	while (end < len && !isspace((unsigned char)text[end]))
+		end++;
+	return end;
+}
+
+/* The words of the statement that begins the text. */
+static void
+split(struct old_rule *rule, const char *text, size_t len)
+{
+	struct old_word *word;
+	size_t at = 0;
+
+	for (;;) {
+		at += blanks_length(text + at, len - at);
+		if (at >= len || text[at] == '\n')
+			return;
+		if (rule->nwords == OLD_WORDS_MAX) {
+			rule->unclear = true;
+			return;
+		}
+		word = &rule->words[rule->nwords++];
+		word->text = text + at;
+		word->len = word_length(word->text, len - at);
+		if (word->len == 0) {
+			rule->unclear = true;
+			return;
+		}
+		at += word->len;
+	}
 }
 
 static bool
-next_is(struct old_rule *rule, const char *word)
+word_is(const struct old_word *word, const char *text)
 {
-	if (rule->at >= rule->nwords ||
-	    strcmp(rule->words[rule->at], word) != 0)
+	return word->len == strlen(text) &&
+	    strncmp(word->text, text, word->len) == 0;
+}
+
+/* The next word without taking it, NULL at the end. */
+static const struct old_word *
+peek(const struct old_rule *rule)
+{
+	return rule->at < rule->nwords ? &rule->words[rule->at] : NULL;
+}
+
+static bool
+next_is(struct old_rule *rule, const char *text)
+{
+	if (peek(rule) == NULL || !word_is(peek(rule), text))
 		return false;
 	rule->at++;
 	return true;
 }
 
-/* Old words, where what they became goes, the new words, and whether a value
- * follows. */
-static const struct {
-	const char *old;
-	enum { TO_MATCH, TO_METHOD, TO_OPTIONS } to;
-	const char *now;
-	bool value;
-} old_words[] = {
-	{ "!", TO_MATCH, "!", false },
-	{ "tagged", TO_MATCH, "tag", true },
-	{ "authenticated", TO_MATCH, "auth", false },
-	{ "sender", TO_MATCH, "mail-from", true },
-	{ "recipient", TO_MATCH, "rcpt-to", true },
-	{ "mbox", TO_METHOD, "mbox", false },
-	{ "mda", TO_METHOD, "mda", true },
-	{ "lmtp", TO_METHOD, "lmtp", true },
-	{ "relay", TO_METHOD, "relay", false },
-	{ "rcpt-to", TO_METHOD, "rcpt-to", false },
-	{ "forward-only", TO_METHOD, "forward-only", false },
-	{ "alias", TO_OPTIONS, "alias", true },
-	{ "virtual", TO_OPTIONS, "virtual", true },
-	{ "userbase", TO_OPTIONS, "userbase", true },
-	{ "expire", TO_OPTIONS, "ttl", true },
-	{ "auth", TO_OPTIONS, "auth", true },
-	{ "pki", TO_OPTIONS, "pki", true },
-	{ "ca", TO_OPTIONS, "ca", true },
-	{ "as", TO_OPTIONS, "mail-from", true },
-	{ "source", TO_OPTIONS, "src", true },
-	{ "hostname", TO_OPTIONS, "helo", true },
-	{ "hostnames", TO_OPTIONS, "helo-src", true },
-	{ "verify", TO_OPTIONS, "tls", false },
-	{ "tls", TO_OPTIONS, "tls", false },
+/* ---- the new words ---------------------------------------------------- */
+
+static void
+append_octets(
+    struct old_rule *rule, struct old_text *to, const char *text, size_t len)
+{
+	if (len >= sizeof(to->text) - to->len) {
+		rule->unclear = true;
+		return;
+	}
+	memcpy(to->text + to->len, text, len);
+	to->len += len;
+	to->text[to->len] = '\0';
+}
+
+static void
+append(struct old_rule *rule, struct old_text *to, const char *word)
+{
+	append_octets(rule, to, " ", 1);
+	append_octets(rule, to, word, strlen(word));
+}
+
+/* A list in one line, whatever stood between its words. */
+static void
+append_list(
+    struct old_rule *rule, struct old_text *to, const struct old_word *word)
+{
+	const char *text = word->text, *end = word->text + word->len;
+	size_t len;
+
+	append_octets(rule, to, " ", 1);
+	while (text < end) {
+		len = blanks_length(text, (size_t)(end - text));
+		len += text + len < end && text[len] == '\n';
+		if (len > 0) {
+			if (to->text[to->len - 1] != ' ')
+				append_octets(rule, to, " ", 1);
+			text += len;
+			continue;
+		}
+		len = *text == '"' ? quoted_length(text, (size_t)(end - text))
+				   : 1;
+		append_octets(rule, to, text, len);
+		text += len;
+	}
+}
+
+static void
+append_word(
+    struct old_rule *rule, struct old_text *to, const struct old_word *word)
+{
+	char name[64], quoted[sizeof(name) + 2];
+
+	if (*word->text == '{') {
+		append_list(rule, to, word);
+		return;
+	}
+	/* a name may be a word of the grammar by now */
+	snprintf(name, sizeof(name), "%.*s", (int)word->len, word->text);
+	if (strlen(name) == word->len && parse_keyword(name) != 0) {
+		snprintf(quoted, sizeof(quoted), "\"%s\"", name);
+		append(rule, to, quoted);
+		return;
+	}
+	append_octets(rule, to, " ", 1);
+	append_octets(rule, to, word->text, word->len);
+}
+
+/* An option with the value that comes next. */
+static void
+append_option(struct old_rule *rule, struct old_text *to, const char *option)
+{
+	if (peek(rule) == NULL) {
+		append(rule, &rule->left_out, option);
+		return;
+	}
+	append(rule, to, option);
+	append_word(rule, to, peek(rule));
+	rule->at++;
+}
+
+/* ---- what became of the words ----------------------------------------- */
+
+enum old_place {
+	TO_NOWHERE,
+	TO_MATCH,
+	TO_METHOD,
+	TO_USERS,
+	TO_OPTIONS,
+	BY_HAND /* convert_by_hand() */
 };
 
-/* The relay of `via`, with the protocol as it is written now. */
-static void
-append_url(struct old_rule *rule, const char *url)
+enum old_value { ALONE, VALUE, MAYBE };
+
+static const struct old_row {
+	const char *old;
+	enum old_place to;
+	const char *now;
+	enum old_value value;
+	enum old_method method; /* TO_METHOD */
+} old_rows[] = {
+	{ "deliver", TO_NOWHERE, NULL, ALONE, METHOD_NONE },
+	{ "to", TO_NOWHERE, NULL, ALONE, METHOD_NONE },
+	{ "!", TO_MATCH, "!", ALONE, METHOD_NONE },
+	{ "from", BY_HAND, NULL, ALONE, METHOD_NONE },
+	{ "for", BY_HAND, NULL, ALONE, METHOD_NONE },
+	{ "tagged", TO_MATCH, "tag", VALUE, METHOD_NONE },
+	{ "authenticated", TO_MATCH, "auth", ALONE, METHOD_NONE },
+	{ "sender", TO_MATCH, "mail-from", VALUE, METHOD_NONE },
+	{ "recipient", TO_MATCH, "rcpt-to", VALUE, METHOD_NONE },
+	{ "mbox", TO_METHOD, "mbox", ALONE, METHOD_USERS },
+	{ "forward-only", TO_METHOD, "forward-only", ALONE, METHOD_USERS },
+	{ "maildir", TO_METHOD, "maildir", MAYBE, METHOD_LOCAL },
+	{ "mda", TO_METHOD, "mda", VALUE, METHOD_LOCAL },
+	{ "lmtp", TO_METHOD, "lmtp", VALUE, METHOD_LOCAL },
+	{ "rcpt-to", TO_METHOD, "rcpt-to", ALONE, METHOD_LOCAL },
+	{ "relay", TO_METHOD, "relay", ALONE, METHOD_RELAY },
+	{ "alias", TO_USERS, "alias", VALUE, METHOD_NONE },
+	{ "virtual", TO_USERS, "virtual", VALUE, METHOD_NONE },
+	{ "userbase", TO_USERS, "userbase", VALUE, METHOD_NONE },
+	{ "expire", TO_OPTIONS, "ttl", VALUE, METHOD_NONE },
+	{ "auth", TO_OPTIONS, "auth", VALUE, METHOD_NONE },
+	{ "pki", TO_OPTIONS, "pki", VALUE, METHOD_NONE },
+	{ "ca", TO_OPTIONS, "ca", VALUE, METHOD_NONE },
+	{ "source", TO_OPTIONS, "src", VALUE, METHOD_NONE },
+	{ "hostname", TO_OPTIONS, "helo", VALUE, METHOD_NONE },
+	{ "hostnames", TO_OPTIONS, "helo-src", VALUE, METHOD_NONE },
+	{ "tls", BY_HAND, NULL, ALONE, METHOD_NONE },
+	{ "verify", BY_HAND, NULL, ALONE, METHOD_NONE },
+	{ "as", BY_HAND, NULL, ALONE, METHOD_NONE },
+	{ "backup", BY_HAND, NULL, ALONE, METHOD_NONE },
+	{ "via", BY_HAND, NULL, ALONE, METHOD_NONE },
+};
+
+static const struct old_row *
+row_find(const struct old_word *word)
 {
-	static const char *const protocols[][2] = {
-		{ "\"smtps+auth://", "\"smtps://" },
-		{ "\"ssl+auth://", "\"smtps://" },
-		{ "\"ssl://", "\"smtps://" },
-		{ "\"tls+auth://", "\"smtp+tls://" },
-		{ "\"tls://", "\"smtp+tls://" },
-		{ "\"secure+auth://", "\"smtp+tls://" },
-		{ "\"secure://", "\"smtp+tls://" },
-	};
-	char text[160];
-	size_t i, len;
-
-	for (i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++) {
-		len = strlen(protocols[i][0]);
-		if (strncmp(url, protocols[i][0], len) != 0)
-			continue;
-		snprintf(
-		    text, sizeof(text), "%s%s", protocols[i][1], url + len);
-		append(rule->options, text);
-		return;
-	}
-	append(rule->options, url);
-}
-
-/* `from` and `for`, which take what follows in several forms. */
-static bool
-convert_place(struct old_rule *rule, const char *word)
-{
-	const char *value;
-
-	if (strcmp(word, "from") != 0 && strcmp(word, "for") != 0)
-		return false;
-	append(rule->match, word);
-	value = next(rule);
-	if (strcmp(word, "from") == 0 &&
-	    (strcmp(value, "source") == 0 || *value == '<' || *value == '{' ||
-		*value == '"')) {
-		append(rule->match, "src");
-		if (strcmp(value, "source") == 0)
-			value = next(rule);
-	} else if (strcmp(value, "domain") == 0) {
-		append(rule->match, value);
-		value = next(rule);
-	}
-	append(rule->match, value);
-	if (next_is(rule, "alias")) {
-		append(rule->options, "alias");
-		append(rule->options, next(rule));
-	} else if (next_is(rule, "virtual")) {
-		append(rule->options, "virtual");
-		append(rule->options, next(rule));
-	}
-	return true;
-}
-
-static void
-convert_word(struct old_rule *rule, const char *word)
-{
-	char *texts[] = { rule->match, rule->method, rule->options };
 	size_t i;
 
-	if (convert_place(rule, word) || strcmp(word, "deliver") == 0 ||
-	    strcmp(word, "to") == 0)
-		return;
-	if (strcmp(word, "maildir") == 0) {
-		append(rule->method, word);
-		if (rule->at < rule->nwords && *rule->words[rule->at] == '"')
-			append(rule->method, next(rule));
+	for (i = 0; i < sizeof(old_rows) / sizeof(old_rows[0]); i++)
+		if (word_is(word, old_rows[i].old))
+			return &old_rows[i];
+	return NULL;
+}
+
+/* Whether a value that may be left out comes next. */
+static bool
+value_follows(const struct old_rule *rule)
+{
+	return peek(rule) != NULL && row_find(peek(rule)) == NULL;
+}
+
+/* The relay of `via`, its protocol as it is written now. */
+static void
+append_relay(struct old_rule *rule, const struct old_word *word)
+{
+	bool quoted = *word->text == '"';
+	const char *url = word->text + quoted, *now = NULL, *rest;
+	size_t len = word->len - 2 * quoted;
+
+	append(rule, &rule->options, "host");
+	rest = memchr(url, ':', len);
+	if (rest != NULL && len - (size_t)(rest - url) > 3 &&
+	    memcmp(rest, "://", 3) == 0)
+		now = url_scheme_now(url, (size_t)(rest - url));
+	if (now == NULL) {
+		append_word(rule, &rule->options, word);
 		return;
 	}
-	/* `relay backup "name"` became `relay backup mx "name"`. */
-	if (strcmp(word, "backup") == 0) {
-		append(rule->options, "backup");
-		if (rule->at < rule->nwords && *rule->words[rule->at] == '"') {
-			append(rule->options, "mx");
-			append(rule->options, next(rule));
-		}
+	append(rule, &rule->options, "\"");
+	append_octets(rule, &rule->options, now, strlen(now));
+	append_octets(rule, &rule->options, rest, len - (size_t)(rest - url));
+	append_octets(rule, &rule->options, "\"", 1);
+}
+
+/* `from` and `for`: local, any, [source] TABLE, domain TABLE. */
+static void
+convert_place(struct old_rule *rule, const char *word)
+{
+	const struct old_word *value;
+
+	if (next_is(rule, "!"))
+		append(rule, &rule->match, "!");
+	if ((value = peek(rule)) == NULL) {
+		append(rule, &rule->left_out, word);
 		return;
 	}
-	if (strcmp(word, "via") == 0) {
-		append(rule->options, "host");
-		append_url(rule, next(rule));
-		return;
+	append(rule, &rule->match, word);
+	if (next_is(rule, "local"))
+		append(rule, &rule->match, "local");
+	else if (next_is(rule, "any"))
+		append(rule, &rule->match, "any");
+	else if (next_is(rule, "domain"))
+		append_option(rule, &rule->match, "domain");
+	else {
+		next_is(rule, "source");
+		append_option(rule, &rule->match, "src");
 	}
-	for (i = 0; i < sizeof(old_words) / sizeof(old_words[0]); i++) {
-		if (strcmp(old_words[i].old, word) != 0)
-			continue;
-		append(texts[old_words[i].to], old_words[i].now);
-		if (old_words[i].value)
-			append(texts[old_words[i].to], next(rule));
-		return;
+}
+
+static void
+convert_by_hand(struct old_rule *rule, const char *word)
+{
+	if (strcmp(word, "from") == 0 || strcmp(word, "for") == 0)
+		convert_place(rule, word);
+	else if (strcmp(word, "tls") == 0 || strcmp(word, "verify") == 0) {
+		/* `tls` verifies */
+		append(rule, &rule->options, "tls");
+		next_is(rule, "verify");
+	} else if (strcmp(word, "as") == 0) {
+		if (rule->kind == METHOD_RELAY)
+			append_option(rule, &rule->options, "mail-from");
+		else if (rule->kind == METHOD_LOCAL)
+			append_option(rule, &rule->options, "user");
+		else
+			append_option(rule, &rule->left_out, word);
+	} else if (strcmp(word, "backup") == 0) {
+		append(rule, &rule->options, word);
+		if (value_follows(rule))
+			append_option(rule, &rule->options, "mx");
+	} else if (peek(rule) != NULL)
+		append_relay(rule, &rule->words[rule->at++]);
+	else
+		append(rule, &rule->left_out, word);
+}
+
+static void
+convert_word(struct old_rule *rule)
+{
+	struct old_text *const texts[] = { [TO_MATCH] = &rule->match,
+		[TO_METHOD] = &rule->method,
+		[TO_USERS] = &rule->users,
+		[TO_OPTIONS] = &rule->options };
+	const struct old_word *word = &rule->words[rule->at++];
+	const struct old_row *row = row_find(word);
+
+	if (row == NULL)
+		append_word(rule, &rule->left_out, word);
+	else if (row->to == BY_HAND)
+		convert_by_hand(rule, row->old);
+	else if (row->to != TO_NOWHERE) {
+		if (row->to == TO_METHOD)
+			rule->kind = row->method;
+		if (row->to == TO_MATCH && row->value == VALUE &&
+		    next_is(rule, "!"))
+			append(rule, &rule->match, "!");
+		if (row->value == VALUE ||
+		    (row->value == MAYBE && value_follows(rule)))
+			append_option(rule, texts[row->to], row->now);
+		else
+			append(rule, texts[row->to], row->now);
 	}
-	snprintf(rule->unknown, sizeof(rule->unknown), "%s", word);
+}
+
+static void
+report(struct parser *p, struct old_rule *rule, bool reject)
+{
+	const struct conf_where *where = &p->directive_where;
+
+	if (rule->kind == METHOD_RELAY) {
+		append_octets(
+		    rule, &rule->left_out, rule->users.text, rule->users.len);
+		rule->users.text[0] = '\0';
+	}
+	if (rule->unclear)
+		parse_error(p, where,
+		    "`%s` is of the grammar before OpenSMTPD 6.4; write an "
+		    "`action` and a `match`, see relais.conf(5)",
+		    p->directive);
+	else if (reject || rule->kind == METHOD_NONE)
+		parse_error(p, where,
+		    "`%s` is of the grammar before OpenSMTPD 6.4; write "
+		    "`match%s %s`",
+		    p->directive, rule->match.text,
+		    reject ? "reject" : "action \"NAME\"");
+	else
+		parse_error(p, where,
+		    "`accept` is of the grammar before OpenSMTPD 6.4; write "
+		    "`action \"NAME\"%s%s%s` and `match%s action \"NAME\"`",
+		    rule->method.text, rule->users.text, rule->options.text,
+		    rule->match.text);
+	if (rule->left_out.len > 0 && !rule->unclear)
+		parse_warning(p, where, "`%s` has been left out of that line",
+		    rule->left_out.text + 1);
 }
 
 bool
@@ -217,35 +450,19 @@ old_grammar_report(
     struct parser *p, const struct conf_where *where, const char *found)
 {
 	struct old_rule rule = { .nwords = 0 };
-	const char *line;
+	const char *text;
 	size_t len = 0;
+	bool reject = strcmp(p->directive, "reject") == 0;
 
-	if (strcmp(p->directive, "accept") != 0 &&
-	    strcmp(p->directive, "reject") != 0)
+	if (strcmp(p->directive, "accept") != 0 && !reject)
 		return false;
-	line = lex_line_text(p, &p->directive_where, &len);
-	if (line == NULL)
+	text = lex_text_from(p, &p->directive_where, &len);
+	if (text == NULL)
 		return false;
-	split(&rule, line, len);
-	rule.reject = strcmp(next(&rule), "reject") == 0;
+	split(&rule, text, len);
+	rule.at = 1;
 	while (rule.at < rule.nwords)
-		convert_word(&rule, next(&rule));
-	if (rule.reject || rule.method[0] == '\0')
-		parse_error(p, &p->directive_where,
-		    "`%s` is of the grammar "
-		    "before OpenSMTPD 6.4; write `match%s %s`",
-		    p->directive, rule.match,
-		    rule.reject ? "reject" : "action \"NAME\"");
-	else
-		parse_error(p, &p->directive_where,
-		    "`accept` is of the "
-		    "grammar before OpenSMTPD 6.4; write `action "
-		    "\"NAME\"%s%s` and `match%s action \"NAME\"`",
-		    rule.method, rule.options, rule.match);
-	if (rule.unknown[0] != '\0')
-		parse_warning(p, &p->directive_where,
-		    "`%s` has been left out "
-		    "of that line",
-		    rule.unknown);
+		convert_word(&rule);
+	report(p, &rule, reject);
 	return true;
 }

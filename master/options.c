@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include "conf/closed.h"
+#include "conf/overlap.h"
 #include "conf/print.h"
 #include "master/files.h"
+#include "master/load.h"
 #include "master/options.h"
 #include "master/parse.h"
 #include "os/log.h"
@@ -120,6 +122,36 @@ report_open(void *arg, const struct conf_where *where, const char *what)
 	fprintf(stderr, "%s: %s\n", at, what);
 }
 
+/* What the machine lacks may come before the start. */
+static void
+report_missing(void *arg, const struct conf_where *where, const char *name)
+{
+	char at[512];
+
+	conf_where_text(arg, where, at, sizeof(at));
+	fprintf(stderr,
+	    "%s: warning: `listen on %s`: this machine has no such interface, "
+	    "address or host; a start fails until it is there\n",
+	    at, name);
+}
+
+/* How many things are wrong with the listeners on any machine. */
+static unsigned int
+check_listeners(struct conf *conf)
+{
+	const struct conf_listener *l;
+
+	if (load_addresses(conf, report_missing, conf) == -1)
+		return 1;
+	for (l = conf->listeners; l < conf->listeners + conf->nlisteners; l++)
+		for (uint32_t i = 0; i < l->naddresses; i++)
+			if (!sockets_may_bind(&l->addresses[i])) {
+				report_missing(conf, &l->where, l->interface);
+				break;
+			}
+	return conf_check_overlap(conf, report_open, conf);
+}
+
 int
 options_check(const struct master_options *options)
 {
@@ -130,6 +162,7 @@ options_check(const struct master_options *options)
 		return EXIT_FAILURE;
 	wrong = files_check(conf, false, stderr);
 	wrong += conf_check_closed(conf, report_open, conf);
+	wrong += check_listeners(conf);
 	unbuilt = conf_unbuilt(conf, report_unbuilt, conf);
 	if (options->verbose > 0 && conf_print(conf, stdout) == -1)
 		wrong++;

@@ -251,11 +251,11 @@ queue		: COMPRESSION {
 		}
 		| ENCRYPTION {
 			p->conf->queue.encryption = true;
-			p->conf->queue.where = @1;
+			p->conf->queue.encryption_where = @1;
 		}
 		| ENCRYPTION STRING {
 			p->conf->queue.encryption = true;
-			p->conf->queue.where = @1;
+			p->conf->queue.encryption_where = @1;
 			set_string(p, &@1, &p->conf->queue.encryption_key,
 			    "encryption", strcmp($2, "-") == 0 ? "stdin" : $2);
 		}
@@ -409,7 +409,7 @@ method		: MBOX { action_kind(p, CONF_ACTION_MBOX); } local_options
 		} local_options
 		| MAILDIR STRING junk {
 			action_kind(p, CONF_ACTION_MAILDIR);
-			p->action->local.path = parse_strdup(p, $2);
+			local_format(p, &@2, &p->action->local.path, $2);
 			p->action->local.junk = $3;
 		} local_options
 		| LMTP STRING rcpt_to {
@@ -418,7 +418,8 @@ method		: MBOX { action_kind(p, CONF_ACTION_MBOX); } local_options
 		} local_options
 		| MDA STRING {
 			action_kind(p, CONF_ACTION_MDA);
-			p->action->local.command = parse_strdup(p, $2);
+			local_format(p, &@2, &p->action->local.command,
+			    $2);
 		} local_options
 		| EXPAND_ONLY {
 			action_kind(p, CONF_ACTION_EXPAND_ONLY);

@@ -136,6 +136,10 @@ void lex_macro_set(struct parser *, const struct conf_where *, const char *name,
     const char *value, bool fixed);
 /* Whether `=` comes next: the word before is the name of a macro. */
 bool lex_equals_follows(const struct parser *);
+/* The text from the beginning of the line that a place is in to the end of
+ * the file; NULL if it is gone. */
+const char *lex_text_from(
+    const struct parser *, const struct conf_where *, size_t *len);
 /* The line that a place is in, without its end; NULL if it is gone. */
 const char *lex_line_text(
     const struct parser *, const struct conf_where *, size_t *len);
@@ -205,6 +209,9 @@ void action_begin(struct parser *, const struct conf_where *, const char *name);
 void action_kind(struct parser *, enum conf_action_kind);
 void action_end(struct parser *);
 void action_ttl(struct parser *, const struct conf_where *, const char *ttl);
+/* A path or a command, which may hold formats. */
+void local_format(
+    struct parser *, const struct conf_where *, char **slot, const char *text);
 void local_lmtp(struct parser *, const struct conf_where *,
     const char *destination, bool rcpt_to);
 void local_user(struct parser *, const struct conf_where *, const char *user);

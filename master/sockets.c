@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "master/load.h"
 #include "master/master.h"
 #include "os/log.h"
 
@@ -124,6 +125,27 @@ remove_stale(const struct sockaddr_storage *ss, socklen_t len)
 	return unlink(path);
 }
 
+/* For a second or two after a link came up the kernel binds none of its IPv6
+ * addresses, until no other host answers for them (RFC 4862, 5.4). Those of
+ * our interfaces are bound ahead of that; no others, or a wrong one would not
+ * be told. */
+static int
+bind_address(int fd, const struct sockaddr_storage *ss, socklen_t len)
+{
+	int on = 1;
+
+	if (bind(fd, (const struct sockaddr *)ss, len) == 0)
+		return 0;
+	if (errno != EADDRNOTAVAIL || ss->ss_family != AF_INET6)
+		return -1;
+	if (!load_address_is_ours((const struct sockaddr_in6 *)ss)) {
+		errno = EADDRNOTAVAIL;
+		return -1;
+	}
+	setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on));
+	return bind(fd, (const struct sockaddr *)ss, len);
+}
+
 /* mode is of the socket file, for a Unix socket. */
 static int
 bind_socket(const struct sockaddr_storage *ss, socklen_t len, mode_t mode)
@@ -147,7 +169,7 @@ bind_socket(const struct sockaddr_storage *ss, socklen_t len, mode_t mode)
 			    fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	}
 	mask = umask(ss->ss_family == AF_UNIX ? 0777 & ~mode : 077);
-	rc = bind(fd, (const struct sockaddr *)ss, len);
+	rc = bind_address(fd, ss, len);
 	umask(mask);
 	if (rc == -1 || listen(fd, BACKLOG) == -1)
 		goto fail;
@@ -250,6 +272,21 @@ sockets_open(const struct conf *conf, struct sockets *old)
 fail:
 	sockets_free(s);
 	return NULL;
+}
+
+bool
+sockets_may_bind(const struct conf_address *address)
+{
+	struct conf_address a = *address;
+	struct sockaddr_storage ss;
+	socklen_t len;
+	int fd;
+
+	a.port = 0; /* any that is free */
+	len = to_sockaddr(&a, &ss);
+	if ((fd = bind_socket(&ss, len, 0666)) != -1)
+		close(fd);
+	return fd != -1 || errno != EADDRNOTAVAIL;
 }
 
 void

@@ -166,6 +166,18 @@ alias_parse(const char *text, size_t len, struct alias *alias, char *error,
 	return -1;
 }
 
+uint16_t
+alias_error_code(const char *text)
+{
+	if ((text[0] != '4' && text[0] != '5') ||
+	    !isdigit((unsigned char)text[1]) ||
+	    !isdigit((unsigned char)text[2]) || text[3] != ' ' ||
+	    text[4] == '\0')
+		return 0;
+	return (uint16_t)((text[0] - '0') * 100 + (text[1] - '0') * 10 +
+	    (text[2] - '0'));
+}
+
 void
 alias_free(struct alias *alias)
 {

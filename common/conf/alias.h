@@ -34,4 +34,8 @@ int alias_parse(const char *text, size_t len, struct alias *, char *error,
     size_t errorlen, size_t *at);
 void alias_free(struct alias *);
 
+/* The code of an ALIAS_ERROR, 400 to 599, before a blank and a text; 0 if its
+ * text has another form. */
+uint16_t alias_error_code(const char *text);
+
 #endif

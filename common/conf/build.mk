@@ -4,6 +4,8 @@ libcommon_a_SOURCES += \
 	common/conf/codec.c common/conf/codec.h \
 	common/conf/conf.c common/conf/conf.h \
 	common/conf/fields.c common/conf/fields.h \
+	common/conf/format.c common/conf/format.h \
+	common/conf/overlap.c common/conf/overlap.h \
 	common/conf/print.c common/conf/print.h \
 	common/conf/print_private.h \
 	common/conf/print_settings.c \

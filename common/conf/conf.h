@@ -452,7 +452,8 @@ struct conf_scheduler {
 };
 
 struct conf_queue {
-	struct conf_where where; /* of compression or encryption */
+	struct conf_where where; /* of compression */
+	struct conf_where encryption_where;
 	uint32_t ttl;
 	bool compression;
 	bool encryption;

@@ -415,6 +415,7 @@ SHAPE(scheduler, NULL);
 #define OF struct conf_queue
 static const struct field queue_fields[] = {
 	WHERE,
+	ROW(FIELD_WHERE, encryption_where, 0, Q),
 	NUM(ttl, Q),
 	FLAG(compression, Q),
 	FLAG(encryption, Q),

@@ -89,13 +89,14 @@ print_limits_line(FILE *out, const char *words, const struct shape *shape,
 }
 
 static void
-print_mta_family(FILE *out, const char *words, enum conf_family family)
+print_family(FILE *out, enum conf_family family)
 {
 	if (family != CONF_FAMILY_ANY)
-		fprintf(out, "%s %s\n", words,
-		    family == CONF_INET4 ? "inet4" : "inet6");
+		fputs(family == CONF_INET4 ? " inet4" : " inet6", out);
 }
 
+/* A domain takes over what stands above it for all, and no word takes back a
+ * family; so the domains come first, each with all that differs. */
 static void
 print_mta(const struct conf *conf, const struct conf *base, FILE *out)
 {
@@ -104,20 +105,21 @@ print_mta(const struct conf *conf, const struct conf *base, FILE *out)
 
 	if (mta->max_deferred != base->mta.max_deferred)
 		fprintf(out, "mta max-deferred %u\n", mta->max_deferred);
-	print_mta_family(out, "mta limit", mta->limits[0].family);
-	print_limits_line(out, "mta limit", &shape_mta_limit, &mta->limits[0],
-	    &base->mta.limits[0]);
 	for (i = 1; i < mta->nlimits; i++) {
 		fputs("mta limit for domain ", out);
 		print_quoted(out, mta->limits[i].domain);
-		if (mta->limits[i].family != mta->limits[0].family)
-			fputs(mta->limits[i].family == CONF_INET4 ? " inet4"
-								  : " inet6",
-			    out);
+		print_family(out, mta->limits[i].family);
 		print_limits(out, "", &shape_mta_limit, &mta->limits[i],
-		    &mta->limits[0]);
+		    &base->mta.limits[0]);
 		putc('\n', out);
 	}
+	if (mta->limits[0].family != CONF_FAMILY_ANY) {
+		fputs("mta limit", out);
+		print_family(out, mta->limits[0].family);
+		putc('\n', out);
+	}
+	print_limits_line(out, "mta limit", &shape_mta_limit, &mta->limits[0],
+	    &base->mta.limits[0]);
 }
 
 static void

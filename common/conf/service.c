@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "conf/alias.h"
+#include "conf/format.h"
 #include "conf/tablefile.h"
 #include "conf/url.h"
 
@@ -140,15 +141,45 @@ mailaddr_pattern(const char *text)
 	return at == NULL || at[1] == '\0' || domain_pattern(at + 1);
 }
 
+/* In a local part `*` is an octet like others: 1 with a clause where it is
+ * meant for more, for such an entry is well-formed and never found. */
 static int
-check_mailaddr(const char *key, const char *value, struct complaint *why)
+check_star(const char *text, struct complaint *why)
+{
+	const char *at = strrchr(text, '@');
+	size_t len = at != NULL ? (size_t)(at - text) : strlen(text);
+
+	if (*text == '"' || memchr(text, '*', len) == NULL)
+		return 0;
+	if (len == 1)
+		complain(why,
+		    "`%s` matches nobody, as `*` stands for others in a domain "
+		    "only; write `%s`",
+		    text, at != NULL ? at : "@");
+	else
+		complain(why,
+		    "`%s` matches nobody, as `*` stands for others in a domain "
+		    "only; write each address, or `regex` and an expression",
+		    text);
+	return 1;
+}
+
+static int
+check_recipient(const char *key, const char *value, struct complaint *why)
 {
 	if (!mailaddr_pattern(key))
 		return complain(why,
 		    "`%s` is no mail address; write `user`, "
 		    "`@example.org` or `user@example.org`",
 		    key);
-	return 0;
+	return check_star(key, why);
+}
+
+/* `<>` is the null sender. */
+static int
+check_mailaddr(const char *key, const char *value, struct complaint *why)
+{
+	return strcmp(key, "<>") == 0 ? 0 : check_recipient(key, value, why);
 }
 
 /* Whom an alias leads to: the form alone, what each part may hold is found out
@@ -164,9 +195,34 @@ is_destination(const char *text)
 }
 
 static int
+check_destination(
+    const char *key, const struct alias_item *item, struct complaint *why)
+{
+	const char *unknown;
+	size_t len;
+
+	if (item->kind == ALIAS_ADDRESS && !is_destination(item->text))
+		return complain(why,
+		    "`%s`, to whom `%s` leads, is no mail address; write "
+		    "`user` or `user@example.org`",
+		    item->text, key);
+	if (item->kind == ALIAS_ERROR && alias_error_code(item->text) == 0)
+		return complain(why,
+		    "`error:%s`, to which `%s` leads, needs a code from 400 "
+		    "to 599 and a text; write `error:550 text`",
+		    item->text, key);
+	if (item->kind == ALIAS_COMMAND &&
+	    (unknown = format_unknown(item->text, &len)) != NULL)
+		return complain(why,
+		    "the command of `%s` has `%.*s`, which is no format; "
+		    "relais.conf(5) lists them under FORMATS",
+		    key, (int)len, unknown);
+	return 0;
+}
+
+static int
 check_alias(const char *key, const char *value, struct complaint *why)
 {
-	const struct alias_item *item;
 	struct alias alias;
 	int rc = 0;
 	size_t at;
@@ -174,14 +230,8 @@ check_alias(const char *key, const char *value, struct complaint *why)
 	if (alias_parse(
 		value, strlen(value), &alias, why->text, why->size, &at) == -1)
 		return -1;
-	for (uint32_t i = 0; i < alias.nitems && rc == 0; i++) {
-		item = &alias.items[i];
-		if (item->kind == ALIAS_ADDRESS && !is_destination(item->text))
-			rc = complain(why,
-			    "`%s`, to whom `%s` leads, is no mail address; "
-			    "write `user` or `user@example.org`",
-			    item->text, key);
-	}
+	for (uint32_t i = 0; i < alias.nitems && rc == 0; i++)
+		rc = check_destination(key, &alias.items[i], why);
 	alias_free(&alias);
 	return rc;
 }
@@ -217,6 +267,8 @@ check_senders(const char *key, const char *value, struct complaint *why)
 			    "`%s`, which `%s` may send as, is "
 			    "no mail address",
 			    item, key);
+		else
+			rc = check_star(item, why);
 	}
 	free(copy);
 	return rc;
@@ -283,7 +335,7 @@ static const struct {
 	[CONF_SERVICE_REGEX] = { "regular expressions", true, false,
 	    check_regex },
 	[CONF_SERVICE_RECIPIENTS] = { "recipients", true, true,
-	    check_mailaddr },
+	    check_recipient },
 };
 
 int

@@ -52,8 +52,9 @@ const struct table_entry *table_data_lookup(
 unsigned int table_data_check(
     const struct table_data *, uint32_t uses, table_report *, void *arg);
 
-/* One entry against one use. 0, or -1 with a clause in `error`. value is NULL
- * in a list. */
+/* One entry against one use. 0, or with a clause in `error` -1 for what is
+ * wrong and 1 for what is well-formed and never found. value is NULL in a
+ * list. */
 int table_check_entry(enum conf_service, const char *key, const char *value,
     char *error, size_t errorlen);
 

@@ -82,7 +82,7 @@ check_settings(const struct conf *conf, struct unbuilt *unbuilt)
 	    NULL, &conf->scheduler.where, scheduler);
 	found_if(unbuilt, conf->queue.compression, &conf->queue.where,
 	    "queue compression");
-	found_if(unbuilt, conf->queue.encryption, &conf->queue.where,
+	found_if(unbuilt, conf->queue.encryption, &conf->queue.encryption_where,
 	    "queue encryption");
 	found_if(unbuilt, conf->srs.key != NULL, &conf->srs.where, "srs");
 }

@@ -28,17 +28,40 @@ static const struct scheme {
 /* Schemes of the old grammar and the ones that took their place. */
 static const struct {
 	const char *old;
-	const char *advice;
+	const char *now;
+	const char *more; /* advice */
 } old_schemes[] = {
-	{ "tls", "smtp+tls://" },
-	{ "smtp+auth", "smtp+tls:// with a label" },
-	{ "tls+auth", "smtp+tls:// with a label" },
-	{ "smtps+auth", "smtps:// with a label" },
-	{ "secure", "smtp+tls:// or smtps://" },
-	{ "secure+auth", "smtp+tls:// or smtps:// with a label" },
-	{ "ssl", "smtps://" },
-	{ "ssl+auth", "smtps:// with a label" },
+	{ "tls", "smtp+tls", "" },
+	{ "smtp+auth", "smtp+tls", " with a label" },
+	{ "tls+auth", "smtp+tls", " with a label" },
+	{ "smtps+auth", "smtps", " with a label" },
+	{ "secure", "smtp+tls", " or smtps://" },
+	{ "secure+auth", "smtp+tls", " or smtps:// with a label" },
+	{ "ssl", "smtps", "" },
+	{ "ssl+auth", "smtps", " with a label" },
 };
+
+#define NOLD (sizeof(old_schemes) / sizeof(old_schemes[0]))
+
+static size_t
+old_find(const char *text, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < NOLD; i++)
+		if (strlen(old_schemes[i].old) == len &&
+		    strncasecmp(old_schemes[i].old, text, len) == 0)
+			break;
+	return i;
+}
+
+const char *
+url_scheme_now(const char *old, size_t len)
+{
+	size_t i = old_find(old, len);
+
+	return i < NOLD ? old_schemes[i].now : NULL;
+}
 
 static const struct scheme *
 scheme_find(const char *text, size_t len, char *error, size_t errorlen)
@@ -49,15 +72,13 @@ scheme_find(const char *text, size_t len, char *error, size_t errorlen)
 		if (strlen(schemes[i].name) == len &&
 		    strncasecmp(schemes[i].name, text, len) == 0)
 			return &schemes[i];
-	for (i = 0; i < sizeof(old_schemes) / sizeof(old_schemes[0]); i++)
-		if (strlen(old_schemes[i].old) == len &&
-		    strncasecmp(old_schemes[i].old, text, len) == 0) {
-			snprintf(error, errorlen,
-			    "`%s://` is of the old "
-			    "grammar; write %s",
-			    old_schemes[i].old, old_schemes[i].advice);
-			return NULL;
-		}
+	if ((i = old_find(text, len)) < NOLD) {
+		snprintf(error, errorlen,
+		    "`%s://` is of the old grammar; write %s://%s",
+		    old_schemes[i].old, old_schemes[i].now,
+		    old_schemes[i].more);
+		return NULL;
+	}
 	snprintf(error, errorlen,
 	    "unknown protocol `%.*s`; write smtp, "
 	    "smtp+tls, smtp+notls, smtps or lmtp",

@@ -36,7 +36,7 @@ regress_fuzz_fuzz_known_LDADD = queue/libqueue.a auth/libauth.a \
 	$(fuzz_libs) $(DEFLATE_LIBS)
 
 noinst_PROGRAMS += regress/fuzz/fuzz_format
-regress_fuzz_fuzz_format_SOURCES = regress/fuzz/fuzz_format.c deliver/format.c
+regress_fuzz_fuzz_format_SOURCES = regress/fuzz/fuzz_format.c
 regress_fuzz_fuzz_format_CFLAGS = $(AM_CFLAGS)
 regress_fuzz_fuzz_format_LDFLAGS = $(fuzz_ldflags)
 regress_fuzz_fuzz_format_LDADD = $(fuzz_libs)
@@ -88,7 +88,7 @@ regress_fuzz_fuzz_copy_LDADD = $(fuzz_libs)
 
 noinst_PROGRAMS += regress/fuzz/fuzz_forward
 regress_fuzz_fuzz_forward_SOURCES = regress/fuzz/fuzz_forward.c \
-	deliver/format.c \
+	 \
 	deliver/local_command.c \
 	deliver/local_copy.c \
 	deliver/local_list.c \

@@ -7,7 +7,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "deliver/format.h"
+#include "conf/format.h"
 #include "regress/fuzz/fuzz.h"
 
 static void

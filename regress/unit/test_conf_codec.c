@@ -36,6 +36,7 @@ static const char text[] =
     "srs key needle-srs\n"
     "smtp limit max-rcpt 77\n"
     "mta limit for domain needle-limit.example.org session-mail-max 7\n"
+    "mta limit inet4\n"
     "pki mx.example.org cert /needle-cert-path key /needle-key-path dhe auto\n"
     "ca roots cert /needle-ca-path\n"
     "table \"file\" file:/needle-table-path\n"

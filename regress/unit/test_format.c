@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "deliver/format.h"
+#include "conf/format.h"
 
 static const struct format_values usual = { "Sender@a.example",
 	"bob+tag@example.org", "bob@example.org", "bob", "/home/bob", 0xabc,
@@ -62,6 +62,35 @@ expansions(void **state)
 	}
 }
 
+static const struct {
+	const char *text;
+	const char *unknown; /* NULL: none */
+} checked[] = {
+	{ "", NULL },
+	{ "/x/%{dest.user:lowercase}/%{rcpt[0:-4]:strip} 100%% %n", NULL },
+	{ "%{id}%{user.foo}%{bar}", "%{user.foo}" },
+	{ "a %{sender", "%{sender" },
+	{ "%{rcpt[x]}/", "%{rcpt[x]}" },
+	{ "%{}", "%{}" },
+};
+
+static void
+unknown_formats_are_found(void **state)
+{
+	const char *unknown;
+	size_t len, i;
+
+	for (i = 0; i < sizeof(checked) / sizeof(checked[0]); i++) {
+		unknown = format_unknown(checked[i].text, &len);
+		if ((unknown == NULL) != (checked[i].unknown == NULL))
+			fail_msg("`%s`", checked[i].text);
+		if (unknown == NULL)
+			continue;
+		assert_int_equal(len, strlen(checked[i].unknown));
+		assert_memory_equal(unknown, checked[i].unknown, len);
+	}
+}
+
 static void
 hostile_values(void **state)
 {
@@ -104,6 +133,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(expansions),
+		cmocka_unit_test(unknown_formats_are_found),
 		cmocka_unit_test(hostile_values),
 		cmocka_unit_test(too_long),
 	};

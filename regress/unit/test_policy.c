@@ -34,6 +34,9 @@ static struct conf_entry addresses[] = { { S("joe@example.org") },
 	{ S("tag+one@example.org") } };
 static struct conf_entry tags[] = { { S("SUBMIT") } };
 static struct conf_entry at[] = { { S("@") } };
+static struct conf_entry null_sender[] = { { S("<>") } };
+static struct conf_entry null_regex[] = { { S("^@$") } };
+static struct conf_entry with_domain[] = { { S("@*") } };
 static struct conf_entry expressions[] = {
 	{ S("^mail[0-9]+\\.example\\.org$") }, { S("^a.*@corp\\.example$") },
 	{ S("^10\\.1\\.") }, { S("^SUB") }
@@ -53,6 +56,9 @@ static struct conf_table table_list[] = {
 	TABLE("addresses", addresses, 1 << CONF_SERVICE_MAILADDR),
 	TABLE("tags", tags, 1 << CONF_SERVICE_STRING),
 	TABLE("at", at, 1 << CONF_SERVICE_MAILADDR),
+	TABLE("null", null_sender, 1 << CONF_SERVICE_MAILADDR),
+	TABLE("with-domain", with_domain, 1 << CONF_SERVICE_MAILADDR),
+	TABLE("null-regex", null_regex, 1 << CONF_SERVICE_REGEX),
 	TABLE("regex", expressions, 1 << CONF_SERVICE_REGEX),
 };
 
@@ -385,6 +391,16 @@ static const struct row rows[] = {
 	ALSO("mail-from, null", C(IF_MAIL_FROM, T("addresses")), &sender_null,
 	    NO),
 	ALSO("mail-from @, null", C(IF_MAIL_FROM, T("at")), &sender_null, YES),
+	ALSO("mail-from <>, null", C(IF_MAIL_FROM, T("null")), &sender_null,
+	    YES),
+	ALSO("mail-from <>, another", C(IF_MAIL_FROM, T("null")), &sender_joe,
+	    NO),
+	ALSO("mail-from @*, null", C(IF_MAIL_FROM, T("with-domain")),
+	    &sender_null, NO),
+	ALSO("mail-from @*, another", C(IF_MAIL_FROM, T("with-domain")),
+	    &sender_joe, YES),
+	ALSO("mail-from regex, null", C(IF_MAIL_FROM, RE, T("null-regex")),
+	    &sender_null, YES),
 	ALSO("mail-from regex", C(IF_MAIL_FROM, RE, T("regex")), &sender_corp,
 	    YES),
 	ALSO("!mail-from", C(IF_MAIL_FROM, NOT, T("addresses")), &remote, YES),

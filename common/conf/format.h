@@ -1,6 +1,8 @@
 /*
  * The formats that smtpd.conf(5) allows in a command or a path: %{sender},
- * %{rcpt.user}, %{user.directory:raw} and so on. Pure. Called by local.
+ * %{rcpt.user}, %{user.directory:raw} and so on. Pure. Called by local
+ * to expand them, and by master and whoever checks aliases to find those that
+ * do not exist.
  *
  * Values of the envelope come from strangers and end in a shell's command
  * line: every octet that is not a letter, a digit or one of @ . _ + = : , / -
@@ -9,8 +11,8 @@
  * modifier `raw` keeps a value as it is only where it came from the
  * configuration (user.username, user.directory).
  */
-#ifndef DELIVER_FORMAT_H
-#define DELIVER_FORMAT_H
+#ifndef CONF_FORMAT_H
+#define CONF_FORMAT_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -29,5 +31,9 @@ struct format_values {
  * not exist, or a result that does not fit. */
 int format_expand(const char *text, const struct format_values *, char *out,
     size_t size, char *error, size_t error_size);
+
+/* The first format in text that does not exist, of *len octets; NULL if all
+ * of them do. */
+const char *format_unknown(const char *text, size_t *len);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "deliver/format.h"
+#include "conf/format.h"
 
 enum { VALUE_MAX = 1200, NAME_MAX_OCTETS = 128 };
 
@@ -204,32 +204,38 @@ expand_one(
 	return 0;
 }
 
+/* What the octets at the beginning of text come to: a format, `%%`, or one
+ * octet that is itself. How many these are, 0 for a format that does not
+ * exist. */
+static size_t
+next_part(const char *text, const struct format_values *v, struct part *p)
+{
+	const char *end;
+
+	if (text[0] == '%' && text[1] == '{') {
+		end = strchr(text, '}');
+		if (end == NULL ||
+		    expand_one(text + 2, (size_t)(end - text - 2), v, p) == -1)
+			return 0;
+		return (size_t)(end - text) + 1;
+	}
+	p->text[0] = text[0];
+	p->text[1] = '\0';
+	return text[0] == '%' && text[1] == '%' ? 2 : 1;
+}
+
 int
 format_expand(const char *text, const struct format_values *v, char *out,
     size_t size, char *error, size_t error_size)
 {
-	const char *end;
 	struct part part;
-	size_t n = 0, len;
+	size_t n = 0, len, used;
 
-	while (*text != '\0') {
-		if (text[0] == '%' && text[1] == '%') {
-			part.text[0] = '%';
-			part.text[1] = '\0';
-			text += 2;
-		} else if (text[0] == '%' && text[1] == '{') {
-			end = strchr(text, '}');
-			if (end == NULL ||
-			    expand_one(text + 2, (size_t)(end - text - 2), v,
-				&part) == -1) {
-				snprintf(error, error_size,
-				    "unknown format %.40s", text);
-				return -1;
-			}
-			text = end + 1;
-		} else {
-			part.text[0] = *text++;
-			part.text[1] = '\0';
+	for (; *text != '\0'; text += used) {
+		if ((used = next_part(text, v, &part)) == 0) {
+			snprintf(
+			    error, error_size, "unknown format %.40s", text);
+			return -1;
 		}
 		len = strlen(part.text);
 		if (n + len >= size) {
@@ -241,4 +247,21 @@ format_expand(const char *text, const struct format_values *v, char *out,
 	}
 	out[n] = '\0';
 	return 0;
+}
+
+const char *
+format_unknown(const char *text, size_t *len)
+{
+	/* whether there is a format does not depend on what it stands for */
+	static const struct format_values none = { "", "", "", "", "", 0, "" };
+	struct part part;
+	size_t used;
+
+	for (; *text != '\0'; text += used)
+		if ((used = next_part(text, &none, &part)) == 0) {
+			*len = strcspn(text, "}");
+			*len += text[*len] == '}';
+			return text;
+		}
+	return NULL;
 }
