@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "conf/codec.h"
 #include "deliver/deliver.h"
@@ -216,6 +217,7 @@ before_sandbox(void *arg, char *error, size_t size)
 
 	if (tls_init(error, size) == -1)
 		return -1;
+	tzset(); /* reads a file, for the dates of certificates */
 	find_own_addresses(d);
 	return 0;
 }

@@ -344,8 +344,12 @@ static void
 configure(struct harness *h)
 {
 	struct conf *conf = conf_new();
+	struct conf_ca *ca;
 	char url[64];
 
+	ca = conf_append(&conf->cas, &conf->ncas, sizeof(*conf->cas));
+	ca->name = strdup(CONF_SYSTEM_CA);
+	ca->ca_pem = strdup(h->cert.pem);
 	conf->server_name = strdup("us.test");
 	conf->mta.port = h->port;
 	conf->mta.allow_loopback = true;
@@ -375,6 +379,7 @@ harness_start(void **state)
 	h->body_fd = -1;
 	h->zone = "";
 	h->mail = calloc(1, MAIL_MAX);
+	cert_make(&h->cert, CERT_P256, "live.test");
 	listen_on(h);
 	stage_start(&h->stage, "deliver/deliver", argv);
 	configure(h);
@@ -397,6 +402,7 @@ harness_stop(void **state)
 	stream_set_free(h->streams);
 	loop_free(h->stage.loop);
 	SSL_CTX_free(h->tls);
+	cert_free(&h->cert);
 	if (h->body_fd != -1)
 		close(h->body_fd);
 	free(h->mail);

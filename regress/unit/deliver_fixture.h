@@ -40,6 +40,7 @@ struct harness {
 	struct event *accept;
 	enum manner manner;
 	SSL_CTX *tls;
+	struct cert cert; /* of live.test; the worker trusts it */
 	struct connection connections[CONNECTIONS];
 	unsigned connected; /* in all */
 	int tls_sessions;

@@ -173,13 +173,9 @@ test_no_host(void **state)
 static void
 make_server_tls(struct harness *h)
 {
-	struct cert cert;
-
-	cert_make(&cert, CERT_P256, "127.0.0.1");
 	h->tls = SSL_CTX_new(TLS_server_method());
-	assert_int_equal(SSL_CTX_use_certificate(h->tls, cert.x509), 1);
-	assert_int_equal(SSL_CTX_use_PrivateKey(h->tls, cert.key), 1);
-	cert_free(&cert);
+	assert_int_equal(SSL_CTX_use_certificate(h->tls, h->cert.x509), 1);
+	assert_int_equal(SSL_CTX_use_PrivateKey(h->tls, h->cert.key), 1);
 }
 
 static void
@@ -201,6 +197,20 @@ test_tls(void **state)
 	h->manner = PLAIN;
 	transfer(h, 4, "verify", "");
 	expect(h, ROUTE_TLS, DELIVERY_TEMPFAIL, "4.7.4");
+}
+
+/* A good certificate is known for one, inside the sandbox. */
+static void
+test_good_certificate(void **state)
+{
+	struct harness *h = *state;
+
+	make_server_tls(h);
+	h->manner = TLS;
+	h->zone = "d.test MX 10 live.test;live.test A 0 127.0.0.1";
+	transfer(h, 1, "mx", "d.test");
+	expect(h, ROUTE_OK, DELIVERY_OK, "2.0.0");
+	assert_non_null(strstr(h->tls_text, "verify YES"));
 }
 
 /* Broken TLS: in clear where the policy is opportunistic, never else. */
@@ -292,6 +302,7 @@ main(void)
 		TEST(next_host),
 		TEST(no_host),
 		TEST(tls),
+		TEST(good_certificate),
 		TEST(broken_tls),
 		TEST(callahead),
 		TEST(routes),
