@@ -83,23 +83,23 @@ on_route_query(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 static void
 on_dns_answer(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
-	questions_answer(
-	    ((struct deliver *)arg)->questions, m->dns_answer.id, m);
+	questions_answer(((struct deliver *)arg)->questions, ch, MSG_dns_answer,
+	    m->dns_answer.id, m);
 }
 
 static void
 on_table_answer(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
-	questions_answer(
-	    ((struct deliver *)arg)->questions, m->table_answer.id, m);
+	questions_answer(((struct deliver *)arg)->questions, ch,
+	    MSG_table_answer, m->table_answer.id, m);
 }
 
 static void
 on_client_sasl_reply(
     void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
-	questions_answer(
-	    ((struct deliver *)arg)->questions, m->client_sasl_reply.id, m);
+	questions_answer(((struct deliver *)arg)->questions, ch,
+	    MSG_client_sasl_reply, m->client_sasl_reply.id, m);
 }
 
 static void

@@ -304,12 +304,33 @@ on_dns_query(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	ipc_buf_free(&buf);
 }
 
+/* The test answers. */
+static void
+on_table_query(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct harness *h = arg;
+
+	h->asked_table = m->table_query.id;
+	stage_got(&h->stage, MSG_table_query);
+}
+
+static void
+on_peer_fault(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct harness *h = arg;
+
+	h->accused = m->peer_fault.kind;
+	stage_got(&h->stage, MSG_peer_fault);
+}
+
 static channel_handler *const handlers[MSG_MAX] = {
 	[MSG_transfer_done] = on_transfer_done,
 	[MSG_body_request] = on_body_request,
 	[MSG_callahead_done] = on_callahead_done,
 	[MSG_route_answer] = on_route_answer,
 	[MSG_dns_query] = on_dns_query,
+	[MSG_table_query] = on_table_query,
+	[MSG_peer_fault] = on_peer_fault,
 };
 
 /* ---- the worker's life ------------------------------------------------ */
@@ -340,6 +361,18 @@ add_relay(struct conf *conf, const char *name, const char *url,
 	action->relay.host = strdup(name);
 }
 
+/* Turns the table that add_relay made into a file, which auth reads. */
+static void
+hide_table(struct conf *conf, const char *name)
+{
+	for (uint32_t i = 0; i < conf->ntables; i++)
+		if (strcmp(conf->tables[i].name, name) == 0) {
+			conf->tables[i].kind = CONF_TABLE_FILE;
+			conf->tables[i].backend = strdup("file");
+			conf->tables[i].config = strdup("/relays");
+		}
+}
+
 static void
 configure(struct harness *h)
 {
@@ -358,6 +391,8 @@ configure(struct harness *h)
 	add_relay(conf, "host", url, CONF_RELAY_TLS_OPPORTUNISTIC);
 	add_relay(conf, "tls", url, CONF_RELAY_TLS_NO_VERIFY);
 	add_relay(conf, "verify", url, CONF_RELAY_TLS_REQUIRE);
+	add_relay(conf, "asked", url, CONF_RELAY_TLS_OPPORTUNISTIC);
+	hide_table(conf, "asked");
 	stage_configure(&h->stage, conf);
 	assert_string_equal(h->stage.error, "");
 	conf_free(conf);

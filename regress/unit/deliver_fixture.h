@@ -62,11 +62,13 @@ struct harness {
 	size_t body_len;
 	int body_fd; /* or as a file */
 	const char *zone; /* what the resolver knows */
+	uint64_t asked_table; /* auth's last question: its id */
+	uint8_t accused; /* to master: enum process_kind */
 };
 
 /* Starts a worker, configured and serving, with the relay actions mx, host,
- * tls and verify; and tells it to stop, which it must do in order. For
- * cmocka. */
+ * tls and verify, and asked, whose host auth knows; and tells it to stop, which
+ * it must do in order. For cmocka. */
 int harness_start(void **state);
 int harness_stop(void **state);
 

@@ -25,7 +25,7 @@
 static const char letter[] = "Subject: x\r\n\r\nhello\r\n.dot\r\n";
 
 static void
-transfer(
+begin(
     struct harness *h, uint64_t id, const char *action, const char *destination)
 {
 	struct msg_transfer m = { .id = id,
@@ -50,9 +50,23 @@ transfer(
 	r.address = "e@d.test";
 	ipc_add_transfer_rcpt(&buf, &r);
 	m.rcpts = ipc_buf_list(&buf);
-	stage_ask(&h->stage, PROC_QUEUE, transfer, &m, transfer_done);
+	assert_int_equal(ipc_send(h->stage.peer[PROC_QUEUE], transfer, &m), 0);
 	ipc_buf_free(&buf);
+}
+
+static void
+await_results(struct harness *h)
+{
+	stage_await(&h->stage, MSG_transfer_done);
 	assert_int_equal(h->results, 2);
+}
+
+static void
+transfer(
+    struct harness *h, uint64_t id, const char *action, const char *destination)
+{
+	begin(h, id, action, destination);
+	await_results(h);
 }
 
 static void
@@ -230,6 +244,31 @@ test_broken_tls(void **state)
 	assert_int_equal(h->mail_len, 0);
 }
 
+/* A resolver that answers what auth was asked, as if it were auth, is cut off,
+ * and what it says is not heard. */
+static void
+test_forged_answer(void **state)
+{
+	struct harness *h = *state;
+	struct msg_dns_answer forged = { .status = DNS_OK };
+	struct msg_table_answer honest = { .status = LOOKUP_FOUND };
+	char url[64];
+
+	begin(h, 1, "asked", "");
+	stage_await(&h->stage, MSG_table_query);
+	forged.id = honest.id = h->asked_table;
+	forged.name = "smtp://127.0.0.66:2525";
+	ipc_send(h->stage.peer[PROC_RESOLVER], dns_answer, &forged);
+	stage_await(&h->stage, MSG_peer_fault);
+	assert_int_equal(h->accused, PROC_RESOLVER);
+	snprintf(url, sizeof(url), "smtp://127.0.0.1:%u", h->port);
+	honest.value = url;
+	ipc_send(h->stage.peer[PROC_AUTH], table_answer, &honest);
+	await_results(h);
+	expect(h, ROUTE_OK, DELIVERY_OK, "2.0.0");
+	assert_int_equal(h->connected, 1);
+}
+
 static void
 probe(struct harness *h, uint64_t id, const char *recipient)
 {
@@ -304,6 +343,7 @@ main(void)
 		TEST(tls),
 		TEST(good_certificate),
 		TEST(broken_tls),
+		TEST(forged_answer),
 		TEST(callahead),
 		TEST(routes),
 		TEST(new_queue),
