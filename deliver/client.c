@@ -439,6 +439,7 @@ client_tls_established(struct client *c, int verified, int64_t now)
 		return;
 	}
 	c->tls = 1;
+	c->verified = verified;
 	/* all that was learnt before is forgotten (RFC 3207 section 4.2) */
 	memset(&c->extensions, 0, sizeof(c->extensions));
 	reply_parser_init(&c->parser);

@@ -32,8 +32,9 @@ check_relay_url(
 		url->protocol == URL_LMTP) &&
 	    relay->tls == CONF_RELAY_TLS_OPPORTUNISTIC)
 		parse_warning(p, &action->where,
-		    "the password of `%s` is not "
-		    "sent without TLS; write `smtp+tls://` or `smtps://`",
+		    "the password of `%s` is sent "
+		    "only if the relay's certificate is valid or the relay is "
+		    "on this machine; write `smtp+tls://` or `smtps://`",
 		    url->label);
 	if (relay->tls != CONF_RELAY_TLS_OPPORTUNISTIC &&
 	    (url->protocol == URL_SMTP_NOTLS || url->protocol == URL_LMTP))
