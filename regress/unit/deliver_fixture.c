@@ -56,6 +56,15 @@ close_connection(struct connection *c)
 }
 
 static void
+refuse(struct connection *c)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "%s\r\n", c->h->refusal);
+	say(c, line);
+}
+
+static void
 serve_line(struct connection *c, const char *line)
 {
 	struct harness *h = c->h;
@@ -85,12 +94,16 @@ serve_line(struct connection *c, const char *line)
 			close_connection(c);
 			return;
 		}
-		say(c, "250 2.1.0 ok\r\n");
+		if ((h->manner & REFUSE_MAIL) != 0)
+			refuse(c);
+		else
+			say(c, "250 2.1.0 ok\r\n");
 	} else if (strncmp(line, "RCPT", 4) == 0) {
 		note(h, line);
-		say(c,
-		    (h->manner & REFUSE_RCPT) != 0 ? "550 5.1.1 nobody here\r\n"
-						   : "250 2.1.5 ok\r\n");
+		if ((h->manner & REFUSE_RCPT) != 0)
+			refuse(c);
+		else
+			say(c, "250 2.1.5 ok\r\n");
 	} else if (strcmp(line, "DATA") == 0) {
 		if ((h->manner & REFUSE_RCPT) != 0)
 			say(c, "554 5.5.1 no recipients\r\n");
@@ -413,6 +426,7 @@ harness_start(void **state)
 	h->streams = stream_set_new(h->stage.loop);
 	h->body_fd = -1;
 	h->zone = "";
+	h->refusal = "550 5.1.1 nobody here";
 	h->mail = calloc(1, MAIL_MAX);
 	cert_make(&h->cert, CERT_P256, "live.test");
 	listen_on(h);

@@ -17,9 +17,10 @@ enum manner {
 	PLAIN = 0,
 	TLS = 1 << 0, /* offers STARTTLS */
 	BROKEN_TLS = 1 << 1, /* offers it and answers the handshake with mud */
-	REFUSE_RCPT = 1 << 2,
+	REFUSE_RCPT = 1 << 2, /* by `refusal` */
 	BUSY = 1 << 3, /* greets with 421 */
-	DROP_SECOND = 1 << 4 /* ends at the second MAIL of a session */
+	DROP_SECOND = 1 << 4, /* ends at the second MAIL of a session */
+	REFUSE_MAIL = 1 << 5 /* by `refusal` */
 };
 
 struct harness;
@@ -39,6 +40,7 @@ struct harness {
 	uint16_t port;
 	struct event *accept;
 	enum manner manner;
+	const char *refusal; /* "550 5.1.1 nobody here" unless told */
 	SSL_CTX *tls;
 	struct cert cert; /* of live.test; the worker trusts it */
 	struct connection connections[CONNECTIONS];

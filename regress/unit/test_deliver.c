@@ -299,6 +299,48 @@ test_callahead(void **state)
 	assert_int_equal(h->asked_body, 0);
 }
 
+/* Only what a primary says of the recipient itself is its word on it. */
+static void
+test_callahead_words(void **state)
+{
+	static const struct {
+		enum manner manner;
+		const char *refusal;
+		enum callahead_status status;
+	} words[] = {
+		{ REFUSE_RCPT, "550 who is that", CALLAHEAD_BAD },
+		{ REFUSE_RCPT, "551 5.1.6 moved", CALLAHEAD_BAD },
+		{ REFUSE_RCPT, "553 5.1.3 not like this", CALLAHEAD_BAD },
+		{ REFUSE_RCPT, "550 5.1.10 null MX", CALLAHEAD_BAD },
+		{ REFUSE_RCPT, "550 5.2.1 disabled", CALLAHEAD_BAD },
+		{ REFUSE_RCPT, "550 5.1.7 a strange sender", CALLAHEAD_NONE },
+		{ REFUSE_RCPT, "550 5.1.8 no such domain", CALLAHEAD_NONE },
+		{ REFUSE_RCPT, "550 5.7.27 null MX", CALLAHEAD_NONE },
+		{ REFUSE_RCPT, "550 5.7.1 your address is listed",
+		    CALLAHEAD_NONE },
+		{ REFUSE_RCPT, "552 5.2.2 full", CALLAHEAD_NONE },
+		{ REFUSE_RCPT, "554 blocked", CALLAHEAD_NONE },
+		{ REFUSE_RCPT, "530 5.7.0 STARTTLS first", CALLAHEAD_NONE },
+		{ REFUSE_RCPT, "503 5.5.1 sequence", CALLAHEAD_NONE },
+		{ REFUSE_RCPT, "450 4.2.1 later", CALLAHEAD_NONE },
+		{ REFUSE_MAIL, "550 5.1.1 listed", CALLAHEAD_NONE },
+	};
+	struct harness *h = *state;
+
+	h->zone = "d.test A 0 127.0.0.1";
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		h->manner = words[i].manner;
+		h->refusal = words[i].refusal;
+		probe(h, i + 1, "c@d.test");
+		if (h->callahead_status != words[i].status)
+			fail_msg("%s", words[i].refusal);
+	}
+	/* what is ours to say is not its word either */
+	h->manner = PLAIN;
+	probe(h, 99, "\xc3\xbc@d.test");
+	assert_int_equal(h->callahead_status, CALLAHEAD_NONE);
+}
+
 static void
 test_routes(void **state)
 {
@@ -345,6 +387,7 @@ main(void)
 		TEST(broken_tls),
 		TEST(forged_answer),
 		TEST(callahead),
+		TEST(callahead_words),
 		TEST(routes),
 		TEST(new_queue),
 	};
