@@ -184,6 +184,12 @@ use_url(struct transfer *t, const char *text)
 		    "the relay host in the configuration is malformed");
 		return;
 	}
+	/* in the configuration this is an error; here it came from a table */
+	if (settings_tls_contradicts(t->action, t->url.protocol)) {
+		transfer_fail(t, ROUTE_TLS, DELIVERY_TEMPFAIL, 451, "4.7.4",
+		    "TLS is required, and the relay's URL has none");
+		return;
+	}
 	t->explicit_host = 1;
 	begin_lookup(t, t->url.host);
 }

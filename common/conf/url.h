@@ -31,6 +31,9 @@ struct url {
 /* 0, or -1 with a clause in `error` that says what is wrong. */
 int url_parse(const char *text, struct url *, char *error, size_t errorlen);
 
+/* Whether a protocol has no TLS at all, whatever the action says. */
+bool url_without_tls(enum url_protocol);
+
 /* A host name of letters, digits, - and _ in labels of at most 63 octets. */
 bool url_host_valid(const char *name);
 

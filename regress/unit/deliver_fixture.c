@@ -406,6 +406,8 @@ configure(struct harness *h)
 	add_relay(conf, "verify", url, CONF_RELAY_TLS_REQUIRE);
 	add_relay(conf, "asked", url, CONF_RELAY_TLS_OPPORTUNISTIC);
 	hide_table(conf, "asked");
+	add_relay(conf, "sure", url, CONF_RELAY_TLS_NO_VERIFY);
+	hide_table(conf, "sure");
 	stage_configure(&h->stage, conf);
 	assert_string_equal(h->stage.error, "");
 	conf_free(conf);

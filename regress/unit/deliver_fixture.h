@@ -69,8 +69,9 @@ struct harness {
 };
 
 /* Starts a worker, configured and serving, with the relay actions mx, host,
- * tls and verify, and asked, whose host auth knows; and tells it to stop, which
- * it must do in order. For cmocka. */
+ * tls and verify, and with asked and sure, whose hosts auth knows and of which
+ * sure demands TLS; and tells it to stop, which it must do in order. For
+ * cmocka. */
 int harness_start(void **state);
 int harness_stop(void **state);
 

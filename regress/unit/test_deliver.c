@@ -269,6 +269,29 @@ test_forged_answer(void **state)
 	assert_int_equal(h->connected, 1);
 }
 
+/* A table cannot take back what the action demands. */
+static void
+test_table_without_tls(void **state)
+{
+	static const char *const protocols[] = { "smtp+notls", "lmtp" };
+	struct harness *h = *state;
+	struct msg_table_answer a = { .status = LOOKUP_FOUND };
+	char url[64];
+
+	for (unsigned i = 0; i < 2; i++) {
+		begin(h, i + 1, "sure", "d.test");
+		stage_await(&h->stage, MSG_table_query);
+		a.id = h->asked_table;
+		snprintf(url, sizeof(url), "%s://127.0.0.1:%u", protocols[i],
+		    h->port);
+		a.value = url;
+		ipc_send(h->stage.peer[PROC_AUTH], table_answer, &a);
+		await_results(h);
+		expect(h, ROUTE_TLS, DELIVERY_TEMPFAIL, "4.7.4");
+	}
+	assert_int_equal(h->connected, 0);
+}
+
 static void
 probe(struct harness *h, uint64_t id, const char *recipient)
 {
@@ -386,6 +409,7 @@ main(void)
 		TEST(good_certificate),
 		TEST(broken_tls),
 		TEST(forged_answer),
+		TEST(table_without_tls),
 		TEST(callahead),
 		TEST(callahead_words),
 		TEST(routes),
