@@ -201,6 +201,13 @@ static const struct client_case starttls[] = {
 	{ "the handshake fails", MAY,
 	    HELLO OFFER "S: 220 go\nA: tls\nE: tls fail\nA: close handshake "
 			"temp 451 4.7.5 TLS failed: no shared cipher\n" },
+	{ "the handshake gets no answer", MAY,
+	    HELLO OFFER "S: 220 go\nA: tls\nE: timeout\nA: close handshake "
+			"temp 451 4.7.5 TLS failed: the server is silent\n" },
+	{ "the handshake gets no answer, and TLS is required", MUST,
+	    HELLO OFFER "S: 220 go\nA: tls\nE: timeout\nA: close timeout temp "
+			"451 4.4.2 timeout while waiting for the TLS "
+			"handshake\n" },
 	{ "octets behind 220 in the packet", MAY,
 	    HELLO OFFER "S: 220 go\nP: 250-evil\nP: 250 AUTH PLAIN\n"
 			"A: tls\nA: close protocol temp 451 4.7.0 the server "
