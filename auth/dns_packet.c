@@ -244,9 +244,12 @@ dns_packet_parse(const uint8_t *packet, size_t len, const char *name,
 			return -1;
 		if (r.type != type || r.class != CLASS_IN || r.owner_bad ||
 		    strcmp(r.owner, reply->owner) != 0 ||
-		    reply->count == DNS_RECORDS_MAX ||
-		    !convert(&p, &r, target, &out))
+		    reply->count == DNS_RECORDS_MAX)
 			continue;
+		if (!convert(&p, &r, target, &out)) {
+			reply->left_out++;
+			continue;
+		}
 		ipc_add_dns_record(records, &out);
 		reply->count++;
 		if (r.ttl < reply->ttl)

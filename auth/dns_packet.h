@@ -29,14 +29,16 @@ struct dns_reply {
 	char owner[DNS_NAME_SIZE]; /* the name asked for, behind its CNAMEs */
 	uint32_t ttl; /* the least of all records used, in seconds */
 	uint32_t count;
+	uint32_t left_out; /* of the type asked for, and of no use */
 };
 
 /*
  * Appends the records of `type` that answer `name` to `records`, following
  * CNAMEs inside the reply. Names come out in lower case without the last dot.
  * A record whose name holds an octet that no host name has is left out, for
- * it could only be an attack on who prints or compares it. At most
- * DNS_RECORDS_MAX records are taken. 0, or -1 if the packet is malformed.
+ * it could only be an attack on who prints or compares it; so is one whose data
+ * are malformed. At most DNS_RECORDS_MAX records are taken. 0, or -1 if the
+ * packet is malformed.
  */
 int dns_packet_parse(const uint8_t *packet, size_t len, const char *name,
     uint16_t type, struct ipc_buf *records, struct dns_reply *);

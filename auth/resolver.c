@@ -335,7 +335,7 @@ on_result(void *arg, int rc, void *packet, int len, int security,
 		    why_bogus ? why_bogus : "bogus");
 	} else {
 		a.status = reply.rcode == RCODE_NXDOMAIN ? DNS_NXDOMAIN
-		    : reply.count == 0                   ? DNS_NODATA
+		    : reply.count + reply.left_out == 0  ? DNS_NODATA
 							 : DNS_OK;
 		a.secure = security == 2 && l->resolver->validating;
 		a.ttl = reply.ttl;

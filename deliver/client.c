@@ -439,6 +439,7 @@ client_tls_established(struct client *c, int verified, int64_t now)
 		return;
 	}
 	c->tls = 1;
+	c->verified = verified;
 	/* all that was learnt before is forgotten (RFC 3207 section 4.2) */
 	memset(&c->extensions, 0, sizeof(c->extensions));
 	reply_parser_init(&c->parser);
@@ -481,6 +482,10 @@ client_timeout(struct client *c)
 		    c, CLIENT_END_QUIT, DELIVERY_OK, 221, "2.0.0", "closed");
 	else if (c->phase == PHASE_CONNECT)
 		client_unreachable(c, "the connection timed out");
+	else if (c->phase == PHASE_TLS &&
+	    c->config->tls == CLIENT_TLS_OPPORTUNISTIC)
+		/* silence is one more way to fail, and clear text is next */
+		client_tls_failed(c, "the server is silent");
 	else
 		client_end(c, CLIENT_END_TIMEOUT, DELIVERY_TEMPFAIL, 451,
 		    "4.4.2", "timeout while waiting for %s",

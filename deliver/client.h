@@ -27,7 +27,7 @@
 enum client_tls {
 	CLIENT_TLS_NEVER,
 	CLIENT_TLS_OPPORTUNISTIC, /* where offered, whatever the certificate */
-	CLIENT_TLS_REQUIRED,
+	CLIENT_TLS_REQUIRED, /* whatever the certificate, by somebody's wish */
 	CLIENT_TLS_VERIFIED /* required, with a good certificate */
 };
 
@@ -37,7 +37,7 @@ struct client_config {
 	int implicit_tls; /* TLS from the first octet */
 	enum client_tls tls;
 	int authenticate; /* AUTH must succeed before mail */
-	int clear_password; /* PLAIN and LOGIN may go without TLS */
+	int clear_password; /* PLAIN and LOGIN may go to whoever answers */
 	const char *helo;
 	const char *own_name; /* a server that calls itself so is ourselves
 				 (5.4.6); NULL: no such check */

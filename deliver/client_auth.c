@@ -1,8 +1,9 @@
 /*
  * AUTH (RFC 4954). The secret is in the auth process, which picks the
  * mechanism and makes each response; here the exchange is only carried. What
- * must hold: a password that can be read off the wire never goes in clear,
- * and a SCRAM server that does not prove itself is not believed.
+ * must hold: a password goes only to a server that is known to be the right
+ * one (RFC 4616 section 5), and a SCRAM server that does not prove itself is
+ * not believed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@ enum {
 	RESPONSE_MAX = 8192 /* octets; its base64 fits in LINE_AUTH_MAX */
 };
 
-/* Mechanisms that show the password to whoever listens. */
+/* Mechanisms that show the password to the server. */
 static const char *const clear_mechanisms[] = { "PLAIN", "LOGIN" };
 
 static int
@@ -25,6 +26,32 @@ is_clear(const char *name, size_t len)
 	for (size_t i = 0; i < 2; i++)
 		if (strlen(clear_mechanisms[i]) == len &&
 		    strncasecmp(clear_mechanisms[i], name, len) == 0)
+			return 1;
+	return 0;
+}
+
+/* Whether the server may see the password: TLS without a good certificate is
+ * TLS with anybody, which is enough only where somebody has asked for it. */
+static int
+may_show(const struct client *c)
+{
+	return c->config->clear_password || c->verified ||
+	    (c->tls && c->config->tls == CLIENT_TLS_REQUIRED);
+}
+
+static const char unsafe[] =
+    "the password is not sent to a server without a valid certificate: write "
+    "smtp+tls:// or smtps://, or tls no-verify";
+
+/* Whether the server would take the password if it might have it. */
+static int
+withholds(const struct client *c)
+{
+	if (may_show(c))
+		return 0;
+	for (size_t i = 0; i < 2; i++)
+		if (extension_has_mechanism(
+			&c->extensions, clear_mechanisms[i]))
 			return 1;
 	return 0;
 }
@@ -42,7 +69,7 @@ usable_mechanisms(const struct client *c, char *out, size_t size)
 		len = strcspn(p, " ");
 		if (len == 0 || n + len + 2 > size)
 			break;
-		if (is_clear(p, len) && !c->tls && !c->config->clear_password)
+		if (is_clear(p, len) && !may_show(c))
 			continue;
 		n += (size_t)snprintf(
 		    out + n, size - n, "%s%.*s", n > 0 ? " " : "", (int)len, p);
@@ -86,10 +113,8 @@ client_begin_auth(struct client *c, int64_t now)
 	usable_mechanisms(c, mechanisms, sizeof(mechanisms));
 	if (*mechanisms == '\0') {
 		fail(c,
-		    c->tls || c->config->clear_password
-			? "authentication is needed, and not offered"
-			: "authentication is needed, and not offered in a way "
-			  "that is safe without TLS");
+		    withholds(c) ? unsafe
+				 : "authentication is needed, and not offered");
 		return;
 	}
 	if (keep_challenge(c, mechanisms, strlen(mechanisms)) == -1) {
@@ -156,6 +181,10 @@ client_sasl(struct client *c, enum sasl_status status, const char *mechanism,
 		return;
 	}
 	c->sasl_begun = 0;
+	if (status == SASL_UNSUPPORTED && withholds(c)) {
+		fail(c, unsafe);
+		return;
+	}
 	fail(c,
 	    (unsigned)status < SASL_STATUS_MAX ? reasons[status]
 					       : "no credentials");

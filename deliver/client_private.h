@@ -58,6 +58,7 @@ struct client {
 	struct smtp_extensions extensions;
 	struct smtp_extensions incoming; /* of the EHLO reply under way */
 	int tls; /* established */
+	int verified; /* with a good certificate */
 
 	struct outbuf out;
 	size_t taken; /* octets of out that WRITE handed out */

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "conf/codec.h"
 #include "deliver/deliver.h"
@@ -89,23 +90,23 @@ on_relay_query(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 static void
 on_dns_answer(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
-	questions_answer(
-	    ((struct deliver *)arg)->questions, m->dns_answer.id, m);
+	questions_answer(((struct deliver *)arg)->questions, ch, MSG_dns_answer,
+	    m->dns_answer.id, m);
 }
 
 static void
 on_table_answer(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
-	questions_answer(
-	    ((struct deliver *)arg)->questions, m->table_answer.id, m);
+	questions_answer(((struct deliver *)arg)->questions, ch,
+	    MSG_table_answer, m->table_answer.id, m);
 }
 
 static void
 on_client_sasl_reply(
     void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
-	questions_answer(
-	    ((struct deliver *)arg)->questions, m->client_sasl_reply.id, m);
+	questions_answer(((struct deliver *)arg)->questions, ch,
+	    MSG_client_sasl_reply, m->client_sasl_reply.id, m);
 }
 
 static void
@@ -224,6 +225,7 @@ before_sandbox(void *arg, char *error, size_t size)
 
 	if (tls_init(error, size) == -1)
 		return -1;
+	tzset(); /* reads a file, for the dates of certificates */
 	find_own_addresses(d);
 	return 0;
 }

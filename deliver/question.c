@@ -165,14 +165,25 @@ question_cancel(struct questions *qs, struct question *q)
 }
 
 void
-questions_answer(struct questions *qs, uint64_t id, const union ipc_msg *answer)
+questions_answer(struct questions *qs, struct channel *ch, enum msg_type type,
+    uint64_t id, const union ipc_msg *answer)
 {
+	static const enum msg_type answers[MSG_MAX] = {
+		[MSG_dns_query] = MSG_dns_answer,
+		[MSG_table_query] = MSG_table_answer,
+		[MSG_client_sasl_begin] = MSG_client_sasl_reply,
+	};
 	struct question key = { .id = id }, *q;
 	question_done *done;
 	void *arg;
 
 	if ((q = RB_FIND(question_tree, &qs->tree, &key)) == NULL)
 		return;
+	/* each kind of answer has members of its own in the union */
+	if (answers[q->kind] != type || q->peer != channel_peer(ch)) {
+		channel_refuse(ch, "an answer to what it was not asked");
+		return;
+	}
 	done = q->done;
 	arg = q->arg;
 	if (q->kind != MSG_client_sasl_begin)

@@ -31,9 +31,11 @@ int question_sasl_step(
 /* Forgets a question, and tells the peer. NULL is fine. */
 void question_cancel(struct questions *, struct question *);
 
-/* What came in. Unknown ids are of questions forgotten, and passed over. */
-void questions_answer(
-    struct questions *, uint64_t id, const union ipc_msg *answer);
+/* What came in. Unknown ids are of questions forgotten, and passed over. Who
+ * answers a question that another was asked, or with another kind of answer
+ * than was asked for, is refused. */
+void questions_answer(struct questions *, struct channel *, enum msg_type,
+    uint64_t id, const union ipc_msg *answer);
 void questions_peer_down(struct questions *, enum process_kind);
 /* Gives up what has waited too long. */
 void questions_tick(struct questions *);

@@ -107,6 +107,28 @@ route_begin(struct route_plan *plan, const struct mx_candidate *list,
 	plan->current = -1;
 }
 
+/* Whether a candidate may have a try, or those that are left are kept for
+ * worse preferences. Candidates stand in order of preference. */
+static int
+may_try(const struct route_plan *plan, size_t at)
+{
+	uint16_t preference = plan->list[at].preference, last = preference;
+	unsigned left = ROUTE_TRIES_MAX - plan->tries, worse = 0;
+	int had_one = 0;
+
+	for (size_t i = 0; i < plan->count; i++) {
+		if (plan->list[i].preference == preference)
+			had_one |= plan->tried[i];
+		if (plan->list[i].preference <= last || plan->tried[i])
+			continue;
+		last = plan->list[i].preference;
+		worse++;
+	}
+	if (worse > ROUTE_TRIES_KEPT)
+		worse = ROUTE_TRIES_KEPT;
+	return !had_one || left > worse;
+}
+
 const struct mx_candidate *
 route_next(
     struct route_plan *plan, const struct route_hosts *hosts, int64_t now)
@@ -117,7 +139,7 @@ route_next(
 	if (plan->tries >= ROUTE_TRIES_MAX)
 		return NULL;
 	for (size_t i = 0; i < plan->count && choice == -1; i++) {
-		if (plan->tried[i])
+		if (plan->tried[i] || !may_try(plan, i))
 			continue;
 		h = find(hosts, &plan->list[i].address, plan->port);
 		if (h == NULL || h->down_until <= now)
@@ -158,6 +180,15 @@ mark_down(struct host *h, int64_t now)
 	h->down_until = now + (pause < DOWN_LONGEST ? pause : DOWN_LONGEST);
 }
 
+static void
+drop_worse(struct route_plan *plan)
+{
+	for (size_t i = 0; plan->current >= 0 && i < plan->count; i++)
+		if (plan->list[i].preference >=
+		    plan->list[plan->current].preference)
+			plan->tried[i] = 1;
+}
+
 enum route_advice
 route_judge(struct route_plan *plan, struct route_hosts *hosts,
     enum client_tls tls, const struct client_outcome *outcome, int64_t now)
@@ -182,11 +213,14 @@ route_judge(struct route_plan *plan, struct route_hosts *hosts,
 		if (h != NULL)
 			mark_down(h, now);
 		return ROUTE_ADVICE_NEXT;
+	case CLIENT_END_LOOP:
+		drop_worse(plan);
+		return ROUTE_ADVICE_NEXT;
 	case CLIENT_END_TLS:
 	case CLIENT_END_AUTH:
 		return ROUTE_ADVICE_NEXT;
 	default:
-		/* a loop is one whoever is asked; we gave up ourselves */
+		/* we gave up ourselves */
 		return ROUTE_ADVICE_STOP;
 	}
 }

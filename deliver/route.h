@@ -12,6 +12,7 @@
 
 enum {
 	ROUTE_TRIES_MAX = 10, /* hosts tried for one transfer */
+	ROUTE_TRIES_KEPT = 4, /* of these at most for worse preferences */
 	ROUTE_HOSTS_MAX = 2048 /* remembered */
 };
 
@@ -43,14 +44,18 @@ void route_begin(
     struct route_plan *, const struct mx_candidate *, size_t, uint16_t port);
 /*
  * The next candidate: the first that was not tried, hosts last that could not
- * be reached a short while ago. NULL when all were tried or it is enough.
+ * be reached a short while ago. However many addresses a preference has, one
+ * try is kept for each worse one as far as ROUTE_TRIES_KEPT goes (RFC 5321
+ * section 5.1). NULL when all were tried or it is enough.
  */
 const struct mx_candidate *route_next(
     struct route_plan *, const struct route_hosts *, int64_t now);
 /*
  * What to do after a session ended without a verdict on the mail, and what to
- * remember of its host. With an opportunistic policy (RFC 7435) a failed
- * handshake leads to the same host in clear; with any other never.
+ * remember of its host. A host that is ourselves takes all out of the plan
+ * that are not better than it (RFC 5321 section 5.1). With an opportunistic
+ * policy (RFC 7435) a failed handshake leads to the same host in clear; with
+ * any other never.
  */
 enum route_advice route_judge(struct route_plan *, struct route_hosts *,
     enum client_tls, const struct client_outcome *, int64_t now);

@@ -87,25 +87,29 @@ settings_tls(struct settings *s, const struct conf_action *action,
 	return *slot = tls_client_new(&o, error, size);
 }
 
+int
+settings_tls_contradicts(
+    const struct conf_action *action, enum url_protocol protocol)
+{
+	return url_without_tls(protocol) &&
+	    action->relay.tls != CONF_RELAY_TLS_OPPORTUNISTIC;
+}
+
 enum client_tls
 settings_tls_policy(
     const struct conf_action *action, enum url_protocol protocol)
 {
 	enum conf_relay_tls tls = action->relay.tls;
 
-	switch (protocol) {
-	case URL_SMTP_NOTLS:
-	case URL_LMTP:
-		return CLIENT_TLS_NEVER;
-	case URL_SMTP:
-		if (tls == CONF_RELAY_TLS_OPPORTUNISTIC)
+	if (tls == CONF_RELAY_TLS_NO_VERIFY)
+		return CLIENT_TLS_REQUIRED;
+	if (tls == CONF_RELAY_TLS_OPPORTUNISTIC) {
+		if (url_without_tls(protocol))
+			return CLIENT_TLS_NEVER;
+		if (protocol == URL_SMTP)
 			return CLIENT_TLS_OPPORTUNISTIC;
-		break;
-	default:
-		break;
 	}
-	return tls == CONF_RELAY_TLS_NO_VERIFY ? CLIENT_TLS_REQUIRED
-					       : CLIENT_TLS_VERIFIED;
+	return CLIENT_TLS_VERIFIED;
 }
 
 const char *

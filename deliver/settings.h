@@ -30,7 +30,10 @@ const struct conf_action *settings_relay(
 /* The TLS of an action; NULL with the reason in error. */
 struct tls_client *settings_tls(struct settings *, const struct conf_action *,
     struct key_client *, char *error, size_t size);
-/* The policy for sessions of an action with a host of this protocol. */
+/* Whether an action demands TLS of a host whose protocol has none. */
+int settings_tls_contradicts(const struct conf_action *, enum url_protocol);
+/* The policy for sessions of an action with a host of this protocol, which
+ * does not contradict it. */
 enum client_tls settings_tls_policy(
     const struct conf_action *, enum url_protocol);
 /*

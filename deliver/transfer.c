@@ -127,6 +127,7 @@ set_result(struct transfer *t, size_t i, enum delivery_status status,
 	r->status = status;
 	r->code = (uint16_t)code;
 	r->hop = HOP_DSN;
+	r->scope = CLIENT_SCOPE_SESSION;
 	r->said = t->said;
 	snprintf(r->enhanced, sizeof(r->enhanced), "%s", enhanced);
 	r->text = strndup(text, 1024);
@@ -189,8 +190,28 @@ answer_queue(struct transfer *t, struct channel *ch)
 	ipc_buf_free(&buf);
 }
 
-/* A primary that is not sure is not asked to decide: only its own 5yz about
- * the recipient counts as a no. */
+/*
+ * Whether the primary itself has said, of the recipient, that there is none: by
+ * the codes that RFC 5321 section 4.2.3 has for that, and with no enhanced code
+ * (RFC 3463) that speaks of anything else, such as the sender, the address that
+ * we come from, a full mailbox or a policy.
+ */
+static int
+denies_recipient(const struct transfer_result *r)
+{
+	const char *e = r->enhanced;
+
+	if (r->status != DELIVERY_PERMFAIL || !r->said ||
+	    r->scope != CLIENT_SCOPE_RECIPIENT ||
+	    (r->code != 550 && r->code != 551 && r->code != 553))
+		return 0;
+	if (strncmp(e, "5.1.", 4) == 0)
+		return strcmp(e, "5.1.7") != 0 && strcmp(e, "5.1.8") != 0;
+	return strcmp(e, "5.0.0") == 0 || strcmp(e, "5.2.1") == 0;
+}
+
+/* A no is remembered and told to clients; whatever else was said only means
+ * that the recipient is not known for now. */
 static void
 answer_auth(struct transfer *t, struct channel *ch)
 {
@@ -203,7 +224,7 @@ answer_auth(struct transfer *t, struct channel *ch)
 
 	if (r->status == DELIVERY_OK)
 		m.status = CALLAHEAD_GOOD;
-	else if (r->status == DELIVERY_PERMFAIL && t->route_status == ROUTE_OK)
+	else if (denies_recipient(r))
 		m.status = CALLAHEAD_BAD;
 	snprintf(text, sizeof(text), "%s", m.text);
 	m.text = text;
@@ -308,6 +329,7 @@ on_results(void *owner, struct session *s)
 			continue;
 		set_result(t, at, r->status, r->code, r->enhanced, r->text);
 		t->results[at].hop = r->hop;
+		t->results[at].scope = r->scope;
 		t->results[at].said = r->said;
 	}
 }

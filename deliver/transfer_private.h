@@ -22,6 +22,7 @@ struct transfer_result {
 	enum delivery_status status;
 	uint16_t code;
 	enum hop_kind hop;
+	enum client_scope scope;
 	int said; /* as in client.h */
 	char enhanced[12];
 	char *text; /* ours; NULL when memory was short */

@@ -51,6 +51,29 @@ open_session(struct transfer *t, const struct mx_candidate *candidate)
 		fail_internal(t, "out of memory");
 }
 
+/*
+ * No host is left that could take it. What one of them said for good holds
+ * only if none of the others failed for now. A loop is for good, but not for a
+ * backup: see mx.h.
+ */
+static void
+give_up(struct transfer *t, const struct client_outcome *last)
+{
+	int permanent = last->status == DELIVERY_PERMFAIL;
+
+	if (last->end == CLIENT_END_LOOP && t->action->relay.backup)
+		transfer_fail(
+		    t, ROUTE_DNS, DELIVERY_TEMPFAIL, 451, "4.4.6", last->text);
+	else if (permanent && t->transient)
+		transfer_fail(
+		    t, ROUTE_DOWN, DELIVERY_TEMPFAIL, 451, "4.4.1", last->text);
+	else {
+		t->said = last->said;
+		transfer_fail(t, permanent ? ROUTE_BAD : route_status(last),
+		    last->status, last->code, last->enhanced, last->text);
+	}
+}
+
 static void
 try_next(struct transfer *t, const struct client_outcome *last)
 {
@@ -62,30 +85,8 @@ try_next(struct transfer *t, const struct client_outcome *last)
 		open_session(t, candidate);
 	else if (last == NULL)
 		fail_internal(t, "there is no host to try");
-	else if (last->status == DELIVERY_PERMFAIL && t->transient)
-		transfer_fail(
-		    t, ROUTE_DOWN, DELIVERY_TEMPFAIL, 451, "4.4.1", last->text);
-	else {
-		t->said = last->said;
-		transfer_fail(t,
-		    last->status == DELIVERY_PERMFAIL ? ROUTE_BAD
-						      : route_status(last),
-		    last->status, last->code, last->enhanced, last->text);
-	}
-}
-
-/* A loop is for good, but not for a backup: see mx.h. */
-static void
-give_up(struct transfer *t, const struct client_outcome *outcome)
-{
-	if (outcome->end == CLIENT_END_LOOP && t->action->relay.backup)
-		transfer_fail(t, ROUTE_DNS, DELIVERY_TEMPFAIL, 451, "4.4.6",
-		    outcome->text);
-	else {
-		t->said = outcome->said;
-		transfer_fail(t, route_status(outcome), outcome->status,
-		    outcome->code, outcome->enhanced, outcome->text);
-	}
+	else
+		give_up(t, last);
 }
 
 void
@@ -182,6 +183,12 @@ use_url(struct transfer *t, const char *text)
 	if (url_parse(text, &t->url, error, sizeof(error)) == -1) {
 		transfer_fail(t, ROUTE_DNS, DELIVERY_TEMPFAIL, 451, "4.3.5",
 		    "the relay host in the configuration is malformed");
+		return;
+	}
+	/* in the configuration this is an error; here it came from a table */
+	if (settings_tls_contradicts(t->action, t->url.protocol)) {
+		transfer_fail(t, ROUTE_TLS, DELIVERY_TEMPFAIL, 451, "4.7.4",
+		    "TLS is required, and the relay's URL has none");
 		return;
 	}
 	t->explicit_host = 1;

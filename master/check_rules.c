@@ -28,15 +28,15 @@ check_relay_url(
 		    "`smtps://label@%s`",
 		    url->host);
 	if (url->label[0] != '\0' &&
-	    (url->protocol == URL_SMTP || url->protocol == URL_SMTP_NOTLS ||
-		url->protocol == URL_LMTP) &&
+	    (url->protocol == URL_SMTP || url_without_tls(url->protocol)) &&
 	    relay->tls == CONF_RELAY_TLS_OPPORTUNISTIC)
 		parse_warning(p, &action->where,
-		    "the password of `%s` is not "
-		    "sent without TLS; write `smtp+tls://` or `smtps://`",
+		    "the password of `%s` is sent "
+		    "only if the relay's certificate is valid or the relay is "
+		    "on this machine; write `smtp+tls://` or `smtps://`",
 		    url->label);
 	if (relay->tls != CONF_RELAY_TLS_OPPORTUNISTIC &&
-	    (url->protocol == URL_SMTP_NOTLS || url->protocol == URL_LMTP))
+	    url_without_tls(url->protocol))
 		parse_error(p, &action->where,
 		    "`tls` and `%s` contradict each "
 		    "other",

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "conf/tablefile.h"
+#include "conf/url.h"
 #include "master/files.h"
 #include "master/readfile.h"
 
@@ -98,6 +99,41 @@ report_alias(
 	report_table(arg, is_error || files->strict, line, column, text);
 }
 
+static bool
+names(const char *name, const struct conf_table *table)
+{
+	return name != NULL && strcmp(name, table->name) == 0;
+}
+
+/* Relays without TLS for an action that demands it. */
+static void
+check_relays(struct files *files, const struct conf_table *table,
+    const struct table_data *data)
+{
+	const struct conf *conf = files->conf;
+	const struct conf_relay *relay;
+	char error[256];
+	struct url url;
+
+	for (uint32_t i = 0; i < conf->nactions; i++) {
+		relay = &conf->actions[i].relay;
+		if (conf->actions[i].kind != CONF_ACTION_RELAY ||
+		    relay->tls == CONF_RELAY_TLS_OPPORTUNISTIC ||
+		    !(names(relay->host, table) || names(relay->domain, table)))
+			continue;
+		for (uint32_t n = 0; n < data->nentries; n++) {
+			const struct table_entry *e = &data->entries[n];
+			const char *text = e->value ? e->value : e->key;
+
+			if (url_parse(text, &url, error, sizeof(error)) == 0 &&
+			    url_without_tls(url.protocol))
+				report_table(files, false, e->line, e->column,
+				    "an action with `tls` relays to it, and "
+				    "its protocol has no TLS: mail will wait");
+		}
+	}
+}
+
 static void
 check_table(struct files *files, const struct conf_table *table)
 {
@@ -122,6 +158,7 @@ check_table(struct files *files, const struct conf_table *table)
 		    data, table->uses & ~aliases, report_table, files);
 		table_data_check(
 		    data, table->uses & aliases, report_alias, files);
+		check_relays(files, table, data);
 	}
 	table_data_free(data);
 	explicit_bzero(text, len);

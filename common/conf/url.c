@@ -226,6 +226,12 @@ host_parse(const char *text, struct url *url, char *error, size_t errorlen)
 	return 0;
 }
 
+bool
+url_without_tls(enum url_protocol protocol)
+{
+	return protocol == URL_SMTP_NOTLS || protocol == URL_LMTP;
+}
+
 int
 url_parse(const char *text, struct url *url, char *error, size_t errorlen)
 {

@@ -34,6 +34,8 @@ int url_parse(const char *text, struct url *, char *error, size_t errorlen);
 /* The protocol that took the place of one of the grammar before OpenSMTPD
  * 6.4, which has no end; NULL if it is none of those. */
 const char *url_scheme_now(const char *old, size_t len);
+/* Whether a protocol has no TLS at all, whatever the action says. */
+bool url_without_tls(enum url_protocol);
 
 /* A host name of letters, digits, - and _ in labels of at most 63 octets. */
 bool url_host_valid(const char *name);

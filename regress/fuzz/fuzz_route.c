@@ -3,8 +3,9 @@
  * and a number of candidates, then what came of each session. No candidate is
  * chosen twice by a plan and no more than ROUTE_TRIES_MAX; clear text is only
  * tried where the policy allows it and a handshake has failed; a host that
- * could not be reached comes after those that may be; and the memory of hosts
- * is bounded.
+ * could not be reached comes after those that may be; behind one that is
+ * ourselves only better ones come; each preference has a try as far as tries
+ * are kept for it; and the memory of hosts is bounded.
  */
 #include <string.h>
 
@@ -36,6 +37,7 @@ fill(struct play *p, struct input *in)
 	for (size_t i = 0; i < p->count; i++) {
 		p->list[i].address.family = MX_INET4;
 		p->list[i].address.octets[3] = (uint8_t)i;
+		p->list[i].preference = (uint16_t)(i * (p->count % 4) / 4);
 		p->failed[i] = -1;
 	}
 }
@@ -50,7 +52,7 @@ is_down(enum client_end end)
 }
 
 static enum route_advice
-judge(struct play *p, struct route_plan *plan, struct input *in)
+judge(struct play *p, struct route_plan *plan, struct input *in, int *looped)
 {
 	struct client_outcome outcome = { 0 };
 	enum route_advice advice;
@@ -67,6 +69,7 @@ judge(struct play *p, struct route_plan *plan, struct input *in)
 	}
 	advice = route_judge(plan, p->hosts, p->tls, &outcome, p->now);
 	require(plan->current == i);
+	*looped = outcome.end == CLIENT_END_LOOP && !outcome.stale;
 	if (!outcome.stale && outcome.end == CLIENT_END_HANDSHAKE && i >= 0 &&
 	    p->tls == CLIENT_TLS_OPPORTUNISTIC) {
 		/* once in clear, and never in a ring */
@@ -98,10 +101,48 @@ is_unfair(const struct play *p, const uint8_t *tried, size_t chosen)
 	return 0;
 }
 
+/* Takes those out that are no better than the last; returns how many. */
+static size_t
+drop_worse(const struct play *p, const struct route_plan *plan, uint8_t *tried)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->count; i++)
+		if (!tried[i] &&
+		    p->list[i].preference >=
+			p->list[plan->current].preference) {
+			tried[i] = 1;
+			n++;
+		}
+	return n;
+}
+
+/* Few enough preferences, and none passed over. */
+static int
+each_had_one(const struct play *p, const uint8_t *tried)
+{
+	unsigned preferences = 0;
+	int missed = 0;
+
+	for (size_t i = 0; i < p->count; i++) {
+		int had = 0;
+
+		if (i > 0 && p->list[i].preference == p->list[i - 1].preference)
+			continue;
+		for (size_t k = i; k < p->count; k++)
+			had |= tried[k] &&
+			    p->list[k].preference == p->list[i].preference;
+		preferences++;
+		missed |= !had;
+	}
+	return !missed || preferences > ROUTE_TRIES_KEPT + 1;
+}
+
 static void
 one_transfer(struct play *p, struct input *in)
 {
 	uint8_t tried[HOSTS] = { 0 };
+	size_t dropped = 0;
 	struct route_plan plan;
 	const struct mx_candidate *c;
 	unsigned tries = 0;
@@ -110,7 +151,7 @@ one_transfer(struct play *p, struct input *in)
 	require(plan.current == -1);
 	while ((c = route_next(&plan, p->hosts, p->now)) != NULL) {
 		size_t i = (size_t)(c - p->list);
-		int again = 0;
+		int again = 0, looped = 0;
 
 		require(i < p->count && !tried[i]);
 		require(plan.current == (int)i);
@@ -119,12 +160,15 @@ one_transfer(struct play *p, struct input *in)
 		require(++tries <= ROUTE_TRIES_MAX);
 		require(!plan.plain || p->plain_seen[i]);
 		for (; again < 4; again++)
-			if (judge(p, &plan, in) != ROUTE_ADVICE_AGAIN)
+			if (judge(p, &plan, in, &looped) != ROUTE_ADVICE_AGAIN)
 				break;
+		if (looped)
+			dropped += drop_worse(p, &plan, tried);
 		if (in->left == 0)
 			return;
 	}
-	require(tries == ROUTE_TRIES_MAX || tries == p->count);
+	require(tries == ROUTE_TRIES_MAX || tries + dropped == p->count);
+	require(each_had_one(p, tried));
 }
 
 int

@@ -56,6 +56,15 @@ close_connection(struct connection *c)
 }
 
 static void
+refuse(struct connection *c)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "%s\r\n", c->h->refusal);
+	say(c, line);
+}
+
+static void
 serve_line(struct connection *c, const char *line)
 {
 	struct harness *h = c->h;
@@ -85,12 +94,16 @@ serve_line(struct connection *c, const char *line)
 			close_connection(c);
 			return;
 		}
-		say(c, "250 2.1.0 ok\r\n");
+		if ((h->manner & REFUSE_MAIL) != 0)
+			refuse(c);
+		else
+			say(c, "250 2.1.0 ok\r\n");
 	} else if (strncmp(line, "RCPT", 4) == 0) {
 		note(h, line);
-		say(c,
-		    (h->manner & REFUSE_RCPT) != 0 ? "550 5.1.1 nobody here\r\n"
-						   : "250 2.1.5 ok\r\n");
+		if ((h->manner & REFUSE_RCPT) != 0)
+			refuse(c);
+		else
+			say(c, "250 2.1.5 ok\r\n");
 	} else if (strcmp(line, "DATA") == 0) {
 		if ((h->manner & REFUSE_RCPT) != 0)
 			say(c, "554 5.5.1 no recipients\r\n");
@@ -304,12 +317,33 @@ on_dns_query(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	ipc_buf_free(&buf);
 }
 
+/* The test answers. */
+static void
+on_table_query(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct harness *h = arg;
+
+	h->asked_table = m->table_query.id;
+	stage_got(&h->stage, MSG_table_query);
+}
+
+static void
+on_peer_fault(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct harness *h = arg;
+
+	h->accused = m->peer_fault.kind;
+	stage_got(&h->stage, MSG_peer_fault);
+}
+
 static channel_handler *const handlers[MSG_MAX] = {
 	[MSG_transfer_done] = on_transfer_done,
 	[MSG_body_request] = on_body_request,
 	[MSG_callahead_done] = on_callahead_done,
 	[MSG_route_answer] = on_route_answer,
 	[MSG_dns_query] = on_dns_query,
+	[MSG_table_query] = on_table_query,
+	[MSG_peer_fault] = on_peer_fault,
 };
 
 /* ---- the worker's life ------------------------------------------------ */
@@ -340,12 +374,28 @@ add_relay(struct conf *conf, const char *name, const char *url,
 	action->relay.host = strdup(name);
 }
 
+/* Turns the table that add_relay made into a file, which auth reads. */
+static void
+hide_table(struct conf *conf, const char *name)
+{
+	for (uint32_t i = 0; i < conf->ntables; i++)
+		if (strcmp(conf->tables[i].name, name) == 0) {
+			conf->tables[i].kind = CONF_TABLE_FILE;
+			conf->tables[i].backend = strdup("file");
+			conf->tables[i].config = strdup("/relays");
+		}
+}
+
 static void
 configure(struct harness *h)
 {
 	struct conf *conf = conf_new();
+	struct conf_ca *ca;
 	char url[64];
 
+	ca = conf_append(&conf->cas, &conf->ncas, sizeof(*conf->cas));
+	ca->name = strdup(CONF_SYSTEM_CA);
+	ca->ca_pem = strdup(h->cert.pem);
 	conf->server_name = strdup("us.test");
 	conf->mta.port = h->port;
 	conf->mta.allow_loopback = true;
@@ -354,6 +404,10 @@ configure(struct harness *h)
 	add_relay(conf, "host", url, CONF_RELAY_TLS_OPPORTUNISTIC);
 	add_relay(conf, "tls", url, CONF_RELAY_TLS_NO_VERIFY);
 	add_relay(conf, "verify", url, CONF_RELAY_TLS_REQUIRE);
+	add_relay(conf, "asked", url, CONF_RELAY_TLS_OPPORTUNISTIC);
+	hide_table(conf, "asked");
+	add_relay(conf, "sure", url, CONF_RELAY_TLS_NO_VERIFY);
+	hide_table(conf, "sure");
 	stage_configure(&h->stage, conf);
 	assert_string_equal(h->stage.error, "");
 	conf_free(conf);
@@ -374,7 +428,9 @@ harness_start(void **state)
 	h->streams = stream_set_new(h->stage.loop);
 	h->body_fd = -1;
 	h->zone = "";
+	h->refusal = "550 5.1.1 nobody here";
 	h->mail = calloc(1, MAIL_MAX);
+	cert_make(&h->cert, CERT_P256, "live.test");
 	listen_on(h);
 	stage_start(&h->stage, "deliver/deliver", argv);
 	configure(h);
@@ -397,6 +453,7 @@ harness_stop(void **state)
 	stream_set_free(h->streams);
 	loop_free(h->stage.loop);
 	SSL_CTX_free(h->tls);
+	cert_free(&h->cert);
 	if (h->body_fd != -1)
 		close(h->body_fd);
 	free(h->mail);

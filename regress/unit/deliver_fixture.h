@@ -17,9 +17,10 @@ enum manner {
 	PLAIN = 0,
 	TLS = 1 << 0, /* offers STARTTLS */
 	BROKEN_TLS = 1 << 1, /* offers it and answers the handshake with mud */
-	REFUSE_RCPT = 1 << 2,
+	REFUSE_RCPT = 1 << 2, /* by `refusal` */
 	BUSY = 1 << 3, /* greets with 421 */
-	DROP_SECOND = 1 << 4 /* ends at the second MAIL of a session */
+	DROP_SECOND = 1 << 4, /* ends at the second MAIL of a session */
+	REFUSE_MAIL = 1 << 5 /* by `refusal` */
 };
 
 struct harness;
@@ -39,7 +40,9 @@ struct harness {
 	uint16_t port;
 	struct event *accept;
 	enum manner manner;
+	const char *refusal; /* "550 5.1.1 nobody here" unless told */
 	SSL_CTX *tls;
+	struct cert cert; /* of live.test; the worker trusts it */
 	struct connection connections[CONNECTIONS];
 	unsigned connected; /* in all */
 	int tls_sessions;
@@ -61,10 +64,13 @@ struct harness {
 	size_t body_len;
 	int body_fd; /* or as a file */
 	const char *zone; /* what the resolver knows */
+	uint64_t asked_table; /* auth's last question: its id */
+	uint8_t accused; /* to master: enum process_kind */
 };
 
 /* Starts a worker, configured and serving, with the relay actions mx, host,
- * tls and verify; and tells it to stop, which it must do in order. For
+ * tls and verify, and with asked and sure, whose hosts auth knows and of which
+ * sure demands TLS; and tells it to stop, which it must do in order. For
  * cmocka. */
 int harness_start(void **state);
 int harness_stop(void **state);

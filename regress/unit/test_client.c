@@ -45,6 +45,11 @@
 	{                                            \
 		.helo = "us.test", .authenticate = 1 \
 	}
+#define AUTH_MAY                                      \
+	{                                             \
+		.helo = "us.test", .authenticate = 1, \
+		.tls = CLIENT_TLS_OPPORTUNISTIC       \
+	}
 #define CLEAR                                                             \
 	{                                                                 \
 		.helo = "us.test", .authenticate = 1, .clear_password = 1 \
@@ -52,6 +57,8 @@
 
 #define HELLO "E: connected\nS: 220 mx.test ESMTP\nC: EHLO us.test\n"
 #define OFFER "S: 250-mx.test at your service\nP: 250 STARTTLS\nC: STARTTLS\n"
+#define INSIDE(certificate) \
+	OFFER "S: 220 go\nA: tls\nE: tls " certificate "\nC: EHLO us.test\n"
 
 static const struct client_case openings[] = {
 	{ "the shortest session", PLAIN,
@@ -194,6 +201,13 @@ static const struct client_case starttls[] = {
 	{ "the handshake fails", MAY,
 	    HELLO OFFER "S: 220 go\nA: tls\nE: tls fail\nA: close handshake "
 			"temp 451 4.7.5 TLS failed: no shared cipher\n" },
+	{ "the handshake gets no answer", MAY,
+	    HELLO OFFER "S: 220 go\nA: tls\nE: timeout\nA: close handshake "
+			"temp 451 4.7.5 TLS failed: the server is silent\n" },
+	{ "the handshake gets no answer, and TLS is required", MUST,
+	    HELLO OFFER "S: 220 go\nA: tls\nE: timeout\nA: close timeout temp "
+			"451 4.4.2 timeout while waiting for the TLS "
+			"handshake\n" },
 	{ "octets behind 220 in the packet", MAY,
 	    HELLO OFFER "S: 220 go\nP: 250-evil\nP: 250 AUTH PLAIN\n"
 			"A: tls\nA: close protocol temp 451 4.7.0 the server "
@@ -227,6 +241,9 @@ static const struct client_case starttls[] = {
 	    "4.7.0 the server sent octets behind its reply to STARTTLS\n" },
 };
 
+#define UNSAFE                                                               \
+	"the password is not sent to a server without a valid certificate: " \
+	"write smtp+tls:// or smtps://, or tls no-verify"
 #define MECHS "S: 250-mx.test\nP: 250 AUTH PLAIN LOGIN SCRAM-SHA-256\n"
 
 static const struct client_case sasl[] = {
@@ -236,12 +253,14 @@ static const struct client_case sasl[] = {
 			"S: 235 2.7.0 in\nA: idle\n" },
 	{ "clear passwords are not for clear text", AUTH,
 	    HELLO MECHS "A: sasl SCRAM-SHA-256\nE: sasl unsupported\n"
-			"C: QUIT\nA: close auth temp 451 4.7.0 no mechanism "
-			"that the server offers fits\n" },
+			"C: QUIT\nA: close auth temp 451 4.7.0 " UNSAFE "\n" },
+	{ "no mechanism that is known", AUTH,
+	    HELLO "S: 250-mx.test\nP: 250 AUTH NTLM\nA: sasl NTLM\n"
+		  "E: sasl unsupported\nC: QUIT\nA: close auth temp 451 4.7.0 "
+		  "no mechanism that the server offers fits\n" },
 	{ "only clear mechanisms without TLS", AUTH,
 	    HELLO "S: 250-mx.test\nP: 250 AUTH PLAIN LOGIN\nC: QUIT\n"
-		  "A: close auth temp 451 4.7.0 authentication is needed, and "
-		  "not offered in a way that is safe without TLS\n" },
+		  "A: close auth temp 451 4.7.0 " UNSAFE "\n" },
 	{ "no AUTH offered", CLEAR,
 	    HELLO "S: 250 mx.test\nC: QUIT\nA: close auth temp 451 4.7.0 "
 		  "authentication is needed, and not offered\n" },
@@ -296,14 +315,28 @@ static const struct client_case sasl[] = {
 	    HELLO MECHS "A: sasl PLAIN LOGIN SCRAM-SHA-256\nS: 235 in\n"
 			"A: sasl-abort\nA: close protocol temp 451 4.5.0 the "
 			"server talks out of turn: 235 in\n" },
-	{ "AUTH inside TLS takes clear passwords",
+	{ "a good certificate may see the password", AUTH_MAY,
+	    HELLO INSIDE("ok") MECHS "A: sasl PLAIN LOGIN SCRAM-SHA-256\n"
+				     "E: sasl ok PLAIN foo\n"
+				     "C: AUTH PLAIN Zm9v\n"
+				     "S: 235 in\nA: idle\n" },
+	{ "any other may not", AUTH_MAY,
+	    HELLO INSIDE("bad") "S: 250-mx.test\nP: 250 AUTH PLAIN LOGIN\n"
+				"C: QUIT\nA: close auth temp 451 4.7.0 " UNSAFE
+				"\n" },
+	{ "but let it prove that it knows it", AUTH_MAY,
+	    HELLO INSIDE("bad") MECHS "A: sasl SCRAM-SHA-256\n"
+				      "E: sasl ok SCRAM-SHA-256 foo\n"
+				      "C: AUTH SCRAM-SHA-256 Zm9v\n"
+				      "S: 235 in\nA: idle\n" },
+	{ "any certificate where that is wanted",
 	    { .helo = "us.test",
 		.authenticate = 1,
 		.tls = CLIENT_TLS_REQUIRED },
-	    HELLO OFFER "S: 220 go\nA: tls\nE: tls ok\nC: EHLO us.test\n" MECHS
-			"A: sasl PLAIN LOGIN SCRAM-SHA-256\n"
-			"E: sasl ok PLAIN foo\nC: AUTH PLAIN Zm9v\n"
-			"S: 235 in\nA: idle\n" },
+	    HELLO INSIDE("bad") MECHS "A: sasl PLAIN LOGIN SCRAM-SHA-256\n"
+				      "E: sasl ok PLAIN foo\n"
+				      "C: AUTH PLAIN Zm9v\n"
+				      "S: 235 in\nA: idle\n" },
 };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))

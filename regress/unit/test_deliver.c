@@ -25,7 +25,7 @@
 static const char letter[] = "Subject: x\r\n\r\nhello\r\n.dot\r\n";
 
 static void
-transfer(
+begin(
     struct harness *h, uint64_t id, const char *action, const char *destination)
 {
 	struct msg_transfer m = { .id = id,
@@ -50,9 +50,23 @@ transfer(
 	r.address = "e@d.test";
 	ipc_add_transfer_rcpt(&buf, &r);
 	m.rcpts = ipc_buf_list(&buf);
-	stage_ask(&h->stage, PROC_QUEUE, transfer, &m, transfer_done);
+	assert_int_equal(ipc_send(h->stage.peer[PROC_QUEUE], transfer, &m), 0);
 	ipc_buf_free(&buf);
+}
+
+static void
+await_results(struct harness *h)
+{
+	stage_await(&h->stage, MSG_transfer_done);
 	assert_int_equal(h->results, 2);
+}
+
+static void
+transfer(
+    struct harness *h, uint64_t id, const char *action, const char *destination)
+{
+	begin(h, id, action, destination);
+	await_results(h);
 }
 
 static void
@@ -173,13 +187,9 @@ test_no_host(void **state)
 static void
 make_server_tls(struct harness *h)
 {
-	struct cert cert;
-
-	cert_make(&cert, CERT_P256, "127.0.0.1");
 	h->tls = SSL_CTX_new(TLS_server_method());
-	assert_int_equal(SSL_CTX_use_certificate(h->tls, cert.x509), 1);
-	assert_int_equal(SSL_CTX_use_PrivateKey(h->tls, cert.key), 1);
-	cert_free(&cert);
+	assert_int_equal(SSL_CTX_use_certificate(h->tls, h->cert.x509), 1);
+	assert_int_equal(SSL_CTX_use_PrivateKey(h->tls, h->cert.key), 1);
 }
 
 static void
@@ -203,6 +213,20 @@ test_tls(void **state)
 	expect(h, ROUTE_TLS, DELIVERY_TEMPFAIL, "4.7.4");
 }
 
+/* A good certificate is known for one, inside the sandbox. */
+static void
+test_good_certificate(void **state)
+{
+	struct harness *h = *state;
+
+	make_server_tls(h);
+	h->manner = TLS;
+	h->zone = "d.test MX 10 live.test;live.test A 0 127.0.0.1";
+	transfer(h, 1, "mx", "d.test");
+	expect(h, ROUTE_OK, DELIVERY_OK, "2.0.0");
+	assert_non_null(strstr(h->tls_text, "verify YES"));
+}
+
 /* Broken TLS: in clear where the policy is opportunistic, never else. */
 static void
 test_broken_tls(void **state)
@@ -218,6 +242,54 @@ test_broken_tls(void **state)
 	transfer(h, 2, "tls", "");
 	expect(h, ROUTE_TLS, DELIVERY_TEMPFAIL, "4.7.5");
 	assert_int_equal(h->mail_len, 0);
+}
+
+/* A resolver that answers what auth was asked, as if it were auth, is cut off,
+ * and what it says is not heard. */
+static void
+test_forged_answer(void **state)
+{
+	struct harness *h = *state;
+	struct msg_dns_answer forged = { .status = DNS_OK };
+	struct msg_table_answer honest = { .status = LOOKUP_FOUND };
+	char url[64];
+
+	begin(h, 1, "asked", "");
+	stage_await(&h->stage, MSG_table_query);
+	forged.id = honest.id = h->asked_table;
+	forged.name = "smtp://127.0.0.66:2525";
+	ipc_send(h->stage.peer[PROC_RESOLVER], dns_answer, &forged);
+	stage_await(&h->stage, MSG_peer_fault);
+	assert_int_equal(h->accused, PROC_RESOLVER);
+	snprintf(url, sizeof(url), "smtp://127.0.0.1:%u", h->port);
+	honest.value = url;
+	ipc_send(h->stage.peer[PROC_AUTH], table_answer, &honest);
+	await_results(h);
+	expect(h, ROUTE_OK, DELIVERY_OK, "2.0.0");
+	assert_int_equal(h->connected, 1);
+}
+
+/* A table cannot take back what the action demands. */
+static void
+test_table_without_tls(void **state)
+{
+	static const char *const protocols[] = { "smtp+notls", "lmtp" };
+	struct harness *h = *state;
+	struct msg_table_answer a = { .status = LOOKUP_FOUND };
+	char url[64];
+
+	for (unsigned i = 0; i < 2; i++) {
+		begin(h, i + 1, "sure", "d.test");
+		stage_await(&h->stage, MSG_table_query);
+		a.id = h->asked_table;
+		snprintf(url, sizeof(url), "%s://127.0.0.1:%u", protocols[i],
+		    h->port);
+		a.value = url;
+		ipc_send(h->stage.peer[PROC_AUTH], table_answer, &a);
+		await_results(h);
+		expect(h, ROUTE_TLS, DELIVERY_TEMPFAIL, "4.7.4");
+	}
+	assert_int_equal(h->connected, 0);
 }
 
 static void
@@ -248,6 +320,48 @@ test_callahead(void **state)
 	assert_int_equal(h->callahead_status, CALLAHEAD_NONE);
 	assert_int_equal(h->mail_len, 0);
 	assert_int_equal(h->asked_body, 0);
+}
+
+/* Only what a primary says of the recipient itself is its word on it. */
+static void
+test_callahead_words(void **state)
+{
+	static const struct {
+		enum manner manner;
+		const char *refusal;
+		enum callahead_status status;
+	} words[] = {
+		{ REFUSE_RCPT, "550 who is that", CALLAHEAD_BAD },
+		{ REFUSE_RCPT, "551 5.1.6 moved", CALLAHEAD_BAD },
+		{ REFUSE_RCPT, "553 5.1.3 not like this", CALLAHEAD_BAD },
+		{ REFUSE_RCPT, "550 5.1.10 null MX", CALLAHEAD_BAD },
+		{ REFUSE_RCPT, "550 5.2.1 disabled", CALLAHEAD_BAD },
+		{ REFUSE_RCPT, "550 5.1.7 a strange sender", CALLAHEAD_NONE },
+		{ REFUSE_RCPT, "550 5.1.8 no such domain", CALLAHEAD_NONE },
+		{ REFUSE_RCPT, "550 5.7.27 null MX", CALLAHEAD_NONE },
+		{ REFUSE_RCPT, "550 5.7.1 your address is listed",
+		    CALLAHEAD_NONE },
+		{ REFUSE_RCPT, "552 5.2.2 full", CALLAHEAD_NONE },
+		{ REFUSE_RCPT, "554 blocked", CALLAHEAD_NONE },
+		{ REFUSE_RCPT, "530 5.7.0 STARTTLS first", CALLAHEAD_NONE },
+		{ REFUSE_RCPT, "503 5.5.1 sequence", CALLAHEAD_NONE },
+		{ REFUSE_RCPT, "450 4.2.1 later", CALLAHEAD_NONE },
+		{ REFUSE_MAIL, "550 5.1.1 listed", CALLAHEAD_NONE },
+	};
+	struct harness *h = *state;
+
+	h->zone = "d.test A 0 127.0.0.1";
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		h->manner = words[i].manner;
+		h->refusal = words[i].refusal;
+		probe(h, i + 1, "c@d.test");
+		if (h->callahead_status != words[i].status)
+			fail_msg("%s", words[i].refusal);
+	}
+	/* what is ours to say is not its word either */
+	h->manner = PLAIN;
+	probe(h, 99, "\xc3\xbc@d.test");
+	assert_int_equal(h->callahead_status, CALLAHEAD_NONE);
 }
 
 static void
@@ -292,8 +406,12 @@ main(void)
 		TEST(next_host),
 		TEST(no_host),
 		TEST(tls),
+		TEST(good_certificate),
 		TEST(broken_tls),
+		TEST(forged_answer),
+		TEST(table_without_tls),
 		TEST(callahead),
+		TEST(callahead_words),
 		TEST(routes),
 		TEST(new_queue),
 	};

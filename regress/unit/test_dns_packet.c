@@ -22,6 +22,7 @@ struct row {
 	uint16_t type;
 	int result;
 	uint32_t count;
+	uint32_t left_out;
 	const char *first;
 	const char *owner;
 };
@@ -31,54 +32,56 @@ static const struct row rows[] = {
 	{ "two exchangers, compressed",
 	    P(HEAD("\2") Q_MX "\xc0\x0c\0\17\0\1\0\0\0\x3c\0\7\0\12\2mx\xc0\x0c"
 			      "\xc0\x0c\0\17\0\1\0\0\0\x3c\0\4\0\24\xc0\x0c"),
-	    DNS_MX, 0, 2, "mx.example.org", "example.org" },
-	{ "no answer", P(HEAD("\0") Q_MX), DNS_MX, 0, 0, NULL, "example.org" },
+	    DNS_MX, 0, 2, 0, "mx.example.org", "example.org" },
+	{ "no answer", P(HEAD("\0") Q_MX), DNS_MX, 0, 0, 0, NULL,
+	    "example.org" },
 	{ "an answer for another name is not ours",
 	    P(HEAD("\1") Q_MX
 		"\4evil\3org\0\0\17\0\1\0\0\0\x3c\0\7\0\12\2mx\xc0\x0c"),
-	    DNS_MX, 0, 0, NULL, "example.org" },
+	    DNS_MX, 0, 0, 0, NULL, "example.org" },
 	{ "behind a CNAME",
 	    P(HEAD("\2") Q_MX
 		"\xc0\x0c\0\5\0\1\0\0\0\5\0\4\1a\xc0\x0c"
 		"\1a\xc0\x0c\0\17\0\1\0\0\0\x3c\0\4\0\12\xc0\x0c"),
-	    DNS_MX, 0, 1, "example.org", "a.example.org" },
+	    DNS_MX, 0, 1, 0, "example.org", "a.example.org" },
 	{ "a CNAME that leads to itself",
 	    P(HEAD("\1") Q_MX "\xc0\x0c\0\5\0\1\0\0\0\5\0\2\xc0\x0c"), DNS_MX,
-	    0, 0, NULL, "example.org" },
+	    0, 0, 0, NULL, "example.org" },
 	{ "a pointer to itself",
 	    P(HEAD("\1") Q_MX "\xc0\x1d\0\17\0\1\0\0\0\x3c\0\4\0\12\xc0\x0c"),
-	    DNS_MX, -1, 0, NULL, NULL },
+	    DNS_MX, -1, 0, 0, NULL, NULL },
 	{ "a pointer forward",
 	    P(HEAD("\1") Q_MX "\xc0\xff\0\17\0\1\0\0\0\x3c\0\4\0\12\xc0\x0c"),
-	    DNS_MX, -1, 0, NULL, NULL },
+	    DNS_MX, -1, 0, 0, NULL, NULL },
 	{ "a pointer into the header",
 	    P(HEAD("\1") Q_MX "\xc0\x02\0\17\0\1\0\0\0\x3c\0\4\0\12\xc0\x0c"),
-	    DNS_MX, -1, 0, NULL, NULL },
+	    DNS_MX, -1, 0, 0, NULL, NULL },
 	{ "data that ends beyond the packet",
 	    P(HEAD("\1") Q_MX "\xc0\x0c\0\17\0\1\0\0\0\x3c\0\x40\0\12\xc0\x0c"),
-	    DNS_MX, -1, 0, NULL, NULL },
+	    DNS_MX, -1, 0, 0, NULL, NULL },
 	{ "a name that ends beyond its record",
 	    P(HEAD("\1") Q_MX "\xc0\x0c\0\17\0\1\0\0\0\x3c\0\3\0\12\3abc\0"),
-	    DNS_MX, 0, 0, NULL, "example.org" },
+	    DNS_MX, 0, 0, 1, NULL, "example.org" },
 	{ "an exchanger with a space in its name",
 	    P(HEAD("\1") Q_MX "\xc0\x0c\0\17\0\1\0\0\0\x3c\0\7\0\12\3a b\0"),
-	    DNS_MX, 0, 0, NULL, "example.org" },
+	    DNS_MX, 0, 0, 1, NULL, "example.org" },
 	{ "an exchanger with a NUL in its name",
 	    P(HEAD("\1") Q_MX "\xc0\x0c\0\17\0\1\0\0\0\x3c\0\7\0\12\3a\0b\0"),
-	    DNS_MX, 0, 0, NULL, "example.org" },
+	    DNS_MX, 0, 0, 1, NULL, "example.org" },
 	{ "the null MX",
 	    P(HEAD("\1") Q_MX "\xc0\x0c\0\17\0\1\0\0\0\x3c\0\3\0\0\0"), DNS_MX,
-	    0, 1, "", "example.org" },
+	    0, 1, 0, "", "example.org" },
 	{ "an address of the wrong size",
 	    P(HEAD("\1") Q_MX "\xc0\x0c\0\1\0\1\0\0\0\x3c\0\3abc"), DNS_A, 0, 0,
-	    NULL, "example.org" },
+	    1, NULL, "example.org" },
 	{ "capitals",
 	    P(HEAD("\1") Q_MX
 		"\7EXAMPLE\3ORG\0\0\17\0\1\0\0\0\x3c\0\7\0\12\2MX\xc0\x0c"),
-	    DNS_MX, 0, 1, "mx.example.org", "example.org" },
-	{ "fewer records than announced", P(HEAD("\3") Q_MX), DNS_MX, -1, 0,
+	    DNS_MX, 0, 1, 0, "mx.example.org", "example.org" },
+	{ "fewer records than announced", P(HEAD("\3") Q_MX), DNS_MX, -1, 0, 0,
 	    NULL, NULL },
-	{ "a short header", P("\0\0\x81\x80\0\1"), DNS_MX, -1, 0, NULL, NULL },
+	{ "a short header", P("\0\0\x81\x80\0\1"), DNS_MX, -1, 0, 0, NULL,
+	    NULL },
 };
 
 static void
@@ -100,6 +103,7 @@ replies(void **state)
 		    row->result);
 		if (row->result == 0) {
 			assert_int_equal(reply.count, row->count);
+			assert_int_equal(reply.left_out, row->left_out);
 			assert_string_equal(reply.owner, row->owner);
 			list = ipc_buf_list(&records);
 			if (row->first != NULL) {

@@ -58,7 +58,7 @@ static const struct {
 	    ROUTE_DOWN },
 	{ CLIENT_END_PROTOCOL, CLIENT_TLS_NEVER, 0, ROUTE_ADVICE_NEXT, 0,
 	    ROUTE_DOWN },
-	{ CLIENT_END_LOOP, CLIENT_TLS_NEVER, 0, ROUTE_ADVICE_STOP, 0,
+	{ CLIENT_END_LOOP, CLIENT_TLS_NEVER, 0, ROUTE_ADVICE_NEXT, 0,
 	    ROUTE_BAD },
 	{ CLIENT_END_ABORTED, CLIENT_TLS_NEVER, 0, ROUTE_ADVICE_STOP, 0,
 	    ROUTE_CANCELLED },
@@ -106,6 +106,72 @@ test_order(void **state)
 	for (unsigned i = 0; i < ROUTE_TRIES_MAX; i++)
 		assert_ptr_equal(route_next(&plan, hosts, 1), &candidates[i]);
 	assert_null(route_next(&plan, hosts, 1));
+	route_hosts_free(hosts);
+}
+
+/* Where one preference has more addresses than there are tries, the next ones
+ * come to theirs. */
+static void
+test_share(void **state)
+{
+	static const struct {
+		unsigned counts[4]; /* of candidates, by preference */
+		const char *order; /* their preferences as they are tried */
+	} plans[] = {
+		{ { 12, 1 }, "0000000001" },
+		{ { 1, 12, 1 }, "0111111112" },
+		{ { 12, 1, 1 }, "0000000012" },
+		{ { 12, 3, 1 }, "0000000012" },
+		{ { 4, 4, 4, 4 }, "0000111123" },
+		{ { 12 }, "0000000000" },
+	};
+
+	for (size_t n = 0; n < sizeof(plans) / sizeof(plans[0]); n++) {
+		struct route_hosts *hosts = route_hosts_new();
+		struct client_outcome o = { .end = CLIENT_END_CONNECT };
+		const struct mx_candidate *c;
+		struct mx_candidate list[20];
+		struct route_plan plan;
+		unsigned count = 0, tries = 0;
+		char order[ROUTE_TRIES_MAX + 1] = "";
+
+		memcpy(list, candidates, sizeof(list));
+		for (unsigned p = 0; p < 4; p++)
+			for (unsigned i = 0; i < plans[n].counts[p]; i++)
+				list[count++].preference = (uint16_t)p;
+		route_begin(&plan, list, count, 25);
+		while ((c = route_next(&plan, hosts, 1)) != NULL) {
+			order[tries++] = (char)('0' + c->preference);
+			route_judge(&plan, hosts, CLIENT_TLS_NEVER, &o, 1);
+		}
+		assert_string_equal(order, plans[n].order);
+		route_hosts_free(hosts);
+	}
+}
+
+/* A host that is ourselves leaves only those that are better, even if they
+ * come late because they were down. */
+static void
+test_loop(void **state)
+{
+	struct route_hosts *hosts = route_hosts_new();
+	struct client_outcome down = { .end = CLIENT_END_CONNECT };
+	struct client_outcome loop = { .end = CLIENT_END_LOOP };
+	struct route_plan plan;
+
+	route_begin(&plan, candidates, 3, 25);
+	assert_ptr_equal(route_next(&plan, hosts, 1), &candidates[0]);
+	route_judge(&plan, hosts, CLIENT_TLS_NEVER, &down, 1);
+	assert_ptr_equal(route_next(&plan, hosts, 1), &candidates[1]);
+	route_judge(&plan, hosts, CLIENT_TLS_NEVER, &loop, 1);
+	assert_null(route_next(&plan, hosts, 1));
+
+	route_begin(&plan, candidates, 3, 25);
+	assert_ptr_equal(route_next(&plan, hosts, 2), &candidates[1]);
+	route_judge(&plan, hosts, CLIENT_TLS_NEVER, &loop, 2);
+	assert_ptr_equal(route_next(&plan, hosts, 2), &candidates[0]);
+	route_judge(&plan, hosts, CLIENT_TLS_NEVER, &down, 2);
+	assert_null(route_next(&plan, hosts, 2));
 	route_hosts_free(hosts);
 }
 
@@ -208,6 +274,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_judgements),
 		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_share),
+		cmocka_unit_test(test_loop),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_bound),
