@@ -62,7 +62,10 @@ enum session_flag {
 	SESSION_TLS_VERIFIED = 1 << 3,
 	SESSION_AUTH = 1 << 4,
 	SESSION_FCRDNS = 1 << 5, /* client_name was confirmed forward */
-	SESSION_RCPT_UTF8 = 1 << 6
+	SESSION_RCPT_UTF8 = 1 << 6,
+	/* The DNS does not say for now what the client is called or, where
+	 * client_name is there, whether it is confirmed. */
+	SESSION_NAME_OPEN = 1 << 7
 };
 
 /*

@@ -217,9 +217,29 @@ static const struct dialogue recipients[] = {
 	    0 },
 	{ "but not for ever",
 	    "O: rdns\n" GREETING HELO MAIL "C: RCPT TO:<x@y>\n"
-	    "A: tick 4999\nA: tick 1\nQ: rcpt_check to=<x@y> name= flags=0\n"
+	    "A: tick 4999\nA: tick 1\nQ: rcpt_check to=<x@y> name= flags=128\n"
 	    "A: verdict 250 local\nS: 250 2.1.5 Recipient OK\n"
 	    "A: rdns late.example\n",
+	    0 },
+	{ "nor where RCPT comes later than a name may",
+	    "O: rdns\n" GREETING HELO MAIL "A: tick 5000\n"
+	    "C: RCPT TO:<x@y>\nQ: rcpt_check to=<x@y> name= flags=128\n"
+	    "A: verdict 451 4.3.0 Later\nS: 451 4.3.0 Later\n"
+	    "A: rdns late.example\nC: RCPT TO:<x@y>\n"
+	    "Q: rcpt_check to=<x@y> name=late.example flags=32\n",
+	    0 },
+	{ "a client without a name",
+	    "O: rdns\n" GREETING HELO MAIL "A: rdns\nC: RCPT TO:<x@y>\n"
+	    "Q: rcpt_check to=<x@y> name= flags=0\n",
+	    0 },
+	{ "one whose name the DNS does not tell",
+	    "O: rdns\n" GREETING HELO MAIL "C: RCPT TO:<x@y>\n"
+	    "A: rdns-open\nQ: rcpt_check to=<x@y> name= flags=128\n",
+	    0 },
+	{ "one whose name the DNS does not confirm",
+	    "O: rdns\n" GREETING HELO MAIL "C: RCPT TO:<x@y>\n"
+	    "A: rdns-open c.example\n"
+	    "Q: rcpt_check to=<x@y> name=c.example flags=128\n",
 	    0 },
 	{ "local user",
 	    "O: local socket\n" GREETING HELO MAIL "C: RCPT TO:<x@y>\n"
