@@ -39,8 +39,7 @@ from_own_address(const struct policy_host *host, const char *addr)
 
 	if (!match_parse_address(addr, &client))
 		return 0;
-	if (IN6_IS_ADDR_LOOPBACK(&client) ||
-	    (IN6_IS_ADDR_V4MAPPED(&client) && client.s6_addr[12] == 127))
+	if (match_is_loopback(&client))
 		return 1;
 	for (size_t i = 0; i < host->naddresses; i++)
 		if (match_parse_address(host->addresses[i], &own) &&
