@@ -72,13 +72,14 @@ verdict_stands(const struct transaction *txn, uint32_t generation)
 	    strcasecmp(kept->domain, address_domain(txn->rcpt)) == 0;
 }
 
-/* -1 when memory is out; the list is as before then. */
-static int
+/* The reply; unless it is RCPT_OK, the list is as before. */
+static enum reply_id
 add_recipient(struct transaction *txn, const char *action)
 {
 	struct ipc_buf *rcpts = &txn->rcpts;
 	size_t len = rcpts->len;
 	uint32_t count = rcpts->count;
+	enum reply_id why;
 	struct msg_rcpt_spec spec = {
 		.address = txn->rcpt,
 		.orcpt = txn->orcpt,
@@ -88,24 +89,25 @@ add_recipient(struct transaction *txn, const char *action)
 
 	ipc_add_rcpt_spec(rcpts, &spec);
 	if (!rcpts->failed)
-		return 0;
+		return REPLY_RCPT_OK;
+	why = rcpts->no_memory ? REPLY_RCPT_TEMPORARY : REPLY_RCPT_TOO_MANY;
 	rcpts->len = len;
 	rcpts->count = count;
-	rcpts->failed = 0;
-	return -1;
+	rcpts->failed = rcpts->no_memory = 0;
+	return why;
 }
 
 static void
 take_recipient(struct session *s, struct session_turn *t, const char *action,
     uint8_t known)
 {
-	if (add_recipient(s->txn, action) == -1) {
-		session_reply(s, t, REPLY_RCPT_TEMPORARY);
-		return;
+	enum reply_id reply = add_recipient(s->txn, action);
+
+	if (reply == REPLY_RCPT_OK) {
+		s->txn->known |= known;
+		s->stage = STAGE_RCPT;
 	}
-	s->txn->known |= known;
-	s->stage = STAGE_RCPT;
-	session_reply(s, t, REPLY_RCPT_OK);
+	session_reply(s, t, reply);
 }
 
 void

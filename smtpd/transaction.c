@@ -88,6 +88,7 @@ transaction_begin(struct session *s)
 	ipc_buf_reset(&rcpts);
 	memset(txn, 0, offsetof(struct transaction, data));
 	txn->rcpts = rcpts;
+	txn->rcpts.limit = SUBMIT_RCPTS_OCTETS;
 	s->txn = txn;
 	return 0;
 }

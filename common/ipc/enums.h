@@ -163,5 +163,7 @@ enum master_verb {
 
 /* A body over this many octets does not travel inside submit. */
 #define BODY_INLINE 65536
+/* Recipients of one submit, and so the most that a configuration may allow. */
+#define SUBMIT_RCPTS_MAX 10000
 
 #endif
