@@ -1,5 +1,6 @@
 /*
- * See callahead.h. A hash table of chains, and a list in order of last use.
+ * See callahead.h. A hash table of chains, and two lists in order of last use:
+ * of bad words and of good ones.
  */
 #include <sys/types.h>
 #include <sys/queue.h>
@@ -23,7 +24,7 @@ struct entry {
 };
 
 struct callahead {
-	TAILQ_HEAD(, entry) uses;
+	TAILQ_HEAD(, entry) uses[2]; /* by `good` */
 	LIST_HEAD(, entry) buckets[BUCKETS];
 	size_t count;
 	size_t max;
@@ -59,7 +60,7 @@ entry_find(const struct callahead *c, const char *action, const char *recipient)
 static void
 entry_remove(struct callahead *c, struct entry *e)
 {
-	TAILQ_REMOVE(&c->uses, e, use);
+	TAILQ_REMOVE(&c->uses[e->good], e, use);
 	LIST_REMOVE(e, chain);
 	c->count--;
 	free(e->action);
@@ -68,37 +69,58 @@ entry_remove(struct callahead *c, struct entry *e)
 }
 
 static void
-entry_touch(struct callahead *c, struct entry *e)
+entry_touch(struct callahead *c, struct entry *e, int good)
 {
-	TAILQ_REMOVE(&c->uses, e, use);
-	TAILQ_INSERT_TAIL(&c->uses, e, use);
+	TAILQ_REMOVE(&c->uses[e->good], e, use);
+	e->good = good;
+	TAILQ_INSERT_TAIL(&c->uses[good], e, use);
 }
 
-static struct entry *
-entry_make(struct callahead *c, const char *action, const char *recipient)
+/* Strangers bring as many bad words as they care to guess, so a good one makes
+ * room for good ones only, and when no bad one is left. */
+static int
+make_room(struct callahead *c, int good)
+{
+	struct entry *e = TAILQ_FIRST(&c->uses[0]);
+
+	if (c->count < c->max)
+		return 0;
+	if (e == NULL && good)
+		e = TAILQ_FIRST(&c->uses[1]);
+	if (e == NULL)
+		return -1;
+	entry_remove(c, e);
+	return 0;
+}
+
+/* -1 when it cannot be remembered. */
+static int
+entry_put(struct callahead *c, const char *action, const char *recipient,
+    int good, int64_t when)
 {
 	struct entry *e = entry_find(c, action, recipient);
 
 	if (e != NULL) {
-		entry_touch(c, e);
-		return e;
+		entry_touch(c, e, good);
+		e->when = when;
+		return 0;
 	}
-	while (c->count >= c->max)
-		entry_remove(c, TAILQ_FIRST(&c->uses));
-	if ((e = calloc(1, sizeof(*e))) == NULL)
-		return NULL;
+	if (make_room(c, good) == -1 || (e = calloc(1, sizeof(*e))) == NULL)
+		return -1;
 	e->action = strdup(action);
 	e->recipient = strdup(recipient);
 	if (e->action == NULL || e->recipient == NULL) {
 		free(e->action);
 		free(e->recipient);
 		free(e);
-		return NULL;
+		return -1;
 	}
-	TAILQ_INSERT_TAIL(&c->uses, e, use);
+	e->good = good;
+	e->when = when;
+	TAILQ_INSERT_TAIL(&c->uses[good], e, use);
 	LIST_INSERT_HEAD(&c->buckets[bucket_of(action, recipient)], e, chain);
 	c->count++;
-	return e;
+	return 0;
 }
 
 struct callahead *
@@ -108,7 +130,8 @@ callahead_new(size_t max)
 
 	if ((c = calloc(1, sizeof(*c))) == NULL)
 		return NULL;
-	TAILQ_INIT(&c->uses);
+	TAILQ_INIT(&c->uses[0]);
+	TAILQ_INIT(&c->uses[1]);
 	for (size_t i = 0; i < BUCKETS; i++)
 		LIST_INIT(&c->buckets[i]);
 	c->max = max > 0 ? max : 1;
@@ -122,8 +145,9 @@ callahead_free(struct callahead *c)
 
 	if (c == NULL)
 		return;
-	while ((e = TAILQ_FIRST(&c->uses)) != NULL)
-		entry_remove(c, e);
+	for (int good = 0; good < 2; good++)
+		while ((e = TAILQ_FIRST(&c->uses[good])) != NULL)
+			entry_remove(c, e);
 	free(c);
 }
 
@@ -136,7 +160,7 @@ callahead_look(
 
 	if (e == NULL)
 		return CALLAHEAD_ASK;
-	entry_touch(c, e);
+	entry_touch(c, e, e->good);
 	/* a clock that went back makes everything fresh */
 	age = now > e->when ? now - e->when : 0;
 	if (e->good)
@@ -151,10 +175,7 @@ callahead_answer(struct callahead *c, const char *action, const char *recipient,
 	struct entry *e;
 
 	if (status == CALLAHEAD_GOOD || status == CALLAHEAD_BAD) {
-		if ((e = entry_make(c, action, recipient)) != NULL) {
-			e->good = status == CALLAHEAD_GOOD;
-			e->when = now;
-		}
+		entry_put(c, action, recipient, status == CALLAHEAD_GOOD, now);
 		return status == CALLAHEAD_GOOD ? CALLAHEAD_ACCEPT
 						: CALLAHEAD_REFUSE;
 	}
@@ -185,9 +206,5 @@ callahead_import(struct callahead *c, const char *action, const char *recipient,
 
 	if (e != NULL && e->when > when)
 		return 0;
-	if ((e = entry_make(c, action, recipient)) == NULL)
-		return -1;
-	e->good = good;
-	e->when = when;
-	return 0;
+	return entry_put(c, action, recipient, good != 0, when);
 }

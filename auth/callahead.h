@@ -4,8 +4,8 @@
  * recipient is remembered longer than any usual outage, a bad one for an hour,
  * so that one who was just created is not refused for long.
  *
- * Pure: time (seconds since 1970) is an argument. Memory is bounded; what was
- * not asked for longest makes room.
+ * Pure: time (seconds since 1970) is an argument. Memory is bounded: what was
+ * not asked for longest makes room, a bad one before any good one.
  */
 #ifndef AUTH_CALLAHEAD_H
 #define AUTH_CALLAHEAD_H
@@ -39,7 +39,8 @@ enum callahead_advice callahead_look(
     struct callahead *, const char *action, const char *recipient, int64_t now);
 /*
  * The primary has answered, or could not be asked. Never REFUSE but on its
- * own word; never ASK. Out of memory only means that it is not remembered.
+ * own word; never ASK. Out of memory, or a bad one where there is room for no
+ * more but good ones, only means that it is not remembered.
  */
 enum callahead_advice callahead_answer(struct callahead *, const char *action,
     const char *recipient, enum callahead_status, enum conf_unknown,
@@ -52,7 +53,8 @@ enum callahead_advice callahead_answer(struct callahead *, const char *action,
  */
 int callahead_worth(const struct callahead *, const char *action,
     const char *recipient, enum callahead_status);
-/* Gives back what was kept; an entry that is newer stays. -1 without memory. */
+/* Gives back what was kept; an entry that is newer stays. -1 when it was not
+ * remembered. */
 int callahead_import(struct callahead *, const char *action,
     const char *recipient, int good, int64_t when);
 

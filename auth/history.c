@@ -2,8 +2,6 @@
  * See history.h. A set-associative table of leaky buckets, keyed by an HMAC
  * of what is counted. Pure: time comes as an argument.
  */
-#include <sys/socket.h>
-
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
@@ -14,6 +12,7 @@
 #include <openssl/hmac.h>
 
 #include "auth/history.h"
+#include "auth/match.h"
 
 enum {
 	WAYS = 8, /* entries that one key may occupy */
@@ -51,25 +50,26 @@ const struct history_limits history_default_limits = {
 static void
 subject_address(char out[64], const char *addr)
 {
-	struct in6_addr six;
-	struct in_addr four;
-	char bare[64];
-	char *zone;
+	struct in6_addr bits;
 
-	snprintf(bare, sizeof(bare), "%s", addr);
-	if ((zone = strchr(bare, '%')) != NULL)
-		*zone = '\0';
-	if (inet_pton(AF_INET6, bare, &six) != 1) {
-		snprintf(out, 64, "%s", bare);
+	if (!match_parse_address(addr, &bits)) {
+		snprintf(out, 64, "%s", addr);
 		return;
 	}
-	if (IN6_IS_ADDR_V4MAPPED(&six)) {
-		memcpy(&four, &six.s6_addr[12], sizeof(four));
-		inet_ntop(AF_INET, &four, out, 64);
-		return;
-	}
-	memset(&six.s6_addr[8], 0, 8);
-	inet_ntop(AF_INET6, &six, out, 64);
+	if (!IN6_IS_ADDR_V4MAPPED(&bits))
+		memset(&bits.s6_addr[8], 0, 8);
+	inet_ntop(AF_INET6, &bits, out, 64);
+}
+
+/* A program on this machine, such as a webmail, passes on the logins of all its
+ * users: there an address says nothing of who guesses. */
+static int
+is_shared(const char *addr)
+{
+	struct in6_addr bits;
+
+	return strcmp(addr, "local") == 0 ||
+	    (match_parse_address(addr, &bits) && match_is_loopback(&bits));
 }
 
 /* The subject of an entry: the address alone, or the address and the user,
@@ -243,8 +243,9 @@ void
 history_failure(
     struct history *h, const char *addr, const char *user, int64_t now)
 {
-	entry_count(
-	    h, entry_make(h, addr, NULL, now), h->limits.addr_failures, now);
+	if (!is_shared(addr))
+		entry_count(h, entry_make(h, addr, NULL, now),
+		    h->limits.addr_failures, now);
 	entry_count(
 	    h, entry_make(h, addr, user, now), h->limits.user_failures, now);
 }

@@ -4,8 +4,9 @@
  *
  * A user is never counted without the address, so whoever guesses at a
  * user's password locks out himself and not the owner elsewhere. IPv6
- * clients count by their /64. Levels leak away with time. Memory is bounded:
- * the least worrying entry makes room for a new one.
+ * clients count by their /64. Of a client on this machine only the user from it
+ * counts, since a webmail there logs in for everybody. Levels leak away with
+ * time. Memory is bounded: the least worrying entry makes room for a new one.
  *
  * Times are seconds of a clock that does not go back.
  */

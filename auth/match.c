@@ -137,6 +137,13 @@ match_parse_address(const char *text, struct in6_addr *out)
 }
 
 int
+match_is_loopback(const struct in6_addr *addr)
+{
+	return IN6_IS_ADDR_LOOPBACK(addr) ||
+	    (IN6_IS_ADDR_V4MAPPED(addr) && addr->s6_addr[12] == 127);
+}
+
+int
 match_parse_net(const char *text, struct match_net *net)
 {
 	const char *slash = strrchr(text, '/');

@@ -27,6 +27,8 @@ int match_mailaddr(const char *pattern, const char *addr, char delim);
 
 /* An address with or without brackets, `IPv6:` and zone, as 128 bits. */
 int match_parse_address(const char *text, struct in6_addr *);
+/* 127.0.0.0/8, whose addresses are mapped, or ::1. */
+int match_is_loopback(const struct in6_addr *);
 /* An address or address/bits. 0 if it is neither. */
 int match_parse_net(const char *text, struct match_net *);
 int match_in_net(const struct match_net *, const struct in6_addr *);

@@ -42,8 +42,7 @@ from_own_address(const struct policy_facts *f)
 	if (f->flags & SESSION_INSIDE)
 		return 1;
 	return match_parse_address(f->client_addr, &client) &&
-	    (IN6_IS_ADDR_LOOPBACK(&client) ||
-		(IN6_IS_ADDR_V4MAPPED(&client) && client.s6_addr[12] == 127));
+	    match_is_loopback(&client);
 }
 
 static int
@@ -219,23 +218,35 @@ is_unknowable(const struct policy_facts *f, const struct conf_condition *c)
 	return 0;
 }
 
+/* Whether the DNS could still make the condition hold or fail: of a name that
+ * is there, the confirmation may be open, which only a table needs. */
+static int
+is_open(const struct policy_facts *f, const struct conf_condition *c)
+{
+	return c->kind == CONF_FROM_RDNS && !f->internal &&
+	    (f->flags & SESSION_NAME_OPEN) != 0 &&
+	    (c->table != NULL || !name_known(f->client_name));
+}
+
 /* *reach narrows to what the condition looks at, whatever comes of it. */
 static enum policy_answer
 condition_holds(const struct policy_host *host, const struct policy_facts *f,
     const struct conf_condition *c, enum rcpt_reach *reach)
 {
+	int open = is_open(f, c);
 	enum policy_answer a;
 
 	if (conditions[c->kind].reach < *reach)
 		*reach = conditions[c->kind].reach;
-	if (is_unknowable(f, c))
+	if (open && !name_known(f->client_name))
+		return POLICY_ERROR;
+	if (!open && is_unknowable(f, c))
 		return POLICY_NO;
 	a = conditions[c->kind].test(host, f, c);
-	if (!c->negated)
-		return a;
-	if (a == POLICY_YES)
-		return POLICY_NO;
-	return a == POLICY_NO ? POLICY_YES : a;
+	if (c->negated && (a == POLICY_YES || a == POLICY_NO))
+		a = answer(a == POLICY_NO);
+	/* without confirmation a condition on the name can only fail */
+	return open && a == POLICY_YES ? POLICY_ERROR : a;
 }
 
 /* A rule that lacks a from or a for option means the local one. */
@@ -267,23 +278,26 @@ implied_holds(const struct policy_host *host, const struct policy_facts *f,
 	return POLICY_YES;
 }
 
+/* A condition that fails decides, even where another cannot be told now. */
 static enum policy_answer
 rule_matches(const struct policy_host *host, const struct policy_facts *f,
     const struct conf_match *m, const struct conf_condition **failed,
     enum rcpt_reach *reach)
 {
-	enum policy_answer a;
+	enum policy_answer a, all = POLICY_YES;
 
 	if ((a = implied_holds(host, f, m, failed, reach)) != POLICY_YES)
 		return a;
 	for (uint32_t i = 0; i < m->nconditions; i++) {
 		*failed = &m->conditions[i];
 		a = condition_holds(host, f, &m->conditions[i], reach);
-		if (a != POLICY_YES)
+		if (a == POLICY_NO || a == POLICY_PENDING)
 			return a;
+		if (a == POLICY_ERROR)
+			all = a;
 	}
 	*failed = NULL;
-	return POLICY_YES;
+	return all;
 }
 
 /* Only mail that goes on to another host, whoever it is for, may be taken

@@ -20,7 +20,7 @@
 struct policy_facts {
 	const char *tag; /* of the listener */
 	const char *client_addr; /* as text, without brackets */
-	const char *client_name; /* reverse name */
+	const char *client_name; /* reverse name; see SESSION_NAME_OPEN */
 	const char *helo;
 	const char *auth_user;
 	const char *sender; /* "" is the null sender */
@@ -55,7 +55,7 @@ enum policy_kind {
 	POLICY_ACTION, /* take it, under `action` */
 	POLICY_REJECT, /* a rule says no */
 	POLICY_NO_RULE,
-	POLICY_TEMPFAIL, /* a table could not answer */
+	POLICY_TEMPFAIL, /* a table or, of the client's name, the DNS is mute */
 	POLICY_WAIT /* lookup said PENDING */
 };
 

@@ -248,8 +248,8 @@ rules_refusal(enum policy_kind kind, struct recipient_reply *reply)
 		    "We do not relay for you, nor take mail for this address");
 		break;
 	case POLICY_TEMPFAIL:
-		recipient_set_reply(
-		    reply, 451, "4.3.0", "A table cannot be looked up now");
+		recipient_set_reply(reply, 451, "4.3.0",
+		    "A table or a name cannot be looked up now");
 		break;
 	case POLICY_ACTION:
 	case POLICY_WAIT:

@@ -21,6 +21,7 @@ master_libparse_a_SOURCES = \
 
 sbin_PROGRAMS += relaisd
 relaisd_SOURCES = \
+	master/account.c master/account.h \
 	master/capabilities.c \
 	master/drop.c \
 	master/files.c master/files.h \

@@ -296,10 +296,11 @@ limit_set(struct parser *p, const struct conf_where *where,
 	const struct field *field = field_by_word(shape, FIELD_U32, word);
 	const char *nearest;
 	char name[64], *c;
-	uint32_t value;
+	uint32_t value, most;
 
 	if (field != NULL) {
-		if (parse_number(p, where, number, 0, UINT32_MAX, &value))
+		most = field->limit != 0 ? (uint32_t)field->limit : UINT32_MAX;
+		if (parse_number(p, where, number, 0, most, &value))
 			memcpy(field_at(field, group), &value, sizeof(value));
 		return;
 	}

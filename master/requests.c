@@ -12,22 +12,26 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
-#include <shadow.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "master/account.h"
 #include "master/master.h"
+#include "net/loop.h"
 #include "os/log.h"
 
-/* The hash of an account that may log in: not empty, not locked. */
+/* The hash of an account that may log in: not empty, not locked, and not too
+ * old by shadow(5). */
 static const char *
-login_hash(const struct passwd *pw)
+login_hash(const struct master *m, const struct passwd *pw)
 {
+	int64_t day = loop_time(m->loop) / ACCOUNT_DAY_SECONDS;
 	const char *hash = pw->pw_passwd;
 	struct spwd *sp;
 
 	if (strcmp(hash, "x") == 0) {
-		if ((sp = getspnam(pw->pw_name)) == NULL)
+		sp = getspnam(pw->pw_name);
+		if (sp == NULL || !account_may_log_in(sp, day))
 			return "";
 		hash = sp->sp_pwdp;
 	}
@@ -51,7 +55,7 @@ on_user_query(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 		a.status = LOOKUP_FOUND;
 		a.name = pw->pw_name;
 		if (q->want_hash)
-			a.hash = login_hash(pw);
+			a.hash = login_hash(m, pw);
 	} else if (errno != 0 && errno != ENOENT && errno != ESRCH)
 		a.status = LOOKUP_TEMPFAIL;
 	if (ipc_send(ch, user_answer, &a) == -1) {

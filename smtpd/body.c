@@ -74,7 +74,8 @@ put_received(struct session *s, struct session_turn *t)
 	else if (!(options & OPT_MASK_SRC)) {
 		r.helo = s->helo;
 		r.client_addr = s->client_addr;
-		r.client_name = s->confirmed ? s->client_name : NULL;
+		r.client_name =
+		    s->rdns == RDNS_CONFIRMED ? s->client_name : NULL;
 	}
 	if (options & OPT_RECEIVED_AUTH)
 		r.auth_user = s->user;

@@ -91,7 +91,7 @@ take_recipient(struct session *s, struct session_turn *t, const char *action,
 {
 	enum reply_id refusal = transaction_add_rcpt(s, action);
 
-	if (refusal == REPLY_RCPT_NO_ROOM)
+	if (refusal == REPLY_RCPT_NO_ROOM || refusal == REPLY_RCPT_TOO_MANY)
 		refuse_excess(s, t, refusal);
 	else if (refusal != REPLY_NONE)
 		session_reply(s, t, refusal);

@@ -460,8 +460,7 @@ client_connect(struct client *c)
 	if (end_turn(c) == -1)
 		return;
 	if (!names_client(c))
-		client_rdns(c, *c->rdns.name != '\0' ? c->rdns.name : NULL,
-		    c->rdns.confirmed);
+		client_rdns(c);
 	else
 		drive(c);
 }
@@ -610,9 +609,10 @@ client_answer(
 }
 
 void
-client_rdns(struct client *c, const char *name, int confirmed)
+client_rdns(struct client *c)
 {
-	session_rdns(c->session, begin_turn(c->smtpd), name, confirmed);
+	session_rdns(
+	    c->session, begin_turn(c->smtpd), c->rdns.name, c->rdns.state);
 	finish_turn(c);
 }
 

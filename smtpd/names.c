@@ -90,11 +90,13 @@ names_client(struct client *c)
 	const struct rdns *known;
 	struct rdns_question q;
 
-	if (c->octets_len == 0)
+	if (c->octets_len == 0) {
+		c->rdns.state = RDNS_UNCONFIRMED;
 		return 0;
+	}
 	if (c->local) {
 		snprintf(c->rdns.name, sizeof(c->rdns.name), "localhost");
-		c->rdns.confirmed = 1;
+		c->rdns.state = RDNS_CONFIRMED;
 		return 0;
 	}
 	known = rdns_cache_find(d->names, c->octets, c->octets_len, seconds(d));
@@ -107,14 +109,6 @@ names_client(struct client *c)
 	rdns_begin(&c->rdns, c->octets, c->octets_len, &q);
 	c->rdns_asked = loop_now(d->loop);
 	return ask_dns(c, &q) == 0;
-}
-
-static void
-finish(struct client *c)
-{
-	c->rdns_id = 0;
-	client_rdns(
-	    c, *c->rdns.name != '\0' ? c->rdns.name : NULL, c->rdns.confirmed);
 }
 
 void
@@ -133,7 +127,7 @@ names_dns_answer(struct smtpd *d, const struct msg_dns_answer *m)
 	else
 		note(c, 1, IN_TIME);
 	rdns_cache_add(d->names, &c->rdns, seconds(d));
-	finish(c);
+	client_rdns(c);
 }
 
 void
@@ -153,9 +147,10 @@ names_forget(struct client *c)
 void
 names_lost(struct client *c, enum process_kind peer)
 {
-	if (peer == PROC_RESOLVER && c->rdns_id != 0)
-		finish(c);
-	else if (peer == PROC_AUTH && c->hostname_id != 0) {
+	if (peer == PROC_RESOLVER && c->rdns_id != 0) {
+		c->rdns_id = 0;
+		client_rdns(c);
+	} else if (peer == PROC_AUTH && c->hostname_id != 0) {
 		c->hostname_id = 0;
 		client_connect(c);
 	}

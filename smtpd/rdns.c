@@ -14,7 +14,7 @@ enum {
 	/* seconds: no answer is asked again at once, none is kept for long */
 	TTL_MIN = 30,
 	TTL_MAX = 3600,
-	TTL_FAILED = 60
+	TTL_OPEN = 60
 };
 
 struct cached {
@@ -95,22 +95,22 @@ int
 rdns_answer(
     struct rdns *r, const struct msg_dns_answer *m, struct rdns_question *q)
 {
+	int found = m->status == DNS_OK;
+
 	if (m->status == DNS_TEMPFAIL)
-		r->ttl = TTL_FAILED;
-	else if (m->ttl < r->ttl)
+		return 0;
+	if (m->ttl < r->ttl)
 		r->ttl = m->ttl > TTL_MIN ? m->ttl : TTL_MIN;
-	if (m->status != DNS_OK)
-		return 0;
-	if (!r->asking_name) {
-		r->confirmed = leads_back(r, m);
-		return 0;
+	if (r->asking_name && found && take_name(r, m)) {
+		r->asking_name = 0;
+		q->type = r->len == 4 ? TYPE_A : TYPE_AAAA;
+		snprintf(q->name, sizeof(q->name), "%s", r->name);
+		return 1;
 	}
-	r->asking_name = 0;
-	if (!take_name(r, m))
-		return 0;
-	q->type = r->len == 4 ? TYPE_A : TYPE_AAAA;
-	snprintf(q->name, sizeof(q->name), "%s", r->name);
-	return 1;
+	r->state = !r->asking_name && found && leads_back(r, m)
+	    ? RDNS_CONFIRMED
+	    : RDNS_UNCONFIRMED;
+	return 0;
 }
 
 /* ---- the cache -------------------------------------------------------- */
@@ -169,5 +169,5 @@ rdns_cache_add(struct rdns_cache *c, const struct rdns *r, int64_t now)
 	struct cached *e = place(c, r->octets, r->len);
 
 	e->found = *r;
-	e->until = now + r->ttl;
+	e->until = now + (r->state == RDNS_OPEN ? TTL_OPEN : r->ttl);
 }

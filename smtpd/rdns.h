@@ -16,13 +16,21 @@
 #include "ipc/messages.h"
 #include "smtp/address.h"
 
+/* What has come of a search so far. */
+enum rdns_state {
+	RDNS_OPEN, /* the DNS has not told; its silence is no answer */
+	RDNS_UNCONFIRMED, /* no name, or one that does not lead back */
+	RDNS_CONFIRMED
+};
+
 struct rdns {
 	uint8_t octets[16];
 	size_t len; /* 4 or 16 */
 	int asking_name; /* PTR; else A or AAAA */
-	uint32_t ttl; /* seconds that the result holds */
-	int confirmed;
-	char name[ADDRESS_DOMAIN_SIZE]; /* "" if there is none */
+	uint32_t ttl; /* seconds that an answer holds */
+	enum rdns_state state;
+	/* "" if there is none; one that is there holds in every state */
+	char name[ADDRESS_DOMAIN_SIZE];
 };
 
 /* What to ask next. */
@@ -34,7 +42,8 @@ struct rdns_question {
 /* Begins with an address of 4 or 16 octets, and says what to ask. */
 void rdns_begin(
     struct rdns *, const uint8_t *octets, size_t len, struct rdns_question *);
-/* An answer. 1 with what to ask next; 0 when name and confirmed hold. */
+/* An answer. 1 with what to ask next; 0 when name and state hold. Whoever does
+ * not ask leaves it open. */
 int rdns_answer(
     struct rdns *, const struct msg_dns_answer *, struct rdns_question *);
 

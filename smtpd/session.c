@@ -172,6 +172,7 @@ session_connected(struct session *s, struct session_turn *t,
 		hostname = s->conf->hostname;
 	copy(s->hostname, sizeof(s->hostname), hostname);
 	s->rdns_pending = facts->rdns_pending != 0;
+	s->rdns = s->rdns_pending ? RDNS_OPEN : RDNS_UNCONFIRMED;
 	session_log(t, "connected", "address", s->client_addr, "user",
 	    s->local ? s->local_user : NULL, "tag",
 	    *s->conf->tag != '\0' ? s->conf->tag : NULL, NULL);
@@ -215,14 +216,14 @@ session_tls_done(
 }
 
 void
-session_rdns(
-    struct session *s, struct session_turn *t, const char *name, int confirmed)
+session_rdns(struct session *s, struct session_turn *t, const char *name,
+    enum rdns_state state)
 {
 	if (!s->rdns_pending)
 		return;
 	s->rdns_pending = 0;
 	copy(s->client_name, sizeof(s->client_name), name);
-	s->confirmed = name != NULL && confirmed;
+	s->rdns = (uint8_t)state;
 	rcpt_forget(s);
 	if (s->question == ASK_RDNS)
 		rcpt_ask(s, t);
@@ -234,7 +235,7 @@ question_failed(struct session *s, struct session_turn *t)
 {
 	switch (s->question) {
 	case ASK_RDNS:
-		session_rdns(s, t, NULL, 0);
+		session_rdns(s, t, "", RDNS_OPEN);
 		break;
 	case ASK_SENDER:
 		mail_answer(s, t, NULL);

@@ -23,6 +23,7 @@
 #include "ipc/messages.h"
 #include "mail/header.h"
 #include "mail/trace.h"
+#include "smtpd/rdns.h"
 
 struct session;
 struct session_pool;
@@ -92,7 +93,7 @@ struct session_facts {
 	int early; /* octets were there before the greeting */
 	int secure; /* nobody listens on the way, since the client is on
 		     * this machine: AUTH without TLS, greeted at once */
-	int rdns_pending; /* session_rdns will be called */
+	int rdns_pending; /* session_rdns will be called; else no name */
 };
 
 /* Copied. */
@@ -186,10 +187,10 @@ size_t session_octets(
 /* The handshake has ended; tls is NULL when it failed. */
 void session_tls_done(
     struct session *, struct session_turn *, const struct session_tls *);
-/* What the client's address is called, NULL if nothing; confirmed when the
- * name leads back to the address. Both words of the client, both checked. */
+/* What the client's address is called, "" if nothing. The name is a word of the
+ * client's, and checked. */
 void session_rdns(
-    struct session *, struct session_turn *, const char *name, int confirmed);
+    struct session *, struct session_turn *, const char *name, enum rdns_state);
 /* An answer of a peer. One that no question waits for is passed over. */
 void session_answer(struct session *, struct session_turn *, enum msg_type,
     const union ipc_msg *);

@@ -131,7 +131,7 @@ struct session {
 	uint8_t lmtp;
 	uint8_t tls;
 	uint8_t tls_verified;
-	uint8_t confirmed; /* client_name leads back to client_addr */
+	uint8_t rdns; /* enum rdns_state of client_name */
 	uint8_t rdns_pending;
 	uint8_t local;
 	uint8_t secure; /* facts.secure, or OPT_AUTH_PLAINTEXT */

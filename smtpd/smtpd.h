@@ -126,7 +126,8 @@ struct client *client_find(struct smtpd *, uint64_t id);
 /* An answer for a session. */
 void client_answer(
     struct smtpd *, uint64_t id, enum msg_type, const union ipc_msg *);
-void client_rdns(struct client *, const char *name, int confirmed);
+/* What rdns holds is all that will be known of the client's name. */
+void client_rdns(struct client *);
 /* A peer is gone. */
 void clients_lost(struct smtpd *, enum process_kind);
 /* The queue keeps up again. */
@@ -140,8 +141,8 @@ void ids_request(struct smtpd *);
 /* ---- names.c ---------------------------------------------------------- */
 
 /* Finds what the client's address is called; 1 when client_rdns will be
- * called, 0 when the name in rdns holds already, or none while the resolver
- * is silent. */
+ * called, 0 when what rdns holds is all: known already, or open while the
+ * resolver is silent or away. */
 int names_client(struct client *);
 /* Asks what our address is called; 0 if nothing needs to be asked. */
 int names_own(struct client *);

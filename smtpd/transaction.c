@@ -93,6 +93,7 @@ transaction_begin(struct session *s, const struct session_turn *t)
 	rcpts = txn->rcpts;
 	memset(txn, 0, offsetof(struct transaction, data));
 	txn->rcpts = rcpts;
+	txn->rcpts.limit = SUBMIT_RCPTS_OCTETS;
 	txn->deadline = t->now + s->conf->envelope_time;
 	s->txn = txn;
 	return 0;
@@ -106,6 +107,7 @@ transaction_add_rcpt(struct session *s, const char *action)
 	struct ipc_buf *rcpts = &txn->rcpts;
 	size_t len = rcpts->len;
 	uint32_t count = rcpts->count;
+	enum reply_id why;
 	struct msg_rcpt_spec spec = {
 		.address = txn->rcpt,
 		.orcpt = txn->orcpt,
@@ -118,10 +120,12 @@ transaction_add_rcpt(struct session *s, const char *action)
 		return REPLY_RCPT_NO_ROOM;
 	ipc_add_rcpt_spec(rcpts, &spec);
 	if (rcpts->failed) {
+		why = rcpts->no_memory ? REPLY_RCPT_TEMPORARY
+				       : REPLY_RCPT_TOO_MANY;
 		rcpts->len = len;
 		rcpts->count = count;
-		rcpts->failed = 0;
-		return REPLY_RCPT_TEMPORARY;
+		rcpts->failed = rcpts->no_memory = 0;
+		return why;
 	}
 	pool->rcpts += rcpts->len - len;
 	return REPLY_NONE;

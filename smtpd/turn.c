@@ -149,8 +149,10 @@ session_flags(const struct session *s)
 		flags |= SESSION_TLS_VERIFIED;
 	if (*s->user != '\0')
 		flags |= SESSION_AUTH;
-	if (s->confirmed)
+	if (s->rdns == RDNS_CONFIRMED)
 		flags |= SESSION_FCRDNS;
+	if (s->rdns == RDNS_OPEN)
+		flags |= SESSION_NAME_OPEN;
 	return flags;
 }
 

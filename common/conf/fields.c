@@ -33,6 +33,7 @@
 #define FLAG(field, fsee) ROW(FIELD_BOOL, field, 0, fsee)
 #define NUM16(field, fsee) ROW(FIELD_U16, field, 0, fsee)
 #define NUM(field, fsee) ROW(FIELD_U32, field, 0, fsee)
+#define NUM_TO(field, most, fsee) ROW(FIELD_U32, field, most, fsee)
 #define SECONDS(field, fsee) ROW(FIELD_SECONDS, field, 0, fsee)
 #define NUM64(field, fsee) ROW(FIELD_U64, field, 0, fsee)
 #define ENUM(field, last, fsee) ROW(FIELD_ENUM, field, last, fsee)
@@ -330,7 +331,7 @@ static SHAPE(workers, NULL);
 static const struct field smtp_fields[] = {
 	NUM64(max_message_size, S | Q),
 	NUM(max_mails, S),
-	NUM(max_rcpt, S | Q),
+	NUM_TO(max_rcpt, SUBMIT_RCPTS_MAX, S | Q),
 	NUM(max_errors, S),
 	NUM(max_commands, S),
 	NUM(max_conn, S),

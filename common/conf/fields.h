@@ -18,7 +18,7 @@
 enum field_type {
 	FIELD_BOOL,
 	FIELD_U16,
-	FIELD_U32,
+	FIELD_U32, /* limit: the most that may be written, 0: anything */
 	FIELD_SECONDS, /* 32 bits, written as a duration */
 	FIELD_U64,
 	FIELD_ENUM, /* limit: the highest value */

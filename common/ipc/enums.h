@@ -63,7 +63,10 @@ enum session_flag {
 	SESSION_AUTH = 1 << 4,
 	SESSION_FCRDNS = 1 << 5, /* client_name was confirmed forward */
 	SESSION_RCPT_UTF8 = 1 << 6,
-	SESSION_INSIDE = 1 << 7 /* from an address of this machine */
+	SESSION_INSIDE = 1 << 7, /* from an address of this machine */
+	/* The DNS does not say for now what the client is called or, where
+	 * client_name is there, whether it is confirmed. */
+	SESSION_NAME_OPEN = 1 << 8
 };
 
 /*
@@ -161,5 +164,7 @@ enum master_verb {
 
 /* A body over this many octets does not travel inside submit. */
 #define BODY_INLINE 65536
+/* Recipients of one submit, and so the most that a configuration may allow. */
+#define SUBMIT_RCPTS_MAX 10000
 
 #endif

@@ -57,11 +57,12 @@ ipc_buf_put(struct ipc_buf *b, const void *data, size_t len)
 
 	if (b->failed || len == 0)
 		return;
+	/* cap may be over the limit, len never is */
+	if (len > limit - b->len) {
+		b->failed = 1;
+		return;
+	}
 	if (len > b->cap - b->len) {
-		if (len > limit - b->len) {
-			b->failed = 1;
-			return;
-		}
 		for (cap = b->cap ? b->cap : 512; cap - b->len < len;)
 			cap *= 2;
 		if ((grown = realloc(b->data, cap)) == NULL) {

@@ -19,6 +19,9 @@
 
 /* The largest payload of one message. */
 #define IPC_MAX_PAYLOAD (16u << 20)
+/* Octets of the recipients of a submit that leave room for the largest body
+ * inside it and for all other fields. */
+#define SUBMIT_RCPTS_OCTETS (IPC_MAX_PAYLOAD - BODY_INLINE - 4096)
 
 struct ipc_blob {
 	const uint8_t *data;

@@ -63,8 +63,12 @@ give_back(struct known *k)
 
 	require(c != NULL);
 	for (known_rewind(k); known_next(k, &m);) {
-		require(callahead_import(c, m.action, m.recipient, m.good,
-			    (int64_t)m.when) == 0);
+		if (callahead_import(c, m.action, m.recipient, m.good,
+			(int64_t)m.when) == -1) {
+			/* good ones have all the room */
+			require(!m.good);
+			continue;
+		}
 		advice = callahead_look(c, m.action, m.recipient, NOW);
 		require(advice != CALLAHEAD_TEMPFAIL);
 		require(

@@ -429,7 +429,10 @@ event(struct harness *h, uint8_t what, const uint8_t *data, uint8_t len)
 	case 7:
 		if (first & 2)
 			t->generation++; /* a reload */
-		session_rdns(s, t, first & 1 ? "c.example" : NULL, 1);
+		session_rdns(s, t, first & 1 ? "c.example" : "",
+		    first & 4       ? RDNS_OPEN
+			: first & 1 ? RDNS_CONFIRMED
+				    : RDNS_UNCONFIRMED);
 		break;
 	case 8:
 		t->queue = first & 1 ? &h->queue : NULL;

@@ -28,6 +28,17 @@ def mount(*args):
     subprocess.run(['mount', *args], check=True)
 
 
+def extend(name, lines, mode=0o644):
+    """/etc/name becomes a copy of itself with lines added."""
+    with tempfile.NamedTemporaryFile('w', delete=False) as f:
+        with open(f'/etc/{name}') as old:
+            f.write(old.read().rstrip('\n') + '\n')
+        f.write(''.join(lines))
+    os.chmod(f.name, mode)
+    mount('--bind', f.name, f'/etc/{name}')
+    os.unlink(f.name)
+
+
 def enter_world():
     """Leaves the machine's mounts for our own; root only."""
     if os.geteuid() != 0:
@@ -37,17 +48,9 @@ def enter_world():
     mount('--make-rprivate', '/')
     mount('-t', 'tmpfs', '-o', 'mode=0755', 'tmpfs', '/home')
     mount('-t', 'tmpfs', '-o', 'mode=02775,gid=8', 'tmpfs', '/var/mail')
-    for name in ('passwd', 'group'):
-        with tempfile.NamedTemporaryFile('w', delete=False) as f:
-            with open(f'/etc/{name}') as old:
-                f.write(old.read().rstrip('\n') + '\n')
-            for i, user in enumerate(NAMES):
-                uid = FIRST_UID + i
-                f.write(f'{user}:x:{uid}:{uid}::/home/{user}:/bin/sh\n'
-                        if name == 'passwd' else f'{user}:x:{uid}:\n')
-        os.chmod(f.name, 0o644)
-        mount('--bind', f.name, f'/etc/{name}')
-        os.unlink(f.name)
+    extend('passwd', [f'{x}:x:{uid(x)}:{uid(x)}::/home/{x}:/bin/sh\n'
+                      for x in NAMES])
+    extend('group', [f'{x}:x:{uid(x)}:\n' for x in NAMES])
     for user in NAMES:
         make_home(user)
 

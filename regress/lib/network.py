@@ -42,7 +42,8 @@ def name_octets(name):
 class Dns(threading.Thread):
     """Answers from `records`: {(name, type): [value, ...]} where a value is
     an address for A and AAAA, (preference, name) for MX, and octets or a name
-    for the rest. A name that is not there does not exist."""
+    for the rest. A name that is not there does not exist; None in place of
+    the values is a failure of the server."""
 
     def __init__(self, records=None, host='127.0.0.1', port=53):
         super().__init__(daemon=True)
@@ -74,10 +75,11 @@ class Dns(threading.Thread):
         self.questions.append((name, kind))
         values = self.records.get((name, kind), [])
         exists = any(n == name for n, _ in self.records)
-        out = query[:2] + struct.pack(
-            '>HHHHH', 0x8580 if exists else 0x8583, 1, len(values), 0, 0)
+        flags = 0x8582 if values is None else 0x8580 if exists else 0x8583
+        out = query[:2] + struct.pack('>HHHHH', flags, 1, len(values or []),
+                                      0, 0)
         out += question
-        for value in values:
+        for value in values or []:
             data = self.octets(kind, value)
             out += b'\xc0\x0c' + struct.pack('>HHIH', code, 1, 60, len(data))
             out += data

@@ -24,6 +24,12 @@ regress_unit_test_log_SOURCES = regress/unit/test_log.c
 regress_unit_test_log_CFLAGS = $(unit_cflags)
 regress_unit_test_log_LDADD = $(unit_libs)
 
+check_PROGRAMS += regress/unit/test_account
+TESTS += regress/unit/test_account
+regress_unit_test_account_SOURCES = regress/unit/test_account.c master/account.c
+regress_unit_test_account_CFLAGS = $(unit_cflags)
+regress_unit_test_account_LDADD = $(unit_libs)
+
 include $(srcdir)/regress/unit/mail.mk
 include $(srcdir)/regress/unit/scheduler.mk
 include $(srcdir)/regress/unit/conf.mk

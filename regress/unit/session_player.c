@@ -438,10 +438,10 @@ answer_peer(struct player *p, const char *word, char *rest)
 
 /*
  * verdict CODE [ACTION [domain | all [before]] | ENHANCED TEXT], submitted
- * CODE [ENHANCED TEXT], sender yes | no | tempfail, etrn COUNT, sasl STATUS
- * [...], tls, tls-failed, rdns NAME, lost auth | queue, reload, tick MS,
- * eof, shutdown, queue CODE ENHANCED TEXT | gone. A verdict "before" comes
- * out of the configuration before the reload.
+ * CODE [ENHANCED TEXT], sender yes | no | tempfail, etrn COUNT, sasl
+ * STATUS [...], tls, tls-failed, rdns [NAME], rdns-open [NAME], lost auth |
+ * queue, reload, tick MS, eof, shutdown, queue CODE ENHANCED TEXT | gone. A
+ * verdict "before" comes out of the configuration before the reload.
  */
 static void
 answer(struct player *p, char *word)
@@ -463,7 +463,10 @@ answer(struct player *p, char *word)
 	else if (strcmp(word, "tls-failed") == 0)
 		session_tls_done(s, &p->turn, NULL);
 	else if (strcmp(word, "rdns") == 0)
-		session_rdns(s, &p->turn, rest, 1);
+		session_rdns(s, &p->turn, rest,
+		    *rest != '\0' ? RDNS_CONFIRMED : RDNS_UNCONFIRMED);
+	else if (strcmp(word, "rdns-open") == 0)
+		session_rdns(s, &p->turn, rest, RDNS_OPEN);
 	else if (strcmp(word, "lost") == 0)
 		session_lost(s, &p->turn,
 		    strcmp(rest, "auth") == 0 ? PROC_AUTH : PROC_QUEUE);

@@ -99,6 +99,55 @@ test_bound(void **state)
 	callahead_free(a);
 }
 
+/* However many names strangers guess, what is good stays known. */
+static void
+test_guesses(void **state)
+{
+	struct callahead *c = callahead_new(100);
+	char name[32];
+
+	for (int i = 0; i < 50; i++) {
+		snprintf(name, sizeof(name), "good%d@a.example", i);
+		callahead_answer(c, "b", name, CALLAHEAD_GOOD, TMP, T0);
+	}
+	for (int i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "guess%d@a.example", i);
+		callahead_answer(c, "b", name, CALLAHEAD_BAD, TMP, T0);
+	}
+	for (int i = 0; i < 50; i++) {
+		snprintf(name, sizeof(name), "good%d@a.example", i);
+		assert_int_equal(
+		    callahead_look(c, "b", name, T0), CALLAHEAD_ACCEPT);
+	}
+	/* the last of them are known as well */
+	assert_int_equal(
+	    callahead_look(c, "b", "guess999@a.example", T0), CALLAHEAD_REFUSE);
+	assert_int_equal(
+	    callahead_look(c, "b", "guess949@a.example", T0), CALLAHEAD_ASK);
+	/* until all that there is room for is good */
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "new%d@a.example", i);
+		callahead_answer(c, "b", name, CALLAHEAD_GOOD, TMP, T0);
+	}
+	assert_int_equal(
+	    callahead_answer(c, "b", "guess@a.example", CALLAHEAD_BAD, TMP, T0),
+	    CALLAHEAD_REFUSE);
+	assert_int_equal(
+	    callahead_look(c, "b", "guess@a.example", T0), CALLAHEAD_ASK);
+	assert_int_equal(
+	    callahead_look(c, "b", "new0@a.example", T0), CALLAHEAD_ACCEPT);
+	/* one of these that the primary takes back has its place */
+	callahead_answer(c, "b", "new0@a.example", CALLAHEAD_BAD, TMP, T0);
+	assert_int_equal(
+	    callahead_look(c, "b", "new0@a.example", T0), CALLAHEAD_REFUSE);
+	callahead_answer(c, "b", "last@a.example", CALLAHEAD_GOOD, TMP, T0);
+	assert_int_equal(
+	    callahead_look(c, "b", "new0@a.example", T0), CALLAHEAD_ASK);
+	assert_int_equal(
+	    callahead_look(c, "b", "new1@a.example", T0), CALLAHEAD_ACCEPT);
+	callahead_free(c);
+}
+
 /* Guesses are not worth keeping; what comes back never undoes what is newer. */
 static void
 test_carry(void **state)
@@ -126,6 +175,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_guesses),
 		cmocka_unit_test(test_carry),
 	};
 

@@ -155,6 +155,41 @@ over_the_limit(void **state)
 	ipc_buf_free(&buf);
 }
 
+/* The largest submit that a session may make fits. */
+static void
+largest_submit(void **state)
+{
+	struct msg_rcpt_spec r = { .address = "a", .orcpt = "", .action = "" };
+	struct ipc_buf list = { .limit = SUBMIT_RCPTS_OCTETS }, buf = { 0 };
+	char *rcpts = calloc(1, SUBMIT_RCPTS_OCTETS), *text = malloc(1025);
+	struct msg_submit m = { .body_sent = 0 };
+
+	assert_non_null(rcpts);
+	assert_non_null(text);
+	memset(text, 'x', 1024);
+	text[1024] = '\0';
+	m.sender = text;
+	m.envid = text + 1024 - 400;
+	m.client_addr = m.tag = text + 1024 - 64;
+	m.client_name = m.helo = m.auth_user = text + 1024 - 255;
+	m.body = ipc_blob(rcpts, BODY_INLINE);
+	m.rcpts = (struct ipc_list){ (uint8_t *)rcpts, SUBMIT_RCPTS_OCTETS,
+		SUBMIT_RCPTS_MAX };
+	assert_int_equal(msg_encode(MSG_submit, &m, &buf), 0);
+	ipc_buf_reset(&buf);
+	m.rcpts.count++;
+	assert_int_equal(msg_encode(MSG_submit, &m, &buf), -1);
+	/* and a list grows to its limit and no further */
+	while (!list.failed)
+		ipc_add_rcpt_spec(&list, &r);
+	assert_false(list.no_memory);
+	assert_true(list.len <= SUBMIT_RCPTS_OCTETS);
+	ipc_buf_free(&list);
+	ipc_buf_free(&buf);
+	free(rcpts);
+	free(text);
+}
+
 static void
 edges(void **state)
 {
@@ -180,6 +215,7 @@ main(void)
 		cmocka_unit_test(damaged_strings),
 		cmocka_unit_test(list_that_lies),
 		cmocka_unit_test(over_the_limit),
+		cmocka_unit_test(largest_submit),
 		cmocka_unit_test(edges),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -146,6 +146,18 @@ static const struct policy_facts named7 = { .client_name = "mail7.example.org",
 	.flags = SESSION_FCRDNS };
 static const struct policy_facts forged_name = { .client_name = "example.org" };
 static const struct policy_facts nameless = { .client_name = "<unknown>" };
+/* the DNS tells nothing, or only a name without its confirmation */
+static const struct policy_facts open_name = { .client_name = "",
+	.flags = SESSION_NAME_OPEN };
+static const struct policy_facts open_named = { .client_name = "example.org",
+	.flags = SESSION_NAME_OPEN };
+static const struct policy_facts open_other = { .flags = SESSION_NAME_OPEN };
+static const struct policy_facts open_far = { .client_name = "",
+	.recipient = "x@far.example",
+	.flags = SESSION_NAME_OPEN };
+static const struct policy_facts open_internal = {
+	.internal = 1, .client_name = "", .flags = SESSION_NAME_OPEN
+};
 static const struct policy_facts authed = { .auth_user = "joe",
 	.flags = SESSION_AUTH };
 static const struct policy_facts authed_big = { .auth_user = "JOE",
@@ -292,6 +304,32 @@ static const struct row rows[] = {
 	    &named7, YES),
 	TWO("from rdns, alias", C(FROM_RDNS, T("domains")), C(FOR_ANY),
 	    &internal_named, NO),
+	TWO("from rdns, open", C(FROM_RDNS), C(FOR_ANY), &open_name,
+	    POLICY_TEMPFAIL),
+	TWO("!from rdns, open", C(FROM_RDNS, NOT), C(FOR_ANY), &open_name,
+	    POLICY_TEMPFAIL),
+	TWO("from rdns table, open", C(FROM_RDNS, T("domains")), C(FOR_ANY),
+	    &open_name, POLICY_TEMPFAIL),
+	TWO("!from rdns table, open", C(FROM_RDNS, NOT, T("domains")),
+	    C(FOR_ANY), &open_name, POLICY_TEMPFAIL),
+	TWO("from rdns, open alias", C(FROM_RDNS), C(FOR_ANY), &open_internal,
+	    NO),
+	TWO("from rdns, confirmation open", C(FROM_RDNS), C(FOR_ANY),
+	    &open_named, YES),
+	TWO("!from rdns, confirmation open", C(FROM_RDNS, NOT), C(FOR_ANY),
+	    &open_named, NO),
+	TWO("from rdns table, confirmation open", C(FROM_RDNS, T("domains")),
+	    C(FOR_ANY), &open_named, POLICY_TEMPFAIL),
+	TWO("from rdns table, other, confirmation open",
+	    C(FROM_RDNS, T("domains")), C(FOR_ANY), &open_other, NO),
+	TWO("!from rdns table, confirmation open",
+	    C(FROM_RDNS, NOT, T("domains")), C(FOR_ANY), &open_named, NO),
+	TWO("!from rdns table, other, confirmation open",
+	    C(FROM_RDNS, NOT, T("domains")), C(FOR_ANY), &open_other,
+	    POLICY_TEMPFAIL),
+	TWO("from rdns, open, for another", C(FROM_RDNS),
+	    C(FOR_DOMAIN, T("domains")), &open_far, NO),
+	TWO("from any, open", C(FROM_ANY), C(FOR_ANY), &open_name, YES),
 	TWO("from auth", C(FROM_AUTH), C(FOR_ANY), &authed, YES),
 	TWO("from auth, none", C(FROM_AUTH), C(FOR_ANY), &remote, NO),
 	TWO("from auth, name without login", C(FROM_AUTH), C(FOR_ANY),
@@ -413,8 +451,12 @@ static const struct row rows[] = {
 	    C(FOR_DOMAIN, NOT, T("missing")), &remote, POLICY_TEMPFAIL),
 	TWO("not asked when an earlier one fails", C(FROM_LOCAL),
 	    C(FOR_DOMAIN, T("missing")), &remote, NO),
+	TWO("no such table, and a later one fails", C(FROM_SRC, T("missing")),
+	    C(FOR_DOMAIN, T("domains")), &to_far, NO),
 	TWO("pending", C(FROM_ANY), C(FOR_DOMAIN, T("pending")), &remote,
 	    POLICY_WAIT),
+	TWO("pending, and no such table", C(FROM_SRC, T("missing")),
+	    C(FOR_DOMAIN, T("pending")), &remote, POLICY_WAIT),
 	TWO("pending, negated", C(FROM_ANY), C(FOR_DOMAIN, NOT, T("pending")),
 	    &remote, POLICY_WAIT),
 };
@@ -508,6 +550,35 @@ test_order(void **state)
 	assert_int_equal(v.kind, POLICY_TEMPFAIL);
 }
 
+/* While the client's name is open, the first rule that it matters to ends the
+ * walk; what stands before it, and what others decide, goes on. */
+static void
+test_open_name(void **state)
+{
+	struct conf_condition nameless_ours[] = { C(FROM_RDNS, NOT),
+		C(FOR_DOMAIN, T("domains")) };
+	struct conf_condition any[] = { C(FROM_ANY), C(FOR_ANY) };
+	struct conf_match m[] = {
+		{ .conditions = nameless_ours,
+		    .nconditions = 2,
+		    .reject = true },
+		{ .conditions = any, .nconditions = 2, .action = S("a") },
+		{ .conditions = nameless_ours,
+		    .nconditions = 2,
+		    .reject = true },
+	};
+	struct policy_verdict v = decide(m, 2, &open_name, NULL);
+
+	assert_int_equal(v.kind, POLICY_TEMPFAIL);
+	assert_int_equal(v.rule, 0);
+	v = decide(m, 2, &nameless, NULL);
+	assert_int_equal(v.kind, POLICY_REJECT);
+	v = decide(m, 2, &open_far, NULL);
+	assert_int_equal(v.kind, POLICY_ACTION);
+	v = decide(m + 1, 2, &open_name, NULL);
+	assert_int_equal(v.kind, POLICY_ACTION);
+}
+
 /* ---- how far a verdict reaches ---- */
 
 /* A rule that does not match, or none, and the one that does. */
@@ -584,6 +655,9 @@ static const struct reach_row reaches[] = {
 	{ "rcpt-to did not match",
 	    RULE(C(FROM_ANY), C(FOR_ANY), C(IF_RCPT_TO, T("addresses"))),
 	    RULE(C(FROM_ANY), C(FOR_ANY)), &to_far, RELAY(0), REACH_RECIPIENT },
+	{ "the domain did not match, with a name that is open",
+	    RULE(C(FROM_RDNS), C(FOR_DOMAIN, T("domains"))),
+	    RULE(C(FROM_ANY), C(FOR_ANY)), &open_far, RELAY(0), REACH_DOMAIN },
 	{ "rcpt-to was not asked",
 	    RULE(C(FROM_LOCAL), C(FOR_ANY), C(IF_RCPT_TO, T("addresses"))),
 	    RULE(C(FROM_ANY), C(FOR_ANY)), &to_far, RELAY(0), REACH_ALL },
@@ -724,6 +798,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_open_name),
 		cmocka_unit_test(test_reach),
 		cmocka_unit_test(test_reach_of_refusals),
 		cmocka_unit_test(test_trace),

@@ -54,7 +54,7 @@ test_confirmed(void **state)
 	assert_string_equal(q.name, "mx.example.org");
 	assert_int_equal(answer(&r, DNS_OK, 1, "", NULL, addr4, 4, &q), 0);
 	assert_string_equal(r.name, "mx.example.org");
-	assert_int_equal(r.confirmed, 1);
+	assert_int_equal(r.state, RDNS_CONFIRMED);
 	assert_int_equal(r.ttl, 300);
 
 	rdns_begin(&r, addr6, 16, &q);
@@ -65,7 +65,7 @@ test_confirmed(void **state)
 	    answer(&r, DNS_OK, 12, "mx.example.org", NULL, NULL, 0, &q), 1);
 	assert_int_equal(q.type, 28);
 	assert_int_equal(answer(&r, DNS_OK, 28, "", NULL, addr6, 16, &q), 0);
-	assert_int_equal(r.confirmed, 1);
+	assert_int_equal(r.state, RDNS_CONFIRMED);
 }
 
 static void
@@ -79,25 +79,53 @@ test_unconfirmed(void **state)
 	rdns_begin(&r, addr4, 4, &q);
 	answer(&r, DNS_OK, 12, "mx.example.org", NULL, NULL, 0, &q);
 	assert_int_equal(answer(&r, DNS_OK, 1, "", NULL, other, 4, &q), 0);
-	assert_int_equal(r.confirmed, 0);
+	assert_int_equal(r.state, RDNS_UNCONFIRMED);
 	assert_string_equal(r.name, "mx.example.org");
 	/* an answer of another type or length is none */
 	rdns_begin(&r, addr4, 4, &q);
 	answer(&r, DNS_OK, 12, "mx.example.org", NULL, NULL, 0, &q);
 	answer(&r, DNS_OK, 28, "", NULL, addr4, 4, &q);
-	assert_int_equal(r.confirmed, 0);
+	assert_int_equal(r.state, RDNS_UNCONFIRMED);
 	rdns_begin(&r, addr4, 4, &q);
 	answer(&r, DNS_OK, 12, "mx.example.org", NULL, NULL, 0, &q);
 	answer(&r, DNS_OK, 1, "", NULL, addr6, 16, &q);
-	assert_int_equal(r.confirmed, 0);
-	/* no name, and no answer */
-	for (uint8_t status = DNS_NODATA; status <= DNS_TEMPFAIL; status++) {
+	assert_int_equal(r.state, RDNS_UNCONFIRMED);
+	/* no name */
+	for (uint8_t status = DNS_NODATA; status <= DNS_NXDOMAIN; status++) {
 		rdns_begin(&r, addr4, 4, &q);
 		assert_int_equal(
 		    answer(&r, status, 12, NULL, NULL, NULL, 0, &q), 0);
 		assert_string_equal(r.name, "");
-		assert_int_equal(r.confirmed, 0);
+		assert_int_equal(r.state, RDNS_UNCONFIRMED);
 	}
+}
+
+/* A DNS that does not answer has not said that there is no name. */
+static void
+test_open(void **state)
+{
+	struct rdns_question q;
+	struct rdns r;
+
+	rdns_begin(&r, addr4, 4, &q);
+	assert_int_equal(r.state, RDNS_OPEN);
+	assert_int_equal(
+	    answer(&r, DNS_TEMPFAIL, 12, NULL, NULL, NULL, 0, &q), 0);
+	assert_string_equal(r.name, "");
+	assert_int_equal(r.state, RDNS_OPEN);
+	/* nor that a name leads elsewhere */
+	rdns_begin(&r, addr4, 4, &q);
+	answer(&r, DNS_OK, 12, "mx.example.org", NULL, NULL, 0, &q);
+	assert_int_equal(r.state, RDNS_OPEN);
+	assert_int_equal(
+	    answer(&r, DNS_TEMPFAIL, 1, NULL, NULL, NULL, 0, &q), 0);
+	assert_string_equal(r.name, "mx.example.org");
+	assert_int_equal(r.state, RDNS_OPEN);
+	/* a name that is gone by now is an answer */
+	rdns_begin(&r, addr4, 4, &q);
+	answer(&r, DNS_OK, 12, "mx.example.org", NULL, NULL, 0, &q);
+	answer(&r, DNS_NXDOMAIN, 1, NULL, NULL, NULL, 0, &q);
+	assert_int_equal(r.state, RDNS_UNCONFIRMED);
 }
 
 static void
@@ -141,6 +169,12 @@ test_cache(void **state)
 	    rdns_cache_find(c, addr4, 4, 1000)->name, "mx.example.org");
 	assert_null(rdns_cache_find(c, addr4, 4, 1300));
 	assert_null(rdns_cache_find(c, addr6, 16, 1000));
+	/* what is open is asked again soon */
+	rdns_begin(&r, addr6, 16, &q);
+	answer(&r, DNS_OK, 12, "mx.example.org", NULL, NULL, 0, &q);
+	rdns_cache_add(c, &r, 1000);
+	assert_int_equal(rdns_cache_find(c, addr6, 16, 1059)->state, RDNS_OPEN);
+	assert_null(rdns_cache_find(c, addr6, 16, 1060));
 	/* many share few places, and none is taken for another */
 	for (unsigned i = 0; i < 200; i++) {
 		octets[3] = (uint8_t)i;
@@ -158,6 +192,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_confirmed),
 		cmocka_unit_test(test_unconfirmed),
+		cmocka_unit_test(test_open),
 		cmocka_unit_test(test_odd_names),
 		cmocka_unit_test(test_cache),
 	};

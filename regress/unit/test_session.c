@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -226,9 +227,29 @@ static const struct dialogue recipients[] = {
 	    0 },
 	{ "but not for ever",
 	    "O: rdns\n" GREETING HELO MAIL "C: RCPT TO:<x@y>\n"
-	    "A: tick 4999\nA: tick 1\nQ: rcpt_check to=<x@y> name= flags=0\n"
+	    "A: tick 4999\nA: tick 1\nQ: rcpt_check to=<x@y> name= flags=256\n"
 	    "A: verdict 250 local\nS: 250 2.1.5 Recipient OK\n"
 	    "A: rdns late.example\n",
+	    0 },
+	{ "nor where RCPT comes later than a name may",
+	    "O: rdns\n" GREETING HELO MAIL "A: tick 5000\n"
+	    "C: RCPT TO:<x@y>\nQ: rcpt_check to=<x@y> name= flags=256\n"
+	    "A: verdict 451 4.3.0 Later\nS: 451 4.3.0 Later\n"
+	    "A: rdns late.example\nC: RCPT TO:<x@y>\n"
+	    "Q: rcpt_check to=<x@y> name=late.example flags=32\n",
+	    0 },
+	{ "a client without a name",
+	    "O: rdns\n" GREETING HELO MAIL "A: rdns\nC: RCPT TO:<x@y>\n"
+	    "Q: rcpt_check to=<x@y> name= flags=0\n",
+	    0 },
+	{ "one whose name the DNS does not tell",
+	    "O: rdns\n" GREETING HELO MAIL "C: RCPT TO:<x@y>\n"
+	    "A: rdns-open\nQ: rcpt_check to=<x@y> name= flags=256\n",
+	    0 },
+	{ "one whose name the DNS does not confirm",
+	    "O: rdns\n" GREETING HELO MAIL "C: RCPT TO:<x@y>\n"
+	    "A: rdns-open c.example\n"
+	    "Q: rcpt_check to=<x@y> name=c.example flags=256\n",
 	    0 },
 	{ "local user",
 	    "O: local socket\n" GREETING HELO MAIL "C: RCPT TO:<x@y>\n"
@@ -503,6 +524,80 @@ test_room(void **state)
 	session_pool_free(pool);
 }
 
+/* ---- more recipients than one submit holds ---- */
+
+/* Sends a line, answers what is asked of auth, and returns the reply, which
+ * lives until the next call. */
+static const char *
+ask(struct session *s, struct session_turn *t, const char *line)
+{
+	static char action[256], reply[1024];
+	union ipc_msg m = { .rcpt_verdict = { .code = 250,
+				.action = action,
+				.enhanced = "",
+				.text = "",
+				.reach = REACH_ALL,
+				.generation = 1 } };
+
+	memset(action, 'a', sizeof(action) - 1);
+	session_turn_reset(t);
+	assert_int_equal(
+	    session_octets(s, t, line, strlen(line)), strlen(line));
+	for (unsigned i = 0; i < t->action_count; i++)
+		if (t->actions[i].kind == ACT_SEND &&
+		    t->actions[i].type == MSG_rcpt_check) {
+			m.rcpt_verdict.id = t->actions[i].msg.rcpt_check.id;
+			session_answer(s, t, MSG_rcpt_verdict, &m);
+			break;
+		}
+	snprintf(reply, sizeof(reply), "%.*s", (int)t->out_len, t->out);
+	return reply;
+}
+
+/* However many recipients the configuration allows: those whose octets find
+ * no room in a submit are to come later, and the message is taken. */
+static void
+test_recipient_octets(void **state)
+{
+	static struct session_turn t;
+	const struct session_facts facts = { .client_addr = "192.0.2.1" };
+	const struct msg_queue_status queue = { .accepting = 1 };
+	struct session_pool *pool = session_pool_new(1, 64 << 20);
+	struct session_ids ids = { 1, 1 };
+	struct session_conf conf;
+	struct session *s;
+	char line[1024];
+	uint32_t serial = 0, taken = 0;
+
+	session_conf_defaults(&conf);
+	conf.max_rcpts = UINT32_MAX;
+	s = session_new(&conf, pool);
+	assert_non_null(s);
+	t.ids = &ids;
+	t.queue = &queue;
+	t.serial = &serial;
+	t.generation = 1;
+	session_connected(s, &t, &facts);
+	ask(s, &t, "EHLO c.example\r\n");
+	ask(s, &t, "MAIL FROM:<a@b.example>\r\n");
+	snprintf(line, sizeof(line),
+	    "RCPT TO:<%0250d@y.example> ORCPT=rfc822;%0490d\r\n", 1, 1);
+	while (strncmp(ask(s, &t, line), "250", 3) == 0)
+		taken++;
+	assert_true(taken > SUBMIT_RCPTS_MAX);
+	assert_string_equal(ask(s, &t, line),
+	    "452 4.5.3 Too many recipients, send the rest later\r\n");
+	ask(s, &t, "DATA\r\n");
+	ask(s, &t, "Subject: x\r\n\r\nx\r\n.\r\n");
+	assert_int_equal(t.actions[0].type, MSG_submit);
+	assert_int_equal(t.actions[0].msg.submit.rcpts.count, taken);
+	assert_true(t.actions[0].msg.submit.rcpts.len <= SUBMIT_RCPTS_OCTETS);
+	session_turn_reset(&t);
+	session_close(s, &t);
+	session_free(s);
+	session_pool_free(pool);
+}
+
 int
 main(void)
 {
@@ -510,6 +605,7 @@ main(void)
 		cmocka_unit_test(test_greeting),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_recipients),
+		cmocka_unit_test(test_recipient_octets),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_room),
 		cmocka_unit_test(test_peers),

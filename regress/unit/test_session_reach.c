@@ -212,7 +212,7 @@ static const struct dialogue reaches[] = {
 	{ "news of the client's name end it",
 	    "O: rdns\n" GREETING HELO MAIL "A: tick 5000\n"
 	    "C: RCPT TO:<a@y.example>\n"
-	    "Q: rcpt_check to=<a@y.example> name=\n"
+	    "Q: rcpt_check to=<a@y.example> name= flags=256\n"
 	    "A: verdict 250 out all\n"
 	    "S: 250 2.1.5 Recipient OK\n"
 	    "C: RCPT TO:<b@y.example>\n"
