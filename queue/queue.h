@@ -133,6 +133,10 @@ struct job *dispatch_find(struct queue *, uint64_t id);
 /* The transaction is over. Records what the scheduler says of recipients that
  * had no result. */
 void dispatch_finish(struct queue *, struct job *, enum sched_route);
+/* The same where the peer read a file that is not the body which was stored.
+ * What is left of the transaction is held, and no more than that: the peer may
+ * be a user, and the message another's too. */
+void dispatch_damaged(struct queue *, struct job *);
 /* A peer is gone: what it had goes back to the schedule. */
 void dispatch_peer_down(struct queue *, enum process_kind, uint16_t);
 extern channel_handler dispatch_on_body_request;

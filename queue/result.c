@@ -279,12 +279,14 @@ job_has(const struct job *job, uint32_t index)
 	return 0;
 }
 
-static void
+/* 1 if the body was found damaged. */
+static int
 apply_results(struct queue *q, struct job *job, struct events *ev,
     const struct msg_transfer_done *m, int route_failed)
 {
 	struct ipc_list list = m->results;
 	struct msg_rcpt_result r;
+	int damaged = 0;
 
 	while (ipc_next_rcpt_result(&list, &r)) {
 		struct outcome o = { .status = r.status,
@@ -295,6 +297,7 @@ apply_results(struct queue *q, struct job *job, struct events *ev,
 			.relayed = r.hop == HOP_NO_DSN,
 			.passed = r.hop == HOP_DSN };
 
+		damaged |= r.status == DELIVERY_DAMAGED;
 		if (r.status >= DELIVERY_FORWARD || r.hop >= HOP_MAX ||
 		    !job_has(job, r.index))
 			continue;
@@ -302,6 +305,7 @@ apply_results(struct queue *q, struct job *job, struct events *ev,
 		o.not_tried = route_failed && r.status == DELIVERY_TEMPFAIL;
 		result_apply(q, ev, r.index, &o);
 	}
+	return damaged;
 }
 
 void
@@ -323,6 +327,7 @@ result_on_transfer_done(
 	enum store_status status;
 	struct queue *q = ctx;
 	struct job *job;
+	int damaged = 0;
 
 	if ((job = find_job(q, ch, m->id)) == NULL)
 		return;
@@ -330,10 +335,14 @@ result_on_transfer_done(
 		route = routes[m->route];
 	ev.env = batch_envelope(q->batch, job->msgid, &status);
 	if (ev.env != NULL) {
-		apply_results(q, job, &ev, m, route == SCHED_ROUTE_FAILED);
+		damaged =
+		    apply_results(q, job, &ev, m, route == SCHED_ROUTE_FAILED);
 		result_settle(q, &ev);
 	}
-	dispatch_finish(q, job, route);
+	if (damaged)
+		dispatch_damaged(q, job);
+	else
+		dispatch_finish(q, job, route);
 }
 
 void
@@ -352,8 +361,12 @@ result_on_local_done(
 
 	if ((job = find_job(q, ch, m->id)) == NULL)
 		return;
+	if (m->status == DELIVERY_DAMAGED) {
+		dispatch_damaged(q, job);
+		return;
+	}
 	ev.env = batch_envelope(q->batch, job->msgid, &status);
-	if (ev.env != NULL && m->status < DELIVERY_STATUS_MAX) {
+	if (ev.env != NULL && m->status < DELIVERY_DAMAGED) {
 		if (m->status == DELIVERY_FORWARD)
 			o.expanded = m->kept || m->forward.count > 1
 			    ? EXPANDED_SEVERAL
