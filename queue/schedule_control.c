@@ -236,6 +236,7 @@ fill_info(const struct sched *s, uint32_t e, struct sched_info *info)
 	info->priority = entry->priority;
 	info->attempts = entry->attempts;
 	info->dest = entry->dest;
+	info->class = dest->class;
 	info->size = message->size;
 	info->expiry = entry->expiry;
 	info->action = dest->action;

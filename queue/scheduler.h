@@ -226,6 +226,7 @@ struct sched_info {
 	uint8_t removing; /* INFLIGHT, and sched_remove was asked */
 	uint32_t attempts;
 	uint32_t dest;
+	uint8_t class;
 	uint64_t size;
 	int64_t next; /* WAITING: own; blocked: the next probe */
 	int64_t expiry;
