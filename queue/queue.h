@@ -204,8 +204,8 @@ extern channel_handler result_on_local_done;
 
 /* expanded.c */
 extern channel_handler expanded_on_expanded;
-/* The addresses of a .forward or of a list file. 0 when there were any and
- * they are recipients now, else -1. */
+/* The addresses of a .forward or of a list file, held if their parent is to
+ * be. 0 when there were any and they are recipients now, else -1. */
 int expanded_forward(struct queue *, struct events *, uint32_t index,
     const struct msg_local_done *);
 

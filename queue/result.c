@@ -345,6 +345,15 @@ result_on_transfer_done(
 		dispatch_finish(q, job, route);
 }
 
+static int
+is_removed(struct queue *q, const struct job *job)
+{
+	struct sched_info info;
+
+	return sched_lookup(q->sched, job->msgid, job->rcpts[0], &info) &&
+	    info.removing;
+}
+
 void
 result_on_local_done(
     void *ctx, struct channel *ch, const union ipc_msg *msg, int fd)
@@ -365,9 +374,17 @@ result_on_local_done(
 		dispatch_damaged(q, job);
 		return;
 	}
+	/* nobody behind it gets it any more, but what was done here is done */
+	if (m->status == DELIVERY_FORWARD && is_removed(q, job)) {
+		if (!m->kept) {
+			dispatch_finish(q, job, SCHED_ROUTE_OK);
+			return;
+		}
+		o.status = DELIVERY_OK;
+	}
 	ev.env = batch_envelope(q->batch, job->msgid, &status);
 	if (ev.env != NULL && m->status < DELIVERY_DAMAGED) {
-		if (m->status == DELIVERY_FORWARD)
+		if (o.status == DELIVERY_FORWARD)
 			o.expanded = m->kept || m->forward.count > 1
 			    ? EXPANDED_SEVERAL
 			    : EXPANDED_ONE;

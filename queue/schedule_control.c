@@ -242,6 +242,7 @@ fill_info(const struct sched *s, uint32_t e, struct sched_info *info)
 	info->action = dest->action;
 	info->domain = dest->domain;
 	info->removing = (entry->flags & ENTRY_REMOVE) != 0;
+	info->holding = (entry->flags & ENTRY_HOLD) != 0;
 	if (entry->state == SCHED_WAITING)
 		info->next = entry->next;
 	if (entry->state != SCHED_READY)

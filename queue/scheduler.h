@@ -224,6 +224,7 @@ struct sched_info {
 	uint8_t blocked; /* READY, but its destination is not reached */
 	uint8_t paused; /* READY, but kind or destination is paused */
 	uint8_t removing; /* INFLIGHT, and sched_remove was asked */
+	uint8_t holding; /* likewise sched_hold */
 	uint32_t attempts;
 	uint32_t dest;
 	uint8_t class;
