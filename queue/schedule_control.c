@@ -42,6 +42,7 @@ release(struct sched *s, uint32_t e, int64_t now)
 
 	if (entry->state == SCHED_HELD) {
 		entry->next = 0;
+		entry_owe(s, e, now);
 		entry_move(s, e, SCHED_READY, now);
 		return 1;
 	}
