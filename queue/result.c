@@ -234,6 +234,8 @@ result_late(struct queue *q, const struct sched_job *about)
 {
 	struct events ev = { .env = find_envelope(q, about) };
 	struct envelope *env = ev.env;
+	struct envelope_rcpt *r;
+	int64_t next;
 	uint32_t rcpt;
 
 	if (env == NULL)
@@ -241,7 +243,12 @@ result_late(struct queue *q, const struct sched_job *about)
 	for (uint32_t i = 0; i < about->nrcpts; i++) {
 		if ((rcpt = about->rcpts[i]) >= env->rcpt_count)
 			continue;
-		envelope_edit(env, rcpt)->warned++;
+		r = envelope_edit(env, rcpt);
+		/* one report for all the times that have passed */
+		do {
+			r->warned++;
+			next = enlist_warning(q, env, r);
+		} while (next != 0 && next <= queue_now(q));
 		result_event(&ev, rcpt, DSN_DELAYED, 0);
 	}
 	result_settle(q, &ev);
