@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <libdeflate.h>
+
 #include "deliver/body.h"
 
 void
@@ -43,18 +45,22 @@ body_add(struct body *b, const void *data, size_t len, int last)
 }
 
 void
-body_set_file(struct body *b, int fd, uint64_t size)
+body_set_file(struct body *b, int fd, uint64_t size, uint32_t crc)
 {
 	body_free(b);
 	b->fd = fd;
 	b->size = size;
+	b->crc = crc;
 	b->complete = 1;
+	body_rewind(b);
 }
 
 void
 body_rewind(struct body *b)
 {
 	b->at = 0;
+	b->sum = libdeflate_crc32(0, NULL, 0);
+	b->damaged = 0;
 }
 
 int
@@ -71,11 +77,14 @@ read_file(struct body *b, char *out, size_t size, int *last)
 
 	if (left < size)
 		size = (size_t)left;
-	if (size > 0 && (n = pread(b->fd, out, size, (off_t)b->at)) <= 0)
+	if (size > 0 && (n = pread(b->fd, out, size, (off_t)b->at)) == -1)
 		return -1;
+	if (n > 0) /* of no data it begins anew */
+		b->sum = libdeflate_crc32(b->sum, out, (size_t)n);
 	b->at += (uint64_t)n;
 	*last = b->at == b->size;
-	return n;
+	b->damaged = *last ? b->sum != b->crc : n == 0;
+	return b->damaged ? -1 : n;
 }
 
 ssize_t

@@ -23,7 +23,8 @@ deliver_local_SOURCES = \
 	deliver/local_main.c \
 	deliver/local_mbox.c \
 	deliver/local_outcome.c
-deliver_local_LDADD = deliver/libdeliver.a libcommon.a $(worker_libs)
+deliver_local_LDADD = deliver/libdeliver.a libcommon.a $(DEFLATE_LIBS) \
+	$(worker_libs)
 
 # The worker: libdeliver.a joined to sockets and the other processes.
 pkglibexec_PROGRAMS += deliver/deliver
@@ -38,4 +39,5 @@ deliver_deliver_SOURCES = \
 	deliver/settings.c deliver/settings.h \
 	deliver/transfer.c deliver/transfer.h deliver/transfer_private.h \
 	deliver/transfer_route.c
-deliver_deliver_LDADD = deliver/libdeliver.a libcommon.a $(worker_libs)
+deliver_deliver_LDADD = deliver/libdeliver.a libcommon.a $(DEFLATE_LIBS) \
+	$(worker_libs)

@@ -45,6 +45,7 @@ struct local_job {
 	uint32_t msgid;
 	int body; /* positioned reads only */
 	uint64_t size;
+	uint32_t crc; /* crc32 of gzip */
 	struct local_draft *draft;
 };
 

@@ -15,6 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <libdeflate.h>
+
 #include "deliver/local.h"
 #include "ipc/channel.h"
 #include "net/loop.h"
@@ -143,6 +145,30 @@ has_forward(const struct local_job *job)
 	    local_has_forward(job, path, sizeof(path), &out) != 0;
 }
 
+/* Reads the body from its start to its end. -1 with an outcome if it cannot be
+ * read, or is damaged: nothing of it may be delivered. */
+static int
+check_body(const struct local_job *job, struct local_outcome *out)
+{
+	static char block[64 * 1024];
+	uint32_t sum = libdeflate_crc32(0, NULL, 0);
+	uint64_t at = 0;
+	ssize_t n;
+
+	while ((n = pread(job->body, block, sizeof(block), (off_t)at)) != 0) {
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			return local_error(out, "the spool", errno);
+		sum = libdeflate_crc32(sum, block, (size_t)n);
+		at += (uint64_t)n;
+	}
+	if (at == job->size && sum == job->crc)
+		return 0;
+	return local_done(out, DELIVERY_DAMAGED, 451, "4.3.0",
+	    "the body in the spool is damaged");
+}
+
 static void
 deliver(const struct context *c, const struct local_job *job,
     struct local_outcome *out)
@@ -152,6 +178,8 @@ deliver(const struct context *c, const struct local_job *job,
 
 	out->kept = 0;
 	out->lists = out->items = out->refused = 0;
+	if (check_body(job, out) == -1)
+		return;
 	if (local_is_loop(job)) {
 		local_done(out, DELIVERY_PERMFAIL, 550, "5.4.6",
 		    "this message has been here before: a forwarding loop");
@@ -275,6 +303,7 @@ on_local_job(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	job->sender = keep_string(j->sender);
 	job->msgid = j->msgid;
 	job->size = j->size;
+	job->crc = j->crc;
 	job->body = fd;
 	job->draft = &c->drafts[c->count++];
 	job->draft->fd = -1;

@@ -136,7 +136,10 @@ set_result(struct transfer *t, size_t i, enum delivery_status status,
 static void
 log_result(const struct transfer *t, size_t i)
 {
-	static const char *const words[] = { "ok", "tempfail", "permfail" };
+	static const char *const words[] = { [DELIVERY_OK] = "ok",
+		[DELIVERY_TEMPFAIL] = "tempfail",
+		[DELIVERY_PERMFAIL] = "permfail",
+		[DELIVERY_DAMAGED] = "damaged" };
 	const struct transfer_result *r = &t->results[i];
 	char id[16], reply[64];
 
@@ -255,7 +258,7 @@ transfer_fail(struct transfer *t, enum route_status route,
     const char *text)
 {
 	/* a session may end well, with QUIT; what it left undone has failed */
-	if (status != DELIVERY_PERMFAIL)
+	if (status == DELIVERY_OK)
 		status = DELIVERY_TEMPFAIL;
 	t->route_status = route;
 	for (size_t i = 0; i < t->count; i++)
@@ -371,7 +374,10 @@ on_closed(void *owner, struct session *s)
 		if (t->route_status == ROUTE_OK)
 			t->route_status = route_status(&outcome);
 		transfer_finish(t);
-	} else
+	} else if (t->body.damaged)
+		transfer_fail(t, ROUTE_CANCELLED, DELIVERY_DAMAGED, 451,
+		    "4.3.0", "the body in the spool is damaged");
+	else
 		transfer_retry(t, &outcome);
 }
 
@@ -580,7 +586,7 @@ transfer_body_file(struct transfers *ts, const struct msg_body_file *m, int fd)
 		close(fd);
 		return;
 	}
-	body_set_file(&t->body, fd, m->size);
+	body_set_file(&t->body, fd, m->size, m->crc);
 	if (t->session != NULL)
 		session_body_ready(t->session);
 }

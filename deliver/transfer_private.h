@@ -81,7 +81,7 @@ struct transfer {
 };
 
 /* transfer.c: the same failure for all recipients without a result, for now
- * unless it is DELIVERY_PERMFAIL, then the end: the transfer is freed. */
+ * if it is DELIVERY_OK, then the end: the transfer is freed. */
 void transfer_fail(struct transfer *, enum route_status, enum delivery_status,
     unsigned code, const char *enhanced, const char *text);
 /* Answers who asked, and frees. */

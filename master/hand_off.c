@@ -41,6 +41,7 @@ struct job {
 	uint64_t id; /* of the queue's local_delivery */
 	uint32_t msgid;
 	uint64_t size;
+	uint32_t crc;
 	int body; /* local gets a copy: it may hand the message back */
 	char *recipient; /* one block: then address, sender */
 	char *address;
@@ -125,6 +126,7 @@ job_new(struct target *t, const struct msg_local_delivery *d, int body)
 	j->id = d->id;
 	j->msgid = d->msgid;
 	j->size = d->size;
+	j->crc = d->crc;
 	j->body = body;
 	j->address = j->recipient + r;
 	j->sender = j->address + a;
@@ -212,7 +214,8 @@ run_give(struct run *run, struct job *j)
 		.recipient = j->recipient,
 		.address = j->address,
 		.sender = j->sender,
-		.size = j->size };
+		.size = j->size,
+		.crc = j->crc };
 	int body = fcntl(j->body, F_DUPFD_CLOEXEC, 0);
 
 	TAILQ_REMOVE(&t->waiting, j, entry);

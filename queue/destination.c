@@ -214,6 +214,40 @@ probe_interval(const struct sched *s, const struct dest *d)
 }
 
 static void
+excuse_ring(struct sched *s, uint32_t first)
+{
+	uint32_t e = first;
+
+	if (first == NIL)
+		return;
+	do {
+		entry_at(s, e)->flags &= ~ENTRY_OWED;
+		entry_set_timer(s, e);
+		e = entry_at(s, e)->link.next;
+	} while (e != first);
+}
+
+/* The route was tried for all that is here: no attempt is owed any more. */
+static void
+excuse(struct sched *s, struct dest *dest)
+{
+	uint32_t first, l;
+
+	if (!dest->owed)
+		return;
+	dest->owed = 0;
+	excuse_ring(s, dest->waiting);
+	for (int i = 0; i < SCHED_PRIORITIES; i++) {
+		if ((first = l = dest->lanes[i]) == NIL)
+			continue;
+		do {
+			excuse_ring(s, lane_at(s, l)->head);
+			l = lane_at(s, l)->link.next;
+		} while (l != first);
+	}
+}
+
+static void
 block(struct sched *s, uint32_t d, int64_t now)
 {
 	struct dest *dest = dest_at(s, d);
@@ -225,6 +259,7 @@ block(struct sched *s, uint32_t d, int64_t now)
 	dest->state = DEST_BLOCKED;
 	dest->probe_at = time_in(now + probe_interval(s, dest));
 	heap_set(&s->probes, d, dest->probe_at);
+	excuse(s, dest);
 }
 
 static void

@@ -194,7 +194,8 @@ send_local(struct queue *q, struct job *job, const struct envelope *env,
 		.sender = *r->owner != '\0' ? r->owner : env->sender,
 		.alias = r->alias,
 		.entry = r->entry,
-		.size = env->body_size };
+		.size = env->body_size,
+		.crc = env->body_crc };
 	struct store_body *body;
 	int fd;
 
@@ -279,6 +280,15 @@ set_aside(struct queue *q, struct job *job, enum store_status status)
 		sched_remove(q->sched, msgid, SCHED_ALL);
 	else
 		sched_hold(q->sched, msgid, SCHED_ALL);
+}
+
+void
+dispatch_damaged(struct queue *q, struct job *job)
+{
+	log_error("%08x: %s", job->msgid, store_strstatus(STORE_DAMAGED));
+	for (uint32_t i = 0; i < job->nrcpts; i++)
+		sched_hold(q->sched, job->msgid, job->rcpts[i]);
+	dispatch_finish(q, job, SCHED_ROUTE_UNKNOWN);
 }
 
 static int
@@ -375,9 +385,12 @@ send_chunks(struct channel *ch, uint64_t id, struct store_body *body)
 }
 
 static enum sent
-send_body(struct channel *ch, uint64_t id, struct store_body *body)
+send_body(struct channel *ch, uint64_t id, const struct envelope *env,
+    struct store_body *body)
 {
-	struct msg_body_file m = { .id = id, .size = store_body_size(body) };
+	struct msg_body_file m = {
+		.id = id, .size = env->body_size, .crc = env->body_crc
+	};
 	int fd;
 
 	if ((fd = store_body_fd(body, 0)) != -1)
@@ -409,7 +422,7 @@ dispatch_on_body_request(
 	if (env != NULL)
 		status = store_body_open(q->store, env, &body);
 	if (status == STORE_OK) {
-		sent = send_body(ch, job->id, body);
+		sent = send_body(ch, job->id, env, body);
 		status = store_body_status(body);
 		store_body_close(body);
 	}

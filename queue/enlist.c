@@ -150,8 +150,9 @@ is_place(const struct envelope_rcpt *rcpt, const struct conf_action *action)
 }
 
 /* Fills in kind, class, action and domain. -1 when the configuration has no
- * such action. A host that an action names serves all domains as one
- * destination, but what goes to a paused one waits apart. */
+ * such action: the class is CLASS_UNKNOWN then, as enlist_again wants it. A
+ * host that an action names serves all domains as one destination, but what
+ * goes to a paused one waits apart. */
 static int
 find_route(
     struct queue *q, const struct envelope_rcpt *rcpt, struct sched_add *add)
@@ -168,20 +169,30 @@ find_route(
 	}
 	if (rcpt->kind != DEST_RELAY) {
 		add->kind = SCHED_LOCAL;
-		add->class = is_place(rcpt, action) ? CLASS_PLACE : CLASS_LOCAL;
 		add->domain = *rcpt->user != '\0' ? rcpt->user : rcpt->alias;
-		return action != NULL ? 0 : -1;
+		if (action == NULL)
+			return -1;
+		add->class = is_place(rcpt, action) ? CLASS_PLACE : CLASS_LOCAL;
+		return 0;
 	}
 	add->kind = SCHED_RELAY;
-	add->domain = "";
+	add->domain = address_domain(rcpt->address);
 	if (action == NULL || action->kind != CONF_ACTION_RELAY)
 		return -1;
 	add->class = class_of(q, action);
-	if (action->relay.host == NULL ||
-	    sched_domain_paused(q->sched, address_domain(rcpt->address)))
-		add->domain = address_domain(rcpt->address);
+	if (action->relay.host != NULL &&
+	    !sched_domain_paused(q->sched, add->domain))
+		add->domain = "";
 	add->window_max = window_of(q, add->domain);
 	return 0;
+}
+
+static void
+warn_of_action(const struct envelope *env, const struct envelope_rcpt *rcpt)
+{
+	log_warn("%08x: the configuration has no action %s any more: a "
+		 "recipient is held",
+	    env->msgid, rcpt->action);
 }
 
 uint32_t
@@ -201,9 +212,7 @@ enlist_rcpt(struct queue *q, const struct envelope *env, uint32_t index)
 	if (rcpt->state == ENVELOPE_HELD || env->hold)
 		add.flags |= SCHED_ADD_HELD;
 	if (find_route(q, rcpt, &add) == -1) {
-		log_warn("%08x: the configuration has no action %s any more: "
-			 "a recipient is held",
-		    env->msgid, rcpt->action);
+		warn_of_action(env, rcpt);
 		add.flags |= SCHED_ADD_HELD;
 	}
 	add.expiry = enlist_expiry(q, env, rcpt);
@@ -237,6 +246,53 @@ enlist_reroute(struct queue *q, const struct envelope *env, uint32_t index)
 	    sched_remove(q->sched, env->msgid, index) != 1)
 		return 0;
 	return enlist_rcpt(q, env, index);
+}
+
+uint32_t
+enlist_again(struct queue *q, const struct envelope *env, uint32_t index)
+{
+	const struct envelope_rcpt *rcpt = &env->rcpts[index];
+	struct sched_add unused = { 0 };
+	struct sched_info info;
+
+	if (!sched_lookup(q->sched, env->msgid, index, &info) ||
+	    info.class != CLASS_UNKNOWN || info.state == SCHED_INFLIGHT ||
+	    info.state == SCHED_DONE)
+		return 0;
+	if (find_route(q, rcpt, &unused) == 0) {
+		if (sched_remove(q->sched, env->msgid, index) == 1)
+			enlist_rcpt(q, env, index);
+		return 0;
+	}
+	if (sched_hold(q->sched, env->msgid, index) == 0)
+		return 0;
+	warn_of_action(env, rcpt);
+	return 1;
+}
+
+/* ---- after a reload ----------------------------------------------------- */
+
+void
+enlist_returned(struct queue *q)
+{
+	static const struct sched_filter held = { .states = 1u << SCHED_HELD };
+	struct sched_info rows[64];
+	enum store_status status;
+	struct envelope *env;
+	uint64_t cursor = 0;
+	size_t n;
+
+	while ((n = sched_list(q->sched, &held, &cursor, rows, 64)) > 0) {
+		for (size_t i = 0; i < n; i++) {
+			if (rows[i].class != CLASS_UNKNOWN)
+				continue;
+			env = batch_envelope(q->batch, rows[i].msgid, &status);
+			if (env != NULL && rows[i].rcpt < env->rcpt_count)
+				enlist_again(q, env, rows[i].rcpt);
+		}
+		/* it keeps all that it has read */
+		batch_flush(q->batch);
+	}
 }
 
 /* ---- at start ----------------------------------------------------------- */

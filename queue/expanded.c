@@ -107,6 +107,17 @@ has_room(const struct envelope *env, uint32_t more)
 	return more > 0 && more <= ENVELOPE_RCPTS_MAX - env->rcpt_count;
 }
 
+/* Whether the operator held or removed it meanwhile: nothing was done yet, so
+ * it can stay what it is. */
+static int
+is_stopped(struct queue *q, const struct job *job)
+{
+	struct sched_info info;
+
+	return sched_lookup(q->sched, job->msgid, job->rcpts[0], &info) &&
+	    (info.holding || info.removing);
+}
+
 void
 expanded_on_expanded(
     void *ctx, struct channel *ch, const union ipc_msg *msg, int fd)
@@ -125,7 +136,7 @@ expanded_on_expanded(
 	if ((job = dispatch_find(q, m->id)) == NULL || job->peer != PROC_AUTH)
 		return;
 	ev.env = batch_envelope(q->batch, job->msgid, &status);
-	if (ev.env != NULL) {
+	if (ev.env != NULL && !is_stopped(q, job)) {
 		if (m->code != 250) {
 			o = (struct outcome){ .code = m->code,
 				.enhanced = m->enhanced,
@@ -149,6 +160,9 @@ int
 expanded_forward(struct queue *q, struct events *ev, uint32_t parent,
     const struct msg_local_done *m)
 {
+	const struct envelope_rcpt *p = &ev->env->rcpts[parent];
+	uint8_t state =
+	    p->state == ENVELOPE_HELD ? ENVELOPE_HELD : ENVELOPE_INCOMING;
 	struct ipc_list forward = m->forward;
 	char orcpt[ADDRESS_SIZE + 8];
 	struct msg_forward_dest d;
@@ -164,7 +178,7 @@ expanded_forward(struct queue *q, struct events *ev, uint32_t parent,
 		child.address = d.address;
 		child.action = ev->env->rcpts[parent].action;
 		child.user = ev->env->rcpts[parent].user;
-		child.state = ENVELOPE_INCOMING;
+		child.state = state;
 		/* an address goes by the rules, a name by this action */
 		if (strchr(d.address, '@') != NULL)
 			child.action = "";

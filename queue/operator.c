@@ -54,9 +54,13 @@ on_hold(void *ctx, uint32_t msgid, uint32_t rcpt, int held)
 		 : sched_release(q->sched, msgid, rcpt, queue_now(q));
 	if ((env = batch_envelope(q->batch, msgid, &status)) == NULL)
 		return n;
-	for (uint32_t i = 0; i < env->rcpt_count; i++)
-		if (is_meant(i, rcpt))
-			hold_rcpt(env, i, held);
+	for (uint32_t i = 0; i < env->rcpt_count; i++) {
+		if (!is_meant(i, rcpt))
+			continue;
+		hold_rcpt(env, i, held);
+		if (!held)
+			n -= enlist_again(q, env, i);
+	}
 	queue_kick(q);
 	return n;
 }

@@ -117,6 +117,12 @@ uint32_t enlist_all(struct queue *, const struct envelope *);
  * many were. One in flight is looked at when it comes back. */
 uint32_t enlist_reroute(
     struct queue *, const struct envelope *, uint32_t index);
+/* Routes a recipient anew whose action was not in the configuration when it
+ * was scheduled; while it still is not, the recipient is held. How many had to
+ * be held for that. */
+uint32_t enlist_again(struct queue *, const struct envelope *, uint32_t index);
+/* The same for all that are held, after a reload. Walks. */
+void enlist_returned(struct queue *);
 /* When a recipient's time is over, and how to treat mail that is refused. */
 int64_t enlist_expiry(
     struct queue *, const struct envelope *, const struct envelope_rcpt *);
@@ -134,6 +140,10 @@ struct job *dispatch_find(struct queue *, uint64_t id);
 /* The transaction is over. Records what the scheduler says of recipients that
  * had no result. */
 void dispatch_finish(struct queue *, struct job *, enum sched_route);
+/* The same where the peer read a file that is not the body which was stored.
+ * What is left of the transaction is held, and no more than that: the peer may
+ * be a user, and the message another's too. */
+void dispatch_damaged(struct queue *, struct job *);
 /* A peer is gone: what it had goes back to the schedule. */
 void dispatch_peer_down(struct queue *, enum process_kind, uint16_t);
 extern channel_handler dispatch_on_body_request;
@@ -195,8 +205,8 @@ extern channel_handler result_on_local_done;
 
 /* expanded.c */
 extern channel_handler expanded_on_expanded;
-/* The addresses of a .forward or of a list file. 0 when there were any and
- * they are recipients now, else -1. */
+/* The addresses of a .forward or of a list file, held if their parent is to
+ * be. 0 when there were any and they are recipients now, else -1. */
 int expanded_forward(struct queue *, struct events *, uint32_t index,
     const struct msg_local_done *);
 

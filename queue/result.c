@@ -239,6 +239,8 @@ result_late(struct queue *q, const struct sched_job *about)
 {
 	struct events ev = { .env = find_envelope(q, about) };
 	struct envelope *env = ev.env;
+	struct envelope_rcpt *r;
+	int64_t next;
 	uint32_t rcpt;
 
 	if (env == NULL)
@@ -246,7 +248,12 @@ result_late(struct queue *q, const struct sched_job *about)
 	for (uint32_t i = 0; i < about->nrcpts; i++) {
 		if ((rcpt = about->rcpts[i]) >= env->rcpt_count)
 			continue;
-		envelope_edit(env, rcpt)->warned++;
+		r = envelope_edit(env, rcpt);
+		/* one report for all the times that have passed */
+		do {
+			r->warned++;
+			next = enlist_warning(q, env, r);
+		} while (next != 0 && next <= queue_now(q));
 		result_event(&ev, rcpt, DSN_DELAYED, 0);
 	}
 	result_settle(q, &ev);
@@ -284,12 +291,14 @@ job_has(const struct job *job, uint32_t index)
 	return 0;
 }
 
-static void
+/* 1 if the body was found damaged. */
+static int
 apply_results(struct queue *q, struct job *job, struct events *ev,
     const struct msg_transfer_done *m, int route_failed)
 {
 	struct ipc_list list = m->results;
 	struct msg_rcpt_result r;
+	int damaged = 0;
 
 	while (ipc_next_rcpt_result(&list, &r)) {
 		struct outcome o = { .status = r.status,
@@ -300,6 +309,7 @@ apply_results(struct queue *q, struct job *job, struct events *ev,
 			.relayed = r.hop == HOP_NO_DSN,
 			.passed = r.hop == HOP_DSN };
 
+		damaged |= r.status == DELIVERY_DAMAGED;
 		if (r.status >= DELIVERY_FORWARD || r.hop >= HOP_MAX ||
 		    !job_has(job, r.index))
 			continue;
@@ -307,6 +317,7 @@ apply_results(struct queue *q, struct job *job, struct events *ev,
 		o.not_tried = route_failed && r.status == DELIVERY_TEMPFAIL;
 		result_apply(q, ev, r.index, &o);
 	}
+	return damaged;
 }
 
 void
@@ -328,6 +339,7 @@ result_on_transfer_done(
 	enum store_status status;
 	struct queue *q = ctx;
 	struct job *job;
+	int damaged = 0;
 
 	if ((job = find_job(q, ch, m->id)) == NULL)
 		return;
@@ -335,10 +347,23 @@ result_on_transfer_done(
 		route = routes[m->route];
 	ev.env = batch_envelope(q->batch, job->msgid, &status);
 	if (ev.env != NULL) {
-		apply_results(q, job, &ev, m, route == SCHED_ROUTE_FAILED);
+		damaged =
+		    apply_results(q, job, &ev, m, route == SCHED_ROUTE_FAILED);
 		result_settle(q, &ev);
 	}
-	dispatch_finish(q, job, route);
+	if (damaged)
+		dispatch_damaged(q, job);
+	else
+		dispatch_finish(q, job, route);
+}
+
+static int
+is_removed(struct queue *q, const struct job *job)
+{
+	struct sched_info info;
+
+	return sched_lookup(q->sched, job->msgid, job->rcpts[0], &info) &&
+	    info.removing;
 }
 
 /* A place grows while it is quick. One that waits for a command or a lock
@@ -370,9 +395,21 @@ result_on_local_done(
 
 	if ((job = find_job(q, ch, m->id)) == NULL)
 		return;
+	if (m->status == DELIVERY_DAMAGED) {
+		dispatch_damaged(q, job);
+		return;
+	}
+	/* nobody behind it gets it any more, but what was done here is done */
+	if (m->status == DELIVERY_FORWARD && is_removed(q, job)) {
+		if (!m->kept) {
+			dispatch_finish(q, job, SCHED_ROUTE_OK);
+			return;
+		}
+		o.status = DELIVERY_OK;
+	}
 	ev.env = batch_envelope(q->batch, job->msgid, &status);
-	if (ev.env != NULL && m->status < DELIVERY_STATUS_MAX) {
-		if (m->status == DELIVERY_FORWARD)
+	if (ev.env != NULL && m->status < DELIVERY_DAMAGED) {
+		if (o.status == DELIVERY_FORWARD)
 			o.expanded = m->kept || m->forward.count > 1
 			    ? EXPANDED_SEVERAL
 			    : EXPANDED_ONE;

@@ -42,6 +42,7 @@ release(struct sched *s, uint32_t e, int64_t now)
 
 	if (entry->state == SCHED_HELD) {
 		entry->next = 0;
+		entry_owe(s, e, now);
 		entry_move(s, e, SCHED_READY, now);
 		return 1;
 	}
@@ -236,11 +237,13 @@ fill_info(const struct sched *s, uint32_t e, struct sched_info *info)
 	info->priority = entry->priority;
 	info->attempts = entry->attempts;
 	info->dest = entry->dest;
+	info->class = dest->class;
 	info->size = message->size;
 	info->expiry = entry->expiry;
 	info->action = dest->action;
 	info->domain = dest->domain;
 	info->removing = (entry->flags & ENTRY_REMOVE) != 0;
+	info->holding = (entry->flags & ENTRY_HOLD) != 0;
 	if (entry->state == SCHED_WAITING)
 		info->next = entry->next;
 	if (entry->state != SCHED_READY)

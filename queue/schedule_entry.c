@@ -147,6 +147,17 @@ entry_new(struct sched *s, uint32_t m, uint32_t d, uint32_t rcpt)
 }
 
 void
+entry_owe(struct sched *s, uint32_t e, int64_t now)
+{
+	struct entry *entry = entry_at(s, e);
+
+	if (!entry_is_over(entry, now))
+		return;
+	entry->flags |= ENTRY_OWED;
+	dest_at(s, entry->dest)->owed = 1;
+}
+
+void
 entry_set_timer(struct sched *s, uint32_t e)
 {
 	struct entry *entry = entry_at(s, e);
@@ -154,7 +165,8 @@ entry_set_timer(struct sched *s, uint32_t e)
 
 	if (entry->state == SCHED_WAITING)
 		t = entry->next;
-	if (entry->expiry != 0 && entry->expiry < t)
+	if (entry->expiry != 0 && entry->expiry < t &&
+	    !(entry->flags & ENTRY_OWED))
 		t = entry->expiry;
 	if (entry->warn != 0 && entry->warn < t)
 		t = entry->warn;
@@ -253,6 +265,7 @@ entry_admit(struct sched *s, uint32_t e, int64_t now)
 	else
 		entry->next = 0;
 	entry->flags = 0;
+	entry_owe(s, e, now);
 	entry_move(s, e, state, now);
 }
 

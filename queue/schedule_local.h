@@ -26,7 +26,8 @@
 
 enum entry_flag {
 	ENTRY_HOLD = 1 << 0, /* when it comes back from a transaction */
-	ENTRY_REMOVE = 1 << 1
+	ENTRY_REMOVE = 1 << 1,
+	ENTRY_OWED = 1 << 2 /* its time is over, but not before an attempt */
 };
 
 /* 40 octets; there may be millions. Times are seconds, 0 is none. */
@@ -103,6 +104,7 @@ struct dest {
 	uint8_t state;
 	uint8_t paused;
 	uint8_t in_turn;
+	uint8_t owed; /* some READY or WAITING entry may be ENTRY_OWED */
 };
 
 struct batch {
@@ -172,6 +174,14 @@ time_in(int64_t t)
 	return t <= 0 ? 0 : t >= UINT32_MAX ? UINT32_MAX - 1 : (uint32_t)t;
 }
 
+/* It is to expire. */
+static inline int
+entry_is_over(const struct entry *entry, int64_t now)
+{
+	return entry->expiry != 0 && entry->expiry <= now &&
+	    !(entry->flags & ENTRY_OWED);
+}
+
 /* A hash of up to three numbers under the scheduler's seed. */
 uint32_t sched_mix(const struct sched *, uint32_t, uint32_t, uint32_t);
 
@@ -197,6 +207,9 @@ void entry_admit(struct sched *, uint32_t e, int64_t now);
 void entry_move(struct sched *, uint32_t e, enum sched_state, int64_t now);
 /* Moves a READY entry into a batch. */
 void entry_start(struct sched *, uint32_t e, uint32_t batch);
+/* From now on an entry whose time is over is owed an attempt. The caller moves
+ * it, or sets its timer. */
+void entry_owe(struct sched *, uint32_t e, int64_t now);
 /* What the entry waits for has changed: sets its timer. */
 void entry_set_timer(struct sched *, uint32_t e);
 /* Calls on for one recipient or, with SCHED_ALL, for each; sums up. */

@@ -267,15 +267,25 @@ fill_job(const struct sched *s, struct sched_job *job, uint32_t m, uint32_t d)
 	job->nrcpts = 0;
 }
 
+static int
+is_paused(const struct sched *s, const struct entry *entry)
+{
+	const struct dest *dest = dest_at(s, entry->dest);
+
+	return dest->paused || s->paused[dest->kind];
+}
+
 /* Takes note of an entry if it is time for it. */
 static void
 take_due(struct sched *s, uint32_t e, enum sched_what what,
     struct sched_job *job, int64_t now)
 {
 	struct entry *entry = entry_at(s, e);
-	uint32_t t = what == SCHED_EXPIRED ? entry->expiry : entry->warn;
+	int due = what == SCHED_EXPIRED
+	    ? entry_is_over(entry, now) && !is_paused(s, entry)
+	    : entry->warn != 0 && entry->warn <= now;
 
-	if (t == 0 || t > now ||
+	if (!due ||
 	    (entry->state != SCHED_READY && entry->state != SCHED_WAITING))
 		return;
 	if (what == SCHED_EXPIRED) {
@@ -319,8 +329,13 @@ tick(struct sched *s, int64_t now, struct sched_job *job, uint32_t *moved)
 		if (!heap_first(&s->timers, &e, &t) || t > now)
 			break;
 		entry = entry_at(s, e);
-		if (entry->expiry != 0 && entry->expiry <= now)
-			return event(s, e, SCHED_EXPIRED, now, job);
+		if (entry_is_over(entry, now)) {
+			if (!is_paused(s, entry))
+				return event(s, e, SCHED_EXPIRED, now, job);
+			entry_owe(s, e, now);
+			entry_set_timer(s, e);
+			continue;
+		}
 		if (entry->warn != 0 && entry->warn <= now)
 			return event(s, e, SCHED_WARN, now, job);
 		entry->next = 0;
@@ -451,12 +466,14 @@ come_back(struct sched *s, uint32_t e, enum sched_state state, int64_t now,
 		verdict->removed = 1;
 	} else if (entry->flags & ENTRY_HOLD) {
 		state = SCHED_HELD;
-	} else if (entry->expiry != 0 && entry->expiry <= now) {
+	} else if (entry_is_over(entry, now)) {
 		state = SCHED_DONE;
 		verdict->expired = 1;
 		s->stats.expired++;
 	}
-	entry->flags = 0;
+	entry->flags &= ENTRY_OWED;
+	if (entry->flags != 0)
+		dest_at(s, entry->dest)->owed = 1;
 	entry_move(s, e, state, now);
 	verdict->state = entry->state;
 	verdict->attempts = entry->attempts;
@@ -472,6 +489,7 @@ wait_for_retry(
 	if (entry->attempts < UINT16_MAX)
 		entry->attempts++;
 	entry->next = time_in(now + retry_delay(s, entry));
+	entry->flags &= ~ENTRY_OWED;
 	s->stats.tempfail++;
 	come_back(s, e, SCHED_WAITING, now, verdict);
 }
@@ -550,6 +568,7 @@ leave_unfinished(struct sched *s, uint32_t e, enum sched_route route,
 			return;
 		}
 		entry->next = time_in(now);
+		entry->flags &= ~ENTRY_OWED;
 		come_back(s, e, SCHED_READY, now, verdict);
 	} else if (route == SCHED_ROUTE_OK && progress) {
 		entry->next = 0;

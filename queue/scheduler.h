@@ -24,6 +24,11 @@
  * counts against the destination and not against the messages. When anything
  * gets through, all that waits for it is ready at once.
  *
+ * An entry whose time is over expires, but nothing expires for want of an
+ * attempt that was not its fault: what is paused or held does not, and what is
+ * over its time when it is added, released or let go by a pause is tried once
+ * before. A failure of its route is an attempt too.
+ *
  * Turns go round over destinations, and inside one over senders, a
  * transaction each. No call costs more than O(log n), but those that are
  * said to walk.
@@ -170,7 +175,8 @@ int sched_result(struct sched *, uint32_t msgid, uint32_t rcpt,
  * an entry that alone keeps breaking a route that works for others: that one
  * waits as for SCHED_TEMPFAIL. verdicts, when not NULL, gets one for each
  * such entry, rcpts its indices, both with room for SCHED_BATCH_MAX; returns
- * their number, or -1 and errno ENOENT for an id that is not running.
+ * their number, or -1 and errno ENOENT for an id that is not running. Walks
+ * the destination if it fails, and entries of it are over their time.
  */
 int sched_finish(struct sched *, uint64_t id, enum sched_route, int64_t now,
     struct sched_verdict *verdicts, uint32_t *rcpts);
@@ -224,8 +230,10 @@ struct sched_info {
 	uint8_t blocked; /* READY, but its destination is not reached */
 	uint8_t paused; /* READY, but kind or destination is paused */
 	uint8_t removing; /* INFLIGHT, and sched_remove was asked */
+	uint8_t holding; /* likewise sched_hold */
 	uint32_t attempts;
 	uint32_t dest;
+	uint8_t class;
 	uint64_t size;
 	int64_t next; /* WAITING: own; blocked: the next probe */
 	int64_t expiry;

@@ -129,6 +129,7 @@ enum delivery_status {
 	DELIVERY_TEMPFAIL,
 	DELIVERY_PERMFAIL,
 	DELIVERY_FORWARD, /* local_done only: go on to the forward addresses */
+	DELIVERY_DAMAGED, /* the body is not what was stored: to be held */
 	DELIVERY_STATUS_MAX
 };
 

@@ -47,4 +47,4 @@ regress_unit_test_deliver_SOURCES = regress/unit/test_deliver.c \
 regress_unit_test_deliver_CPPFLAGS = $(AM_CPPFLAGS) \
 	-I$(top_srcdir)/regress/unit
 regress_unit_test_deliver_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-regress_unit_test_deliver_LDADD = auth/libkeys.a $(unit_libs)
+regress_unit_test_deliver_LDADD = auth/libkeys.a $(DEFLATE_LIBS) $(unit_libs)

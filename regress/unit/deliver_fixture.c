@@ -76,6 +76,7 @@ serve_line(struct connection *c, const char *line)
 			return;
 		}
 		c->in_data = 0;
+		h->ends++;
 		say(c, "250 2.0.0 taken\r\n");
 	} else if (strncmp(line, "EHLO", 4) == 0) {
 		say(c, "250-server.test\r\n250-PIPELINING\r\n250-SIZE\r\n");
@@ -240,7 +241,8 @@ on_body_request(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	struct harness *h = arg;
 	struct msg_body_data d = { .id = m->body_request.id };
 	struct msg_body_file f = { .id = m->body_request.id,
-		.size = h->body_len };
+		.size = h->body_len,
+		.crc = h->body_crc };
 	size_t half = h->body_len / 2;
 
 	h->asked_body++;

@@ -48,6 +48,7 @@ struct harness {
 	int tls_sessions;
 	char *mail; /* the bodies received, as they came */
 	size_t mail_len;
+	unsigned ends; /* of data, seen */
 	char envelope[LINE]; /* MAIL and RCPT lines */
 
 	/* the queue's answers */
@@ -62,6 +63,7 @@ struct harness {
 
 	const char *body; /* sent inside body_data */
 	size_t body_len;
+	uint32_t body_crc; /* of a file, as it was stored */
 	int body_fd; /* or as a file */
 	const char *zone; /* what the resolver knows */
 	uint64_t asked_table; /* auth's last question: its id */

@@ -31,6 +31,9 @@ struct model_entry {
 	int64_t not_before;
 	int64_t expiry;
 	int64_t warn;
+	/* over its time: tried once before it expires; the scheduler may know
+	 * it, or must */
+	int maybe_owed, owed;
 	int hold; /* asked while in flight */
 	int removed;
 };
@@ -162,6 +165,24 @@ check_all(struct model *m)
 	assert_int_equal(sum, m->njobs);
 }
 
+static int
+is_over(const struct model *m, const struct model_entry *e)
+{
+	return e->expiry != 0 && e->expiry <= m->now;
+}
+
+static void
+owe(const struct model *m, struct model_entry *e)
+{
+	e->owed = e->maybe_owed = is_over(m, e);
+}
+
+static int
+is_paused(const struct model *m, const struct model_entry *e)
+{
+	return m->paused_dest[e->dest] || m->paused_kind[dest_kind(e->dest)];
+}
+
 static void
 op_add(struct model *m)
 {
@@ -176,7 +197,7 @@ op_add(struct model *m)
 		.class = d == 0,
 		.sender_key = i / RCPTS % 5 };
 
-	a.expiry = roll(m, 4) == 0 ? 0 : m->now + 1 + roll(m, 3000);
+	a.expiry = roll(m, 4) == 0 ? 0 : m->now - 300 + roll(m, 3000);
 	a.warn = roll(m, 2) == 0 ? 0 : m->now + 1 + roll(m, 500);
 	a.next = roll(m, 2) == 0 ? 0 : m->now + roll(m, 100);
 	a.attempts = roll(m, 3);
@@ -199,6 +220,7 @@ op_add(struct model *m)
 		e->state = INCOMING;
 	else if (e->hold)
 		e->state = HELD;
+	owe(m, e);
 	m->added++;
 }
 
@@ -236,7 +258,8 @@ check_start(struct model *m, const struct sched_job *job)
 		assert_int_equal(e->state, QUEUED);
 		assert_int_equal(e->dest, d);
 		assert_true(e->not_before <= m->now);
-		assert_true(e->expiry == 0 || e->expiry > m->now);
+		assert_true(!is_over(m, e) || e->maybe_owed);
+		owe(m, e);
 		e->state = INFLIGHT;
 		e->hold = e->removed = 0;
 	}
@@ -265,9 +288,25 @@ check_event(
 		assert_true(e->warn != 0 && e->warn <= m->now);
 		e->warn = 0;
 	} else {
-		assert_true(e->expiry != 0 && e->expiry <= m->now);
+		assert_true(is_over(m, e) && !e->owed && !is_paused(m, e));
 		e->state = DONE;
 		end_entry(m, msgid, rcpt);
+	}
+}
+
+/* The scheduler met some, or all, whose time is over while they are paused. */
+static void
+owe_paused(struct model *m, int all)
+{
+	struct model_entry *e;
+	uint32_t i;
+
+	for (i = 0; i < ENTRIES; i++) {
+		e = &m->entries[i];
+		if (e->state != QUEUED || !is_over(m, e) || !is_paused(m, e))
+			continue;
+		e->maybe_owed = 1;
+		e->owed |= all;
 	}
 }
 
@@ -282,6 +321,7 @@ op_next(struct model *m)
 	if (m->njobs == JOBS)
 		return 0;
 	what = sched_next(m->s, m->now, job);
+	owe_paused(m, what == SCHED_NOTHING || what == SCHED_START);
 	if (what == SCHED_NOTHING) {
 		int64_t deadline = sched_deadline(m->s, m->now);
 
@@ -317,7 +357,7 @@ apply_verdict(struct model *m, uint32_t msgid, uint32_t rcpt,
 		assert_int_equal(v->state, SCHED_DONE);
 	} else if (e->hold) {
 		assert_int_equal(v->state, SCHED_HELD);
-	} else if (e->expiry != 0 && e->expiry <= m->now) {
+	} else if (is_over(m, e) && !(e->owed && counted == 0)) {
 		assert_int_equal(v->expired, 1);
 		assert_int_equal(v->state, SCHED_DONE);
 	}
@@ -368,6 +408,17 @@ forget_times(struct model *m, uint32_t d)
 			m->entries[i].not_before = 0;
 }
 
+/* The destination failed, so all that is there was tried. */
+static void
+excuse(struct model *m, uint32_t d)
+{
+	uint32_t i;
+
+	for (i = 0; i < ENTRIES; i++)
+		if (m->entries[i].state == QUEUED && m->entries[i].dest == d)
+			m->entries[i].owed = m->entries[i].maybe_owed = 0;
+}
+
 static void
 end_job(struct model *m, uint32_t j, enum sched_route route)
 {
@@ -376,9 +427,11 @@ end_job(struct model *m, uint32_t j, enum sched_route route)
 	uint32_t rcpts[SCHED_BATCH_MAX], d = dest_number(&job);
 	struct sched_dest_info info;
 	int i, n, blocked;
+	uint32_t failures;
 
 	assert_int_equal(sched_dest_info(m->s, job.dest, &info), 1);
 	blocked = info.blocked;
+	failures = info.failures;
 	m->jobs[j] = m->jobs[--m->njobs];
 	n = sched_finish(m->s, job.id, route, m->now, verdicts, rcpts);
 	assert_true(n >= 0);
@@ -387,6 +440,8 @@ end_job(struct model *m, uint32_t j, enum sched_route route)
 		    route == SCHED_ROUTE_OK || route == SCHED_ROUTE_UNKNOWN
 			? 0
 			: -1);
+	if (sched_dest_info(m->s, job.dest, &info) && info.failures > failures)
+		excuse(m, d);
 	if (route != SCHED_ROUTE_OK || !blocked)
 		return;
 	forget_times(m, d);
@@ -454,6 +509,7 @@ op_control(struct model *m)
 		if (e->state == HELD) {
 			e->state = QUEUED;
 			e->not_before = 0;
+			owe(m, e);
 		}
 		e->hold = 0;
 		break;
@@ -480,8 +536,10 @@ op_control(struct model *m)
 		sched_commit(m->s, msgid, m->now);
 		for (n = 0; n < RCPTS; n++) {
 			e = entry_of(m, msgid, n);
-			if (e->state == INCOMING)
+			if (e->state == INCOMING) {
 				e->state = e->hold ? HELD : QUEUED;
+				owe(m, e);
+			}
 			if (e->state == HELD)
 				e->hold = 0;
 		}
@@ -544,8 +602,10 @@ drain(struct model *m)
 
 		if (e->state == HELD || e->hold)
 			e->not_before = 0;
-		if (e->state == HELD || e->state == INCOMING)
+		if (e->state == HELD || e->state == INCOMING) {
 			e->state = QUEUED;
+			owe(m, e);
+		}
 		e->hold = 0;
 	}
 	for (rounds = 0; m->added > m->ended || m->njobs > 0; rounds++) {

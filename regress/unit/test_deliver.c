@@ -9,6 +9,7 @@
 
 #include <sys/mman.h>
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <libdeflate.h>
 
 #include "deliver_fixture.h"
 
@@ -114,40 +116,72 @@ test_stale(void **state)
 }
 
 static void
+make_file(struct harness *h)
+{
+	static char part[100];
+
+	h->body_fd = memfd_create("body", MFD_CLOEXEC);
+	for (; h->body_len < 700000; h->body_len += sizeof(part)) {
+		memset(part, 'a' + (int)(h->body_len / 100 % 26), sizeof(part));
+		memcpy(part + 98, "\r\n", 2);
+		assert_int_equal(write(h->body_fd, part, 100), 100);
+		h->body_crc = libdeflate_crc32(h->body_crc, part, sizeof(part));
+	}
+}
+
+static void
 test_file(void **state)
 {
 	struct harness *h = *state;
-	static char part[100];
-	size_t n = 0;
 
-	h->body_fd = memfd_create("body", MFD_CLOEXEC);
-	for (; n < 700000; n += sizeof(part)) {
-		memset(part, 'a' + (int)(n / 100 % 26), sizeof(part));
-		memcpy(part + 98, "\r\n", 2);
-		assert_int_equal(write(h->body_fd, part, 100), 100);
-	}
-	h->body_len = n;
+	make_file(h);
 	transfer(h, 1, "host", "");
 	expect(h, ROUTE_OK, DELIVERY_OK, "2.0.0");
-	assert_int_equal(h->mail_len, n);
-	for (size_t i = 0; i < n; i += 100)
+	assert_int_equal(h->mail_len, h->body_len);
+	for (size_t i = 0; i < h->body_len; i += 100)
 		assert_int_equal(h->mail[i], 'a' + (int)(i / 100 % 26));
 }
 
-/* A file that is shorter than was said is never sent as if it were whole. */
+/* The server never saw the end of the data. */
+static void
+expect_damaged(struct harness *h)
+{
+	transfer(h, 1, "host", "");
+	expect(h, ROUTE_CANCELLED, DELIVERY_DAMAGED, "4.3.0");
+	assert_int_equal(h->ends, 0);
+}
+
+/* A file that is not what was said is never sent as if it were whole. */
 static void
 test_short_file(void **state)
 {
 	struct harness *h = *state;
 
-	h->body_fd = memfd_create("body", MFD_CLOEXEC);
-	assert_int_equal(write(h->body_fd, "half\r\n", 6), 6);
+	make_file(h);
+	assert_int_equal(ftruncate(h->body_fd, 699999), 0);
+	expect_damaged(h);
+}
+
+static void
+test_damaged_file(void **state)
+{
+	struct harness *h = *state;
+
+	make_file(h);
+	assert_int_equal(pwrite(h->body_fd, "X", 1, 70000), 1);
+	expect_damaged(h);
+}
+
+/* What cannot be read may be whole. */
+static void
+test_unreadable_file(void **state)
+{
+	struct harness *h = *state;
+
+	h->body_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	h->body_len = 100;
 	transfer(h, 1, "host", "");
 	expect(h, ROUTE_CANCELLED, DELIVERY_TEMPFAIL, "4.3.0");
-	for (unsigned i = 0; i < CONNECTIONS; i++)
-		assert_false(h->connections[i].stream != NULL &&
-		    !h->connections[i].in_data);
 }
 
 /* The best host is dead, the next one takes it. */
@@ -403,6 +437,8 @@ main(void)
 		TEST(stale),
 		TEST(file),
 		TEST(short_file),
+		TEST(damaged_file),
+		TEST(unreadable_file),
 		TEST(next_host),
 		TEST(no_host),
 		TEST(tls),

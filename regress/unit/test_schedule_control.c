@@ -102,6 +102,82 @@ expires_while_blocked(void **state)
 	sched_free(s);
 }
 
+enum stop { ADDED_LATE, HELD_LATE, DOMAIN_PAUSED, KIND_PAUSED, STOPS };
+
+/* Adds two messages, whose time ends while nothing may be tried. */
+static void
+stop_for_long(struct sched *s, enum stop how)
+{
+	struct sched_add a = {
+		.action = "a", .domain = "d", .expiry = T0 + 500
+	};
+	int64_t now = how == ADDED_LATE ? T0 + 600 : T0;
+
+	sched_pause_kind(s, SCHED_RELAY, how == KIND_PAUSED);
+	sched_pause_domain(s, "d", how == DOMAIN_PAUSED);
+	for (a.msgid = 1; a.msgid <= 2; a.msgid++) {
+		assert_int_equal(sched_add(s, &a, now), 0);
+		if (how == HELD_LATE)
+			assert_int_equal(sched_hold(s, a.msgid, 0), 1);
+	}
+	if (how != ADDED_LATE)
+		scene_nothing(s, T0 + 500);
+	assert_int_equal(sched_release(s, 1, 0, T0 + 600), how == HELD_LATE);
+	assert_int_equal(sched_release(s, 2, 0, T0 + 600), how == HELD_LATE);
+	sched_pause_kind(s, SCHED_RELAY, 0);
+	sched_pause_domain(s, "d", 0);
+}
+
+/* Nothing expires before it was tried. */
+static void
+tried_before_it_expires(void **state)
+{
+	struct sched_job job;
+	struct sched_verdict v;
+	struct sched *s;
+
+	for (enum stop how = 0; how < STOPS; how++) {
+		s = scene_new();
+		stop_for_long(s, how);
+		scene_start(s, T0 + 600, &job);
+		assert_int_equal(job.msgid, 1);
+		assert_int_equal(
+		    sched_result(s, 1, 0, SCHED_TEMPFAIL, T0 + 600, &v), 0);
+		assert_int_equal(v.expired, 1);
+		sched_finish(s, job.id, SCHED_ROUTE_OK, T0 + 600, NULL, NULL);
+		scene_start(s, T0 + 601, &job);
+		assert_int_equal(job.msgid, 2);
+		sched_free(s);
+	}
+}
+
+/* A worker of ours that goes away tries nothing; a route that fails was tried
+ * for all that waits for it. */
+static void
+tried_by_another(void **state)
+{
+	struct sched *s = scene_new();
+	struct sched_job job;
+	struct sched_verdict v;
+	uint32_t rcpt;
+
+	stop_for_long(s, HELD_LATE);
+	scene_start(s, T0 + 600, &job);
+	assert_int_equal(
+	    sched_finish(s, job.id, SCHED_ROUTE_UNKNOWN, T0 + 600, &v, &rcpt),
+	    1);
+	assert_int_equal(v.state, SCHED_WAITING);
+	scene_start(s, T0 + 700, &job);
+	assert_int_equal(job.msgid, 2);
+	assert_int_equal(
+	    sched_finish(s, job.id, SCHED_ROUTE_FAILED, T0 + 700, &v, &rcpt),
+	    1);
+	assert_int_equal(v.expired, 1);
+	assert_int_equal(sched_next(s, T0 + 700, &job), SCHED_EXPIRED);
+	assert_int_equal(job.msgid, 1);
+	sched_free(s);
+}
+
 static void
 hold_and_release(void **state)
 {
@@ -278,6 +354,8 @@ main(void)
 		cmocka_unit_test(expiry_and_warning),
 		cmocka_unit_test(events_of_a_message),
 		cmocka_unit_test(expires_while_blocked),
+		cmocka_unit_test(tried_before_it_expires),
+		cmocka_unit_test(tried_by_another),
 		cmocka_unit_test(hold_and_release),
 		cmocka_unit_test(remove_in_flight),
 		cmocka_unit_test(pauses),
