@@ -38,6 +38,7 @@ struct worker {
 	struct loop *loop;
 	struct channel *master;
 	struct channel *peers[PROC_MAX][INSTANCES_MAX];
+	uint32_t pairs[PROC_MAX][INSTANCES_MAX]; /* what master calls them */
 	uint16_t peer_count[PROC_MAX];
 	/* descriptors, plus one, of peers that came before we serve */
 	int waiting[PROC_MAX][INSTANCES_MAX];
@@ -138,7 +139,7 @@ on_config_end(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 /* ---- peers ------------------------------------------------------------ */
 
 static void
-peer_lost(struct worker *w, struct channel *ch)
+drop_peer(struct worker *w, struct channel *ch)
 {
 	w->peers[channel_peer(ch)][channel_instance(ch)] = NULL;
 	if (w->ops->peer_down != NULL)
@@ -150,8 +151,12 @@ static void
 on_closed(void *arg, struct channel *ch, const char *reason)
 {
 	struct worker *w = arg;
-	struct msg_peer_fault fault = { .kind = (uint8_t)channel_peer(ch),
-		.instance = channel_instance(ch) };
+	enum process_kind kind = channel_peer(ch);
+	uint16_t instance = channel_instance(ch);
+	struct msg_peer_lost lost = { .kind = (uint8_t)kind,
+		.instance = instance,
+		.pair = w->pairs[kind][instance],
+		.broken = channel_was_broken(ch) != 0 };
 
 	if (ch == w->master) {
 		/* nobody is left to ask: whatever is not durable is lost to
@@ -160,11 +165,9 @@ on_closed(void *arg, struct channel *ch, const char *reason)
 		channel_free(ch);
 		_exit(0);
 	}
-	log_info("lost %s %u: %s", process_name(channel_peer(ch)),
-	    channel_instance(ch), reason);
-	if (channel_was_broken(ch))
-		ipc_send(w->master, peer_fault, &fault);
-	peer_lost(w, ch);
+	log_info("lost %s %u: %s", process_name(kind), instance, reason);
+	ipc_send(w->master, peer_lost, &lost);
+	drop_peer(w, ch);
 }
 
 static void
@@ -187,7 +190,7 @@ connect_peer(
 	struct channel *old, *ch;
 
 	if ((old = w->peers[kind][instance]) != NULL)
-		peer_lost(w, old);
+		drop_peer(w, old);
 	ch = channel_new(
 	    w->loop, fd, w->ops->kind, kind, instance, &peer_ops, w);
 	if (ch == NULL)
@@ -212,6 +215,7 @@ on_peer(void *arg, struct channel *from, const union ipc_msg *m, int fd)
 		log_fatal("master names a peer that cannot be");
 	if (w->peer_count[kind] <= instance)
 		w->peer_count[kind] = (uint16_t)(instance + 1);
+	w->pairs[kind][instance] = m->peer.pair;
 	if (w->serving) {
 		connect_peer(w, kind, instance, fd);
 		return;

@@ -24,6 +24,14 @@ regress_unit_test_log_SOURCES = regress/unit/test_log.c
 regress_unit_test_log_CFLAGS = $(unit_cflags)
 regress_unit_test_log_LDADD = $(unit_libs)
 
+# Of relaisd, which is no library.
+check_PROGRAMS += regress/unit/test_pairs
+TESTS += regress/unit/test_pairs
+regress_unit_test_pairs_SOURCES = regress/unit/test_pairs.c \
+	master/backoff.c master/pairs.c
+regress_unit_test_pairs_CFLAGS = $(unit_cflags)
+regress_unit_test_pairs_LDADD = $(unit_libs)
+
 include $(srcdir)/regress/unit/mail.mk
 include $(srcdir)/regress/unit/scheduler.mk
 include $(srcdir)/regress/unit/conf.mk
