@@ -18,6 +18,7 @@
 #include "ipc/worker.h"
 #include "net/loop.h"
 #include "os/log.h"
+#include "os/reserve.h"
 
 enum { MASTER_FD = 3, INSTANCES_MAX = 64, FILES_MAX = 1024, ERROR_SIZE = 512 };
 #define SLICE_MAX (64u << 20)
@@ -47,6 +48,7 @@ struct worker {
 	uint32_t generation; /* of the one that holds */
 	uint16_t instance;
 	struct loop_deferred log_flush;
+	int reserve; /* its first descriptor */
 	int serving;
 	int status;
 	int in_log; /* guards the log sink against itself */
@@ -254,6 +256,7 @@ serve(struct worker *w)
 	if (w->ops->before_sandbox != NULL &&
 	    w->ops->before_sandbox(w->ctx, error, sizeof(error)) == -1)
 		log_fatal("cannot start: %s", error);
+	w->reserve = reserve_begin(sandbox_max_files());
 	if (sandbox_enter(&sb, error, sizeof(error)) == -1)
 		log_fatal("cannot enter the sandbox: %s", error);
 	w->serving = 1;
@@ -435,6 +438,12 @@ uint16_t
 worker_instance(const struct worker *w)
 {
 	return w->instance;
+}
+
+int
+worker_reserve(const struct worker *w)
+{
+	return w->reserve;
 }
 
 uint32_t

@@ -369,6 +369,12 @@ sim__exit(int status)
 	process_exit(status);
 }
 
+uint64_t
+sim_sandbox_max_files(void)
+{
+	return SIM_FDS;
+}
+
 /* What is not simulated succeeds: no sandbox, no signals. */
 int
 sim_sandbox_enter(const void *sandbox, char *error, size_t size)

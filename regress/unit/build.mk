@@ -24,6 +24,12 @@ regress_unit_test_log_SOURCES = regress/unit/test_log.c
 regress_unit_test_log_CFLAGS = $(unit_cflags)
 regress_unit_test_log_LDADD = $(unit_libs)
 
+check_PROGRAMS += regress/unit/test_reserve
+TESTS += regress/unit/test_reserve
+regress_unit_test_reserve_SOURCES = regress/unit/test_reserve.c
+regress_unit_test_reserve_CFLAGS = $(unit_cflags)
+regress_unit_test_reserve_LDADD = $(unit_libs)
+
 # Of relaisd, which is no library.
 check_PROGRAMS += regress/unit/test_pairs
 TESTS += regress/unit/test_pairs

@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -194,12 +195,15 @@ stage_swap(struct stage *st)
 void
 stage_start(struct stage *st, const char *program, const char *const argv[])
 {
+	struct rlimit files = { st->files, st->files };
 	int fds[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	if ((st->pid = fork()) == 0) {
 		dup2(fds[1], MASTER_CHANNEL);
 		closefrom(MASTER_CHANNEL + 1);
+		if (st->files != 0)
+			setrlimit(RLIMIT_NOFILE, &files);
 		/* looking for leaks takes ptrace, for which the sandbox
 		 * kills */
 		setenv("ASAN_OPTIONS", "detect_leaks=0", 1);

@@ -30,6 +30,7 @@ struct stage {
 	channel_handler *const *handlers;
 	void *ctx;
 	void (*log_line)(const char *line); /* sees each; may be NULL */
+	unsigned files; /* RLIMIT_NOFILE of the worker; 0: as it is here */
 
 	pid_t pid; /* 0: there is none */
 	struct channel *master; /* NULL once the worker is gone */
