@@ -359,8 +359,8 @@ configure(struct harness *h)
 	conf_free(conf);
 }
 
-int
-harness_start(void **state)
+static int
+start(void **state, unsigned files)
 {
 	static const char *const argv[] = { "deliver", "-i", "0", NULL };
 	struct harness *h = calloc(1, sizeof(*h));
@@ -369,6 +369,7 @@ harness_start(void **state)
 	h->stage = (struct stage){ .loop = loop_new(),
 		.kind = PROC_DELIVER,
 		.patience = 20,
+		.files = files,
 		.handlers = handlers,
 		.ctx = h };
 	h->streams = stream_set_new(h->stage.loop);
@@ -384,6 +385,18 @@ harness_start(void **state)
 	stage_swap(&h->stage);
 	*state = h;
 	return 0;
+}
+
+int
+harness_start(void **state)
+{
+	return start(state, 0);
+}
+
+int
+harness_start_small(void **state)
+{
+	return start(state, HARNESS_FILES);
 }
 
 int

@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #include "deliver_fixture.h"
+#include "os/reserve.h"
 
 static const char letter[] = "Subject: x\r\n\r\nhello\r\n.dot\r\n";
 
@@ -277,6 +278,32 @@ test_new_queue(void **state)
 	expect(h, ROUTE_DNS, DELIVERY_TEMPFAIL, "4.4.3");
 }
 
+/* Connections leave descriptors for their bodies and for channels; the one
+ * that has been idle longest makes room. */
+static void
+test_few_files(void **state)
+{
+	int most = reserve_begin(HARNESS_FILES) / 2, tries = 0;
+	struct harness *h = *state;
+	char destination[16];
+	uint64_t id;
+
+	for (id = 0; id < (uint64_t)most; id++) {
+		snprintf(
+		    destination, sizeof(destination), "d%u.test", (unsigned)id);
+		transfer(h, id, "host", destination);
+		expect(h, ROUTE_OK, DELIVERY_OK, "2.0.0");
+	}
+	transfer(h, id, "host", "more.test");
+	expect(h, ROUTE_CANCELLED, DELIVERY_TEMPFAIL, "4.3.0");
+	assert_int_equal(h->connected, most);
+	do {
+		run_for(h->stage.loop, 20);
+		transfer(h, ++id, "host", "more.test");
+	} while (h->route != ROUTE_OK && ++tries < 100);
+	expect(h, ROUTE_OK, DELIVERY_OK, "2.0.0");
+}
+
 #define TEST(name)                       \
 	cmocka_unit_test_setup_teardown( \
 	    test_##name, harness_start, harness_stop)
@@ -296,6 +323,8 @@ main(void)
 		TEST(callahead),
 		TEST(routes),
 		TEST(new_queue),
+		cmocka_unit_test_setup_teardown(
+		    test_few_files, harness_start_small, harness_stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
