@@ -13,7 +13,9 @@
 
 #include "deliver/pool.h"
 #include "deliver/session.h"
+#include "ipc/worker.h"
 #include "net/loop.h"
+#include "net/stream.h"
 
 enum {
 	IDLE_MAX = 500, /* sessions, of all routes */
@@ -208,6 +210,21 @@ pool_keep(struct session *s, uint32_t seconds)
 	r->idle_count++;
 	pool->idle_count++;
 	session_set_owner(s, &idle_events, idle);
+}
+
+/* Each session may need two descriptors, for a body is perhaps a file. */
+int
+pool_has_room(struct pool *pool)
+{
+	const struct deliver *d = pool->deliver;
+	struct idle *oldest = TAILQ_FIRST(&pool->idle);
+
+	if (2 * stream_set_count(d->streams) <
+	    (size_t)worker_reserve(d->worker))
+		return 1;
+	if (oldest != NULL)
+		session_quit(remove_idle(oldest));
+	return 0;
 }
 
 void

@@ -30,6 +30,8 @@ struct session *pool_take(struct route *);
  * again. The caller no longer owns it. */
 void pool_keep(struct session *, uint32_t seconds);
 
+/* Whether a session may be opened; if not, and one is idle, that one goes. */
+int pool_has_room(struct pool *);
 void pool_session_opened(struct route *, const char *host, const char *address);
 void pool_session_closed(struct route *, const struct client_outcome *);
 void pool_transfer_done(struct route *);

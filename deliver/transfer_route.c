@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "deliver/lookup.h"
+#include "deliver/pool.h"
 #include "deliver/question.h"
 #include "deliver/session.h"
 #include "deliver/settings.h"
@@ -39,6 +40,11 @@ open_session(struct transfer *t, const struct mx_candidate *candidate)
 		.transactions_max = limit->session_mail_max,
 		.log_id = t->log_id };
 
+	if (!pool_has_room(t->deliver->pool)) {
+		transfer_fail(t, ROUTE_CANCELLED, DELIVERY_TEMPFAIL, 451,
+		    "4.3.0", "too many connections are open here");
+		return;
+	}
 	o.tls = settings_tls_policy(t->action, t->url.protocol);
 	if (o.tls == CLIENT_TLS_OPPORTUNISTIC && t->plan.plain)
 		o.tls = CLIENT_TLS_NEVER;

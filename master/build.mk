@@ -22,6 +22,7 @@ master_libparse_a_SOURCES = \
 sbin_PROGRAMS += relaisd
 relaisd_SOURCES = \
 	master/account.c master/account.h \
+	master/backoff.c master/backoff.h \
 	master/capabilities.c \
 	master/drop.c \
 	master/files.c master/files.h \
@@ -31,6 +32,7 @@ relaisd_SOURCES = \
 	master/local_spawn.c master/local_spawn.h \
 	master/main.c master/master.h \
 	master/options.c master/options.h \
+	master/pairs.c \
 	master/recipient.c master/recipient.h \
 	master/reload.c \
 	master/requests.c \

@@ -19,6 +19,7 @@ struct loop;
 struct sockets;
 struct tickets;
 struct hand_off;
+struct pairs;
 struct drop;
 
 enum child_state {
@@ -38,7 +39,7 @@ struct child {
 	struct channel *channel;
 	struct event *restart;
 	int64_t started; /* loop_now */
-	uint32_t backoff_ms;
+	uint32_t backoff_ms; /* see backoff.h */
 	uint32_t agreed; /* generation that it is ready to swap to */
 	uint32_t holds; /* generation that it serves under */
 };
@@ -73,6 +74,7 @@ struct master {
 	int starter; /* to who waits for the start to be over, or -1 */
 	struct child *children;
 	size_t child_count;
+	struct pairs *pairs;
 	int control_fd;
 	struct tickets *tickets;
 	struct hand_off *hand_off;
@@ -122,6 +124,18 @@ int supervise_all_serve(const struct master *);
 /* Sends a worker its slice. -1 if it cannot be reached or a file not read. */
 int supervise_configure(struct child *, struct conf *, uint32_t gen);
 void supervise_set_log(struct master *, int verbose, uint32_t trace);
+
+/* The channels between workers, once the children are there. NULL without
+ * memory. */
+struct pairs *pairs_new(struct master *);
+void pairs_free(struct pairs *);
+/* A worker was released: connects it with all of its peers that are. */
+void pairs_connect(struct pairs *, const struct child *);
+/* A worker tells that its channel to another has ended: if that is news, both
+ * get another, in a while. 0 if the channel is not of these two as they live
+ * now, -1 if they can have none. */
+int pairs_lost(struct pairs *, const struct child *, const struct child *,
+    uint32_t number);
 
 /* The file's configuration takes the place of the one that holds. The asker, 0
  * for a signal, is answered once every worker serves under the new one, or that

@@ -5,7 +5,6 @@
  */
 #include "config.h"
 
-#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -16,17 +15,14 @@
 #include <unistd.h>
 
 #include "conf/codec.h"
+#include "master/backoff.h"
 #include "master/master.h"
 #include "net/loop.h"
 #include "os/log.h"
 
 enum {
-	BACKOFF_MIN_MS = 100,
-	BACKOFF_MAX_MS = 10 * 1000,
-	HEALTHY_MS = 30 * 1000, /* a life this long forgets the back-off */
 	STOP_MS = 10 * 1000, /* for sessions to end before SIGKILL */
-	CHUNK = 256 * 1024,
-	PEER_BUFFER = 1 << 20
+	CHUNK = 256 * 1024
 };
 
 /* ---- the configuration goes out --------------------------------------- */
@@ -85,29 +81,7 @@ forget:
 	return rc;
 }
 
-/* ---- peers ------------------------------------------------------------ */
-
-static void
-connect_pair(struct child *a, struct child *b)
-{
-	struct msg_peer to_a = { .kind = (uint8_t)b->kind,
-		.instance = b->instance };
-	struct msg_peer to_b = { .kind = (uint8_t)a->kind,
-		.instance = a->instance };
-	int sv[2], size = PEER_BUFFER;
-
-	/* of two that are not released yet, the later one connects them */
-	if (a->state < CHILD_RELEASED || b->state < CHILD_RELEASED)
-		return;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) == -1) {
-		log_warn("socketpair: %s", strerror(errno));
-		return;
-	}
-	for (int i = 0; i < 2; i++)
-		setsockopt(sv[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	ipc_send_fd(a->channel, peer, &to_a, sv[0]);
-	ipc_send_fd(b->channel, peer, &to_b, sv[1]);
-}
+/* ---- release ---------------------------------------------------------- */
 
 /* Gives a configured worker all that it needs to begin. */
 static void
@@ -119,10 +93,7 @@ release(struct child *c)
 	int fd;
 
 	c->state = CHILD_RELEASED;
-	for (size_t i = 0; i < m->child_count; i++)
-		if (&m->children[i] != c &&
-		    msg_are_peers(c->kind, m->children[i].kind))
-			connect_pair(c, &m->children[i]);
+	pairs_connect(m->pairs, c);
 	if (c->kind == PROC_SMTPD) {
 		sockets_send(m->sockets, c->channel, m->generation);
 		tickets_send(m->tickets, c->channel);
@@ -233,15 +204,10 @@ on_log_line(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 static void
 schedule_restart(struct child *c)
 {
-	struct timeval tv;
+	int64_t lived = loop_now(c->master->loop) - c->started;
+	uint32_t wait = backoff_wait(&c->backoff_ms, lived);
+	struct timeval tv = { wait / 1000, (suseconds_t)(wait % 1000) * 1000 };
 
-	if (loop_now(c->master->loop) - c->started > HEALTHY_MS)
-		c->backoff_ms = 0;
-	tv.tv_sec = c->backoff_ms / 1000;
-	tv.tv_usec = (suseconds_t)(c->backoff_ms % 1000) * 1000;
-	c->backoff_ms = c->backoff_ms == 0 ? BACKOFF_MIN_MS : c->backoff_ms * 2;
-	if (c->backoff_ms > BACKOFF_MAX_MS)
-		c->backoff_ms = BACKOFF_MAX_MS;
 	event_add(c->restart, &tv);
 }
 
@@ -307,28 +273,30 @@ end_child(const struct child *c)
 		kill(c->pid, SIGKILL);
 }
 
-/* One worker says that another broke the rules of their channel. */
+/* A worker tells that its channel to another has ended, and perhaps that the
+ * other broke the rules. */
 static void
-on_peer_fault(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
+on_peer_lost(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 {
-	struct child *accuser = arg, *accused;
+	const struct msg_peer_lost *lost = &msg->peer_lost;
+	struct child *teller = arg, *peer;
+	int known;
 
-	accused = supervise_child(accuser->master,
-	    (enum process_kind)msg->peer_fault.kind, msg->peer_fault.instance);
-	if (accused == NULL || !msg_are_peers(accuser->kind, accused->kind)) {
-		channel_refuse(ch, "it accuses whom it cannot know");
+	peer = supervise_child(
+	    teller->master, (enum process_kind)lost->kind, lost->instance);
+	known = pairs_lost(teller->master->pairs, teller, peer, lost->pair);
+	if (known == -1)
+		channel_refuse(ch, "it tells of whom it cannot know");
+	if (known != 1 || !lost->broken)
 		return;
-	}
 	log_warn("%s %u broke the rules of its channel to %s %u",
-	    process_name(accused->kind), accused->instance,
-	    process_name(accuser->kind), accuser->instance);
+	    process_name(peer->kind), peer->instance,
+	    process_name(teller->kind), teller->instance);
 	/* false words must cost who says them: back-off bounds both ways */
-	if (faces_network(accused->kind))
-		end_child(accused);
-	else if (faces_network(accuser->kind))
-		end_child(accuser);
-	else
-		connect_pair(accuser, accused);
+	if (faces_network(peer->kind))
+		end_child(peer);
+	else if (faces_network(teller->kind))
+		end_child(teller);
 }
 
 static void
@@ -376,7 +344,7 @@ static channel_handler *const life_handlers[MSG_MAX] = {
 	[MSG_config_ready] = on_config_ready,
 	[MSG_worker_ready] = on_worker_ready,
 	[MSG_log_line] = on_log_line,
-	[MSG_peer_fault] = on_peer_fault,
+	[MSG_peer_lost] = on_peer_lost,
 };
 static const struct channel_ops child_ops = { life_handlers, on_channel_closed,
 	NULL };
@@ -552,7 +520,7 @@ supervise_run(struct master *m)
 			log_fatal("signals: %s", strerror(errno));
 	}
 	m->generation = m->next_generation = 1;
-	if (make_children(m) == -1)
+	if (make_children(m) == -1 || (m->pairs = pairs_new(m)) == NULL)
 		log_fatal("out of memory");
 	for (size_t i = 0; i < m->child_count; i++)
 		start(&m->children[i]);
@@ -560,6 +528,7 @@ supervise_run(struct master *m)
 	if (loop_run(m->loop) == -1)
 		log_fatal("event loop: %s", strerror(errno));
 	drop_free(m->drop);
+	pairs_free(m->pairs);
 	for (size_t i = 0; i < SIGNALS; i++)
 		event_free(events[i]);
 	for (size_t i = 0; i < m->child_count; i++) {

@@ -513,19 +513,31 @@ set_address(struct client *c, int fd, const struct sockaddr *sa)
 	c->address = limits_address(c->octets, c->octets_len);
 }
 
-/* Says 421 to whom a limit keeps out. */
-static void
-turn_away(
-    struct listener *l, int fd, const char *addr, enum limits_verdict verdict)
+/* Counts a client, or says 421 to whom a limit keeps out: -1. */
+static int
+let_in(struct client *c, int fd)
 {
-	static const char *const why[] = {
+	static const char *const reasons[] = {
 		[LIMITS_TOTAL] = "too many connections",
 		[LIMITS_ADDRESS] = "too many connections of one address",
 		[LIMITS_RATE] = "too many new connections of one address",
 	};
+	struct smtpd *d = c->smtpd;
+	enum limits_verdict verdict;
+	const char *why;
 
-	log_event(0, "refused", "address", addr, "reason", why[verdict], NULL);
-	listen_refuse(l, fd);
+	if (fd >= worker_reserve(d->worker))
+		why = "no descriptors left for clients";
+	else {
+		verdict = limits_open(d->limits,
+		    c->counted ? &c->address : NULL, loop_now(d->loop));
+		if (verdict == LIMITS_OK)
+			return 0;
+		why = reasons[verdict];
+	}
+	log_event(0, "refused", "address", c->addr, "reason", why, NULL);
+	listen_refuse(c->listener, fd);
+	return -1;
 }
 
 /* Whether a stranger speaks before we greeted: only then, since programs on
@@ -558,7 +570,6 @@ client_new(struct smtpd *d, struct listener *l, int fd,
 {
 	struct timeval wait = { HOSTNAME_TIME / 1000, 0 };
 	struct client *c = calloc(1, sizeof(*c));
-	enum limits_verdict verdict;
 
 	if (c == NULL) {
 		close(fd);
@@ -569,10 +580,7 @@ client_new(struct smtpd *d, struct listener *l, int fd,
 	set_address(c, fd, address);
 	c->counted = !c->local;
 	snprintf(c->local_user, sizeof(c->local_user), "%s", user);
-	verdict = limits_open(
-	    d->limits, c->counted ? &c->address : NULL, loop_now(d->loop));
-	if (verdict != LIMITS_OK) {
-		turn_away(l, fd, c->addr, verdict);
+	if (let_in(c, fd) == -1) {
 		free(c);
 		return;
 	}

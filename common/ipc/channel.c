@@ -594,8 +594,12 @@ take_frame(struct channel *ch)
 			return 0;
 		}
 		ch->credit += get_u32(p + HEADER);
-		if (ch->credit > CHANNEL_WINDOW || spend_credit(ch) == -1) {
+		if (ch->credit > CHANNEL_WINDOW) {
 			channel_refuse(ch, "credit out of bounds");
+			return 0;
+		}
+		if (spend_credit(ch) == -1) {
+			channel_fail(ch, "no room to send");
 			return 0;
 		}
 		loop_defer(ch->loop, &ch->flush);

@@ -18,6 +18,7 @@
 #include "ipc/worker.h"
 #include "net/loop.h"
 #include "os/log.h"
+#include "os/reserve.h"
 
 enum { MASTER_FD = 3, INSTANCES_MAX = 64, FILES_MAX = 1024, ERROR_SIZE = 512 };
 #define SLICE_MAX (64u << 20)
@@ -38,6 +39,7 @@ struct worker {
 	struct loop *loop;
 	struct channel *master;
 	struct channel *peers[PROC_MAX][INSTANCES_MAX];
+	uint32_t pairs[PROC_MAX][INSTANCES_MAX]; /* what master calls them */
 	uint16_t peer_count[PROC_MAX];
 	/* descriptors, plus one, of peers that came before we serve */
 	int waiting[PROC_MAX][INSTANCES_MAX];
@@ -46,6 +48,7 @@ struct worker {
 	uint32_t generation; /* of the one that holds */
 	uint16_t instance;
 	struct loop_deferred log_flush;
+	int reserve; /* its first descriptor */
 	int serving;
 	int status;
 	int in_log; /* guards the log sink against itself */
@@ -138,7 +141,7 @@ on_config_end(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 /* ---- peers ------------------------------------------------------------ */
 
 static void
-peer_lost(struct worker *w, struct channel *ch)
+drop_peer(struct worker *w, struct channel *ch)
 {
 	w->peers[channel_peer(ch)][channel_instance(ch)] = NULL;
 	if (w->ops->peer_down != NULL)
@@ -150,8 +153,12 @@ static void
 on_closed(void *arg, struct channel *ch, const char *reason)
 {
 	struct worker *w = arg;
-	struct msg_peer_fault fault = { .kind = (uint8_t)channel_peer(ch),
-		.instance = channel_instance(ch) };
+	enum process_kind kind = channel_peer(ch);
+	uint16_t instance = channel_instance(ch);
+	struct msg_peer_lost lost = { .kind = (uint8_t)kind,
+		.instance = instance,
+		.pair = w->pairs[kind][instance],
+		.broken = channel_was_broken(ch) != 0 };
 
 	if (ch == w->master) {
 		/* nobody is left to ask: whatever is not durable is lost to
@@ -160,11 +167,9 @@ on_closed(void *arg, struct channel *ch, const char *reason)
 		channel_free(ch);
 		_exit(0);
 	}
-	log_info("lost %s %u: %s", process_name(channel_peer(ch)),
-	    channel_instance(ch), reason);
-	if (channel_was_broken(ch))
-		ipc_send(w->master, peer_fault, &fault);
-	peer_lost(w, ch);
+	log_info("lost %s %u: %s", process_name(kind), instance, reason);
+	ipc_send(w->master, peer_lost, &lost);
+	drop_peer(w, ch);
 }
 
 static void
@@ -187,7 +192,7 @@ connect_peer(
 	struct channel *old, *ch;
 
 	if ((old = w->peers[kind][instance]) != NULL)
-		peer_lost(w, old);
+		drop_peer(w, old);
 	ch = channel_new(
 	    w->loop, fd, w->ops->kind, kind, instance, &peer_ops, w);
 	if (ch == NULL)
@@ -212,6 +217,7 @@ on_peer(void *arg, struct channel *from, const union ipc_msg *m, int fd)
 		log_fatal("master names a peer that cannot be");
 	if (w->peer_count[kind] <= instance)
 		w->peer_count[kind] = (uint16_t)(instance + 1);
+	w->pairs[kind][instance] = m->peer.pair;
 	if (w->serving) {
 		connect_peer(w, kind, instance, fd);
 		return;
@@ -250,6 +256,7 @@ serve(struct worker *w)
 	if (w->ops->before_sandbox != NULL &&
 	    w->ops->before_sandbox(w->ctx, error, sizeof(error)) == -1)
 		log_fatal("cannot start: %s", error);
+	w->reserve = reserve_begin(sandbox_max_files());
 	if (sandbox_enter(&sb, error, sizeof(error)) == -1)
 		log_fatal("cannot enter the sandbox: %s", error);
 	w->serving = 1;
@@ -431,6 +438,12 @@ uint16_t
 worker_instance(const struct worker *w)
 {
 	return w->instance;
+}
+
+int
+worker_reserve(const struct worker *w)
+{
+	return w->reserve;
 }
 
 uint32_t

@@ -234,15 +234,21 @@ out:
 
 /* ---- resources -------------------------------------------------------- */
 
+uint64_t
+sandbox_max_files(void)
+{
+	struct rlimit files;
+
+	return getrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_max : 0;
+}
+
 static int
-limit_resources(const struct sandbox *sb, char *error, size_t size)
+limit_resources(char *error, size_t size)
 {
 	struct rlimit files, none = { 0, 0 };
 
 	if (getrlimit(RLIMIT_NOFILE, &files) == -1)
 		return fail(error, size, "RLIMIT_NOFILE: %s", strerror(errno));
-	if (sb->max_files != 0 && sb->max_files < files.rlim_max)
-		files.rlim_max = sb->max_files;
 	files.rlim_cur = files.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &files) == -1 ||
 	    setrlimit(RLIMIT_CORE, &none) == -1)
@@ -311,7 +317,7 @@ restrict_syscalls(const struct sandbox *sb, char *error, size_t size)
 int
 sandbox_enter(const struct sandbox *sb, char *error, size_t size)
 {
-	if (limit_resources(sb, error, size) == -1 ||
+	if (limit_resources(error, size) == -1 ||
 	    become_user(sb, error, size) == -1)
 		return -1;
 	/* a master that is killed takes its workers along; a change of the

@@ -8,6 +8,7 @@
 #define OS_SANDBOX_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* What a process may do on the network besides using the sockets it has. */
 enum sandbox_net {
@@ -27,9 +28,11 @@ struct sandbox {
 	size_t syscall_count;
 	enum sandbox_net net;
 	int outlives; /* ends by itself, not with master */
-	unsigned max_files; /* RLIMIT_NOFILE; 0: the hard limit */
 };
 
+/* How many descriptors a process may have once it has entered, when it can no
+ * longer ask. */
+uint64_t sandbox_max_files(void);
 /* 0, or -1 with what failed in error. The process then must not serve. */
 int sandbox_enter(const struct sandbox *, char *error, size_t size);
 

@@ -84,6 +84,7 @@ sim_sendmsg(int fd, const struct msghdr *msg, int flags)
 		memcpy(&given, CMSG_DATA(c), sizeof(given));
 		passed = object_of(given);
 	}
+	socket_point(o);
 	return socket_send(o, v->iov_base, v->iov_len, passed);
 }
 
@@ -97,6 +98,7 @@ sim_recvmsg(int fd, struct msghdr *msg, int flags)
 
 	msg->msg_flags = 0;
 	msg->msg_controllen = 0;
+	socket_point(o);
 	n = socket_take(
 	    o, msg->msg_iov->iov_base, msg->msg_iov->iov_len, 0, &passed);
 	if (passed == NULL)
@@ -365,6 +367,12 @@ void
 sim__exit(int status)
 {
 	process_exit(status);
+}
+
+uint64_t
+sim_sandbox_max_files(void)
+{
+	return SIM_FDS;
 }
 
 /* What is not simulated succeeds: no sandbox, no signals. */

@@ -45,6 +45,7 @@ int sim_RAND_bytes(unsigned char *, int);
 int sim_RAND_priv_bytes(unsigned char *, int);
 void sim_exit(int) __attribute__((noreturn));
 void sim__exit(int) __attribute__((noreturn));
+uint64_t sim_sandbox_max_files(void);
 int sim_sandbox_enter(const void *, char *, size_t);
 void sim_test_hook_arm(void *, enum process_kind);
 

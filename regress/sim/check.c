@@ -228,31 +228,52 @@ check_doubt(const uint8_t *text, size_t len, const char *address, int heard)
 
 /* ---- processes -------------------------------------------------------- */
 
-/* What was under way, or done and not on the disk yet, may be done again. */
-void
-check_death(struct process *p)
+/* What was under way at one deliver, or at all (-1), or done and not on the
+ * disk yet, may be done again. */
+static void
+license_again(int deliver)
 {
 	struct mail_rcpt *r;
 
-	if (p->kind == PROC_QUEUE)
-		queue_hooks.scheduled = NULL;
-	if (p->kind == PROC_RESOLVER)
-		zone_death();
-	if (p->kind != PROC_QUEUE && p->kind != PROC_DELIVER &&
-	    p->kind != PROC_MASTER)
-		return;
 	for (size_t i = 0; i < mails.count; i++)
 		for (uint32_t n = 0; n < mails.list[i]->nrcpts; n++) {
 			r = &mails.list[i]->rcpts[n];
 			if (r->in_flight &&
-			    (p->kind != PROC_DELIVER ||
-				r->flight_by == p->instance)) {
+			    (deliver == -1 || r->flight_by == deliver)) {
 				r->licences += r->in_flight;
 				r->in_flight = 0;
 			}
 			r->licences += r->unrecorded;
 			r->unrecorded = 0;
 		}
+}
+
+void
+check_death(struct process *p)
+{
+	if (p->kind == PROC_QUEUE)
+		queue_hooks.scheduled = NULL;
+	if (p->kind == PROC_RESOLVER)
+		zone_death();
+	if (p->kind == PROC_QUEUE || p->kind == PROC_MASTER)
+		license_again(-1);
+	if (p->kind == PROC_DELIVER)
+		license_again(p->instance);
+}
+
+void
+check_cut(const struct process *p, const struct process *other)
+{
+	if (p->kind != PROC_DELIVER) {
+		const struct process *swap = p;
+
+		p = other;
+		other = swap;
+	}
+	if (p->kind == PROC_DELIVER && other->kind == PROC_QUEUE)
+		license_again(p->instance);
+	if (p->kind == PROC_DELIVER && other->kind == PROC_RESOLVER)
+		zone_cut(p->instance);
 }
 
 static void

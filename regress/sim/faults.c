@@ -34,8 +34,8 @@ cut_power(void)
 	    dice_between(SECOND, 10 * MINUTE), faults_start_master, NULL);
 }
 
-static void
-kill_one(void)
+static struct process *
+any_process(void)
 {
 	static const struct {
 		enum process_kind kind;
@@ -44,7 +44,14 @@ kill_one(void)
 		{ PROC_SMTPD, 1 }, { PROC_DELIVER, 0 }, { PROC_DELIVER, 1 },
 		{ PROC_AUTH, 0 }, { PROC_RESOLVER, 0 }, { PROC_MASTER, 0 } };
 	uint32_t i = dice_under(sizeof(all) / sizeof(all[0]));
-	struct process *p = process_find(all[i].kind, all[i].instance);
+
+	return process_find(all[i].kind, all[i].instance);
+}
+
+static void
+kill_one(void)
+{
+	struct process *p = any_process();
 
 	if (p == NULL)
 		return;
@@ -55,6 +62,29 @@ kill_one(void)
 		    dice_between(2, 10) * SECOND, faults_start_master, NULL);
 	} else
 		process_crash_in(p, 1 + (int)dice_under(60));
+}
+
+/* The channel between two workers, who both live on, and when it is used. */
+static void
+cut_channel(void)
+{
+	struct process *p = any_process();
+	struct object *o, *cut = NULL;
+	uint32_t count = 0;
+
+	if (p == NULL || p->kind == PROC_MASTER)
+		return;
+	for (size_t fd = 0; fd < SIM_FDS; fd++) {
+		o = p->fds[fd];
+		if (o == NULL || o->peer == NULL || o->inet ||
+		    o->peer->owner == NULL ||
+		    o->peer->owner->kind == PROC_MASTER)
+			continue;
+		if (dice_one_in(++count))
+			cut = o;
+	}
+	if (cut != NULL)
+		cut->break_in = 1 + (int)dice_under(12);
 }
 
 static void
@@ -145,6 +175,7 @@ static struct habit habits[] = {
 	{ send_some, 80 * MINUTE },
 	{ change_mood, 90 * MINUTE },
 	{ kill_one, 3 * HOUR },
+	{ cut_channel, 6 * HOUR },
 	{ cut_power, 20 * HOUR },
 	{ break_dns, 10 * HOUR },
 	{ jump_clock, 20 * HOUR },

@@ -19,7 +19,12 @@
 #include "net/loop.h"
 #include "tap.h"
 
-enum { CHUNK = 200000, BACK_OFF = SECOND };
+enum {
+	CHUNK = 200000,
+	BACK_OFF = SECOND,
+	PAIR_WAIT = 100, /* until a channel that ended is made again */
+	CHILDREN = 9
+};
 
 enum state { DOWN, STARTED, RELEASED };
 
@@ -34,10 +39,21 @@ struct child {
 	struct event *restart;
 };
 
+/* The channel between two workers, as master/pairs.c has it. */
+struct pair {
+	struct child *a;
+	struct child *b;
+	uint32_t number; /* of the last */
+	struct event *again;
+};
+
 struct master {
 	struct loop *loop;
-	struct child children[9];
+	struct child children[CHILDREN];
 	size_t count;
+	struct pair pairs[CHILDREN * (CHILDREN - 1) / 2];
+	size_t pair_count;
+	uint32_t numbers; /* of pairs, given so far */
 };
 
 static void
@@ -52,8 +68,9 @@ set_timer(struct event *ev, int64_t ms)
 /* ---- peers ------------------------------------------------------------ */
 
 static void
-connect_pair(struct child *a, struct child *b)
+connect_pair(struct pair *p)
 {
+	struct child *a = p->a, *b = p->b;
 	struct msg_peer to_a = { .kind = (uint8_t)b->kind,
 		.instance = b->instance };
 	struct msg_peer to_b = { .kind = (uint8_t)a->kind,
@@ -62,6 +79,8 @@ connect_pair(struct child *a, struct child *b)
 
 	if (a->state != RELEASED || b->state != RELEASED)
 		return;
+	event_del(p->again);
+	p->number = to_a.pair = to_b.pair = ++a->master->numbers;
 	socket_pair(pair);
 	pair[0]->tap = tap_new(b->kind, a->kind,
 	    b->kind == PROC_DELIVER ? b->instance : a->instance);
@@ -71,6 +90,52 @@ connect_pair(struct child *a, struct child *b)
 	    object_install(process_current(), pair[0]));
 	ipc_send_fd(b->channel, peer, &to_b,
 	    object_install(process_current(), pair[1]));
+}
+
+static void
+on_again(evutil_socket_t fd, short what, void *arg)
+{
+	connect_pair(arg);
+}
+
+static void
+on_peer_lost(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	const struct msg_peer_lost *lost = &m->peer_lost;
+	struct child *c = arg, *other;
+	struct pair *p;
+
+	for (size_t i = 0; i < c->master->pair_count; i++) {
+		p = &c->master->pairs[i];
+		other = p->a == c ? p->b : p->a;
+		if ((p->a != c && p->b != c) || other->kind != lost->kind ||
+		    other->instance != lost->instance)
+			continue;
+		if (lost->broken)
+			fail("%s %u broke the rules of its channel to %s %u",
+			    process_name(other->kind), other->instance,
+			    process_name(c->kind), c->instance);
+		if (lost->pair == p->number &&
+		    !event_pending(p->again, EV_TIMEOUT, NULL))
+			set_timer(p->again, PAIR_WAIT);
+	}
+}
+
+static void
+make_pairs(struct master *m)
+{
+	for (size_t i = 0; i < m->count; i++)
+		for (size_t j = 0; j < i; j++) {
+			struct pair *p = &m->pairs[m->pair_count];
+
+			p->a = &m->children[i];
+			p->b = &m->children[j];
+			if (!msg_are_peers(p->a->kind, p->b->kind))
+				continue;
+			p->again =
+			    event_new(loop_base(m->loop), -1, 0, on_again, p);
+			m->pair_count++;
+		}
 }
 
 static int
@@ -87,15 +152,17 @@ on_config_ready(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	struct msg_listen_socket listen = { .generation = 1 };
 	struct msg_control_socket control = { 0 };
 	struct child *c = arg;
+	struct pair *p;
 
 	if (*m->config_ready.error != '\0')
 		fail("%s refuses the configuration: %s", process_name(c->kind),
 		    m->config_ready.error);
 	c->state = RELEASED;
-	for (size_t i = 0; i < c->master->count; i++)
-		if (&c->master->children[i] != c &&
-		    msg_are_peers(c->kind, c->master->children[i].kind))
-			connect_pair(c, &c->master->children[i]);
+	for (size_t i = 0; i < c->master->pair_count; i++) {
+		p = &c->master->pairs[i];
+		if (p->a == c || p->b == c)
+			connect_pair(p);
+	}
 	if (c->kind == PROC_SMTPD)
 		ipc_send_fd(ch, listen_socket, &listen, lend(world.listener));
 	if (c->kind == PROC_QUEUE)
@@ -224,6 +291,7 @@ static channel_handler *const handlers[MSG_MAX] = {
 	[MSG_config_ready] = on_config_ready,
 	[MSG_worker_ready] = on_worker_ready,
 	[MSG_log_line] = on_log_line,
+	[MSG_peer_lost] = on_peer_lost,
 	[MSG_user_query] = on_user_query,
 	[MSG_peer_user_query] = on_peer_user,
 	[MSG_local_delivery] = on_local_delivery,
@@ -318,7 +386,9 @@ main(int argc, char **argv)
 		c->start = list[i].start;
 		c->restart =
 		    event_new(loop_base(m->loop), -1, 0, on_restart, c);
-		start_child(c);
 	}
+	make_pairs(m);
+	for (size_t i = 0; i < m->count; i++)
+		start_child(&m->children[i]);
 	return loop_run(m->loop);
 }

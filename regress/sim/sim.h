@@ -195,6 +195,7 @@ struct object {
 	unsigned counted; /* in sim.connections */
 	int connecting;
 	int error;
+	int break_in; /* at the so manieth call from here; 0: not */
 	int eof;
 	int shut;
 	struct sockaddr_storage remote;
@@ -305,6 +306,8 @@ struct domain *zone_find(const char *name);
 void zone_given_up(uint16_t type, const char *name, int instance_of_deliver);
 /* The resolver is gone, with all that it was asked. */
 void zone_death(void);
+/* Or only its channel to a deliver. */
+void zone_cut(uint16_t instance_of_deliver);
 /* Fills an answer; records go to buf. */
 void zone_answer(uint16_t type, const char *name, int instance_of_deliver,
     struct msg_dns_answer *, struct ipc_buf *);
@@ -388,6 +391,8 @@ void check_delivered(const uint8_t *, size_t, const char *address, int remote);
 void check_doubt(const uint8_t *, size_t, const char *address, int heard);
 /* A process that has or makes records is gone. */
 void check_death(struct process *);
+/* The channel between two processes is. */
+void check_cut(const struct process *, const struct process *);
 void check_connect(struct process *, struct host *);
 /* A message between processes has left. */
 void check_message(enum process_kind from, enum process_kind to,

@@ -224,10 +224,38 @@ socket_hang_up(struct object *o, int reset)
 	object_release(o);
 }
 
+static void
+drop_inbox(struct object *o)
+{
+	struct piece *p;
+
+	while ((p = TAILQ_FIRST(&o->inbox)) != NULL) {
+		TAILQ_REMOVE(&o->inbox, p, entry);
+		piece_free(p);
+	}
+	o->unread = 0;
+}
+
+void
+socket_point(struct object *o)
+{
+	const struct process *other;
+
+	if (o->break_in == 0 || --o->break_in > 0)
+		return;
+	if (o->peer == NULL || (other = o->peer->owner) == NULL)
+		return;
+	say("the channel of %s and %s is cut", o->owner->name, other->name);
+	check_cut(o->owner, other);
+	drop_inbox(o);
+	o->error = ENOMEM;
+	say_end(o, 1);
+	changed(o);
+}
+
 void
 object_release(struct object *o)
 {
-	struct piece *p;
 	struct object *waiting;
 
 	if (--o->refs > 0)
@@ -237,10 +265,7 @@ object_release(struct object *o)
 		sim.connections -= o->counted;
 		say_end(o, !TAILQ_EMPTY(&o->inbox));
 	}
-	while ((p = TAILQ_FIRST(&o->inbox)) != NULL) {
-		TAILQ_REMOVE(&o->inbox, p, entry);
-		piece_free(p);
-	}
+	drop_inbox(o);
 	while ((waiting = TAILQ_FIRST(&o->backlog)) != NULL) {
 		TAILQ_REMOVE(&o->backlog, waiting, backlog_entry);
 		object_release(waiting);

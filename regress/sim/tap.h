@@ -16,6 +16,10 @@ ssize_t socket_send(
 ssize_t socket_take(
     struct object *, void *, size_t, int peek, struct object **passed);
 void socket_shut(struct object *);
+/* A call to a channel, at which it may break: what came and was not read is
+ * lost, what was sent from this end still arrives, and then both have an
+ * error. */
+void socket_point(struct object *);
 
 /* Listens to the frames of a channel on their way from one process to
  * another. */

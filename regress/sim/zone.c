@@ -89,12 +89,18 @@ zone_given_up(uint16_t type, const char *name, int instance)
 }
 
 void
+zone_cut(uint16_t instance)
+{
+	for (size_t i = 0; i < world.nhosts; i++)
+		world.hosts[i].failed_at[instance] = sim.now;
+}
+
+void
 zone_death(void)
 {
 	sim.questions = 0;
-	for (size_t i = 0; i < world.nhosts; i++)
-		for (int n = 0; n < SIM_DELIVERS; n++)
-			world.hosts[i].failed_at[n] = sim.now;
+	for (uint16_t n = 0; n < SIM_DELIVERS; n++)
+		zone_cut(n);
 }
 
 void

@@ -30,6 +30,20 @@ regress_unit_test_account_SOURCES = regress/unit/test_account.c master/account.c
 regress_unit_test_account_CFLAGS = $(unit_cflags)
 regress_unit_test_account_LDADD = $(unit_libs)
 
+check_PROGRAMS += regress/unit/test_reserve
+TESTS += regress/unit/test_reserve
+regress_unit_test_reserve_SOURCES = regress/unit/test_reserve.c
+regress_unit_test_reserve_CFLAGS = $(unit_cflags)
+regress_unit_test_reserve_LDADD = $(unit_libs)
+
+# Of relaisd, which is no library.
+check_PROGRAMS += regress/unit/test_pairs
+TESTS += regress/unit/test_pairs
+regress_unit_test_pairs_SOURCES = regress/unit/test_pairs.c \
+	master/backoff.c master/pairs.c
+regress_unit_test_pairs_CFLAGS = $(unit_cflags)
+regress_unit_test_pairs_LDADD = $(unit_libs)
+
 include $(srcdir)/regress/unit/mail.mk
 include $(srcdir)/regress/unit/scheduler.mk
 include $(srcdir)/regress/unit/conf.mk

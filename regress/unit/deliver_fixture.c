@@ -329,15 +329,6 @@ on_table_query(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	stage_got(&h->stage, MSG_table_query);
 }
 
-static void
-on_peer_fault(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
-{
-	struct harness *h = arg;
-
-	h->accused = m->peer_fault.kind;
-	stage_got(&h->stage, MSG_peer_fault);
-}
-
 static channel_handler *const handlers[MSG_MAX] = {
 	[MSG_transfer_done] = on_transfer_done,
 	[MSG_body_request] = on_body_request,
@@ -345,7 +336,6 @@ static channel_handler *const handlers[MSG_MAX] = {
 	[MSG_route_answer] = on_route_answer,
 	[MSG_dns_query] = on_dns_query,
 	[MSG_table_query] = on_table_query,
-	[MSG_peer_fault] = on_peer_fault,
 };
 
 /* ---- the worker's life ------------------------------------------------ */
@@ -415,8 +405,8 @@ configure(struct harness *h)
 	conf_free(conf);
 }
 
-int
-harness_start(void **state)
+static int
+start(void **state, unsigned files)
 {
 	static const char *const argv[] = { "deliver", "-i", "0", NULL };
 	struct harness *h = calloc(1, sizeof(*h));
@@ -425,6 +415,7 @@ harness_start(void **state)
 	h->stage = (struct stage){ .loop = loop_new(),
 		.kind = PROC_DELIVER,
 		.patience = 20,
+		.files = files,
 		.handlers = handlers,
 		.ctx = h };
 	h->streams = stream_set_new(h->stage.loop);
@@ -442,6 +433,18 @@ harness_start(void **state)
 	stage_swap(&h->stage);
 	*state = h;
 	return 0;
+}
+
+int
+harness_start(void **state)
+{
+	return start(state, 0);
+}
+
+int
+harness_start_small(void **state)
+{
+	return start(state, HARNESS_FILES);
 }
 
 int

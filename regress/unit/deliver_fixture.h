@@ -10,7 +10,13 @@
 #include "net_fixture.h"
 #include "worker_fixture.h"
 
-enum { CONNECTIONS = 8, RESULTS = 4, LINE = 4096, MAIL_MAX = 1 << 20 };
+enum {
+	HARNESS_FILES = 24,
+	CONNECTIONS = 8,
+	RESULTS = 4,
+	LINE = 4096,
+	MAIL_MAX = 1 << 20
+};
 
 /* How the server differs from a good one. */
 enum manner {
@@ -67,7 +73,6 @@ struct harness {
 	int body_fd; /* or as a file */
 	const char *zone; /* what the resolver knows */
 	uint64_t asked_table; /* auth's last question: its id */
-	uint8_t accused; /* to master: enum process_kind */
 };
 
 /* Starts a worker, configured and serving, with the relay actions mx, host,
@@ -75,6 +80,8 @@ struct harness {
  * sure demands TLS; and tells it to stop, which it must do in order. For
  * cmocka. */
 int harness_start(void **state);
+/* The same with no more than HARNESS_FILES descriptors. */
+int harness_start_small(void **state);
 int harness_stop(void **state);
 
 #endif

@@ -23,6 +23,7 @@
 #include <libdeflate.h>
 
 #include "deliver_fixture.h"
+#include "os/reserve.h"
 
 static const char letter[] = "Subject: x\r\n\r\nhello\r\n.dot\r\n";
 
@@ -293,8 +294,9 @@ test_forged_answer(void **state)
 	forged.id = honest.id = h->asked_table;
 	forged.name = "smtp://127.0.0.66:2525";
 	ipc_send(h->stage.peer[PROC_RESOLVER], dns_answer, &forged);
-	stage_await(&h->stage, MSG_peer_fault);
-	assert_int_equal(h->accused, PROC_RESOLVER);
+	stage_await(&h->stage, MSG_peer_lost);
+	assert_int_equal(h->stage.lost, PROC_RESOLVER);
+	assert_true(h->stage.broken);
 	snprintf(url, sizeof(url), "smtp://127.0.0.1:%u", h->port);
 	honest.value = url;
 	ipc_send(h->stage.peer[PROC_AUTH], table_answer, &honest);
@@ -425,6 +427,32 @@ test_new_queue(void **state)
 	expect(h, ROUTE_DNS, DELIVERY_TEMPFAIL, "4.4.3");
 }
 
+/* Connections leave descriptors for their bodies and for channels; the one
+ * that has been idle longest makes room. */
+static void
+test_few_files(void **state)
+{
+	int most = reserve_begin(HARNESS_FILES) / 2, tries = 0;
+	struct harness *h = *state;
+	char destination[16];
+	uint64_t id;
+
+	for (id = 0; id < (uint64_t)most; id++) {
+		snprintf(
+		    destination, sizeof(destination), "d%u.test", (unsigned)id);
+		transfer(h, id, "host", destination);
+		expect(h, ROUTE_OK, DELIVERY_OK, "2.0.0");
+	}
+	transfer(h, id, "host", "more.test");
+	expect(h, ROUTE_CANCELLED, DELIVERY_TEMPFAIL, "4.3.0");
+	assert_int_equal(h->connected, most);
+	do {
+		run_for(h->stage.loop, 20);
+		transfer(h, ++id, "host", "more.test");
+	} while (h->route != ROUTE_OK && ++tries < 100);
+	expect(h, ROUTE_OK, DELIVERY_OK, "2.0.0");
+}
+
 #define TEST(name)                       \
 	cmocka_unit_test_setup_teardown( \
 	    test_##name, harness_start, harness_stop)
@@ -450,6 +478,8 @@ main(void)
 		TEST(callahead_words),
 		TEST(routes),
 		TEST(new_queue),
+		cmocka_unit_test_setup_teardown(
+		    test_few_files, harness_start_small, harness_stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

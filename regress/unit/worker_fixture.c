@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -55,6 +56,18 @@ on_log_line(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 }
 
 static void
+on_peer_lost(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct stage *st = arg;
+
+	/* that channel, or one before it */
+	assert_in_range(m->peer_lost.pair, 1, st->pairs);
+	st->lost = m->peer_lost.kind;
+	st->broken = m->peer_lost.broken;
+	stage_got(st, MSG_peer_lost);
+}
+
+static void
 on_closed(void *arg, struct channel *ch, const char *reason)
 {
 	struct stage *st = arg;
@@ -74,6 +87,7 @@ static channel_handler *const handlers[MSG_MAX] = {
 	[MSG_config_ready] = on_config_ready,
 	[MSG_worker_ready] = on_worker_ready,
 	[MSG_log_line] = on_log_line,
+	[MSG_peer_lost] = on_peer_lost,
 };
 static const struct channel_ops ops = { handlers, on_closed, NULL };
 
@@ -125,7 +139,7 @@ stage_drop_peer(struct stage *st, enum process_kind kind)
 void
 stage_add_peer(struct stage *st, enum process_kind kind)
 {
-	struct msg_peer peer = { .kind = (uint8_t)kind };
+	struct msg_peer peer = { .kind = (uint8_t)kind, .pair = ++st->pairs };
 	int fds[2];
 
 	stage_drop_peer(st, kind);
@@ -182,12 +196,15 @@ stage_swap(struct stage *st)
 void
 stage_start(struct stage *st, const char *program, const char *const argv[])
 {
+	struct rlimit files = { st->files, st->files };
 	int fds[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	if ((st->pid = fork()) == 0) {
 		dup2(fds[1], MASTER_CHANNEL);
 		closefrom(MASTER_CHANNEL + 1);
+		if (st->files != 0)
+			setrlimit(RLIMIT_NOFILE, &files);
 		/* looking for leaks takes ptrace, for which the sandbox
 		 * kills */
 		setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
@@ -196,7 +213,8 @@ stage_start(struct stage *st, const char *program, const char *const argv[])
 	}
 	assert_int_not_equal(st->pid, -1);
 	close(fds[1]);
-	st->generation = 0;
+	st->generation = st->pairs = 0;
+	st->broken = 0;
 	st->master = open_channel(st, PROC_MASTER, fds[0]);
 }
 

@@ -26,14 +26,18 @@ struct stage {
 	enum process_kind kind; /* of the worker */
 	unsigned int patience; /* seconds until one thing has come */
 	/* of what master and the peers are told, but for config_ready,
-	 * worker_ready and log_line, which the stage handles */
+	 * worker_ready, peer_lost and log_line, which the stage handles */
 	channel_handler *const *handlers;
 	void *ctx;
 	void (*log_line)(const char *line); /* sees each; may be NULL */
+	unsigned files; /* RLIMIT_NOFILE of the worker; 0: as it is here */
 
 	pid_t pid; /* 0: there is none */
 	struct channel *master; /* NULL once the worker is gone */
 	struct channel *peer[PROC_MAX]; /* NULL where there is none */
+	uint32_t pairs; /* channels that were made to peers */
+	enum process_kind lost; /* whose channel the last peer_lost told of */
+	uint8_t broken; /* what it said of the channel that it lost last */
 	uint32_t generation; /* of the newest configuration */
 	char error[1025]; /* the worker's word on it; "" if it is good */
 	enum msg_type wanted;
