@@ -67,8 +67,6 @@ add_dest(struct queue *q, struct events *ev, uint32_t parent,
 	child.routed = d->kind != DEST_ADDRESS;
 	child.state = child.routed ? ENVELOPE_READY : ENVELOPE_INCOMING;
 	if (d->kind == DEST_ERROR) {
-		child.state = ENVELOPE_DONE;
-		child.outcome = ENVELOPE_BOUNCED;
 		child.code = d->code;
 		child.enhanced = d->enhanced;
 		child.text = d->text;
@@ -77,7 +75,7 @@ add_dest(struct queue *q, struct events *ev, uint32_t parent,
 		log_fatal(
 		    "%08x: its recipients cannot be kept", ev->env->msgid);
 	if (d->kind == DEST_ERROR)
-		result_event(ev, index, DSN_FAILED, 1);
+		result_failed(ev, index);
 	else
 		enlist_rcpt(q, ev->env, index);
 }

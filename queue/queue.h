@@ -176,6 +176,8 @@ void result_apply(
 /* Records what the scheduler decided on its own. */
 void result_verdict(struct queue *, struct events *, uint32_t index,
     const struct sched_verdict *);
+/* It is refused for good, as its code and text say. */
+void result_failed(struct events *, uint32_t index);
 /* The operator removed it. */
 void result_removed(struct events *, uint32_t index);
 /* Ends a round of results: reports, takes out what is done, and removes the

@@ -61,6 +61,12 @@ finish_rcpt(struct events *ev, uint32_t index, enum envelope_outcome how,
 }
 
 void
+result_failed(struct events *ev, uint32_t index)
+{
+	finish_rcpt(ev, index, ENVELOPE_BOUNCED, DSN_FAILED, "failed");
+}
+
+void
 result_removed(struct events *ev, uint32_t index)
 {
 	finish_rcpt(ev, index, ENVELOPE_REMOVED, -1, "removed");
@@ -154,7 +160,7 @@ result_apply(
 	if (o->not_tried || o->status == DELIVERY_TEMPFAIL)
 		result_verdict(q, ev, index, &v);
 	else if (o->status == DELIVERY_PERMFAIL)
-		finish_rcpt(ev, index, ENVELOPE_BOUNCED, DSN_FAILED, "failed");
+		result_failed(ev, index);
 	else
 		deliver_rcpt(ev, index, o);
 }
