@@ -365,7 +365,7 @@ on_tls(struct stream *stream, int established, void *arg)
 
 	if (!established) {
 		log_event(session_id(c->session), "tls-failed", "reason",
-		    stream_error(stream), NULL);
+		    stream_error(stream), "address", c->addr, NULL);
 		session_tls_done(c->session, begin_turn(c->smtpd), NULL);
 		finish_turn(c);
 		return;
@@ -395,7 +395,7 @@ on_closed(struct stream *stream, enum stream_end end, void *arg)
 	log_event(session_id(c->session), "disconnected", "reason",
 	    end == STREAM_END_EOF ? "the client went away"
 				  : stream_error(stream),
-	    NULL);
+	    "address", c->addr, NULL);
 	client_close(c, 0, 1);
 }
 

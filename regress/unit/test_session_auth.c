@@ -96,6 +96,7 @@ static const struct dialogue auth[] = {
 	    "C: AUTH plain AGEAYg==\n"
 	    "Q: sasl_begin mech=PLAIN binding=0\nA: sasl ok alice\n"
 	    "S: 235 2.7.0 Authenticated\n"
+	    "L: authenticated user=alice mechanism=PLAIN address=192.0.2.1\n"
 	    "C: AUTH PLAIN AGEAYg==\nS: 503 5.5.1 Already authenticated\n" MAIL
 	    "C: RCPT TO:<x@y>\nQ: rcpt_check user=alice flags=16\n"
 	    "A: verdict 250 out\nS: 250 2.1.5 Recipient OK\n"
@@ -125,6 +126,8 @@ static const struct dialogue auth[] = {
 	    CLEAR "C: AUTH PLAIN\nQ: sasl_begin initial=0:\nA: sasl continue\n"
 		  "S: 334 \nC: YQ==\nQ: sasl_step response=a\n"
 		  "A: sasl denied\nS: 535 5.7.8 Authentication failed\n"
+		  "L: authentication-failed user= mechanism=PLAIN "
+		  "address=192.0.2.1 helo=c.example\n"
 		  "C: AUTH PLAIN =\nQ: sasl_begin initial=1:\n"
 		  "A: sasl denied\nS: 535 5.7.8 Authentication failed\n",
 	    0 },
