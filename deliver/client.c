@@ -548,12 +548,6 @@ client_result(const struct client *c, size_t i)
 }
 
 const char *
-client_remote_name(const struct client *c)
-{
-	return c->extensions.name;
-}
-
-const char *
 client_phase_name(const struct client *c)
 {
 	return phases[c->phase].name;

@@ -182,8 +182,6 @@ int client_may_continue(const struct client *);
 const struct client_outcome *client_outcome(const struct client *);
 /* Of recipient i, from CLIENT_DO_RESULTS to the next transaction. */
 const struct client_result *client_result(const struct client *, size_t i);
-/* What the server calls itself in its EHLO reply; "" before. */
-const char *client_remote_name(const struct client *);
 /* What the session waits for, for a log line. */
 const char *client_phase_name(const struct client *);
 

@@ -48,6 +48,7 @@ struct session {
 	char label[256];
 	char host[MX_NAME_SIZE];
 	char address[64];
+	uint16_t port;
 	char tls_text[128];
 	struct loop_deferred pump;
 };
@@ -437,6 +438,7 @@ fill_config(struct session *s, const struct session_options *o)
 	snprintf(s->label, sizeof(s->label), "%s", o->label);
 	snprintf(s->host, sizeof(s->host), "%s", o->candidate->host);
 	mx_address_text(&o->candidate->address, s->address, sizeof(s->address));
+	s->port = o->port;
 	s->config = (struct client_config){ .lmtp = o->protocol == URL_LMTP,
 		.implicit_tls = o->protocol == URL_SMTPS,
 		.tls = o->tls,
@@ -563,6 +565,12 @@ const char *
 session_address(const struct session *s)
 {
 	return s->address;
+}
+
+uint16_t
+session_port(const struct session *s)
+{
+	return s->port;
 }
 
 const char *
