@@ -44,6 +44,28 @@ init_child(struct envelope_rcpt *child, const struct envelope *env,
 	}
 }
 
+/* Adds it to the envelope, and tells in the log which recipient it came
+ * from. Its index. */
+static uint32_t
+add_child(struct envelope *env, const struct envelope_rcpt *child)
+{
+	uint32_t index = envelope_add(env, child);
+	char id[20], parent[20];
+
+	if (index == ENVELOPE_NO_PARENT)
+		log_fatal("%08x: its recipients cannot be kept", env->msgid);
+	snprintf(id, sizeof(id), "%016llx",
+	    (unsigned long long)envelope_evpid(env->msgid, index));
+	snprintf(parent, sizeof(parent), "%016llx",
+	    (unsigned long long)envelope_evpid(env->msgid, child->parent));
+	log_event(env->session, "made", "evpid", id, "parent", parent, "to",
+	    child->address, "action",
+	    *child->action != '\0' ? child->action : NULL, "user",
+	    *envelope_account(child) != '\0' ? envelope_account(child) : NULL,
+	    "alias", *child->alias != '\0' ? child->alias : NULL, NULL);
+	return index;
+}
+
 static void
 add_dest(struct queue *q, struct events *ev, uint32_t parent,
     const struct msg_expanded *m, const struct msg_expand_dest *d)
@@ -71,9 +93,7 @@ add_dest(struct queue *q, struct events *ev, uint32_t parent,
 		child.enhanced = d->enhanced;
 		child.text = d->text;
 	}
-	if ((index = envelope_add(ev->env, &child)) == ENVELOPE_NO_PARENT)
-		log_fatal(
-		    "%08x: its recipients cannot be kept", ev->env->msgid);
+	index = add_child(ev->env, &child);
 	if (d->kind == DEST_ERROR)
 		result_failed(ev, index);
 	else
@@ -107,7 +127,9 @@ expanded_on_expanded(
 		.expanded = *m->owner != '\0' ? EXPANDED_LIST
 		    : m->dests.count > 1      ? EXPANDED_SEVERAL
 					      : EXPANDED_ONE,
-		.enhanced = "2.1.5" };
+		.code = 250,
+		.enhanced = "2.1.5",
+		.text = "expanded" };
 	struct events ev = { 0 };
 	enum store_status status;
 	struct queue *q = ctx;
@@ -144,7 +166,6 @@ expanded_forward(struct queue *q, struct events *ev, uint32_t parent,
 	char orcpt[ADDRESS_SIZE + 8];
 	struct msg_forward_dest d;
 	struct envelope_rcpt child;
-	uint32_t index;
 
 	if (!has_room(ev->env, forward.count))
 		return -1;
@@ -159,11 +180,7 @@ expanded_forward(struct queue *q, struct events *ev, uint32_t parent,
 		/* an address goes by the rules, a name by this action */
 		if (strchr(d.address, '@') != NULL)
 			child.action = "";
-		index = envelope_add(ev->env, &child);
-		if (index == ENVELOPE_NO_PARENT)
-			log_fatal("%08x: its recipients cannot be kept",
-			    ev->env->msgid);
-		enlist_rcpt(q, ev->env, index);
+		enlist_rcpt(q, ev->env, add_child(ev->env, &child));
 	}
 	return 0;
 }

@@ -43,7 +43,8 @@ log_outcome(const struct envelope *env, uint32_t index, const char *event)
 	    status, sizeof(status), "%u %s %s", r->code, r->enhanced, r->text);
 	log_event(env->session, event, "evpid", id, "from", env->sender, "to",
 	    r->address, "action", r->action, "host",
-	    *r->remote != '\0' ? r->remote : NULL, "result", status, NULL);
+	    *r->remote != '\0' ? r->remote : NULL, "result", status, "user",
+	    *envelope_account(r) != '\0' ? envelope_account(r) : NULL, NULL);
 }
 
 /* The recipient is done; how and with which event. */
