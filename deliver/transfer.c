@@ -259,7 +259,7 @@ begin_attempt(struct transfer *t)
 	t->attempt = t->mail;
 	t->attempt.rcpts = t->attempt_rcpts;
 	t->attempt.rcpts_count = n;
-	session_begin(t->session, &t->attempt);
+	session_begin(t->session, &t->attempt, t->log_id);
 }
 
 /*

@@ -150,13 +150,19 @@ result_apply(
 		[DELIVERY_PERMFAIL] = SCHED_REFUSED,
 		[DELIVERY_FORWARD] = SCHED_DELIVERED
 	};
+	static const char *const words[] = { [SCHED_DELIVERED] = "delivered",
+		[SCHED_REFUSED] = "refused",
+		[SCHED_TEMPFAIL] = "tempfail",
+		[SCHED_NOT_TRIED] = "not-tried" };
+	enum sched_outcome outcome =
+	    o->not_tried ? SCHED_NOT_TRIED : outcomes[o->status];
 	struct sched_verdict v;
 
 	if (index >= ev->env->rcpt_count ||
-	    sched_result(q->sched, ev->env->msgid, index,
-		o->not_tried ? SCHED_NOT_TRIED : outcomes[o->status],
-		queue_now(q), &v) == -1)
+	    sched_result(q->sched, ev->env->msgid, index, outcome, queue_now(q),
+		&v) == -1)
 		return;
+	trace_verdict(q, ev->env, index, words[outcome], &v);
 	record_words(q, ev->env, index, o);
 	if (o->not_tried || o->status == DELIVERY_TEMPFAIL)
 		result_verdict(q, ev, index, &v);

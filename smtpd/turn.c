@@ -8,6 +8,8 @@
 
 #include "session_private.h"
 
+enum { TRACE_SHOWN = 500 /* octets of a command */ };
+
 void
 session_turn_reset(struct session_turn *t)
 {
@@ -143,6 +145,39 @@ session_log_client(
 	/* a command of the same turn may set another one */
 	add_pair(a, "helo",
 	    *s->helo != '\0' ? session_text(t, "%s", s->helo) : NULL);
+}
+
+static void
+add_trace(struct session_turn *t, const char *line)
+{
+	struct session_action *a = &t->actions[t->action_count++];
+
+	a->kind = ACT_TRACE;
+	a->trace.at = t->out_len;
+	a->trace.line = line;
+}
+
+void
+session_trace(struct session_turn *t, const struct smtp_command *cmd,
+    const char *line, size_t len)
+{
+	int shown = (int)(len < TRACE_SHOWN ? len : TRACE_SHOWN);
+
+	if (!t->traced)
+		return;
+	if (cmd->verb == VERB_UNKNOWN || cmd->verb == VERB_FOREIGN)
+		add_trace(t, "(no command)");
+	else if (cmd->verb == VERB_AUTH)
+		add_trace(t, "AUTH (hidden)");
+	else
+		add_trace(t, session_text(t, "%.*s", shown, line));
+}
+
+void
+session_trace_auth(struct session_turn *t)
+{
+	if (t->traced)
+		add_trace(t, "(hidden)");
 }
 
 const char *

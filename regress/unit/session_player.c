@@ -213,6 +213,8 @@ perform(struct player *p)
 			describe_send(p, a->type, &a->msg);
 		else if (a->kind == ACT_LOG)
 			describe_log(p, a);
+		else if (a->kind == ACT_TRACE)
+			add_log(p, "trace %s\n", a->trace.line);
 		else if (a->kind == ACT_START_TLS)
 			add_event(p, "X tls ");
 		else if (a->kind == ACT_DISCONNECT)
@@ -276,7 +278,9 @@ option(struct player *p, const char *word)
 			p->conf.options |= bits[i].bit;
 			return;
 		}
-	if (strcmp(word, "secure") == 0)
+	if (strcmp(word, "traced") == 0)
+		p->turn.traced = 1;
+	else if (strcmp(word, "secure") == 0)
 		p->facts.secure = 1;
 	else if (strcmp(word, "senders") == 0)
 		p->conf.senders = "people";

@@ -107,6 +107,20 @@ static const struct dialogue auth[] = {
 	    "a@b.example\\r\\n\nA: submitted 250\n"
 	    "S: 250 2.0.0 00000abc is in the queue\n",
 	    0 },
+	{ "the trace has no secret, whatever its client makes of AUTH",
+	    "O: auth auth-plaintext traced\n" GREETING HELO
+	    "L: trace HELO c.example\n"
+	    "C: AUTH LOGIN YWxpY2U=\nQ: sasl_begin\nA: sasl continue a\n"
+	    "S: 334 YQ==\nL: trace AUTH (hidden)\n"
+	    "C: c2VjcmV0\nQ: sasl_step response=secret\nA: sasl denied\n"
+	    "S: 535 5.7.8 Authentication failed\n"
+	    "L: trace (hidden)\n"
+	    "C: c2VjcmV0\nS: 500 5.5.1 Command not recognized\n"
+	    "L: trace (no command)\n"
+	    "C: auth c2VjcmV0\n"
+	    "S: 504 5.5.4 Mechanism C2VJCMV0 is not offered here\n"
+	    "L: trace AUTH (hidden)\n",
+	    0 },
 	{ "who has logged in may leave the domain out",
 	    CLEAR "C: MAIL FROM:<alice>\nS: 501 5.1.7 Bad sender address: no "
 		  "domain\n" LOGIN
