@@ -61,6 +61,8 @@ static const struct {
 	[PHASE_CLOSED] = { "nothing", 0, 0, NULL },
 };
 
+enum { NOTE_MAX = 500 /* octets of a line in the trace */ };
+
 /* The slowest server that a body is sent to, in octets a second. */
 enum { BODY_RATE_MIN = 1024 };
 
@@ -71,14 +73,13 @@ client_do(struct client *c, enum client_do what)
 		c->todo[c->todo_count++] = what;
 }
 
-void
-client_write(struct client *c, const char *data, size_t len)
+static void
+append(struct outbuf *out, const char *data, size_t len)
 {
-	struct outbuf *out = &c->out;
 	size_t size = out->size;
 	char *grown;
 
-	if (out->failed || c->phase == PHASE_CLOSED)
+	if (out->failed)
 		return;
 	if (out->len + len > size) {
 		while (out->len + len > size)
@@ -95,10 +96,43 @@ client_write(struct client *c, const char *data, size_t len)
 }
 
 void
-client_write_line(struct client *c, const char *verb, const char *arg)
+client_write(struct client *c, const char *data, size_t len)
 {
+	if (c->phase != PHASE_CLOSED)
+		append(&c->out, data, len);
+}
+
+void
+client_note(struct client *c, char way, const char *line, size_t len)
+{
+	if (!c->traced || c->phase == PHASE_CLOSED)
+		return;
+	append(&c->notes, &way, 1);
+	append(&c->notes, line, len < NOTE_MAX ? len : NOTE_MAX);
+	append(&c->notes, "", 1);
+}
+
+void
+client_say(struct client *c, const char *line, size_t len)
+{
+	client_note(c, '>', line, len - 2);
+	client_write(c, line, len);
+}
+
+void
+client_say_words(struct client *c, const char *verb, const char *arg)
+{
+	char line[NOTE_MAX];
+
+	if (arg == NULL)
+		arg = "";
+	if (c->traced) {
+		snprintf(line, sizeof(line), "%s%s%s", verb,
+		    *arg != '\0' ? " " : "", arg);
+		client_note(c, '>', line, strlen(line));
+	}
 	client_write(c, verb, strlen(verb));
-	if (arg != NULL) {
+	if (*arg != '\0') {
 		client_write(c, " ", 1);
 		client_write(c, arg, strlen(arg));
 	}
@@ -155,8 +189,8 @@ say_goodbye(struct client *c, enum client_end end)
 	if (c->phase == PHASE_TLS)
 		return;
 	if (c->phase == PHASE_SASL && c->sasl_sent)
-		client_write_line(c, "*", NULL);
-	client_write_line(c, "QUIT", NULL);
+		client_say_words(c, "*", NULL);
+	client_say_words(c, "QUIT", NULL);
 }
 
 static void
@@ -296,6 +330,21 @@ take_reply(struct client *c, int expected, int64_t now)
 	reply_parser_init(&c->parser);
 }
 
+/* A line of a reply; a challenge is a part of AUTH. */
+static void
+note_reply(struct client *c, int last)
+{
+	char line[REPLY_TEXT_SIZE + 16];
+	int n;
+
+	if (!c->traced)
+		return;
+	n = snprintf(line, sizeof(line), "%d%c%s", c->parser.reply.code,
+	    last ? ' ' : '-',
+	    c->parser.reply.code == 334 ? "(hidden)" : c->parser.line);
+	client_note(c, '<', line, (size_t)n);
+}
+
 void
 client_octets(struct client *c, const char *data, size_t len, int64_t now)
 {
@@ -325,6 +374,7 @@ client_octets(struct client *c, const char *data, size_t len, int64_t now)
 		if (c->phase == PHASE_EHLO && budget > 0)
 			extension_parse_line(
 			    &c->incoming, c->first_line, c->parser.line);
+		note_reply(c, event == REPLY_EVENT_DONE);
 		c->first_line = 0;
 		if (event == REPLY_EVENT_DONE) {
 			take_reply(c, budget > 0, now);
@@ -358,6 +408,7 @@ client_free(struct client *c)
 	client_free_transaction(c);
 	/* it may have held a password */
 	freezero(c->out.data, c->out.size);
+	free(c->notes.data);
 	free(c->challenge);
 	free(c);
 }
@@ -378,6 +429,17 @@ client_next(struct client *c, struct client_action *action)
 		c->out.len -= c->taken;
 		c->taken = 0;
 	}
+	if (c->noted || c->notes.failed) {
+		c->notes.len = 0;
+		c->noted = c->notes.failed = 0;
+	}
+	if (c->notes.len > 0) {
+		c->noted = 1;
+		action->what = CLIENT_DO_TRACE;
+		action->data = c->notes.data;
+		action->len = c->notes.len;
+		return 1;
+	}
 	if (c->out.len > 0) {
 		action->what = CLIENT_DO_WRITE;
 		action->data = c->out.data;
@@ -388,6 +450,8 @@ client_next(struct client *c, struct client_action *action)
 	if (c->phase == PHASE_IDLE && c->out.data != NULL) {
 		freezero(c->out.data, c->out.size);
 		memset(&c->out, 0, sizeof(c->out));
+		free(c->notes.data);
+		memset(&c->notes, 0, sizeof(c->notes));
 	}
 	if (c->todo_count == 0)
 		return 0;
@@ -399,6 +463,12 @@ client_next(struct client *c, struct client_action *action)
 		action->len = c->challenge_len;
 	}
 	return 1;
+}
+
+void
+client_trace(struct client *c, int on)
+{
+	c->traced = on;
 }
 
 int64_t
@@ -504,7 +574,7 @@ client_quit(struct client *c, int64_t now)
 {
 	if (c->phase != PHASE_IDLE)
 		return;
-	client_write_line(c, "QUIT", NULL);
+	client_say_words(c, "QUIT", NULL);
 	client_enter(c, PHASE_QUIT, now);
 }
 
@@ -550,12 +620,6 @@ const struct client_result *
 client_result(const struct client *c, size_t i)
 {
 	return &c->results[i];
-}
-
-const char *
-client_remote_name(const struct client *c)
-{
-	return c->extensions.name;
 }
 
 const char *

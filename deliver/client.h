@@ -120,6 +120,7 @@ enum client_do {
 	CLIENT_DO_BODY_MORE, /* give more, once what was written has left */
 	CLIENT_DO_RESULTS, /* client_result holds for every recipient */
 	CLIENT_DO_IDLE, /* ready for a transaction */
+	CLIENT_DO_TRACE, /* data: what was said, see client_trace */
 	CLIENT_DO_CLOSE /* client_outcome says why; nothing follows */
 };
 
@@ -136,6 +137,12 @@ struct client *client_new(const struct client_config *, int64_t now);
 void client_free(struct client *);
 
 int client_next(struct client *, struct client_action *);
+/*
+ * Whether commands and replies from here on become CLIENT_DO_TRACE: one after
+ * the other a '>' or '<', the line, NUL. Of AUTH they have the mechanism, and
+ * of bodies nothing.
+ */
+void client_trace(struct client *, int on);
 /* When client_timeout is due; 0: no deadline. */
 int64_t client_deadline(const struct client *);
 
@@ -182,8 +189,6 @@ int client_may_continue(const struct client *);
 const struct client_outcome *client_outcome(const struct client *);
 /* Of recipient i, from CLIENT_DO_RESULTS to the next transaction. */
 const struct client_result *client_result(const struct client *, size_t i);
-/* What the server calls itself in its EHLO reply; "" before. */
-const char *client_remote_name(const struct client *);
 /* What the session waits for, for a log line. */
 const char *client_phase_name(const struct client *);
 

@@ -138,10 +138,12 @@ send_response(struct client *c, const char *mechanism, const uint8_t *response,
 		fail(c, "the response is too long");
 		return;
 	}
-	if (c->sasl_sent)
+	if (c->sasl_sent) {
+		client_note(c, '>', "(hidden)", 8);
 		client_write(c, text, strlen(text));
-	else {
+	} else {
 		snprintf(line, sizeof(line), "AUTH %.32s", mechanism);
+		client_note(c, '>', line, strlen(line));
 		client_write(c, line, strlen(line));
 		if (len > 0) {
 			client_write(c, " ", 1);

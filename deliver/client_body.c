@@ -24,7 +24,7 @@ send_chunk(
 
 	snprintf(
 	    line, sizeof(line), "BDAT %zu%s\r\n", len, last ? " LAST" : "");
-	client_write(c, line, strlen(line));
+	client_say(c, line, strlen(line));
 	client_write(c, data, len);
 	client_enter(c, last ? PHASE_FINAL : PHASE_CHUNK, now);
 }
@@ -47,6 +47,7 @@ send_data(struct client *c, const char *data, size_t len, int last, int64_t now)
 		return;
 	}
 	span = body_encode_end(&c->encoder);
+	client_note(c, '>', ".", 1);
 	client_write(c, span.data, span.len);
 	client_enter(c, PHASE_FINAL, now);
 }

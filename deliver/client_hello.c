@@ -22,8 +22,7 @@ void
 client_begin_hello(struct client *c, int64_t now)
 {
 	memset(&c->incoming, 0, sizeof(c->incoming));
-	client_write_line(
-	    c, c->config->lmtp ? "LHLO" : "EHLO", c->config->helo);
+	client_say_words(c, c->config->lmtp ? "LHLO" : "EHLO", c->config->helo);
 	client_enter(c, PHASE_EHLO, now);
 }
 
@@ -42,7 +41,7 @@ proceed(struct client *c, int64_t now)
 	}
 	if (!c->tls && config->tls != CLIENT_TLS_NEVER) {
 		if ((c->extensions.bits & EXT_STARTTLS) != 0) {
-			client_write_line(c, "STARTTLS", NULL);
+			client_say_words(c, "STARTTLS", NULL);
 			client_enter(c, PHASE_STARTTLS, now);
 			return;
 		}
@@ -68,7 +67,7 @@ client_reply_ehlo(struct client *c, const struct smtp_reply *reply, int64_t now)
 		proceed(c, now);
 	} else if (class == REPLY_PERMANENT && !c->config->lmtp && !c->tls &&
 	    !c->config->authenticate) {
-		client_write_line(c, "HELO", c->config->helo);
+		client_say_words(c, "HELO", c->config->helo);
 		client_enter(c, PHASE_HELO, now);
 	} else
 		client_end_reply(c, CLIENT_END_REFUSED, reply);

@@ -119,7 +119,7 @@ write_mail(struct client *c)
 	n = command_format_mail(&m, c->extensions.bits, line, sizeof(line));
 	if (n == -1)
 		return -1;
-	client_write(c, line, (size_t)n);
+	client_say(c, line, (size_t)n);
 	return 0;
 }
 
@@ -140,7 +140,7 @@ write_rcpt(struct client *c, const struct client_rcpt *rcpt)
 	n = command_format_rcpt(&r, c->extensions.bits, line, sizeof(line));
 	if (n == -1)
 		return -1;
-	client_write(c, line, (size_t)n);
+	client_say(c, line, (size_t)n);
 	return 0;
 }
 
@@ -171,14 +171,14 @@ send_step(struct client *c, size_t i)
 
 	switch (step_at(c, i, &place)) {
 	case STEP_RSET:
-		client_write_line(c, "RSET", NULL);
+		client_say_words(c, "RSET", NULL);
 		return 0;
 	case STEP_MAIL:
 		return write_mail(c);
 	case STEP_RCPT:
 		return write_rcpt(c, &c->mail->rcpts[c->batch[place]]);
 	default:
-		client_write_line(c, "DATA", NULL);
+		client_say_words(c, "DATA", NULL);
 		return 0;
 	}
 }
@@ -377,7 +377,7 @@ reply_data(struct client *c, const struct smtp_reply *reply, int64_t now)
 		}
 		/* RFC 2920 section 3.1: nobody is left, yet the server waits
 		 * for a body */
-		client_write(c, ".\r\n", 3);
+		client_say_words(c, ".", NULL);
 		client_enter(c, PHASE_EMPTY, now);
 		return;
 	case REPLY_POSITIVE:

@@ -62,6 +62,9 @@ struct client {
 
 	struct outbuf out;
 	size_t taken; /* octets of out that WRITE handed out */
+	struct outbuf notes; /* of what was said, where it is traced */
+	int traced;
+	int noted; /* TRACE handed the notes out */
 	enum client_do todo[TODO_MAX];
 	unsigned todo_count;
 	char *challenge; /* for SASL_STEP and SASL_BEGIN */
@@ -102,7 +105,11 @@ struct client {
 /* client.c */
 void client_do(struct client *, enum client_do);
 void client_write(struct client *, const char *, size_t);
-void client_write_line(struct client *, const char *, const char *);
+/* A whole command, CRLF included; one that may be traced. */
+void client_say(struct client *, const char *line, size_t len);
+void client_say_words(struct client *, const char *, const char *);
+/* For the trace: way is '<' or '>'. */
+void client_note(struct client *, char way, const char *line, size_t len);
 /* Enters a phase and sets its deadlines; size matters for the body. */
 void client_enter(struct client *, enum phase, int64_t now);
 /* What is awaited has moved on: the deadline of one wait begins anew. */

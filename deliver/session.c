@@ -48,6 +48,7 @@ struct session {
 	char label[256];
 	char host[MX_NAME_SIZE];
 	char address[64];
+	uint16_t port;
 	char tls_text[128];
 	struct loop_deferred pump;
 };
@@ -152,10 +153,32 @@ hang_up(struct session *s)
 	s->stream = NULL;
 }
 
+/* What was said on either side; see client_trace. */
+static void
+trace(const struct session *s, const char *notes, size_t len)
+{
+	const char *end = notes + len;
+
+	for (; notes < end; notes += strlen(notes) + 1)
+		log_trace_event(TRACE_MTA, s->log_id,
+		    *notes == '>' ? "command" : "reply", "line", notes + 1,
+		    "address", s->address, NULL);
+}
+
+/* Tracing may begin and end while a session is open. */
+static void
+follow_trace(struct session *s)
+{
+	client_trace(s->client, (log_traced() & TRACE_MTA) != 0);
+}
+
 static void
 act(struct session *s, const struct client_action *a)
 {
 	switch (a->what) {
+	case CLIENT_DO_TRACE:
+		trace(s, a->data, a->len);
+		break;
 	case CLIENT_DO_WRITE:
 		if (s->stream != NULL &&
 		    stream_write(s->stream, a->data, a->len) == -1)
@@ -283,6 +306,7 @@ on_readable(struct stream *stream, void *arg)
 	size_t len;
 
 	data = stream_input(stream, &len);
+	follow_trace(s);
 	client_octets(
 	    s->client, (const char *)data, len, loop_now(s->deliver->loop));
 	stream_consume(stream, len);
@@ -437,6 +461,7 @@ fill_config(struct session *s, const struct session_options *o)
 	snprintf(s->label, sizeof(s->label), "%s", o->label);
 	snprintf(s->host, sizeof(s->host), "%s", o->candidate->host);
 	mx_address_text(&o->candidate->address, s->address, sizeof(s->address));
+	s->port = o->port;
 	s->config = (struct client_config){ .lmtp = o->protocol == URL_LMTP,
 		.implicit_tls = o->protocol == URL_SMTPS,
 		.tls = o->tls,
@@ -487,6 +512,7 @@ session_open(struct deliver *d, const struct session_options *o,
 		free(s);
 		return NULL;
 	}
+	follow_trace(s);
 	pool_session_opened(s->route, s->host, s->address);
 	connect_session(s, o);
 	return s;
@@ -501,8 +527,11 @@ session_set_owner(
 }
 
 void
-session_begin(struct session *s, const struct client_mail *mail)
+session_begin(
+    struct session *s, const struct client_mail *mail, uint64_t log_id)
 {
+	s->log_id = log_id;
+	follow_trace(s);
 	client_transaction(s->client, mail, loop_now(s->deliver->loop));
 	pump_later(s);
 }
@@ -563,6 +592,12 @@ const char *
 session_address(const struct session *s)
 {
 	return s->address;
+}
+
+uint16_t
+session_port(const struct session *s)
+{
+	return s->port;
 }
 
 const char *

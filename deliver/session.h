@@ -43,7 +43,7 @@ struct session_options {
 	int explicit_host;
 	uint32_t transactions_max;
 	const struct mx_address *source; /* NULL: the kernel's choice */
-	uint64_t log_id; /* of the first user, for the log */
+	uint64_t log_id; /* of who opens it, for the log */
 };
 
 /* NULL without memory. ready or closed follows, not from inside the call. */
@@ -52,8 +52,9 @@ struct session *session_open(struct deliver *, const struct session_options *,
 /* For an idle session that changes hands; events NULL: nobody's. */
 void session_set_owner(
     struct session *, const struct session_events *, void *owner);
-/* mail is borrowed until results or closed. */
-void session_begin(struct session *, const struct client_mail *);
+/* mail is borrowed until results or closed; log_id is of who sends it. */
+void session_begin(
+    struct session *, const struct client_mail *, uint64_t log_id);
 void session_body_ready(struct session *);
 void session_body_failed(struct session *, const char *);
 /* Says QUIT to an idle session; it goes away by itself. */
@@ -66,6 +67,7 @@ struct route *session_route(struct session *);
 struct settings *session_settings(struct session *);
 const char *session_host(const struct session *);
 const char *session_address(const struct session *);
+uint16_t session_port(const struct session *);
 /* The TLS of the session in words, "" without. */
 const char *session_tls(const struct session *);
 

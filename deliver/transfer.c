@@ -150,7 +150,8 @@ log_result(const struct transfer *t, size_t i)
 	    *t->remote_name != '\0' ? t->remote_name : NULL, "address",
 	    *t->remote_addr != '\0' ? t->remote_addr : NULL, "tls",
 	    *t->tls != '\0' ? t->tls : NULL, "result", words[r->status],
-	    "reply", reply, "text", r->text, NULL);
+	    "reply", reply, "text", r->text, "port",
+	    *t->remote_port != '\0' ? t->remote_port : NULL, NULL);
 }
 
 /* Without memory for the transfer itself or for its results there is nobody to
@@ -282,18 +283,27 @@ begin_attempt(struct transfer *t)
 	t->attempt = t->mail;
 	t->attempt.rcpts = t->attempt_rcpts;
 	t->attempt.rcpts_count = n;
-	session_begin(t->session, &t->attempt);
+	session_begin(t->session, &t->attempt, t->log_id);
 }
 
+/*
+ * The host by the name that it was asked for by, in the log and in a report
+ * (RFC 3464 section 2.3.5) alike: what a server calls itself proves nothing. A
+ * bare address becomes a literal, since a report has names only.
+ */
 static void
 note_remote(struct transfer *t, struct session *s)
 {
-	const char *name = client_remote_name(session_client(s));
+	const char *host = session_host(s), *address = session_address(s);
 
-	snprintf(t->remote_name, sizeof(t->remote_name), "%s",
-	    *name != '\0' ? name : session_host(s));
-	snprintf(
-	    t->remote_addr, sizeof(t->remote_addr), "%s", session_address(s));
+	if (*host != '[' &&
+	    (strchr(host, ':') != NULL || strcmp(host, address) == 0))
+		snprintf(t->remote_name, sizeof(t->remote_name), "[%s%s]",
+		    strchr(address, ':') != NULL ? "IPv6:" : "", address);
+	else
+		snprintf(t->remote_name, sizeof(t->remote_name), "%s", host);
+	snprintf(t->remote_addr, sizeof(t->remote_addr), "%s", address);
+	snprintf(t->remote_port, sizeof(t->remote_port), "%u", session_port(s));
 	snprintf(t->tls, sizeof(t->tls), "%s", session_tls(s));
 }
 

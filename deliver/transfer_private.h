@@ -77,6 +77,7 @@ struct transfer {
 	enum route_status route_status;
 	char remote_name[256];
 	char remote_addr[64];
+	char remote_port[8];
 	char tls[128];
 };
 

@@ -27,28 +27,12 @@ static void __attribute__((noreturn)) usage(FILE *out, int status)
 static uint32_t
 trace_parse(const char *name)
 {
-	static const struct {
-		const char *name;
-		uint32_t mask;
-	} traces[] = {
-		{ "smtp", TRACE_SMTP },
-		{ "ipc", TRACE_IPC },
-		{ "rules", TRACE_RULES },
-		{ "queue", TRACE_QUEUE },
-		{ "mta", TRACE_MTA },
-		{ "dns", TRACE_DNS },
-		{ "expand", TRACE_EXPAND },
-		{ "all", TRACE_ALL },
-	};
-	size_t i;
+	uint32_t mask = log_trace_mask(name);
 
-	for (i = 0; i < sizeof(traces) / sizeof(traces[0]); i++)
-		if (strcmp(traces[i].name, name) == 0)
-			return traces[i].mask;
-	fprintf(stderr, "relaisd: -T %s is unknown; write", name);
-	for (i = 0; i < sizeof(traces) / sizeof(traces[0]); i++)
-		fprintf(stderr, " %s", traces[i].name);
-	putc('\n', stderr);
+	if (mask != 0)
+		return mask;
+	fprintf(stderr, "relaisd: -T %s is unknown: there are %s\n", name,
+	    log_trace_names);
 	exit(EXIT_FAILURE);
 }
 

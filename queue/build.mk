@@ -56,6 +56,6 @@ queue_queue_SOURCES = \
 	queue/pauses.c \
 	queue/queue.h \
 	queue/report.c \
-	queue/result.c
+	queue/result.c queue/trace.c
 queue_queue_CFLAGS = $(AM_CFLAGS) -pthread
 queue_queue_LDADD = $(queue_libs) $(worker_libs)

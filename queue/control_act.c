@@ -444,24 +444,19 @@ log_verbose_off(struct control_conn *c)
 static void
 change_trace(struct control_conn *c, int on)
 {
-	static const struct {
-		const char *name;
-		uint32_t bit;
-	} subjects[] = { { "rules", TRACE_RULES }, { "dns", TRACE_DNS },
-		{ "expand", TRACE_EXPAND }, { "all", TRACE_ALL } };
+	uint32_t bits = log_trace_mask(c->words[c->arg]);
 	/* master tells every process the mask, this one too */
 	uint32_t mask = log_traced();
+	char error[128];
 
-	for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++)
-		if (strcmp(subjects[i].name, c->words[c->arg]) == 0) {
-			mask = on ? mask | subjects[i].bit
-				  : mask & ~subjects[i].bit;
-			ask_master(c, MASTER_TRACE, mask);
-			return;
-		}
-	control_end(c,
-	    "nothing of that name can be traced: there are rules, "
-	    "dns, expand and all");
+	if (bits != 0) {
+		ask_master(c, MASTER_TRACE, on ? mask | bits : mask & ~bits);
+		return;
+	}
+	snprintf(error, sizeof(error),
+	    "nothing of that name can be traced: there are %s",
+	    log_trace_names);
+	control_end(c, error);
 }
 
 static void

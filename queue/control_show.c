@@ -97,6 +97,7 @@ send_queue_row(struct control_conn *c, const struct envelope *env,
 	control_field(&row, "+message", "%08x", env->msgid);
 	control_field(&row, "+size", "%llu", (unsigned long long)env->size);
 	control_field(&row, "+action", "%s", r->action);
+	control_field(&row, "+user", "%s", envelope_account(r));
 	control_row_send(c, &row);
 }
 
@@ -220,6 +221,7 @@ show_envelope(struct control_conn *c)
 		control_field(&rr, "host", "%s", r->remote);
 		control_field(&rr, "status", "%s", r->enhanced);
 		control_field(&rr, "error", "%s", r->text);
+		control_field(&rr, "user", "%s", envelope_account(r));
 		control_row_send(c, &rr);
 	}
 	envelope_free(env);

@@ -69,10 +69,14 @@ dispatch_finish(struct queue *q, struct job *job, enum sched_route route)
 
 	n = sched_finish(
 	    q->sched, job->id, route, queue_now(q), verdicts, rcpts);
+	trace_finish(job, route);
 	if (n > 0) {
 		events.env = batch_envelope(q->batch, job->msgid, &status);
-		for (int i = 0; events.env != NULL && i < n; i++)
+		for (int i = 0; events.env != NULL && i < n; i++) {
+			trace_verdict(
+			    q, events.env, rcpts[i], "none", &verdicts[i]);
 			result_verdict(q, &events, rcpts[i], &verdicts[i]);
+		}
 		if (events.env != NULL)
 			result_settle(q, &events);
 		for (int i = 0; events.env == NULL && i < n; i++)
@@ -315,6 +319,8 @@ start_job(struct queue *q, const struct sched_job *from)
 		set_aside(q, job, status);
 		return;
 	}
+	job->session = env->session;
+	trace_start(job, from);
 	switch (job->kind) {
 	case SCHED_RELAY:
 		rc = send_transfer(q, job, from, env);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ipc/enums.h"
 #include "queue/envelope.h"
 #include "queue/envelope_priv.h"
 
@@ -263,6 +264,12 @@ envelope_clean(struct envelope *env)
 	env->priv->touched = 0;
 	if (env->priv->changed != NULL)
 		memset(env->priv->changed, 0, env->priv->changed_size);
+}
+
+const char *
+envelope_account(const struct envelope_rcpt *r)
+{
+	return r->kind == DEST_USER ? r->user : "";
 }
 
 uint64_t

@@ -160,6 +160,10 @@ int envelope_decode(struct envelope *, uint32_t n, const uint8_t *, size_t,
     char *error, size_t size);
 int envelope_complete(const struct envelope *);
 
+/* The account whose mailbox the recipient is; "" for another kind, and before
+ * it is expanded. */
+const char *envelope_account(const struct envelope_rcpt *);
+
 /* The id that people see of one recipient: print as %016llx. */
 uint64_t envelope_evpid(uint32_t msgid, uint32_t index);
 

@@ -44,16 +44,36 @@ init_child(struct envelope_rcpt *child, const struct envelope *env,
 	}
 }
 
-/* A recipient that has failed before it was tried: its sender is told. */
+/* What is said of a recipient that has failed before it was tried. */
 static void
 fail_child(struct envelope_rcpt *child, uint16_t code, const char *enhanced,
     const char *text)
 {
-	child->state = ENVELOPE_DONE;
-	child->outcome = ENVELOPE_BOUNCED;
 	child->code = code;
 	child->enhanced = enhanced;
 	child->text = text;
+}
+
+/* Adds it to the envelope, and tells in the log which recipient it came
+ * from. Its index. */
+static uint32_t
+add_child(struct envelope *env, const struct envelope_rcpt *child)
+{
+	uint32_t index = envelope_add(env, child);
+	char id[20], parent[20];
+
+	if (index == ENVELOPE_NO_PARENT)
+		log_fatal("%08x: its recipients cannot be kept", env->msgid);
+	snprintf(id, sizeof(id), "%016llx",
+	    (unsigned long long)envelope_evpid(env->msgid, index));
+	snprintf(parent, sizeof(parent), "%016llx",
+	    (unsigned long long)envelope_evpid(env->msgid, child->parent));
+	log_event(env->session, "made", "evpid", id, "parent", parent, "to",
+	    child->address, "action",
+	    *child->action != '\0' ? child->action : NULL, "user",
+	    *envelope_account(child) != '\0' ? envelope_account(child) : NULL,
+	    "alias", *child->alias != '\0' ? child->alias : NULL, NULL);
+	return index;
 }
 
 static void
@@ -80,11 +100,9 @@ add_dest(struct queue *q, struct events *ev, uint32_t parent,
 	child.state = child.routed ? ENVELOPE_READY : ENVELOPE_INCOMING;
 	if (d->kind == DEST_ERROR)
 		fail_child(&child, d->code, d->enhanced, d->text);
-	if ((index = envelope_add(ev->env, &child)) == ENVELOPE_NO_PARENT)
-		log_fatal(
-		    "%08x: its recipients cannot be kept", ev->env->msgid);
+	index = add_child(ev->env, &child);
 	if (d->kind == DEST_ERROR)
-		result_event(ev, index, DSN_FAILED, 1);
+		result_failed(ev, index);
 	else
 		enlist_rcpt(q, ev->env, index);
 }
@@ -127,7 +145,9 @@ expanded_on_expanded(
 		.expanded = *m->owner != '\0' ? EXPANDED_LIST
 		    : m->dests.count > 1      ? EXPANDED_SEVERAL
 					      : EXPANDED_ONE,
-		.enhanced = "2.1.5" };
+		.code = 250,
+		.enhanced = "2.1.5",
+		.text = "expanded" };
 	struct events ev = { 0 };
 	enum store_status status;
 	struct queue *q = ctx;
@@ -186,12 +206,9 @@ expanded_forward(struct queue *q, struct events *ev, uint32_t parent,
 			child.address = ev->env->rcpts[parent].address;
 			fail_child(&child, d.code, d.enhanced, d.text);
 		}
-		index = envelope_add(ev->env, &child);
-		if (index == ENVELOPE_NO_PARENT)
-			log_fatal("%08x: its recipients cannot be kept",
-			    ev->env->msgid);
+		index = add_child(ev->env, &child);
 		if (d.code != 0)
-			result_event(ev, index, DSN_FAILED, 1);
+			result_failed(ev, index);
 		else
 			enlist_rcpt(q, ev->env, index);
 	}

@@ -8,6 +8,7 @@
  *	result.c	what came of it, for one recipient after another
  *	expanded.c	recipients behind a recipient
  *	report.c	delivery reports as new messages
+ *	trace.c		what of that is told when it is traced
  *	operator.c	what smtpctl changes
  *	etrn.c		what clients may start
  *	known.c		recipients that primaries know, for auth
@@ -50,6 +51,7 @@ struct job {
 	uint64_t id;
 	uint32_t msgid;
 	int64_t started; /* loop_now */
+	uint64_t session; /* of the message, in the log; 0 if not known */
 	enum sched_kind kind;
 	enum process_kind peer; /* who has it */
 	uint16_t instance;
@@ -187,6 +189,8 @@ void result_apply(
 /* Records what the scheduler decided on its own. */
 void result_verdict(struct queue *, struct events *, uint32_t index,
     const struct sched_verdict *);
+/* It is refused for good, as its code and text say. */
+void result_failed(struct events *, uint32_t index);
 /* The operator removed it. */
 void result_removed(struct events *, uint32_t index);
 /* Ends a round of results: reports, takes out what is done, and removes the
@@ -209,6 +213,13 @@ extern channel_handler expanded_on_expanded;
  * be. 0 when there were any and they are recipients now, else -1. */
 int expanded_forward(struct queue *, struct events *, uint32_t index,
     const struct msg_local_done *);
+
+/* trace.c: nothing where the schedule is not traced */
+void trace_start(const struct job *, const struct sched_job *);
+/* result in a word. */
+void trace_verdict(struct queue *, const struct envelope *, uint32_t index,
+    const char *result, const struct sched_verdict *);
+void trace_finish(const struct job *, enum sched_route);
 
 /* report.c */
 /* Decides who is told of the events and puts the reports into the batch.

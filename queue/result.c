@@ -47,7 +47,8 @@ log_outcome(const struct envelope *env, uint32_t index, const char *event)
 	    status, sizeof(status), "%u %s %s", r->code, r->enhanced, r->text);
 	log_event(env->session, event, "evpid", id, "from", env->sender, "to",
 	    r->address, "action", r->action, "host",
-	    *r->remote != '\0' ? r->remote : NULL, "result", status, NULL);
+	    *r->remote != '\0' ? r->remote : NULL, "result", status, "user",
+	    *envelope_account(r) != '\0' ? envelope_account(r) : NULL, NULL);
 }
 
 /* The recipient is done; how and with which event. */
@@ -62,6 +63,12 @@ finish_rcpt(struct events *ev, uint32_t index, enum envelope_outcome how,
 	r->next = 0;
 	log_outcome(ev->env, index, word);
 	result_event(ev, index, event, 1);
+}
+
+void
+result_failed(struct events *ev, uint32_t index)
+{
+	finish_rcpt(ev, index, ENVELOPE_BOUNCED, DSN_FAILED, "failed");
 }
 
 void
@@ -147,19 +154,25 @@ result_apply(
 		[DELIVERY_PERMFAIL] = SCHED_REFUSED,
 		[DELIVERY_FORWARD] = SCHED_DELIVERED
 	};
+	static const char *const words[] = { [SCHED_DELIVERED] = "delivered",
+		[SCHED_REFUSED] = "refused",
+		[SCHED_TEMPFAIL] = "tempfail",
+		[SCHED_NOT_TRIED] = "not-tried" };
+	enum sched_outcome outcome =
+	    o->not_tried ? SCHED_NOT_TRIED : outcomes[o->status];
 	struct sched_verdict v;
 
 	if (index >= ev->env->rcpt_count ||
-	    sched_result(q->sched, ev->env->msgid, index,
-		o->not_tried ? SCHED_NOT_TRIED : outcomes[o->status],
-		queue_now(q), &v) == -1)
+	    sched_result(q->sched, ev->env->msgid, index, outcome, queue_now(q),
+		&v) == -1)
 		return;
+	trace_verdict(q, ev->env, index, words[outcome], &v);
 	record_words(q, ev->env, index, o);
 	if (o->not_tried || o->status == DELIVERY_TEMPFAIL)
 		result_verdict(q, ev, index, &v);
 	else if (o->status == DELIVERY_PERMFAIL) {
 		envelope_edit(ev->env, index)->attempts++;
-		finish_rcpt(ev, index, ENVELOPE_BOUNCED, DSN_FAILED, "failed");
+		result_failed(ev, index);
 	} else
 		deliver_rcpt(ev, index, o);
 }

@@ -520,7 +520,7 @@ body_end(struct session *s, struct session_turn *t)
 	if (reply == REPLY_TOO_BIG)
 		snprintf(s->outcome.arg, sizeof(s->outcome.arg), "%llu",
 		    (unsigned long long)s->conf->max_size);
-	session_log(t, "message-refused", "from",
+	session_log_client(s, t, "message-refused", "from",
 	    session_text(t, "<%s>", txn->sender), "reason", reply_text(reply),
 	    NULL);
 	body_outcome(s, t);

@@ -138,7 +138,7 @@ challenge(
 static void
 authenticated(struct session *s, struct session_turn *t)
 {
-	session_log(t, "authenticated", "user", s->user, "mechanism",
+	session_log_client(s, t, "authenticated", "user", s->user, "mechanism",
 	    s->mechanism, NULL);
 	session_reply(s, t, REPLY_AUTH_OK);
 	s->errors = 0;
@@ -149,7 +149,7 @@ static void
 failed(struct session *s, struct session_turn *t, enum reply_id reply,
     const char *user)
 {
-	session_log(t, "authentication-failed", "user",
+	session_log_client(s, t, "authentication-failed", "user",
 	    session_text(t, "%s", user), "mechanism", s->mechanism, NULL);
 	session_reply(s, t, reply);
 	auth_end(s, t, 0);

@@ -20,6 +20,7 @@
 #include "net/stream.h"
 #include "net/tls.h"
 #include "os/log.h"
+#include "smtp/reply.h"
 #include "smtpd/smtpd.h"
 
 enum {
@@ -176,6 +177,7 @@ begin_turn(struct smtpd *d)
 	}
 	t->queue = d->queue_up ? &d->queue : NULL;
 	t->generation = worker_generation(d->worker);
+	t->traced = (log_traced() & TRACE_SMTP) != 0;
 	return t;
 }
 
@@ -221,6 +223,56 @@ start_tls(struct client *c)
 	    stream_start_tls(c->stream, ssl, STREAM_SERVER) == 0;
 }
 
+/* Challenges are a part of AUTH, and 504 tells the word behind AUTH, which a
+ * client that knows no better may have made its password. */
+static void
+trace_reply(const struct client *c, const char *line, size_t len)
+{
+	char text[REPLY_LINE_MAX + 1];
+
+	if (len > 3 &&
+	    (memcmp(line, "334", 3) == 0 || memcmp(line, "504", 3) == 0))
+		snprintf(text, sizeof(text), "%.3s (hidden)", line);
+	else
+		snprintf(text, sizeof(text), "%.*s", (int)len, line);
+	log_trace_event(
+	    TRACE_SMTP, session_id(c->session), "reply", "line", text, NULL);
+}
+
+static void
+trace_replies(const struct client *c, const char *out, size_t len)
+{
+	const char *end;
+	size_t n;
+
+	for (; len > 0; out += n, len -= n) {
+		end = memmem(out, len, "\r\n", 2);
+		n = end != NULL ? (size_t)(end - out) : len;
+		trace_reply(c, out, n);
+		n += end != NULL ? 2 : 0;
+	}
+}
+
+/* Commands and replies in the order in which they came about. */
+static void
+trace_turn(const struct client *c)
+{
+	const struct session_turn *t = &c->smtpd->turn;
+	size_t at = 0;
+
+	for (unsigned i = 0; i < t->action_count; i++) {
+		const struct session_action *a = &t->actions[i];
+
+		if (a->kind != ACT_TRACE)
+			continue;
+		trace_replies(c, t->out + at, a->trace.at - at);
+		at = a->trace.at;
+		log_trace_event(TRACE_SMTP, session_id(c->session), "command",
+		    "line", a->trace.line, NULL);
+	}
+	trace_replies(c, t->out + at, t->out_len - at);
+}
+
 /*
  * Does what the turn says. 0, or -1 when the client is gone. A peer who is not
  * there to be asked is as good as one that went while it was asked.
@@ -232,6 +284,8 @@ end_turn(struct client *c)
 	struct session_turn *t = &d->turn;
 	unsigned missing = 0;
 
+	if (t->traced)
+		trace_turn(c);
 	if (t->out_len > 0)
 		stream_write(c->stream, t->out, t->out_len);
 	for (unsigned i = 0; i < t->action_count; i++) {
@@ -243,6 +297,8 @@ end_turn(struct client *c)
 			break;
 		case ACT_LOG:
 			log_action(c, a);
+			break;
+		case ACT_TRACE:
 			break;
 		case ACT_START_TLS:
 			if (start_tls(c))
@@ -365,7 +421,7 @@ on_tls(struct stream *stream, int established, void *arg)
 
 	if (!established) {
 		log_event(session_id(c->session), "tls-failed", "reason",
-		    stream_error(stream), NULL);
+		    stream_error(stream), "address", c->addr, NULL);
 		session_tls_done(c->session, begin_turn(c->smtpd), NULL);
 		finish_turn(c);
 		return;
@@ -395,7 +451,7 @@ on_closed(struct stream *stream, enum stream_end end, void *arg)
 	log_event(session_id(c->session), "disconnected", "reason",
 	    end == STREAM_END_EOF ? "the client went away"
 				  : stream_error(stream),
-	    NULL);
+	    "address", c->addr, NULL);
 	client_close(c, 0, 1);
 }
 

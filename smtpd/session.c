@@ -405,6 +405,7 @@ run_command(
 	unsigned ext = s->extended ? s->extensions : 0;
 
 	command_parse(line, len, ext, command_options(s), &cmd);
+	session_trace(t, &cmd, line, len);
 	if (cmd.close) {
 		t->out_len += command_refusal(
 		    &cmd, t->out + t->out_len, SESSION_OUT - t->out_len);
@@ -463,9 +464,10 @@ take_line(
 		}
 		break;
 	case LINE_READY:
-		if (s->input == INPUT_AUTH)
+		if (s->input == INPUT_AUTH) {
+			session_trace_auth(t);
 			auth_line(s, t, line, line_len);
-		else
+		} else
 			run_command(s, t, line, line_len);
 		break;
 	case LINE_OVERLONG:

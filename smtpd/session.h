@@ -116,6 +116,7 @@ enum {
 enum session_action_kind {
 	ACT_SEND, /* a message to the peer that takes its type */
 	ACT_LOG, /* an event for the log */
+	ACT_TRACE, /* a command, where the turn is traced */
 	ACT_START_TLS, /* after `out`; session_tls_done follows */
 	ACT_DISCONNECT /* after `out`; no further call but session_close */
 };
@@ -131,6 +132,10 @@ struct session_action {
 			/* pairs end with a NULL key; NULL values are left out*/
 			const char *pairs[2 * SESSION_LOG_PAIRS + 2];
 		} log;
+		struct {
+			size_t at; /* octets of `out` before it */
+			const char *line; /* fit for a log */
+		} trace;
 		int linger; /* DISCONNECT: the client may still be talking */
 	};
 };
@@ -149,6 +154,7 @@ struct session_turn {
 	const struct msg_queue_status *queue; /* NULL: no queue is there */
 	uint32_t *serial; /* counts questions of the whole worker */
 	uint32_t generation; /* of the configuration that holds */
+	int traced; /* commands become ACT_TRACE */
 	/* Filled by the core, emptied by session_turn_reset. */
 	size_t out_len;
 	unsigned action_count;

@@ -197,6 +197,15 @@ void session_ask(struct session *, struct session_turn *, enum question,
  * live in the session, the transaction or the turn's scratch. */
 void session_log(struct session_turn *, const char *event, ...)
     __attribute__((sentinel));
+/* The same, and who the client is: its address, its name if that is confirmed,
+ * and what it calls itself. Programs that ban clients read single lines. */
+void session_log_client(struct session *, struct session_turn *,
+    const char *event, ...) __attribute__((sentinel));
+/* What a client has said, for the trace. A line that is no command of ours may
+ * be a part of a body or a password, and is not shown. */
+void session_trace(struct session_turn *, const struct smtp_command *,
+    const char *line, size_t len);
+void session_trace_auth(struct session_turn *);
 /* Text in the turn's scratch; "" when that is full. */
 const char *session_text(struct session_turn *, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

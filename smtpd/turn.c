@@ -8,6 +8,8 @@
 
 #include "session_private.h"
 
+enum { TRACE_SHOWN = 500 /* octets of a command */ };
+
 void
 session_turn_reset(struct session_turn *t)
 {
@@ -48,7 +50,7 @@ session_hang_up(
 	s->input = INPUT_OVER;
 	s->question = ASK_NOTHING;
 	session_log(t, "disconnected", "reason", reason, "messages",
-	    session_text(t, "%u", s->mails), NULL);
+	    session_text(t, "%u", s->mails), "address", s->client_addr, NULL);
 	a = &t->actions[t->action_count++];
 	a->kind = ACT_DISCONNECT;
 	a->linger = linger;
@@ -90,29 +92,92 @@ session_ask(struct session *s, struct session_turn *t, enum question question,
 	s->wait_until = t->now + time;
 }
 
-void
-session_log(struct session_turn *t, const char *event, ...)
+static void
+add_pair(struct session_action *a, const char *key, const char *value)
+{
+	unsigned n = 0;
+
+	while (a->log.pairs[n] != NULL)
+		n += 2;
+	if (value == NULL || n == 2 * SESSION_LOG_PAIRS)
+		return;
+	a->log.pairs[n] = key;
+	a->log.pairs[n + 1] = value;
+	a->log.pairs[n + 2] = NULL;
+}
+
+static struct session_action *
+add_log(struct session_turn *t, const char *event, va_list ap)
 {
 	struct session_action *a = &t->actions[t->action_count++];
 	const char *key;
-	unsigned n = 0;
-	va_list ap;
 
 	a->kind = ACT_LOG;
 	a->log.event = event;
-	va_start(ap, event);
-	while (
-	    (key = va_arg(ap, const char *)) != NULL && n < SESSION_LOG_PAIRS) {
-		const char *value = va_arg(ap, const char *);
+	a->log.pairs[0] = NULL;
+	while ((key = va_arg(ap, const char *)) != NULL)
+		add_pair(a, key, va_arg(ap, const char *));
+	return a;
+}
 
-		if (value == NULL)
-			continue;
-		a->log.pairs[2 * n] = key;
-		a->log.pairs[2 * n + 1] = value;
-		n++;
-	}
+void
+session_log(struct session_turn *t, const char *event, ...)
+{
+	va_list ap;
+
+	va_start(ap, event);
+	add_log(t, event, ap);
 	va_end(ap);
-	a->log.pairs[2 * n] = NULL;
+}
+
+void
+session_log_client(
+    struct session *s, struct session_turn *t, const char *event, ...)
+{
+	struct session_action *a;
+	va_list ap;
+
+	va_start(ap, event);
+	a = add_log(t, event, ap);
+	va_end(ap);
+	add_pair(a, "address", s->client_addr);
+	add_pair(a, "host", s->rdns == RDNS_CONFIRMED ? s->client_name : NULL);
+	/* a command of the same turn may set another one */
+	add_pair(a, "helo",
+	    *s->helo != '\0' ? session_text(t, "%s", s->helo) : NULL);
+}
+
+static void
+add_trace(struct session_turn *t, const char *line)
+{
+	struct session_action *a = &t->actions[t->action_count++];
+
+	a->kind = ACT_TRACE;
+	a->trace.at = t->out_len;
+	a->trace.line = line;
+}
+
+void
+session_trace(struct session_turn *t, const struct smtp_command *cmd,
+    const char *line, size_t len)
+{
+	int shown = (int)(len < TRACE_SHOWN ? len : TRACE_SHOWN);
+
+	if (!t->traced)
+		return;
+	if (cmd->verb == VERB_UNKNOWN || cmd->verb == VERB_FOREIGN)
+		add_trace(t, "(no command)");
+	else if (cmd->verb == VERB_AUTH)
+		add_trace(t, "AUTH (hidden)");
+	else
+		add_trace(t, session_text(t, "%.*s", shown, line));
+}
+
+void
+session_trace_auth(struct session_turn *t)
+{
+	if (t->traced)
+		add_trace(t, "(hidden)");
 }
 
 const char *

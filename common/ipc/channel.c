@@ -16,6 +16,7 @@
 
 #include "ipc/channel.h"
 #include "net/loop.h"
+#include "os/log.h"
 
 enum {
 	HEADER = 8,
@@ -279,6 +280,20 @@ channel_free(struct channel *ch)
 		channel_destroy(ch);
 }
 
+/* ---- the trace -------------------------------------------------------- */
+
+/* Type, size and peer, never the content; of the log's own lines nothing, or
+ * there would be no end. */
+static void
+trace(const struct channel *ch, const char *way, enum msg_type type, size_t len)
+{
+	if ((log_traced() & TRACE_IPC) == 0 || type == MSG_log_line)
+		return;
+	log_trace(TRACE_IPC, "%s %s %u: %s, %zu octets%s", way,
+	    process_name(ch->peer), ch->instance, msg_name(type), len,
+	    msg_carries_fd(type) ? " and a descriptor" : "");
+}
+
 /* ---- sending ---------------------------------------------------------- */
 
 /* Writes a run that ends before the next frame with a descriptor, its own
@@ -463,6 +478,7 @@ channel_send(struct channel *ch, enum msg_type type, const void *msg, int fd)
 	if (channel_congested(ch))
 		ch->was_congested = 1;
 	loop_defer(ch->loop, &ch->flush);
+	trace(ch, "to", type, to->end - to->start - before - HEADER);
 	return 0;
 fail:
 	if (fd != -1)
@@ -567,6 +583,7 @@ dispatch(
 		channel_refuse(ch, "a message without its descriptor");
 		return;
 	}
+	trace(ch, "from", type, len);
 	handler(ctx, ch, &msg, fd);
 }
 

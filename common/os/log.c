@@ -148,6 +148,32 @@ log_set_level(int verbose, uint32_t trace)
 	state.trace = trace;
 }
 
+const char log_trace_names[] =
+    "smtp, ipc, rules, queue, mta, dns, expand and all";
+
+uint32_t
+log_trace_mask(const char *name)
+{
+	static const struct {
+		const char *name;
+		uint32_t mask;
+	} subjects[] = {
+		{ "smtp", TRACE_SMTP },
+		{ "ipc", TRACE_IPC },
+		{ "rules", TRACE_RULES },
+		{ "queue", TRACE_QUEUE },
+		{ "mta", TRACE_MTA },
+		{ "dns", TRACE_DNS },
+		{ "expand", TRACE_EXPAND },
+		{ "all", TRACE_ALL },
+	};
+
+	for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++)
+		if (strcmp(subjects[i].name, name) == 0)
+			return subjects[i].mask;
+	return 0;
+}
+
 uint32_t
 log_traced(void)
 {
@@ -307,17 +333,17 @@ log_fatal(const char *fmt, ...)
 	exit(1);
 }
 
-void
-log_event(uint64_t session, const char *event, ...)
+/* An event behind `word`, with its pairs as long as there is room. */
+static void
+put_event(int priority, const char *word, uint64_t session, const char *event,
+    va_list ap)
 {
 	char line[LINE_MAX_OCTETS], value[VALUE_MAX_OCTETS];
 	size_t n, key_len, value_len;
 	const char *key, *v;
-	va_list ap;
 
-	n = (size_t)snprintf(line, sizeof(line), "%016llx %s %s",
+	n = (size_t)snprintf(line, sizeof(line), "%s%016llx %s %s", word,
 	    (unsigned long long)session, state.name, event);
-	va_start(ap, event);
 	while ((key = va_arg(ap, const char *)) != NULL) {
 		if ((v = va_arg(ap, const char *)) == NULL)
 			continue;
@@ -333,7 +359,28 @@ log_event(uint64_t session, const char *event, ...)
 		memcpy(line + n, value, value_len);
 		n += value_len;
 	}
-	va_end(ap);
 	line[n] = '\0';
-	put_line(LOG_INFO, line);
+	put_line(priority, line);
+}
+
+void
+log_event(uint64_t session, const char *event, ...)
+{
+	va_list ap;
+
+	va_start(ap, event);
+	put_event(LOG_INFO, "", session, event, ap);
+	va_end(ap);
+}
+
+void
+log_trace_event(enum log_trace mask, uint64_t session, const char *event, ...)
+{
+	va_list ap;
+
+	if ((state.trace & mask) == 0)
+		return;
+	va_start(ap, event);
+	put_event(LOG_DEBUG, "trace: ", session, event, ap);
+	va_end(ap);
 }

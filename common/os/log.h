@@ -23,6 +23,10 @@ enum log_trace {
 	TRACE_EXPAND = 1 << 6,
 	TRACE_ALL = 0xff
 };
+/* The bits of a subject by its name, 0 for a name that is none; and all the
+ * names, for who gave another. */
+uint32_t log_trace_mask(const char *name);
+extern const char log_trace_names[];
 
 enum log_mode {
 	LOG_TO_STDERR,
@@ -69,6 +73,13 @@ void log_fatal(const char *, ...)
  *	log_event(sid, "connected", "address", addr, "host", name, NULL);
  */
 void log_event(uint64_t session, const char *event, ...)
+    __attribute__((sentinel));
+/*
+ * The same of a subject that is traced, as a line for debugging that begins
+ * with "trace: "; nothing where it is not. Who would have to make values for
+ * it asks log_traced first. Credentials and bodies are no values.
+ */
+void log_trace_event(enum log_trace, uint64_t session, const char *event, ...)
     __attribute__((sentinel));
 
 /*

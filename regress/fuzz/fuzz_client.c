@@ -195,6 +195,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	config.own_name = data[0] & 64 ? "us.test" : NULL;
 	if ((h.client = client_new(&config, h.now)) == NULL)
 		return 0;
+	client_trace(h.client, 1);
 	for (data++, size--; size >= 2; data += len, size -= len) {
 		uint8_t what = data[0];
 

@@ -521,6 +521,7 @@ play(const uint8_t *data, size_t size, size_t piece)
 	turn.ids = &h.ids;
 	turn.queue = &h.queue;
 	turn.serial = &h.serial;
+	turn.traced = 1;
 	h.session = session_new(&h.conf, pool);
 	require(h.session != NULL);
 	session_connected(h.session, &turn, &facts);

@@ -84,6 +84,15 @@ note_output(struct player *p, const char *data, size_t len)
 }
 
 static void
+note_trace(struct player *p, const char *data, size_t len)
+{
+	const char *end = data + len;
+
+	for (; data < end; data += strlen(data) + 1)
+		note(p, "T: %s\n", data);
+}
+
+static void
 note_results(struct player *p)
 {
 	for (size_t i = 0; i < p->mail.rcpts_count; i++) {
@@ -130,6 +139,9 @@ take_actions(struct player *p)
 		switch (a.what) {
 		case CLIENT_DO_WRITE:
 			note_output(p, a.data, a.len);
+			break;
+		case CLIENT_DO_TRACE:
+			note_trace(p, a.data, a.len);
 			break;
 		case CLIENT_DO_TLS:
 			note(p, "A: tls\n");
@@ -301,6 +313,8 @@ play_event(struct player *p, const char *e, size_t len)
 		client_tls_established(c, 0, p->now);
 	else if (strncmp(e, "tls fail", len) == 0)
 		client_tls_failed(c, "no shared cipher");
+	else if (strncmp(e, "trace", len) == 0)
+		client_trace(c, 1);
 	else if (strncmp(e, "eof", len) == 0)
 		client_eof(c);
 	else if (strncmp(e, "quit", len) == 0)

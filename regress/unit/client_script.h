@@ -6,10 +6,12 @@
  *	P: TEXT		more of the same packet (with the S: line before it)
  *	C: TEXT		the client has written this line
  *	A: TEXT		the client has asked for this
+ *	T: >TEXT, T: <TEXT	the trace has this of us, of the server
  *	R: TEXT		the result of the next recipient
  *	E: EVENT	something else happens: connected, tls ok, tls bad
  *			(not verified), tls fail, eof, timeout, quit, abort,
- *			mail ..., sasl STATUS MECHANISM RESPONSE, bodyfail
+ *			mail ..., sasl STATUS MECHANISM RESPONSE, bodyfail,
+ *			trace (from here on)
  *
  * \r \n \0 \\ and \xNN are escapes; S: and C: end with CRLF by themselves. A
  * mail is `E: mail SENDER RCPT,RCPT... [8bit] [utf8] [binary] [probe]

@@ -15,7 +15,12 @@
 #include "session_player.h"
 #include "smtpd/session.h"
 
-enum { QUEUE_MAX = 1 << 20, EVENTS_MAX = 64, EVENT_SIZE = 4096 };
+enum {
+	QUEUE_MAX = 1 << 20,
+	EVENTS_MAX = 64,
+	EVENT_SIZE = 4096,
+	LOG_MAX = 1 << 16
+};
 
 struct player {
 	const struct dialogue *dialogue;
@@ -38,6 +43,9 @@ struct player {
 	size_t out_len, out_used;
 	char events[EVENTS_MAX][EVENT_SIZE];
 	unsigned event_first, event_count;
+	/* "event key=value ..." lines, and how far they were looked at */
+	char log[LOG_MAX];
+	size_t log_len, log_used;
 	uint64_t question;
 	/* what was submitted */
 	char *body;
@@ -163,6 +171,31 @@ describe_send(struct player *p, enum msg_type type, const union ipc_msg *m)
 	}
 }
 
+static void add_log(struct player *p, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void
+add_log(struct player *p, const char *format, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vsnprintf(p->log + p->log_len, LOG_MAX - p->log_len, format, ap);
+	va_end(ap);
+	assert_true(n >= 0 && (size_t)n < LOG_MAX - p->log_len);
+	p->log_len += (size_t)n;
+}
+
+static void
+describe_log(struct player *p, const struct session_action *a)
+{
+	add_log(p, "%s", a->log.event);
+	for (unsigned i = 0; a->log.pairs[i] != NULL; i += 2)
+		add_log(p, " %s=%s", a->log.pairs[i], a->log.pairs[i + 1]);
+	add_log(p, "\n");
+}
+
 /* Does what the driver does after each call. */
 static void
 perform(struct player *p)
@@ -179,6 +212,10 @@ perform(struct player *p)
 
 		if (a->kind == ACT_SEND)
 			describe_send(p, a->type, &a->msg);
+		else if (a->kind == ACT_LOG)
+			describe_log(p, a);
+		else if (a->kind == ACT_TRACE)
+			add_log(p, "trace %s\n", a->trace.line);
 		else if (a->kind == ACT_START_TLS)
 			add_event(p, "X tls ");
 		else if (a->kind == ACT_DISCONNECT)
@@ -242,7 +279,9 @@ option(struct player *p, const char *word)
 			p->conf.options |= bits[i].bit;
 			return;
 		}
-	if (strcmp(word, "secure") == 0)
+	if (strcmp(word, "traced") == 0)
+		p->turn.traced = 1;
+	else if (strcmp(word, "secure") == 0)
 		p->facts.secure = 1;
 	else if (strcmp(word, "senders") == 0)
 		p->conf.senders = "people";
@@ -439,7 +478,8 @@ answer_peer(struct player *p, const char *word, char *rest)
 /*
  * verdict CODE [ACTION [domain | all [before]] | ENHANCED TEXT], submitted
  * CODE [ENHANCED TEXT], sender yes | no | tempfail, etrn COUNT, sasl
- * STATUS [...], tls, tls-failed, rdns [NAME], rdns-open [NAME], lost auth |
+ * STATUS [...], tls, tls-failed, rdns [NAME], rdns-open [NAME],
+ * claimed NAME (of an address that the name does not lead back to), lost auth |
  * queue, reload, tick MS, eof, shutdown, queue CODE ENHANCED TEXT | gone. A
  * verdict "before" comes out of the configuration before the reload.
  */
@@ -467,6 +507,8 @@ answer(struct player *p, char *word)
 		    *rest != '\0' ? RDNS_CONFIRMED : RDNS_UNCONFIRMED);
 	else if (strcmp(word, "rdns-open") == 0)
 		session_rdns(s, &p->turn, rest, RDNS_OPEN);
+	else if (strcmp(word, "claimed") == 0)
+		session_rdns(s, &p->turn, rest, RDNS_UNCONFIRMED);
 	else if (strcmp(word, "lost") == 0)
 		session_lost(s, &p->turn,
 		    strcmp(rest, "auth") == 0 ? PROC_AUTH : PROC_QUEUE);
@@ -579,6 +621,16 @@ expect_received(struct player *p, const char *text)
 }
 
 static void
+expect_log(struct player *p, const char *text)
+{
+	const char *from = p->log + p->log_used, *at = strstr(from, text);
+
+	if (at == NULL)
+		fail_at(p, text, from);
+	p->log_used = (size_t)(at - p->log) + strlen(text);
+}
+
+static void
 play_line(struct player *p, char *line)
 {
 	char *text = line[2] == ' ' ? line + 3 : line + 2;
@@ -614,6 +666,9 @@ play_line(struct player *p, char *line)
 		break;
 	case 'R':
 		expect_received(p, text);
+		break;
+	case 'L':
+		expect_log(p, text);
 		break;
 	default:
 		fail_at(p, "not a step", line);

@@ -11,10 +11,11 @@
  *	B: octets	what was submitted behind our Received field
  *	R: text		our Received field holds this text
  *	X: tls, X: close	the session asks for it
+ *	L: text		its log holds this text, behind what was found before
  *
  * Lines of the client are sent together up to the next other line. Nothing
- * may come from the session that the dialogue does not say; log events are
- * passed over.
+ * may come from the session that the dialogue does not say; log events that
+ * no L: asks for are passed over.
  */
 #ifndef SESSION_PLAYER_H
 #define SESSION_PLAYER_H

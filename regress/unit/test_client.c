@@ -272,6 +272,28 @@ static const struct client_case sasl[] = {
 			"S: 334 UGFzc3dvcmQ6\nA: sasl Password:\n"
 			"E: sasl ok LOGIN foob\nC: Zm9vYg==\nS: 235 in\n"
 			"A: idle\n" },
+	{ "the trace has no secret, and no body", CLEAR,
+	    HELLO
+	    "E: trace\n" MECHS
+	    "T: <250-mx.test\nT: <250 AUTH PLAIN LOGIN SCRAM-SHA-256\n"
+	    "A: sasl PLAIN LOGIN SCRAM-SHA-256\n"
+	    "E: sasl continue LOGIN foo\nT: >AUTH LOGIN\n"
+	    "C: AUTH LOGIN Zm9v\n"
+	    "S: 334 UGFzc3dvcmQ6\nT: <334 (hidden)\n"
+	    "A: sasl Password:\nE: sasl ok LOGIN foob\n"
+	    "T: >(hidden)\nC: Zm9vYg==\n"
+	    "S: 235 in\nT: <235 in\nA: idle\n"
+	    "E: mail a@b c@d body=secret\\r\\n\n"
+	    "T: >MAIL FROM:<a@b>\nC: MAIL FROM:<a@b>\n"
+	    "S: 250 ok\nT: <250 ok\n"
+	    "T: >RCPT TO:<c@d>\nC: RCPT TO:<c@d>\n"
+	    "S: 250 ok\nT: <250 ok\nT: >DATA\nC: DATA\n"
+	    "S: 354 go\nT: <354 go\nA: body\n"
+	    "T: >.\nC: secret\nC: .\n"
+	    "S: 250 kept\nT: <250 kept\n"
+	    "R: ok message 250 2.0.0 relayed kept\nA: idle\n"
+	    "E: quit\nT: >QUIT\nC: QUIT\n"
+	    "S: 221 bye\nT: <221 bye\nA: close quit ok 221 2.0.0 closed\n" },
 	{ "SCRAM with proof of the server", AUTH,
 	    HELLO MECHS "A: sasl SCRAM-SHA-256\n"
 			"E: sasl continue SCRAM-SHA-256 foo\n"

@@ -428,6 +428,33 @@ static const struct dialogue peers[] = {
 	    0 },
 };
 
+/* Who the client is stands in the line that tells what it did. */
+static const struct dialogue told[] = {
+	{ "of a recipient refused and a message taken",
+	    "O: rdns\n" GREETING HELO "A: rdns mail.c.example\n" MAIL
+	    "C: RCPT TO:<no@y.example>\nQ: rcpt_check\n"
+	    "A: verdict 550 5.1.1 No\nS: 550 5.1.1 No\n"
+	    "L: rcpt-refused from=<a@b.example> to=<no@y.example> "
+	    "reply=550 5.1.1 No address=192.0.2.1 host=mail.c.example "
+	    "helo=c.example\n" RCPT
+	    "C: DATA\nS: 354 End with a dot on a line of its own\n"
+	    "C: A: 1\nC: .\nQ: submit\n"
+	    "A: submitted 250\nS: 250 2.0.0 00000abc is in the queue\n"
+	    "L: message msgid=00000abc from=<a@b.example> size=\n"
+	    "L:  reply=250 address=192.0.2.1 host=mail.c.example "
+	    "helo=c.example\n" QUIT
+	    "L: disconnected reason=quit messages=1 address=192.0.2.1\n",
+	    0 },
+	{ "of a message refused; a name that is only claimed is none",
+	    "O: rdns\n" GREETING HELO "A: claimed mail.c.example\n" MAIL RCPT
+	    "C: DATA\nS: 354 End with a dot on a line of its own\n"
+	    "c: A: \\0\\r\\n.\\r\\n\n"
+	    "S: 550 5.6.0 The message holds a NUL octet\nX: close\n"
+	    "L: message-refused from=<a@b.example> reason=\n"
+	    "L:  address=192.0.2.1 helo=c.example\n",
+	    0 },
+};
+
 static void
 test_greeting(void **state)
 {
@@ -598,6 +625,12 @@ test_recipient_octets(void **state)
 	session_pool_free(pool);
 }
 
+static void
+test_told(void **state)
+{
+	dialogues_play(told, NITEMS(told));
+}
+
 int
 main(void)
 {
@@ -609,6 +642,7 @@ main(void)
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_room),
 		cmocka_unit_test(test_peers),
+		cmocka_unit_test(test_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

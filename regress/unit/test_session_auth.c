@@ -96,6 +96,7 @@ static const struct dialogue auth[] = {
 	    "C: AUTH plain AGEAYg==\n"
 	    "Q: sasl_begin mech=PLAIN binding=0\nA: sasl ok alice\n"
 	    "S: 235 2.7.0 Authenticated\n"
+	    "L: authenticated user=alice mechanism=PLAIN address=192.0.2.1\n"
 	    "C: AUTH PLAIN AGEAYg==\nS: 503 5.5.1 Already authenticated\n" MAIL
 	    "C: RCPT TO:<x@y>\nQ: rcpt_check user=alice flags=16\n"
 	    "A: verdict 250 out\nS: 250 2.1.5 Recipient OK\n"
@@ -105,6 +106,20 @@ static const struct dialogue auth[] = {
 	    "B: Date: 1\\r\\nMessage-ID: 2\\r\\nFrom: "
 	    "a@b.example\\r\\n\nA: submitted 250\n"
 	    "S: 250 2.0.0 00000abc is in the queue\n",
+	    0 },
+	{ "the trace has no secret, whatever its client makes of AUTH",
+	    "O: auth auth-plaintext traced\n" GREETING HELO
+	    "L: trace HELO c.example\n"
+	    "C: AUTH LOGIN YWxpY2U=\nQ: sasl_begin\nA: sasl continue a\n"
+	    "S: 334 YQ==\nL: trace AUTH (hidden)\n"
+	    "C: c2VjcmV0\nQ: sasl_step response=secret\nA: sasl denied\n"
+	    "S: 535 5.7.8 Authentication failed\n"
+	    "L: trace (hidden)\n"
+	    "C: c2VjcmV0\nS: 500 5.5.1 Command not recognized\n"
+	    "L: trace (no command)\n"
+	    "C: auth c2VjcmV0\n"
+	    "S: 504 5.5.4 Mechanism C2VJCMV0 is not offered here\n"
+	    "L: trace AUTH (hidden)\n",
 	    0 },
 	{ "who has logged in may leave the domain out",
 	    CLEAR
@@ -125,6 +140,8 @@ static const struct dialogue auth[] = {
 	    CLEAR "C: AUTH PLAIN\nQ: sasl_begin initial=0:\nA: sasl continue\n"
 		  "S: 334 \nC: YQ==\nQ: sasl_step response=a\n"
 		  "A: sasl denied\nS: 535 5.7.8 Authentication failed\n"
+		  "L: authentication-failed user= mechanism=PLAIN "
+		  "address=192.0.2.1 helo=c.example\n"
 		  "C: AUTH PLAIN =\nQ: sasl_begin initial=1:\n"
 		  "A: sasl denied\nS: 535 5.7.8 Authentication failed\n",
 	    0 },
