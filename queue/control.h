@@ -9,6 +9,7 @@
  * lends it the store, the schedule and the changes of control_ops.
  * control.c       connections, who they are, limits
  * control_words.c what was asked: words, ids, filters (pure)
+ * control_walk.c  all recipients, a step after the other
  * control_show.c  what only looks
  * control_act.c   what changes something
  * control_care.c  care of the store: verify and backup

@@ -15,6 +15,9 @@
 
 #define CONTROL_WORDS 64
 #define CONTROL_NAME_MAX 64 /* octets of the name of a backup */
+/* Recipients that a step looks at: their rows, or changes, are a few
+ * milliseconds of work, for which mail waits. */
+#define CONTROL_STEP 500
 
 /* ---- words (pure) ----------------------------------------------------- */
 
@@ -71,9 +74,11 @@ struct control_conn {
 	size_t arg; /* the first word after those of the verb */
 	struct control_filter filter;
 	control_step *step; /* NULL: waits for somebody's answer */
-	uint32_t next; /* message id to go on from */
+	uint32_t next; /* message id to go on from ... */
+	uint32_t next_rcpt; /* ... and the recipient, if it is still there */
 	uint64_t cursor;
-	uint32_t rows;
+	uint32_t matched; /* recipients, of those that a walk looked at */
+	uint32_t lost; /* rows that found no room in a message */
 	uint32_t changed;
 	void *state; /* of the step */
 	void (*state_free)(void *);
@@ -111,6 +116,15 @@ int control_may_see(const struct control_conn *, const struct envelope *);
 const char *control_state(const struct control_conn *, uint32_t msgid,
     uint32_t rcpt, const struct envelope_rcpt *, int64_t *next,
     int64_t *expiry);
+
+/* A recipient that is not done and that the filters of the question match,
+ * with what control_state says of it. The store must not be changed. */
+typedef void control_visit(struct control_conn *, const struct envelope *,
+    uint32_t index, const char *state, int64_t next, int64_t expiry);
+/* One step through all recipients from c->next and c->next_rcpt on, which then
+ * say where the next step begins. 1 while there is more, 0 at the end, -1
+ * after ending the answer. */
+int control_walk(struct control_conn *, control_visit *);
 
 /* The answer to explain, as rows. */
 void control_explain_rows(struct control_conn *, const struct msg_explained *);
