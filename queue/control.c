@@ -164,6 +164,7 @@ static void
 start_question(struct control_conn *c)
 {
 	const struct control_verb *v;
+	const char *unwanted;
 	char error[300];
 	size_t used, args;
 
@@ -194,6 +195,13 @@ start_question(struct control_conn *c)
 		    "%s: permission denied: only "
 		    "root and the admin group may do this",
 		    v->words);
+		control_end(c, error);
+		return;
+	}
+	unwanted = c->filter.beyond[v->filters];
+	if (unwanted != NULL) {
+		snprintf(error, sizeof(error), "%s takes no filter --%.*s",
+		    v->words, (int)strcspn(unwanted, "="), unwanted);
 		control_end(c, error);
 		return;
 	}

@@ -18,9 +18,8 @@
 #include "os/log.h"
 #include "queue/control_private.h"
 #include "queue/scheduler.h"
-#include "queue/store.h"
 
-enum { PAGE = 100, DOMAIN_MAX = 255 };
+enum { DOMAIN_MAX = 255 };
 
 static int64_t
 now_of(const struct control_conn *c)
@@ -46,72 +45,37 @@ named_id(struct control_conn *c, uint32_t *msgid, uint32_t *rcpt)
 struct matches {
 	uint32_t (*change)(struct control_conn *, uint32_t, uint32_t);
 	uint32_t count;
-	uint32_t room;
 	struct {
 		uint32_t msgid;
 		uint32_t rcpt;
-	} * list;
+	} list[CONTROL_STEP];
 };
 
 static void
-matches_free(void *arg)
+visit_match(struct control_conn *c, const struct envelope *env, uint32_t index,
+    const char *state, int64_t next, int64_t expiry)
 {
-	struct matches *m = arg;
-
-	free(m->list);
-	free(m);
-}
-
-static int
-visit_match(void *arg, const struct envelope *env)
-{
-	struct control_conn *c = arg;
 	struct matches *m = c->state;
 
-	for (uint32_t i = 0; i < env->rcpt_count; i++) {
-		const struct envelope_rcpt *r = &env->rcpts[i];
-		const char *state;
-		int64_t next, expiry;
-		void *grown;
-
-		if (r->state == ENVELOPE_DONE)
-			continue;
-		state = control_state(c, env->msgid, i, r, &next, &expiry);
-		if (!control_match(&c->filter, env, r, state, now_of(c)))
-			continue;
-		if (m->count == m->room) {
-			uint32_t room = m->room ? m->room * 2 : 128;
-
-			grown = reallocarray(m->list, room, sizeof(*m->list));
-			if (grown == NULL)
-				return 1;
-			m->list = grown;
-			m->room = room;
-		}
-		m->list[m->count].msgid = env->msgid;
-		m->list[m->count++].rcpt = i;
-	}
-	return 0;
+	m->list[m->count].msgid = env->msgid;
+	m->list[m->count++].rcpt = index;
 }
 
 static int
 step_change(struct control_conn *c)
 {
 	struct matches *m = c->state;
-	enum store_status status;
+	int more;
 
 	m->count = 0;
-	status = store_iterate(
-	    c->control->env.store, c->next, PAGE, visit_match, c, &c->next);
+	if ((more = control_walk(c, visit_match)) == -1)
+		return 0;
 	for (uint32_t i = 0; i < m->count; i++)
 		c->changed += m->change(c, m->list[i].msgid, m->list[i].rcpt);
-	if (status != STORE_OK && status != STORE_NOTFOUND)
-		control_end(c, store_strstatus(status));
-	else if (c->next == 0) {
-		c->control->env.ops->commit(c->control->env.ctx);
-		control_end_count(c, c->changed);
-	} else
+	if (more)
 		return 1;
+	c->control->env.ops->commit(c->control->env.ctx);
+	control_end_count(c, c->changed);
 	return 0;
 }
 
@@ -127,7 +91,7 @@ change_all(struct control_conn *c,
 	}
 	m->change = change;
 	c->state = m;
-	c->state_free = matches_free;
+	c->state_free = free;
 	c->step = step_change;
 }
 
@@ -141,6 +105,12 @@ change_named(struct control_conn *c,
 	if (strcmp(c->words[c->arg], "all") != 0) {
 		if (named_id(c, &msgid, &rcpt) == -1)
 			return;
+		if (c->filter.beyond[CONTROL_NO_FILTER] != NULL) {
+			control_end(c,
+			    "an id says what is meant: filters go "
+			    "with `all`");
+			return;
+		}
 		if ((n = change(c, msgid, rcpt)) == 0) {
 			control_end(c,
 			    "nothing that this can be done to has "
@@ -484,20 +454,20 @@ submit(struct control_conn *c)
 const struct control_verb control_act_verbs[] = {
 	{ "submit", 0, 0, 0, submit },
 	{ "schedule domain", 1, 1, 1, schedule_domain },
-	{ "schedule", 1, 1, 1, schedule_named },
+	{ "schedule", 1, 1, 1, schedule_named, CONTROL_FILTERS },
 	{ "flush", 1, 0, 0, flush },
-	{ "remove", 1, 1, 1, remove_named },
+	{ "remove", 1, 1, 1, remove_named, CONTROL_FILTERS },
 	{ "discover", 1, 0, 1, discover },
 	{ "pause mta", 1, 0, 0, pause_mta },
 	{ "pause mda", 1, 0, 0, pause_mda },
 	{ "pause smtp", 1, 0, 0, pause_smtp },
 	{ "pause domain", 1, 1, 1, pause_domain },
-	{ "pause envelope", 1, 1, 1, hold_named },
+	{ "pause envelope", 1, 1, 1, hold_named, CONTROL_FILTERS },
 	{ "resume mta", 1, 0, 0, resume_mta },
 	{ "resume mda", 1, 0, 0, resume_mda },
 	{ "resume smtp", 1, 0, 0, resume_smtp },
 	{ "resume domain", 1, 1, 1, resume_domain },
-	{ "resume envelope", 1, 1, 1, release_named },
+	{ "resume envelope", 1, 1, 1, release_named, CONTROL_FILTERS },
 	{ "reload", 1, 0, 0, reload },
 	{ "update table", 1, 1, 1, update_table },
 	{ "update aliases", 1, 0, 0, update_aliases },

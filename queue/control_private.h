@@ -21,6 +21,13 @@
 
 /* ---- words (pure) ----------------------------------------------------- */
 
+/* Which filters a question takes. */
+enum control_filters {
+	CONTROL_NO_FILTER,
+	CONTROL_DOMAIN, /* --domain alone */
+	CONTROL_FILTERS /* all */
+};
+
 /* Which recipients a question is about. Globs know `*` alone and no case. */
 struct control_filter {
 	const char *from;
@@ -28,8 +35,10 @@ struct control_filter {
 	const char *domain;
 	const char *state; /* as rows show it */
 	int64_t older; /* seconds since arrival, 0: any */
-	uint32_t limit; /* rows, 0: any */
+	uint32_t limit; /* recipients, 0: any */
 	uint32_t after; /* only message ids above this one */
+	/* by enum control_filters: one given that this leaves out, or NULL */
+	const char *beyond[CONTROL_FILTERS + 1];
 };
 
 /* Takes the filters out of words from *count on; what is left of words are
@@ -77,7 +86,7 @@ struct control_conn {
 	uint32_t next; /* message id to go on from ... */
 	uint32_t next_rcpt; /* ... and the recipient, if it is still there */
 	uint64_t cursor;
-	uint32_t matched; /* recipients, of those that a walk looked at */
+	uint32_t matched; /* recipients that a walk was about so far */
 	uint32_t lost; /* rows that found no room in a message */
 	uint32_t changed;
 	void *state; /* of the step */
@@ -137,6 +146,7 @@ struct control_verb {
 	unsigned min_args;
 	unsigned max_args;
 	void (*start)(struct control_conn *);
+	enum control_filters filters; /* those that it takes */
 };
 extern const struct control_verb control_show_verbs[];
 extern const struct control_verb control_act_verbs[];

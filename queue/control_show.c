@@ -508,14 +508,14 @@ show_hosts(struct control_conn *c)
 }
 
 const struct control_verb control_show_verbs[] = {
-	{ "show queue", 0, 0, 0, show_queue },
+	{ "show queue", 0, 0, 0, show_queue, CONTROL_FILTERS },
 	{ "show message", 0, 1, 1, show_message },
 	{ "show envelope", 0, 1, 1, show_envelope },
 	{ "history", 0, 1, 1, show_history },
 	{ "show status", 0, 0, 0, show_status },
 	{ "show stats", 1, 0, 0, show_stats },
-	{ "show hosts", 1, 0, 0, show_hosts },
-	{ "show routes", 1, 0, 0, show_routes },
+	{ "show hosts", 1, 0, 0, show_hosts, CONTROL_DOMAIN },
+	{ "show routes", 1, 0, 0, show_routes, CONTROL_DOMAIN },
 	{ "monitor", 1, 0, 0, monitor },
 	{ NULL, 0, 0, 0, NULL },
 };

@@ -156,6 +156,9 @@ control_parse_filter(const char **words, size_t *count,
 		}
 		if (set_filter(f, name, len, value, error, size) == -1)
 			return -1;
+		f->beyond[CONTROL_NO_FILTER] = name;
+		if (len != 6 || strncmp(name, "domain", len) != 0)
+			f->beyond[CONTROL_DOMAIN] = name;
 	}
 	*count = kept;
 	return 0;

@@ -71,6 +71,7 @@ test_filters(void **state)
 {
 	const char *words[] = { "remove", "--from", "a@b", "all",
 		"--older=2h" };
+	const char *domain[] = { "show", "routes", "--domain=a" };
 	const char *bad[] = { "show", "queue", "--colour=red" };
 	const char *open_end[] = { "show", "queue", "--from" };
 	struct control_filter f;
@@ -84,6 +85,14 @@ test_filters(void **state)
 	assert_string_equal(words[1], "all");
 	assert_string_equal(f.from, "a@b");
 	assert_int_equal(f.older, 7200);
+	assert_non_null(f.beyond[CONTROL_NO_FILTER]);
+	assert_non_null(f.beyond[CONTROL_DOMAIN]);
+	assert_null(f.beyond[CONTROL_FILTERS]);
+	n = 3;
+	assert_int_equal(
+	    control_parse_filter(domain, &n, &f, error, sizeof(error)), 0);
+	assert_non_null(f.beyond[CONTROL_NO_FILTER]);
+	assert_null(f.beyond[CONTROL_DOMAIN]);
 	n = 3;
 	assert_int_equal(
 	    control_parse_filter(bad, &n, &f, error, sizeof(error)), -1);
