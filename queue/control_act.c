@@ -41,14 +41,16 @@ named_id(struct control_conn *c, uint32_t *msgid, uint32_t *rcpt)
 
 /* ---- one change to all that a filter matches -------------------------- */
 
+/* Changes recipients of one message, as control_ops has them; how many. */
+typedef uint32_t control_change(
+    struct control_conn *, uint32_t msgid, const uint32_t *rcpts, uint32_t n);
+
 /* Found first, changed after: nothing may change while the store walks. */
 struct matches {
-	uint32_t (*change)(struct control_conn *, uint32_t, uint32_t);
+	control_change *change;
 	uint32_t count;
-	struct {
-		uint32_t msgid;
-		uint32_t rcpt;
-	} list[CONTROL_STEP];
+	uint32_t msgids[CONTROL_STEP];
+	uint32_t rcpts[CONTROL_STEP];
 };
 
 static void
@@ -57,8 +59,22 @@ visit_match(struct control_conn *c, const struct envelope *env, uint32_t index,
 {
 	struct matches *m = c->state;
 
-	m->list[m->count].msgid = env->msgid;
-	m->list[m->count++].rcpt = index;
+	m->msgids[m->count] = env->msgid;
+	m->rcpts[m->count++] = index;
+}
+
+/* One message after the other. */
+static void
+change_matches(struct control_conn *c, struct matches *m)
+{
+	uint32_t end;
+
+	for (uint32_t i = 0; i < m->count; i = end) {
+		for (end = i + 1;
+		     end < m->count && m->msgids[end] == m->msgids[i]; end++)
+			;
+		c->changed += m->change(c, m->msgids[i], m->rcpts + i, end - i);
+	}
 }
 
 static int
@@ -70,8 +86,7 @@ step_change(struct control_conn *c)
 	m->count = 0;
 	if ((more = control_walk(c, visit_match)) == -1)
 		return 0;
-	for (uint32_t i = 0; i < m->count; i++)
-		c->changed += m->change(c, m->list[i].msgid, m->list[i].rcpt);
+	change_matches(c, m);
 	if (more)
 		return 1;
 	c->control->env.ops->commit(c->control->env.ctx);
@@ -80,8 +95,7 @@ step_change(struct control_conn *c)
 }
 
 static void
-change_all(struct control_conn *c,
-    uint32_t (*change)(struct control_conn *, uint32_t, uint32_t))
+change_all(struct control_conn *c, control_change *change)
 {
 	struct matches *m;
 
@@ -97,8 +111,7 @@ change_all(struct control_conn *c,
 
 /* `all` with filters, or an id. */
 static void
-change_named(struct control_conn *c,
-    uint32_t (*change)(struct control_conn *, uint32_t, uint32_t))
+change_named(struct control_conn *c, control_change *change)
 {
 	uint32_t msgid, rcpt, n;
 
@@ -111,7 +124,7 @@ change_named(struct control_conn *c,
 			    "with `all`");
 			return;
 		}
-		if ((n = change(c, msgid, rcpt)) == 0) {
+		if ((n = change(c, msgid, &rcpt, 1)) == 0) {
 			control_end(c,
 			    "nothing that this can be done to has "
 			    "this id");
@@ -125,57 +138,66 @@ change_named(struct control_conn *c,
 }
 
 static uint32_t
-remove_one(struct control_conn *c, uint32_t msgid, uint32_t rcpt)
+remove_rcpts(
+    struct control_conn *c, uint32_t msgid, const uint32_t *rcpts, uint32_t n)
 {
 	const struct control_env *e = &c->control->env;
 
-	return e->ops->remove(e->ctx, msgid, rcpt);
+	return e->ops->remove(e->ctx, msgid, rcpts, n);
 }
 
 static uint32_t
-schedule_one(struct control_conn *c, uint32_t msgid, uint32_t rcpt)
+schedule_rcpts(
+    struct control_conn *c, uint32_t msgid, const uint32_t *rcpts, uint32_t n)
 {
-	return sched_schedule(c->control->env.sched, msgid, rcpt, now_of(c));
+	uint32_t changed = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		changed += sched_schedule(
+		    c->control->env.sched, msgid, rcpts[i], now_of(c));
+	return changed;
 }
 
 static uint32_t
-hold_one(struct control_conn *c, uint32_t msgid, uint32_t rcpt)
+hold_rcpts(
+    struct control_conn *c, uint32_t msgid, const uint32_t *rcpts, uint32_t n)
 {
 	const struct control_env *e = &c->control->env;
 
-	return e->ops->hold(e->ctx, msgid, rcpt, 1);
+	return e->ops->hold(e->ctx, msgid, rcpts, n, 1);
 }
 
 static uint32_t
-release_one(struct control_conn *c, uint32_t msgid, uint32_t rcpt)
+release_rcpts(
+    struct control_conn *c, uint32_t msgid, const uint32_t *rcpts, uint32_t n)
 {
 	const struct control_env *e = &c->control->env;
 
-	return e->ops->hold(e->ctx, msgid, rcpt, 0);
+	return e->ops->hold(e->ctx, msgid, rcpts, n, 0);
 }
 
 static void
 remove_named(struct control_conn *c)
 {
-	change_named(c, remove_one);
+	change_named(c, remove_rcpts);
 }
 
 static void
 schedule_named(struct control_conn *c)
 {
-	change_named(c, schedule_one);
+	change_named(c, schedule_rcpts);
 }
 
 static void
 hold_named(struct control_conn *c)
 {
-	change_named(c, hold_one);
+	change_named(c, hold_rcpts);
 }
 
 static void
 release_named(struct control_conn *c)
 {
-	change_named(c, release_one);
+	change_named(c, release_rcpts);
 }
 
 static void
@@ -278,11 +300,12 @@ resume_smtp(struct control_conn *c)
 }
 
 static uint32_t
-reroute_one(struct control_conn *c, uint32_t msgid, uint32_t rcpt)
+reroute_rcpts(
+    struct control_conn *c, uint32_t msgid, const uint32_t *rcpts, uint32_t n)
 {
 	const struct control_env *e = &c->control->env;
 
-	return e->ops->reroute(e->ctx, msgid, rcpt);
+	return e->ops->reroute(e->ctx, msgid, rcpts, n);
 }
 
 /* What waits for a host that serves many domains is sought in the store. */
@@ -309,7 +332,7 @@ pause_domain(struct control_conn *c)
 	}
 	c->changed = (uint32_t)n;
 	c->filter.domain = domain;
-	change_all(c, reroute_one);
+	change_all(c, reroute_rcpts);
 }
 
 static void

@@ -17,7 +17,7 @@
 #define CONTROL_NAME_MAX 64 /* octets of the name of a backup */
 /* Recipients that a step looks at: their rows, or changes, are a few
  * milliseconds of work, for which mail waits. */
-#define CONTROL_STEP 500
+#define CONTROL_STEP 1000
 
 /* ---- words (pure) ----------------------------------------------------- */
 
