@@ -87,8 +87,10 @@ step_change(struct control_conn *c)
 	if ((more = control_walk(c, visit_match)) == -1)
 		return 0;
 	change_matches(c, m);
-	if (more)
+	if (more) {
+		c->control->env.ops->kick(c->control->env.ctx);
 		return 1;
+	}
 	c->control->env.ops->commit(c->control->env.ctx);
 	control_end_count(c, c->changed);
 	return 0;
@@ -210,15 +212,26 @@ flush(struct control_conn *c)
 	control_end_count(c, n);
 }
 
+/* The argument as a domain; NULL after ending. */
+static const char *
+named_domain(struct control_conn *c)
+{
+	const char *domain = c->words[c->arg];
+
+	if (*domain != '\0' && strlen(domain) <= DOMAIN_MAX &&
+	    strpbrk(domain, "*@ \r\n") == NULL)
+		return domain;
+	control_end(c, "that is no domain");
+	return NULL;
+}
+
+/* All is sought in the store: what waits for a host that serves many domains
+ * is one destination, and a destination may be of any length. */
 static void
 schedule_domain(struct control_conn *c)
 {
-	const struct control_env *e = &c->control->env;
-	uint32_t n =
-	    sched_flush_domain(e->sched, c->words[c->arg], 0, now_of(c));
-
-	e->ops->kick(e->ctx);
-	control_end_count(c, n);
+	if ((c->filter.domain = named_domain(c)) != NULL)
+		change_all(c, schedule_rcpts);
 }
 
 static void
@@ -312,14 +325,11 @@ reroute_rcpts(
 static void
 pause_domain(struct control_conn *c)
 {
-	const char *domain = c->words[c->arg];
-	int64_t n = -1;
+	const char *domain = named_domain(c);
+	int64_t n;
 
-	if (*domain == '\0' || strlen(domain) > DOMAIN_MAX ||
-	    strpbrk(domain, "*@ \r\n") != NULL) {
-		control_end(c, "that is no domain");
+	if (domain == NULL)
 		return;
-	}
 	n = sched_pause_domain(c->control->env.sched, domain, 1);
 	if (n == -1) {
 		control_end(c, "too many domains are paused");
