@@ -150,6 +150,7 @@ verify(struct control_conn *c)
 /* ---- backup ----------------------------------------------------------- */
 
 struct backup {
+	struct control *control;
 	struct store_backup *copy;
 	int parent; /* the folder of all backups */
 	char part[CONTROL_NAME_MAX + 8];
@@ -162,6 +163,7 @@ backup_free(void *arg)
 	struct backup *b = arg;
 
 	store_backup_end(b->copy);
+	b->control->backing_up = 0;
 	if (b->parent != -1)
 		close(b->parent);
 	free(b);
@@ -270,13 +272,20 @@ backup(struct control_conn *c)
 		control_end(c,
 		    "a backup's name has letters, digits, dots, "
 		    "dashes and underscores: it becomes the folder "
-		    "queue/backup/NAME of the spool");
+		    "queue/backup/NAME of the spool; NAME.part is one "
+		    "that is not complete");
+		return;
+	}
+	if (c->control->backing_up) {
+		control_end(c, "another backup runs: wait for its end");
 		return;
 	}
 	if ((b = calloc(1, sizeof(*b))) == NULL) {
 		control_end(c, "out of memory");
 		return;
 	}
+	b->control = c->control;
+	b->control->backing_up = 1;
 	b->parent = -1;
 	b->name = c->words[c->arg];
 	snprintf(b->part, sizeof(b->part), "%s.part", b->name);
@@ -291,9 +300,7 @@ backup(struct control_conn *c)
 	b->copy = store_backup_begin(e->store, fd);
 	close(fd);
 	if (b->copy == NULL) {
-		control_end(c,
-		    "no backup can begin now: another one runs, or "
-		    "see the log");
+		control_end(c, "no backup can begin now: see the log");
 		return;
 	}
 	c->step = step_backup;

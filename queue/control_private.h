@@ -50,8 +50,9 @@ int control_parse_id(const char *, uint32_t *msgid, uint32_t *rcpt);
 /* 90, 15m, 4h, 5d as seconds; -1 if it is nothing like it. */
 int64_t control_parse_age(const char *);
 int control_glob(const char *pattern, const char *text);
-/* Whether this may be the name of a folder that we make: letters, digits and
- * `.`, `_`, `-`, the first of them no dot. */
+/* Whether this may be the name of a backup: letters, digits and `.`, `_`, `-`,
+ * the first of them no dot, and no `.part` at its end, which one has that is
+ * not complete. */
 int control_valid_name(const char *);
 int control_match(const struct control_filter *, const struct envelope *,
     const struct envelope_rcpt *, const char *state, int64_t now);
@@ -105,6 +106,7 @@ struct control {
 	unsigned count;
 	uint64_t next_id;
 	uint16_t next_smtpd;
+	int backing_up; /* one backup at a time */
 	int64_t started;
 };
 

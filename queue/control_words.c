@@ -41,6 +41,8 @@ control_valid_name(const char *s)
 {
 	size_t len = strlen(s);
 
+	if (len >= 5 && strcasecmp(s + len - 5, ".part") == 0)
+		return 0;
 	return len > 0 && len <= CONTROL_NAME_MAX && *s != '.' && *s != '-' &&
 	    strspn(s,
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -67,6 +67,31 @@ test_ages(void **state)
 }
 
 static void
+test_names(void **state)
+{
+	static const struct {
+		const char *name;
+		int valid;
+	} cases[] = {
+		{ "a", 1 },
+		{ "2026-11-29.1", 1 },
+		{ "part", 1 },
+		{ "a.parts", 1 },
+		{ "a.part", 0 },
+		{ "a.Part", 0 },
+		{ ".part", 0 },
+		{ "..", 0 },
+		{ "-a", 0 },
+		{ "a/b", 0 },
+		{ "", 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(
+		    control_valid_name(cases[i].name), cases[i].valid);
+}
+
+static void
 test_filters(void **state)
 {
 	const char *words[] = { "remove", "--from", "a@b", "all",
@@ -109,6 +134,7 @@ main(void)
 		cmocka_unit_test(test_globs),
 		cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_ages),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_filters),
 	};
 
