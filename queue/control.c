@@ -206,8 +206,8 @@ start_question(struct control_conn *c)
 		return;
 	}
 	c->arg = used;
-	c->next = c->filter.after != 0 ? c->filter.after + 1 : 0;
-	c->next_rcpt = 0;
+	c->next = c->filter.begin;
+	c->next_rcpt = c->filter.begin_rcpt;
 	v->start(c);
 }
 

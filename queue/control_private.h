@@ -36,7 +36,8 @@ struct control_filter {
 	const char *state; /* as rows show it */
 	int64_t older; /* seconds since arrival, 0: any */
 	uint32_t limit; /* recipients, 0: any */
-	uint32_t after; /* only message ids above this one */
+	uint32_t begin; /* --after: the message to begin with, 0: any, ... */
+	uint32_t begin_rcpt; /* ... and the index, maybe of no recipient */
 	/* by enum control_filters: one given that this leaves out, or NULL */
 	const char *beyond[CONTROL_FILTERS + 1];
 };

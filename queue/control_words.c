@@ -93,7 +93,6 @@ set_filter(struct control_filter *f, const char *name, size_t len,
 		const char **text;
 	} texts[] = { { "from", &f->from }, { "to", &f->to },
 		{ "domain", &f->domain }, { "state", &f->state } };
-	uint32_t rcpt;
 	int64_t n;
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -119,10 +118,15 @@ set_filter(struct control_filter *f, const char *name, size_t len,
 		return -1;
 	}
 	if (len == 5 && strncmp(name, "after", len) == 0) {
-		if (control_parse_id(value, &f->after, &rcpt) == 0)
-			return 0;
-		snprintf(error, size, "--after: `%.60s` is no id", value);
-		return -1;
+		if (control_parse_id(value, &f->begin, &f->begin_rcpt) == -1) {
+			snprintf(
+			    error, size, "--after: `%.60s` is no id", value);
+			return -1;
+		}
+		/* behind a whole message no recipient of it comes */
+		if (f->begin_rcpt != UINT32_MAX)
+			f->begin_rcpt++;
+		return 0;
 	}
 	snprintf(error, size,
 	    "unknown filter --%.*s: there are --from, --to, "

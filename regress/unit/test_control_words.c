@@ -127,6 +127,39 @@ test_filters(void **state)
 	    control_parse_filter(open_end, &n, &f, error, sizeof(error)), -1);
 }
 
+static void
+test_after(void **state)
+{
+	static const struct {
+		const char *word;
+		uint32_t begin, rcpt;
+	} cases[] = {
+		{ "--after=0000002a", 42, UINT32_MAX },
+		{ "--after=ffffffff", UINT32_MAX, UINT32_MAX },
+		{ "--after=0000002a00000003", 42, 4 },
+		{ "--after=0000002affffffff", 42, UINT32_MAX },
+	};
+	const char *bad[] = { "--after=2a" };
+	struct control_filter f;
+	char error[200] = "";
+	size_t n;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *words[] = { cases[i].word };
+
+		n = 1;
+		assert_int_equal(
+		    control_parse_filter(words, &n, &f, error, sizeof(error)),
+		    0);
+		assert_int_equal(f.begin, cases[i].begin);
+		assert_int_equal(f.begin_rcpt, cases[i].rcpt);
+	}
+	n = 1;
+	assert_int_equal(
+	    control_parse_filter(bad, &n, &f, error, sizeof(error)), -1);
+	assert_non_null(strstr(error, "is no id"));
+}
+
 int
 main(void)
 {
@@ -136,6 +169,7 @@ main(void)
 		cmocka_unit_test(test_ages),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_filters),
+		cmocka_unit_test(test_after),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
