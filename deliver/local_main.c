@@ -199,12 +199,8 @@ deliver(const struct context *c, const struct local_job *job,
 	/* of a list its own items tell */
 	if (keep && strcmp(job->method, "include") != 0)
 		out->kept = 1;
-	if (out->forward.count == 0)
-		return;
-	/* a list of addresses alone has left no word */
-	if (out->status != DELIVERY_OK)
-		local_done(out, DELIVERY_OK, 250, "2.1.5", "expanded");
-	out->status = DELIVERY_FORWARD;
+	if (out->forward.count > 0)
+		out->status = DELIVERY_FORWARD;
 }
 
 /* ---- the channel ------------------------------------------------------ */

@@ -40,6 +40,7 @@ queue_libqueue_a_SOURCES += \
 	queue/control_care.c \
 	queue/control_explain.c \
 	queue/control_show.c \
+	queue/control_walk.c \
 	queue/control_words.c
 queue_libs = queue/libqueue.a libcommon.a $(DB_LIBS) $(DEFLATE_LIBS) \
 	$(BSD_LIBS) -lpthread

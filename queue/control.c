@@ -91,10 +91,10 @@ control_row_send(struct control_conn *c, struct control_row *row)
 	struct msg_ctl_row m = { .id = c->request };
 
 	m.fields = ipc_buf_list(&row->fields);
-	if (row->fields.failed || ipc_send(c->channel, ctl_row, &m) == -1)
+	if ((row->fields.failed || ipc_send(c->channel, ctl_row, &m) == -1) &&
+	    channel_is_open(c->channel) && c->lost++ == 0)
 		log_warn("a row for smtpctl was too large");
 	ipc_buf_free(&row->fields);
-	c->rows++;
 }
 
 void
@@ -164,6 +164,7 @@ static void
 start_question(struct control_conn *c)
 {
 	const struct control_verb *v;
+	const char *unwanted;
 	char error[300];
 	size_t used, args;
 
@@ -197,8 +198,16 @@ start_question(struct control_conn *c)
 		control_end(c, error);
 		return;
 	}
+	unwanted = c->filter.beyond[v->filters];
+	if (unwanted != NULL) {
+		snprintf(error, sizeof(error), "%s takes no filter --%.*s",
+		    v->words, (int)strcspn(unwanted, "="), unwanted);
+		control_end(c, error);
+		return;
+	}
 	c->arg = used;
-	c->next = c->filter.after != 0 ? c->filter.after + 1 : 0;
+	c->next = c->filter.begin;
+	c->next_rcpt = c->filter.begin_rcpt;
 	v->start(c);
 }
 
@@ -226,23 +235,41 @@ copy_words(struct control_conn *c, struct ipc_list list)
 static int
 can_go_on(const struct control_conn *c)
 {
-	return c->step != NULL && !channel_congested(c->channel) &&
+	return c->step != NULL && channel_is_open(c->channel) &&
+	    !channel_busy(c->channel) &&
 	    c->wake <= loop_now(worker_loop(c->control->env.worker));
 }
 
-/* Lets an answer go on until the asker is behind: a few steps, then whatever
- * else the queue has to do, then the next turn's. */
+/* What is under way goes on in the next turn of the loop: never in this one,
+ * or whoever reads as fast as we write would keep us in it. */
 static void
-pump(struct control_conn *c)
+go_on_soon(struct control *ctl)
 {
 	const struct timeval at_once = { 0, 0 };
 
-	for (int i = 0; i < STEPS_TURN && can_go_on(c); i++) {
+	event_add(ctl->timer, &at_once);
+}
+
+/* The steps of one turn, however many ask: those who have waited longest come
+ * first, and then whatever else the queue has to do. */
+static void
+take_turns(struct control *ctl)
+{
+	struct control_conn *c, *next;
+	int steps = 0;
+
+	TAILQ_FOREACH_SAFE (c, &ctl->conns, entry, next) {
+		if (!can_go_on(c))
+			continue;
+		TAILQ_REMOVE(&ctl->conns, c, entry);
+		TAILQ_INSERT_TAIL(&ctl->conns, c, entry);
 		set_deadline(c, STALLED_MS);
 		c->step(c);
+		if (++steps == STEPS_TURN)
+			break;
 	}
-	if (can_go_on(c))
-		event_add(c->control->timer, &at_once);
+	if (steps > 0)
+		go_on_soon(ctl);
 }
 
 static void
@@ -252,13 +279,17 @@ on_request(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 	struct msg_ctl_end busy = { .id = msg->ctl_request.id,
 		.error = "one question at a time" };
 
+	if (channel_congested(ch)) {
+		channel_refuse(ch, "questions whose answers nobody takes");
+		return;
+	}
 	if (c->busy) {
 		ipc_send(ch, ctl_end, &busy);
 		return;
 	}
 	c->busy = 1;
 	c->request = msg->ctl_request.id;
-	c->rows = c->changed = 0;
+	c->matched = c->lost = c->changed = 0;
 	c->cursor = 0;
 	c->wake = 0;
 	set_deadline(c, STALLED_MS);
@@ -267,7 +298,8 @@ on_request(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 		return;
 	}
 	start_question(c);
-	pump(c);
+	if (c->step != NULL)
+		go_on_soon(c->control);
 }
 
 static void
@@ -279,7 +311,7 @@ on_closed(void *arg, struct channel *ch, const char *reason)
 static void
 on_writable(void *arg, struct channel *ch)
 {
-	pump(arg);
+	go_on_soon(((struct control_conn *)arg)->control);
 }
 
 static channel_handler *const conn_handlers[MSG_MAX] = {
@@ -300,12 +332,10 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 
 	if (!TAILQ_EMPTY(&ctl->conns))
 		event_add(ctl->timer, &tv);
-	TAILQ_FOREACH_SAFE (c, &ctl->conns, entry, next) {
+	TAILQ_FOREACH_SAFE (c, &ctl->conns, entry, next)
 		if (c->deadline != 0 && c->deadline <= now)
 			conn_free(c);
-		else
-			pump(c);
-	}
+	take_turns(ctl);
 }
 
 static void
@@ -461,7 +491,7 @@ control_on_relay_answer(struct control *ctl, const struct msg_relay_answer *m)
 		return;
 	c->waiting = 0;
 	control_relays(c, m);
-	pump(c);
+	go_on_soon(ctl);
 }
 
 void

@@ -9,6 +9,7 @@
  * lends it the store, the schedule and the changes of control_ops.
  * control.c       connections, who they are, limits
  * control_words.c what was asked: words, ids, filters (pure)
+ * control_walk.c  all recipients, a step after the other
  * control_show.c  what only looks
  * control_act.c   what changes something
  * control_care.c  care of the store: verify and backup
@@ -40,16 +41,21 @@ struct worker;
 
 /*
  * What the queue does for control, since it must also be made durable. Calls
- * may come in any turn, never inside a store batch that is open. rcpt is an
- * index or SCHED_ALL. Counts are of recipients that changed.
+ * may come in any turn, never inside a store batch that is open. What changes
+ * recipients gets those of one message at once, since to take up an envelope
+ * costs as much as it has recipients: n indices, or SCHED_ALL alone. Counts
+ * are of recipients that changed.
  */
 struct control_ops {
 	/* An operator's hold and its end: schedule and envelope. */
-	uint32_t (*hold)(void *ctx, uint32_t msgid, uint32_t rcpt, int held);
+	uint32_t (*hold)(void *ctx, uint32_t msgid, const uint32_t *rcpts,
+	    uint32_t n, int held);
 	/* Ends recipients without delivery and without a report. */
-	uint32_t (*remove)(void *ctx, uint32_t msgid, uint32_t rcpt);
+	uint32_t (*remove)(
+	    void *ctx, uint32_t msgid, const uint32_t *rcpts, uint32_t n);
 	/* Sets apart what goes to a paused domain by a host for many. */
-	uint32_t (*reroute)(void *ctx, uint32_t msgid, uint32_t rcpt);
+	uint32_t (*reroute)(
+	    void *ctx, uint32_t msgid, const uint32_t *rcpts, uint32_t n);
 	/* Refuses new mail with 421 or 451 until resumed; says so to smtpd. */
 	void (*pause_intake)(void *ctx, int paused);
 	int (*intake_paused)(void *ctx);

@@ -18,9 +18,8 @@
 #include "os/log.h"
 #include "queue/control_private.h"
 #include "queue/scheduler.h"
-#include "queue/store.h"
 
-enum { PAGE = 100, DOMAIN_MAX = 255 };
+enum { DOMAIN_MAX = 255 };
 
 static int64_t
 now_of(const struct control_conn *c)
@@ -42,82 +41,63 @@ named_id(struct control_conn *c, uint32_t *msgid, uint32_t *rcpt)
 
 /* ---- one change to all that a filter matches -------------------------- */
 
+/* Changes recipients of one message, as control_ops has them; how many. */
+typedef uint32_t control_change(
+    struct control_conn *, uint32_t msgid, const uint32_t *rcpts, uint32_t n);
+
 /* Found first, changed after: nothing may change while the store walks. */
 struct matches {
-	uint32_t (*change)(struct control_conn *, uint32_t, uint32_t);
+	control_change *change;
 	uint32_t count;
-	uint32_t room;
-	struct {
-		uint32_t msgid;
-		uint32_t rcpt;
-	} * list;
+	uint32_t msgids[CONTROL_STEP];
+	uint32_t rcpts[CONTROL_STEP];
 };
 
 static void
-matches_free(void *arg)
+visit_match(struct control_conn *c, const struct envelope *env, uint32_t index,
+    const char *state, int64_t next, int64_t expiry)
 {
-	struct matches *m = arg;
-
-	free(m->list);
-	free(m);
-}
-
-static int
-visit_match(void *arg, const struct envelope *env)
-{
-	struct control_conn *c = arg;
 	struct matches *m = c->state;
 
-	for (uint32_t i = 0; i < env->rcpt_count; i++) {
-		const struct envelope_rcpt *r = &env->rcpts[i];
-		const char *state;
-		int64_t next, expiry;
-		void *grown;
+	m->msgids[m->count] = env->msgid;
+	m->rcpts[m->count++] = index;
+}
 
-		if (r->state == ENVELOPE_DONE)
-			continue;
-		state = control_state(c, env->msgid, i, r, &next, &expiry);
-		if (!control_match(&c->filter, env, r, state, now_of(c)))
-			continue;
-		if (m->count == m->room) {
-			uint32_t room = m->room ? m->room * 2 : 128;
+/* One message after the other. */
+static void
+change_matches(struct control_conn *c, struct matches *m)
+{
+	uint32_t end;
 
-			grown = reallocarray(m->list, room, sizeof(*m->list));
-			if (grown == NULL)
-				return 1;
-			m->list = grown;
-			m->room = room;
-		}
-		m->list[m->count].msgid = env->msgid;
-		m->list[m->count++].rcpt = i;
+	for (uint32_t i = 0; i < m->count; i = end) {
+		for (end = i + 1;
+		     end < m->count && m->msgids[end] == m->msgids[i]; end++)
+			;
+		c->changed += m->change(c, m->msgids[i], m->rcpts + i, end - i);
 	}
-	return 0;
 }
 
 static int
 step_change(struct control_conn *c)
 {
 	struct matches *m = c->state;
-	enum store_status status;
+	int more;
 
 	m->count = 0;
-	status = store_iterate(
-	    c->control->env.store, c->next, PAGE, visit_match, c, &c->next);
-	for (uint32_t i = 0; i < m->count; i++)
-		c->changed += m->change(c, m->list[i].msgid, m->list[i].rcpt);
-	if (status != STORE_OK && status != STORE_NOTFOUND)
-		control_end(c, store_strstatus(status));
-	else if (c->next == 0) {
-		c->control->env.ops->commit(c->control->env.ctx);
-		control_end_count(c, c->changed);
-	} else
+	if ((more = control_walk(c, visit_match)) == -1)
+		return 0;
+	change_matches(c, m);
+	if (more) {
+		c->control->env.ops->kick(c->control->env.ctx);
 		return 1;
+	}
+	c->control->env.ops->commit(c->control->env.ctx);
+	control_end_count(c, c->changed);
 	return 0;
 }
 
 static void
-change_all(struct control_conn *c,
-    uint32_t (*change)(struct control_conn *, uint32_t, uint32_t))
+change_all(struct control_conn *c, control_change *change)
 {
 	struct matches *m;
 
@@ -127,7 +107,7 @@ change_all(struct control_conn *c,
 	}
 	m->change = change;
 	c->state = m;
-	c->state_free = matches_free;
+	c->state_free = free;
 	c->step = step_change;
 }
 
@@ -162,15 +142,20 @@ end_unchanged(struct control_conn *c)
 
 /* `all` with filters, or an id. */
 static void
-change_named(struct control_conn *c,
-    uint32_t (*change)(struct control_conn *, uint32_t, uint32_t))
+change_named(struct control_conn *c, control_change *change)
 {
 	uint32_t msgid, rcpt, n;
 
 	if (strcmp(c->words[c->arg], "all") != 0) {
 		if (named_id(c, &msgid, &rcpt) == -1)
 			return;
-		if ((n = change(c, msgid, rcpt)) == 0) {
+		if (c->filter.beyond[CONTROL_NO_FILTER] != NULL) {
+			control_end(c,
+			    "an id says what is meant: filters go "
+			    "with `all`");
+			return;
+		}
+		if ((n = change(c, msgid, &rcpt, 1)) == 0) {
 			end_unchanged(c);
 			return;
 		}
@@ -182,57 +167,66 @@ change_named(struct control_conn *c,
 }
 
 static uint32_t
-remove_one(struct control_conn *c, uint32_t msgid, uint32_t rcpt)
+remove_rcpts(
+    struct control_conn *c, uint32_t msgid, const uint32_t *rcpts, uint32_t n)
 {
 	const struct control_env *e = &c->control->env;
 
-	return e->ops->remove(e->ctx, msgid, rcpt);
+	return e->ops->remove(e->ctx, msgid, rcpts, n);
 }
 
 static uint32_t
-schedule_one(struct control_conn *c, uint32_t msgid, uint32_t rcpt)
+schedule_rcpts(
+    struct control_conn *c, uint32_t msgid, const uint32_t *rcpts, uint32_t n)
 {
-	return sched_schedule(c->control->env.sched, msgid, rcpt, now_of(c));
+	uint32_t changed = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		changed += sched_schedule(
+		    c->control->env.sched, msgid, rcpts[i], now_of(c));
+	return changed;
 }
 
 static uint32_t
-hold_one(struct control_conn *c, uint32_t msgid, uint32_t rcpt)
+hold_rcpts(
+    struct control_conn *c, uint32_t msgid, const uint32_t *rcpts, uint32_t n)
 {
 	const struct control_env *e = &c->control->env;
 
-	return e->ops->hold(e->ctx, msgid, rcpt, 1);
+	return e->ops->hold(e->ctx, msgid, rcpts, n, 1);
 }
 
 static uint32_t
-release_one(struct control_conn *c, uint32_t msgid, uint32_t rcpt)
+release_rcpts(
+    struct control_conn *c, uint32_t msgid, const uint32_t *rcpts, uint32_t n)
 {
 	const struct control_env *e = &c->control->env;
 
-	return e->ops->hold(e->ctx, msgid, rcpt, 0);
+	return e->ops->hold(e->ctx, msgid, rcpts, n, 0);
 }
 
 static void
 remove_named(struct control_conn *c)
 {
-	change_named(c, remove_one);
+	change_named(c, remove_rcpts);
 }
 
 static void
 schedule_named(struct control_conn *c)
 {
-	change_named(c, schedule_one);
+	change_named(c, schedule_rcpts);
 }
 
 static void
 hold_named(struct control_conn *c)
 {
-	change_named(c, hold_one);
+	change_named(c, hold_rcpts);
 }
 
 static void
 release_named(struct control_conn *c)
 {
-	change_named(c, release_one);
+	change_named(c, release_rcpts);
 }
 
 static void
@@ -245,15 +239,26 @@ flush(struct control_conn *c)
 	control_end_count(c, n);
 }
 
+/* The argument as a domain; NULL after ending. */
+static const char *
+named_domain(struct control_conn *c)
+{
+	const char *domain = c->words[c->arg];
+
+	if (*domain != '\0' && strlen(domain) <= DOMAIN_MAX &&
+	    strpbrk(domain, "*@ \r\n") == NULL)
+		return domain;
+	control_end(c, "that is no domain");
+	return NULL;
+}
+
+/* All is sought in the store: what waits for a host that serves many domains
+ * is one destination, and a destination may be of any length. */
 static void
 schedule_domain(struct control_conn *c)
 {
-	const struct control_env *e = &c->control->env;
-	uint32_t n =
-	    sched_flush_domain(e->sched, c->words[c->arg], 0, now_of(c));
-
-	e->ops->kick(e->ctx);
-	control_end_count(c, n);
+	if ((c->filter.domain = named_domain(c)) != NULL)
+		change_all(c, schedule_rcpts);
 }
 
 static void
@@ -335,25 +340,23 @@ resume_smtp(struct control_conn *c)
 }
 
 static uint32_t
-reroute_one(struct control_conn *c, uint32_t msgid, uint32_t rcpt)
+reroute_rcpts(
+    struct control_conn *c, uint32_t msgid, const uint32_t *rcpts, uint32_t n)
 {
 	const struct control_env *e = &c->control->env;
 
-	return e->ops->reroute(e->ctx, msgid, rcpt);
+	return e->ops->reroute(e->ctx, msgid, rcpts, n);
 }
 
 /* What waits for a host that serves many domains is sought in the store. */
 static void
 pause_domain(struct control_conn *c)
 {
-	const char *domain = c->words[c->arg];
-	int64_t n = -1;
+	const char *domain = named_domain(c);
+	int64_t n;
 
-	if (*domain == '\0' || strlen(domain) > DOMAIN_MAX ||
-	    strpbrk(domain, "*@ \r\n") != NULL) {
-		control_end(c, "that is no domain");
+	if (domain == NULL)
 		return;
-	}
 	n = sched_pause_domain(c->control->env.sched, domain, 1);
 	if (n == -1) {
 		control_end(c, "too many domains are paused");
@@ -366,7 +369,7 @@ pause_domain(struct control_conn *c)
 	}
 	c->changed = (uint32_t)n;
 	c->filter.domain = domain;
-	change_all(c, reroute_one);
+	change_all(c, reroute_rcpts);
 }
 
 static void
@@ -506,20 +509,20 @@ submit(struct control_conn *c)
 const struct control_verb control_act_verbs[] = {
 	{ "submit", 0, 0, 0, submit },
 	{ "schedule domain", 1, 1, 1, schedule_domain },
-	{ "schedule", 1, 1, 1, schedule_named },
+	{ "schedule", 1, 1, 1, schedule_named, CONTROL_FILTERS },
 	{ "flush", 1, 0, 0, flush },
-	{ "remove", 1, 1, 1, remove_named },
+	{ "remove", 1, 1, 1, remove_named, CONTROL_FILTERS },
 	{ "discover", 1, 0, 1, discover },
 	{ "pause mta", 1, 0, 0, pause_mta },
 	{ "pause mda", 1, 0, 0, pause_mda },
 	{ "pause smtp", 1, 0, 0, pause_smtp },
 	{ "pause domain", 1, 1, 1, pause_domain },
-	{ "pause envelope", 1, 1, 1, hold_named },
+	{ "pause envelope", 1, 1, 1, hold_named, CONTROL_FILTERS },
 	{ "resume mta", 1, 0, 0, resume_mta },
 	{ "resume mda", 1, 0, 0, resume_mda },
 	{ "resume smtp", 1, 0, 0, resume_smtp },
 	{ "resume domain", 1, 1, 1, resume_domain },
-	{ "resume envelope", 1, 1, 1, release_named },
+	{ "resume envelope", 1, 1, 1, release_named, CONTROL_FILTERS },
 	{ "reload", 1, 0, 0, reload },
 	{ "update table", 1, 1, 1, update_table },
 	{ "update aliases", 1, 0, 0, update_aliases },

@@ -26,8 +26,9 @@
 #include "queue/store.h"
 
 enum {
-	VERIFY_PAGE = 20, /* messages a step */
-	BACKUP_OCTETS = 256 << 10, /* a step */
+	STEP_OCTETS = 256 << 10, /* that a step reads or copies */
+	VERIFY_PAGE = 100, /* messages a step */
+	RCPT_OCTETS = 64, /* a recipient takes as long as so many of a body */
 	TREE_DEPTH = 3
 };
 
@@ -35,42 +36,69 @@ enum {
 
 struct verify {
 	struct store *store;
+	struct store_body *body; /* that is under way, or NULL */
+	size_t left; /* octets of this step */
 	uint64_t checked;
 	uint64_t bad_before;
 };
+
+static void
+verify_free(void *arg)
+{
+	struct verify *v = arg;
+
+	store_body_close(v->body);
+	free(v);
+}
+
+static void
+spend(struct verify *v, size_t octets)
+{
+	v->left -= octets < v->left ? octets : v->left;
+}
+
+/* Reads on in the body under way; a later step does if this one has read
+ * enough. Once open a file stays readable though its message goes away, but
+ * what the database has must be read before that may happen. */
+static void
+verify_body(struct verify *v)
+{
+	int at_once = store_body_size(v->body) <= STORE_INLINE;
+	uint8_t piece[16384];
+	ssize_t n;
+
+	while (v->left > 0 || at_once) {
+		/* the store counts and logs what is damaged or unreadable */
+		if ((n = store_body_read(v->body, piece, sizeof(piece))) <= 0) {
+			store_body_close(v->body);
+			v->body = NULL;
+			return;
+		}
+		spend(v, (size_t)n);
+	}
+}
 
 static int
 verify_message(void *arg, const struct envelope *env)
 {
 	struct verify *v = arg;
-	struct store_body *body;
-	uint8_t piece[16384];
 
 	v->checked++;
-	/* the store counts and logs what is damaged or cannot be read */
-	if (store_body_open(v->store, env, &body) != STORE_OK)
-		return 0;
-	while (store_body_read(body, piece, sizeof(piece)) > 0)
-		;
-	store_body_close(body);
-	return 0;
+	spend(v, (size_t)env->rcpt_count * RCPT_OCTETS);
+	if (store_body_open(v->store, env, &v->body) == STORE_OK)
+		verify_body(v);
+	else
+		v->body = NULL;
+	return v->left == 0;
 }
 
-static int
-step_verify(struct control_conn *c)
+static void
+verify_end(struct control_conn *c, const struct verify *v)
 {
-	struct verify *v = c->state;
 	struct control_row row = { 0 };
 	struct store_stats stats;
 	uint64_t damaged;
 
-	if (store_iterate(v->store, c->next, VERIFY_PAGE, verify_message, v,
-		&c->next) != STORE_OK) {
-		control_end(c, "the store could not be read: see the log");
-		return 0;
-	}
-	if (c->next != 0)
-		return 1;
 	store_stats(v->store, &stats);
 	damaged = stats.damaged + stats.unreadable - v->bad_before;
 	control_field(&row, "messages", "%llu", (unsigned long long)v->checked);
@@ -80,6 +108,24 @@ step_verify(struct control_conn *c)
 	    damaged == 0 ? NULL
 			 : "messages are damaged: the log "
 			   "names each");
+}
+
+static int
+step_verify(struct control_conn *c)
+{
+	struct verify *v = c->state;
+
+	v->left = STEP_OCTETS;
+	if (v->body != NULL)
+		verify_body(v);
+	else if (store_iterate(v->store, c->next, VERIFY_PAGE, verify_message,
+		     v, &c->next) != STORE_OK) {
+		control_end(c, "the store could not be read: see the log");
+		return 0;
+	}
+	if (v->body != NULL || c->next != 0)
+		return 1;
+	verify_end(c, v);
 	return 0;
 }
 
@@ -97,13 +143,14 @@ verify(struct control_conn *c)
 	store_stats(v->store, &stats);
 	v->bad_before = stats.damaged + stats.unreadable;
 	c->state = v;
-	c->state_free = free;
+	c->state_free = verify_free;
 	c->step = step_verify;
 }
 
 /* ---- backup ----------------------------------------------------------- */
 
 struct backup {
+	struct control *control;
 	struct store_backup *copy;
 	int parent; /* the folder of all backups */
 	char part[CONTROL_NAME_MAX + 8];
@@ -116,6 +163,7 @@ backup_free(void *arg)
 	struct backup *b = arg;
 
 	store_backup_end(b->copy);
+	b->control->backing_up = 0;
 	if (b->parent != -1)
 		close(b->parent);
 	free(b);
@@ -175,7 +223,7 @@ step_backup(struct control_conn *c)
 		    "backup");
 		return 0;
 	}
-	switch (store_backup_step(b->copy, BACKUP_OCTETS)) {
+	switch (store_backup_step(b->copy, STEP_OCTETS)) {
 	case 1:
 		return 1;
 	case 0:
@@ -224,13 +272,20 @@ backup(struct control_conn *c)
 		control_end(c,
 		    "a backup's name has letters, digits, dots, "
 		    "dashes and underscores: it becomes the folder "
-		    "queue/backup/NAME of the spool");
+		    "queue/backup/NAME of the spool; NAME.part is one "
+		    "that is not complete");
+		return;
+	}
+	if (c->control->backing_up) {
+		control_end(c, "another backup runs: wait for its end");
 		return;
 	}
 	if ((b = calloc(1, sizeof(*b))) == NULL) {
 		control_end(c, "out of memory");
 		return;
 	}
+	b->control = c->control;
+	b->control->backing_up = 1;
 	b->parent = -1;
 	b->name = c->words[c->arg];
 	snprintf(b->part, sizeof(b->part), "%s.part", b->name);
@@ -245,9 +300,7 @@ backup(struct control_conn *c)
 	b->copy = store_backup_begin(e->store, fd);
 	close(fd);
 	if (b->copy == NULL) {
-		control_end(c,
-		    "no backup can begin now: another one runs, or "
-		    "see the log");
+		control_end(c, "no backup can begin now: see the log");
 		return;
 	}
 	c->step = step_backup;

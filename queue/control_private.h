@@ -16,8 +16,18 @@
 
 #define CONTROL_WORDS 64
 #define CONTROL_NAME_MAX 64 /* octets of the name of a backup */
+/* Recipients that a step looks at: their rows, or changes, are a few
+ * milliseconds of work, for which mail waits. */
+#define CONTROL_STEP 1000
 
 /* ---- words (pure) ----------------------------------------------------- */
+
+/* Which filters a question takes. */
+enum control_filters {
+	CONTROL_NO_FILTER,
+	CONTROL_DOMAIN, /* --domain alone */
+	CONTROL_FILTERS /* all */
+};
 
 /* Which recipients a question is about. Globs know `*` alone and no case. */
 struct control_filter {
@@ -26,8 +36,11 @@ struct control_filter {
 	const char *domain;
 	const char *state; /* as rows show it */
 	int64_t older; /* seconds since arrival, 0: any */
-	uint32_t limit; /* rows, 0: any */
-	uint32_t after; /* only message ids above this one */
+	uint32_t limit; /* recipients, 0: any */
+	uint32_t begin; /* --after: the message to begin with, 0: any, ... */
+	uint32_t begin_rcpt; /* ... and the index, maybe of no recipient */
+	/* by enum control_filters: one given that this leaves out, or NULL */
+	const char *beyond[CONTROL_FILTERS + 1];
 };
 
 /* Takes the filters out of words from *count on; what is left of words are
@@ -39,8 +52,9 @@ int control_parse_id(const char *, uint32_t *msgid, uint32_t *rcpt);
 /* 90, 15m, 4h, 5d as seconds; -1 if it is nothing like it. */
 int64_t control_parse_age(const char *);
 int control_glob(const char *pattern, const char *text);
-/* Whether this may be the name of a folder that we make: letters, digits and
- * `.`, `_`, `-`, the first of them no dot. */
+/* Whether this may be the name of a backup: letters, digits and `.`, `_`, `-`,
+ * the first of them no dot, and no `.part` at its end, which one has that is
+ * not complete. */
 int control_valid_name(const char *);
 int control_match(const struct control_filter *, const struct envelope *,
     const struct envelope_rcpt *, const char *state, int64_t now);
@@ -73,9 +87,11 @@ struct control_conn {
 	size_t arg; /* the first word after those of the verb */
 	struct control_filter filter;
 	control_step *step; /* NULL: waits for somebody's answer */
-	uint32_t next; /* message id to go on from */
+	uint32_t next; /* message id to go on from ... */
+	uint32_t next_rcpt; /* ... and the recipient, if it is still there */
 	uint64_t cursor;
-	uint32_t rows;
+	uint32_t matched; /* recipients that a walk was about so far */
+	uint32_t lost; /* rows that found no room in a message */
 	uint32_t changed;
 	void *state; /* of the step */
 	void (*state_free)(void *);
@@ -93,6 +109,7 @@ struct control {
 	unsigned count;
 	uint64_t next_id;
 	uint16_t next_smtpd;
+	int backing_up; /* one backup at a time */
 	int64_t started;
 };
 
@@ -119,6 +136,15 @@ const char *control_state(const struct control_conn *, uint32_t msgid,
 
 /* What `show routes` waits for: the hosts of actions. */
 void control_relays(struct control_conn *, const struct msg_relay_answer *);
+/* A recipient that is not done and that the filters of the question match,
+ * with what control_state says of it. The store must not be changed. */
+typedef void control_visit(struct control_conn *, const struct envelope *,
+    uint32_t index, const char *state, int64_t next, int64_t expiry);
+/* One step through all recipients from c->next and c->next_rcpt on, which then
+ * say where the next step begins. 1 while there is more, 0 at the end, -1
+ * after ending the answer. */
+int control_walk(struct control_conn *, control_visit *);
+
 /* The answer to explain, as rows. */
 void control_explain_rows(struct control_conn *, const struct msg_explained *);
 
@@ -130,6 +156,7 @@ struct control_verb {
 	unsigned min_args;
 	unsigned max_args;
 	void (*start)(struct control_conn *);
+	enum control_filters filters; /* those that it takes */
 };
 extern const struct control_verb control_show_verbs[];
 extern const struct control_verb control_act_verbs[];

@@ -1,6 +1,6 @@
 /*
  * What smtpctl may look at: the queue, one message, one envelope, figures,
- * routes. A page of messages a step, so mail flows on between pages.
+ * routes. What may be long goes in steps, so mail flows on between them.
  */
 #include "config.h"
 
@@ -16,7 +16,7 @@
 #include "queue/store.h"
 
 enum {
-	PAGE = 100, /* messages a step */
+	PAGE = 100, /* destinations a step */
 	BODY_PAGE = 65536
 };
 
@@ -102,43 +102,13 @@ send_queue_row(struct control_conn *c, const struct envelope *env,
 }
 
 static int
-visit_queue(void *arg, const struct envelope *env)
-{
-	struct control_conn *c = arg;
-	int64_t next, expiry;
-
-	if (!control_may_see(c, env))
-		return 0;
-	for (uint32_t i = 0; i < env->rcpt_count; i++) {
-		const struct envelope_rcpt *r = &env->rcpts[i];
-		const char *state;
-
-		if (r->state == ENVELOPE_DONE)
-			continue;
-		if (c->filter.limit != 0 && c->rows >= c->filter.limit)
-			return 1;
-		state = control_state(c, env->msgid, i, r, &next, &expiry);
-		if (control_match(&c->filter, env, r, state, now_of(c)))
-			send_queue_row(c, env, i, state, next, expiry);
-	}
-	return 0;
-}
-
-static int
 step_queue(struct control_conn *c)
 {
-	enum store_status status;
+	int more = control_walk(c, send_queue_row);
 
-	status = store_iterate(
-	    c->control->env.store, c->next, PAGE, visit_queue, c, &c->next);
-	if (status != STORE_OK && status != STORE_NOTFOUND)
-		control_end(c, store_strstatus(status));
-	else if (c->next == 0 ||
-	    (c->filter.limit != 0 && c->rows >= c->filter.limit))
+	if (more == 0)
 		control_end(c, NULL);
-	else
-		return 1;
-	return 0;
+	return more == 1;
 }
 
 static void
@@ -177,15 +147,41 @@ control_read_named(struct control_conn *c, uint32_t *rcpt)
 	return env;
 }
 
-static void
-show_envelope(struct control_conn *c)
+/* A step of an answer that has a row for the message and rows for those of its
+ * recipients that the id names. */
+static int
+step_named(struct control_conn *c,
+    void (*head)(struct control_conn *, const struct envelope *),
+    void (*row)(struct control_conn *, const struct envelope *, uint32_t index))
 {
 	struct envelope *env;
-	struct control_row row = { 0 };
-	uint32_t rcpt;
+	uint32_t rcpt, end;
 
 	if ((env = control_read_named(c, &rcpt)) == NULL)
-		return;
+		return 0;
+	if (c->next == 0) {
+		head(c, env);
+		c->next = env->msgid;
+		c->next_rcpt = rcpt != UINT32_MAX ? rcpt : 0;
+	}
+	end = rcpt != UINT32_MAX ? rcpt + 1 : env->rcpt_count;
+	for (uint32_t n = 0; c->next_rcpt < end; n++) {
+		if (n == CONTROL_STEP || channel_busy(c->channel)) {
+			envelope_free(env);
+			return 1;
+		}
+		row(c, env, c->next_rcpt++);
+	}
+	envelope_free(env);
+	control_end(c, NULL);
+	return 0;
+}
+
+static void
+envelope_head(struct control_conn *c, const struct envelope *env)
+{
+	struct control_row row = { 0 };
+
 	control_field(&row, "message", "%08x", env->msgid);
 	control_field(
 	    &row, "session", "%016llx", (unsigned long long)env->session);
@@ -199,33 +195,44 @@ show_envelope(struct control_conn *c)
 	control_field(&row, "tag", "%s", env->tag);
 	control_field(&row, "envid", "%s", env->envid);
 	control_row_send(c, &row);
-	for (uint32_t i = 0; i < env->rcpt_count; i++) {
-		const struct envelope_rcpt *r = &env->rcpts[i];
-		struct control_row rr = { 0 };
-		int64_t next, expiry;
-		const char *state;
+}
 
-		if (rcpt != UINT32_MAX && rcpt != i)
-			continue;
-		state = control_state(c, env->msgid, i, r, &next, &expiry);
-		control_field(&rr, "envelope", "%016llx",
-		    (unsigned long long)envelope_evpid(env->msgid, i));
-		control_field(&rr, "recipient", "%s", r->address);
-		control_field(&rr, "orcpt", "%s", r->orcpt);
-		control_field(&rr, "action", "%s", r->action);
-		control_field(&rr, "state", "%s", state);
-		control_field(&rr, "attempts", "%u", r->attempts);
-		control_field(&rr, "last", "%lld", (long long)r->last);
-		control_field(&rr, "next", "%lld", (long long)next);
-		control_field(&rr, "expires", "%lld", (long long)expiry);
-		control_field(&rr, "host", "%s", r->remote);
-		control_field(&rr, "status", "%s", r->enhanced);
-		control_field(&rr, "error", "%s", r->text);
-		control_field(&rr, "user", "%s", envelope_account(r));
-		control_row_send(c, &rr);
-	}
-	envelope_free(env);
-	control_end(c, NULL);
+static void
+envelope_row(struct control_conn *c, const struct envelope *env, uint32_t index)
+{
+	const struct envelope_rcpt *r = &env->rcpts[index];
+	struct control_row row = { 0 };
+	int64_t next, expiry;
+	const char *state;
+
+	state = control_state(c, env->msgid, index, r, &next, &expiry);
+	control_field(&row, "envelope", "%016llx",
+	    (unsigned long long)envelope_evpid(env->msgid, index));
+	control_field(&row, "recipient", "%s", r->address);
+	control_field(&row, "orcpt", "%s", r->orcpt);
+	control_field(&row, "action", "%s", r->action);
+	control_field(&row, "state", "%s", state);
+	control_field(&row, "attempts", "%u", r->attempts);
+	control_field(&row, "last", "%lld", (long long)r->last);
+	control_field(&row, "next", "%lld", (long long)next);
+	control_field(&row, "expires", "%lld", (long long)expiry);
+	control_field(&row, "host", "%s", r->remote);
+	control_field(&row, "status", "%s", r->enhanced);
+	control_field(&row, "error", "%s", r->text);
+	control_field(&row, "user", "%s", envelope_account(r));
+	control_row_send(c, &row);
+}
+
+static int
+step_envelope(struct control_conn *c)
+{
+	return step_named(c, envelope_head, envelope_row);
+}
+
+static void
+show_envelope(struct control_conn *c)
+{
+	c->step = step_envelope;
 }
 
 /* One row of a history. */
@@ -287,28 +294,31 @@ tell_rcpt(struct control_conn *c, const struct envelope *env, uint32_t index)
 	tell(c, next, state, env, index, text);
 }
 
-/* What is recorded of a message that is queued; of one that is gone the log
- * has each event under its id. */
 static void
-show_history(struct control_conn *c)
+tell_message(struct control_conn *c, const struct envelope *env)
 {
-	struct envelope *env;
 	char text[700];
-	uint32_t rcpt;
 
-	if ((env = control_read_named(c, &rcpt)) == NULL)
-		return;
 	snprintf(text, sizeof(text), "session %016llx from %s%s%s%s, helo %s",
 	    (unsigned long long)env->session,
 	    *env->client_addr != '\0' ? env->client_addr : "this machine",
 	    *env->client_name != '\0' ? " (" : "", env->client_name,
 	    *env->client_name != '\0' ? ")" : "", env->helo);
 	tell(c, env->arrival, "received", env, UINT32_MAX, text);
-	for (uint32_t i = 0; i < env->rcpt_count; i++)
-		if (rcpt == UINT32_MAX || rcpt == i)
-			tell_rcpt(c, env, i);
-	envelope_free(env);
-	control_end(c, NULL);
+}
+
+static int
+step_history(struct control_conn *c)
+{
+	return step_named(c, tell_message, tell_rcpt);
+}
+
+/* What is recorded of a message that is queued; of one that is gone the log
+ * has each event under its id. */
+static void
+show_history(struct control_conn *c)
+{
+	c->step = step_history;
 }
 
 static int
@@ -559,14 +569,14 @@ show_hosts(struct control_conn *c)
 }
 
 const struct control_verb control_show_verbs[] = {
-	{ "show queue", 0, 0, 0, show_queue },
+	{ "show queue", 0, 0, 0, show_queue, CONTROL_FILTERS },
 	{ "show message", 0, 1, 1, show_message },
 	{ "show envelope", 0, 1, 1, show_envelope },
 	{ "history", 0, 1, 1, show_history },
 	{ "show status", 0, 0, 0, show_status },
 	{ "show stats", 1, 0, 0, show_stats },
-	{ "show hosts", 1, 0, 0, show_hosts },
-	{ "show routes", 1, 0, 0, show_routes },
+	{ "show hosts", 1, 0, 0, show_hosts, CONTROL_DOMAIN },
+	{ "show routes", 1, 0, 0, show_routes, CONTROL_DOMAIN },
 	{ "monitor", 1, 0, 0, monitor },
 	{ NULL, 0, 0, 0, NULL },
 };

@@ -41,6 +41,8 @@ control_valid_name(const char *s)
 {
 	size_t len = strlen(s);
 
+	if (len >= 5 && strcasecmp(s + len - 5, ".part") == 0)
+		return 0;
 	return len > 0 && len <= CONTROL_NAME_MAX && *s != '.' && *s != '-' &&
 	    strspn(s,
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -110,7 +112,6 @@ set_filter(struct control_filter *f, const char *name, size_t len,
 		const char **text;
 	} texts[] = { { "from", &f->from }, { "to", &f->to },
 		{ "domain", &f->domain }, { "state", &f->state } };
-	uint32_t rcpt;
 	int64_t n;
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -137,10 +138,15 @@ set_filter(struct control_filter *f, const char *name, size_t len,
 		return -1;
 	}
 	if (len == 5 && strncmp(name, "after", len) == 0) {
-		if (control_parse_id(value, &f->after, &rcpt) == 0)
-			return 0;
-		snprintf(error, size, "--after: `%.60s` is no id", value);
-		return -1;
+		if (control_parse_id(value, &f->begin, &f->begin_rcpt) == -1) {
+			snprintf(
+			    error, size, "--after: `%.60s` is no id", value);
+			return -1;
+		}
+		/* behind a whole message no recipient of it comes */
+		if (f->begin_rcpt != UINT32_MAX)
+			f->begin_rcpt++;
+		return 0;
 	}
 	snprintf(error, size,
 	    "unknown filter --%.*s: there are --from, --to, "
@@ -176,6 +182,9 @@ control_parse_filter(const char **words, size_t *count,
 		}
 		if (set_filter(f, name, len, value, error, size) == -1)
 			return -1;
+		f->beyond[CONTROL_NO_FILTER] = name;
+		if (len != 6 || strncmp(name, "domain", len) != 0)
+			f->beyond[CONTROL_DOMAIN] = name;
 	}
 	*count = kept;
 	return 0;

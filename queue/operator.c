@@ -11,10 +11,18 @@
 #include "queue/control.h"
 #include "queue/queue.h"
 
-static int
-is_meant(uint32_t index, uint32_t rcpt)
+/* How many of the envelope's recipients a change is about, and which is the
+ * nth: see control_ops. */
+static uint32_t
+how_many(const struct envelope *env, const uint32_t *rcpts, uint32_t n)
 {
-	return rcpt == SCHED_ALL || rcpt == index;
+	return rcpts[0] == SCHED_ALL ? env->rcpt_count : n;
+}
+
+static uint32_t
+which(const uint32_t *rcpts, uint32_t n)
+{
+	return rcpts[0] == SCHED_ALL ? n : rcpts[n];
 }
 
 static int
@@ -31,7 +39,7 @@ hold_rcpt(struct envelope *env, uint32_t index, int held)
 	const struct envelope_rcpt *was = &env->rcpts[index];
 	struct envelope_rcpt *r;
 
-	if (was->state == ENVELOPE_DONE ||
+	if (index >= env->rcpt_count || was->state == ENVELOPE_DONE ||
 	    (was->state == ENVELOPE_HELD) == (held != 0))
 		return;
 	r = envelope_edit(env, index);
@@ -43,39 +51,57 @@ hold_rcpt(struct envelope *env, uint32_t index, int held)
 }
 
 static uint32_t
-on_hold(void *ctx, uint32_t msgid, uint32_t rcpt, int held)
+on_hold(void *ctx, uint32_t msgid, const uint32_t *rcpts, uint32_t n, int held)
 {
 	enum store_status status;
+	uint32_t changed = 0;
 	struct queue *q = ctx;
 	struct envelope *env;
-	uint32_t n;
 
-	n = held ? sched_hold(q->sched, msgid, rcpt)
-		 : sched_release(q->sched, msgid, rcpt, queue_now(q));
+	for (uint32_t i = 0; i < n; i++)
+		changed += held
+		    ? sched_hold(q->sched, msgid, rcpts[i])
+		    : sched_release(q->sched, msgid, rcpts[i], queue_now(q));
 	if ((env = batch_envelope(q->batch, msgid, &status)) == NULL)
-		return n;
-	for (uint32_t i = 0; i < env->rcpt_count; i++) {
-		if (!is_meant(i, rcpt))
-			continue;
-		hold_rcpt(env, i, held);
+		return changed;
+	for (uint32_t i = 0; i < how_many(env, rcpts, n); i++) {
+		hold_rcpt(env, which(rcpts, i), held);
 		if (!held)
-			n -= enlist_again(q, env, i);
+			changed -= enlist_again(q, env, which(rcpts, i));
 	}
 	queue_kick(q);
-	return n;
+	return changed;
+}
+
+/* One recipient; 1, or 0 if it was done or is being removed. */
+static uint32_t
+remove_rcpt(struct queue *q, struct events *ev, uint32_t index)
+{
+	uint32_t msgid = ev->env->msgid;
+	struct sched_info info;
+
+	if (index >= ev->env->rcpt_count ||
+	    ev->env->rcpts[index].state == ENVELOPE_DONE ||
+	    (sched_lookup(q->sched, msgid, index, &info) && info.removing))
+		return 0;
+	/* one in flight goes when its transaction is over */
+	sched_remove(q->sched, msgid, index);
+	if (!sched_lookup(q->sched, msgid, index, &info))
+		result_removed(ev, index);
+	return 1;
 }
 
 static uint32_t
-on_remove(void *ctx, uint32_t msgid, uint32_t rcpt)
+on_remove(void *ctx, uint32_t msgid, const uint32_t *rcpts, uint32_t n)
 {
 	struct events ev = { 0 };
 	enum store_status status;
+	uint32_t changed = 0;
 	struct queue *q = ctx;
-	struct sched_info info;
-	uint32_t n = 0;
 
 	ev.env = batch_envelope(q->batch, msgid, &status);
-	if (ev.env == NULL && status == STORE_DAMAGED && rcpt == SCHED_ALL) {
+	if (ev.env == NULL && status == STORE_DAMAGED &&
+	    rcpts[0] == SCHED_ALL) {
 		log_warn("%08x: damaged, removed by the operator", msgid);
 		sched_remove(q->sched, msgid, SCHED_ALL);
 		queue_kick(q);
@@ -83,32 +109,26 @@ on_remove(void *ctx, uint32_t msgid, uint32_t rcpt)
 	}
 	if (ev.env == NULL)
 		return 0;
-	for (uint32_t i = 0; i < ev.env->rcpt_count; i++) {
-		if (!is_meant(i, rcpt) ||
-		    ev.env->rcpts[i].state == ENVELOPE_DONE)
-			continue;
-		if (sched_lookup(q->sched, msgid, i, &info) && info.removing)
-			continue;
-		n++;
-		/* one in flight goes when its transaction is over */
-		sched_remove(q->sched, msgid, i);
-		if (!is_scheduled(q, msgid, i))
-			result_removed(&ev, i);
-	}
+	for (uint32_t i = 0; i < how_many(ev.env, rcpts, n); i++)
+		changed += remove_rcpt(q, &ev, which(rcpts, i));
 	result_settle(q, &ev);
-	return n;
+	return changed;
 }
 
 static uint32_t
-on_reroute(void *ctx, uint32_t msgid, uint32_t rcpt)
+on_reroute(void *ctx, uint32_t msgid, const uint32_t *rcpts, uint32_t n)
 {
 	enum store_status status;
 	struct queue *q = ctx;
 	struct envelope *env = batch_envelope(q->batch, msgid, &status);
+	uint32_t changed = 0;
 
-	return env != NULL && rcpt < env->rcpt_count
-	    ? enlist_reroute(q, env, rcpt)
-	    : 0;
+	if (env == NULL)
+		return 0;
+	for (uint32_t i = 0; i < n; i++)
+		if (rcpts[i] < env->rcpt_count)
+			changed += enlist_reroute(q, env, rcpts[i]);
+	return changed;
 }
 
 /* ---- standing ----------------------------------------------------------- */

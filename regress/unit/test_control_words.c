@@ -67,10 +67,36 @@ test_ages(void **state)
 }
 
 static void
+test_names(void **state)
+{
+	static const struct {
+		const char *name;
+		int valid;
+	} cases[] = {
+		{ "a", 1 },
+		{ "2026-11-29.1", 1 },
+		{ "part", 1 },
+		{ "a.parts", 1 },
+		{ "a.part", 0 },
+		{ "a.Part", 0 },
+		{ ".part", 0 },
+		{ "..", 0 },
+		{ "-a", 0 },
+		{ "a/b", 0 },
+		{ "", 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(
+		    control_valid_name(cases[i].name), cases[i].valid);
+}
+
+static void
 test_filters(void **state)
 {
 	const char *words[] = { "remove", "--from", "a@b", "all",
 		"--older=2h" };
+	const char *domain[] = { "show", "routes", "--domain=a" };
 	const char *bad[] = { "show", "queue", "--colour=red" };
 	const char *held[] = { "--state=Held", "--from=<>" };
 	const char *no_state[] = { "show", "queue", "--state", "foo" };
@@ -86,6 +112,14 @@ test_filters(void **state)
 	assert_string_equal(words[1], "all");
 	assert_string_equal(f.from, "a@b");
 	assert_int_equal(f.older, 7200);
+	assert_non_null(f.beyond[CONTROL_NO_FILTER]);
+	assert_non_null(f.beyond[CONTROL_DOMAIN]);
+	assert_null(f.beyond[CONTROL_FILTERS]);
+	n = 3;
+	assert_int_equal(
+	    control_parse_filter(domain, &n, &f, error, sizeof(error)), 0);
+	assert_non_null(f.beyond[CONTROL_NO_FILTER]);
+	assert_null(f.beyond[CONTROL_DOMAIN]);
 	n = 3;
 	assert_int_equal(
 	    control_parse_filter(bad, &n, &f, error, sizeof(error)), -1);
@@ -105,6 +139,39 @@ test_filters(void **state)
 	    control_parse_filter(open_end, &n, &f, error, sizeof(error)), -1);
 }
 
+static void
+test_after(void **state)
+{
+	static const struct {
+		const char *word;
+		uint32_t begin, rcpt;
+	} cases[] = {
+		{ "--after=0000002a", 42, UINT32_MAX },
+		{ "--after=ffffffff", UINT32_MAX, UINT32_MAX },
+		{ "--after=0000002a00000003", 42, 4 },
+		{ "--after=0000002affffffff", 42, UINT32_MAX },
+	};
+	const char *bad[] = { "--after=2a" };
+	struct control_filter f;
+	char error[200] = "";
+	size_t n;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *words[] = { cases[i].word };
+
+		n = 1;
+		assert_int_equal(
+		    control_parse_filter(words, &n, &f, error, sizeof(error)),
+		    0);
+		assert_int_equal(f.begin, cases[i].begin);
+		assert_int_equal(f.begin_rcpt, cases[i].rcpt);
+	}
+	n = 1;
+	assert_int_equal(
+	    control_parse_filter(bad, &n, &f, error, sizeof(error)), -1);
+	assert_non_null(strstr(error, "is no id"));
+}
+
 int
 main(void)
 {
@@ -112,7 +179,9 @@ main(void)
 		cmocka_unit_test(test_globs),
 		cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_ages),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_filters),
+		cmocka_unit_test(test_after),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
