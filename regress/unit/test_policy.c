@@ -92,36 +92,27 @@ static const struct policy_facts plain = { .tag = "",
 	.recipient = "joe@example.org" };
 
 static const struct policy_facts remote = { .flags = 0 };
-static const struct policy_facts to_far = { .recipient = "x@far.example" };
-static const struct policy_facts to_host = { .recipient =
-						 "joe@mx.relais.example" };
-static const struct policy_facts to_localhost = { .recipient =
-						      "joe@LOCALHOST" };
-static const struct policy_facts to_bare = { .recipient = "postmaster" };
-static const struct policy_facts to_sub = { .recipient = "joe@a.wild.org" };
-static const struct policy_facts to_deep = { .recipient = "joe@a.b.wild.org" };
-static const struct policy_facts to_top = { .recipient = "joe@wild.org" };
-static const struct policy_facts to_upper = { .recipient =
-						  "joe@upper.EXAMPLE" };
-static const struct policy_facts to_tagged = { .recipient =
-						   "joe+news@example.org" };
-static const struct policy_facts to_one = { .recipient =
-						"tag+one@example.org" };
-static const struct policy_facts to_two = { .recipient =
-						"tag+two@example.org" };
-static const struct policy_facts to_abuse = { .recipient =
-						  "abuse@anything.example" };
-static const struct policy_facts to_list = { .recipient = "list@a.wild.org" };
-static const struct policy_facts to_percent = {
-	.recipient = "x%far.example@example.org"
-};
-static const struct policy_facts to_quoted = {
-	.recipient = "\"x@example.org\"@far.example"
-};
-static const struct policy_facts to_literal = { .recipient =
-						    "joe@[127.0.0.1]" };
-static const struct policy_facts to_mail7 = { .recipient =
-						  "x@mail7.example.org" };
+
+#define TO(name, address) \
+	static const struct policy_facts name = { .recipient = address }
+
+TO(to_far, "x@far.example");
+TO(to_host, "joe@mx.relais.example");
+TO(to_localhost, "joe@LOCALHOST");
+TO(to_bare, "postmaster");
+TO(to_sub, "joe@a.wild.org");
+TO(to_deep, "joe@a.b.wild.org");
+TO(to_top, "joe@wild.org");
+TO(to_upper, "joe@upper.EXAMPLE");
+TO(to_tagged, "joe+news@example.org");
+TO(to_one, "tag+one@example.org");
+TO(to_two, "tag+two@example.org");
+TO(to_abuse, "abuse@anything.example");
+TO(to_list, "list@a.wild.org");
+TO(to_percent, "x%far.example@example.org");
+TO(to_quoted, "\"x@example.org\"@far.example");
+TO(to_literal, "joe@[127.0.0.1]");
+TO(to_mail7, "x@mail7.example.org");
 static const struct policy_facts lo4 = { .client_addr = "127.0.0.1" };
 static const struct policy_facts lo6 = { .client_addr = "::1" };
 static const struct policy_facts lo_mapped = { .client_addr =
