@@ -61,17 +61,6 @@ subject_address(char out[64], const char *addr)
 	inet_ntop(AF_INET6, &bits, out, 64);
 }
 
-/* A program on this machine, such as a webmail, passes on the logins of all its
- * users: there an address says nothing of who guesses. */
-static int
-is_shared(const char *addr)
-{
-	struct in6_addr bits;
-
-	return strcmp(addr, "local") == 0 ||
-	    (match_parse_address(addr, &bits) && match_is_loopback(&bits));
-}
-
 /* The subject of an entry: the address alone, or the address and the user,
  * whose letters count alike in both cases as in every table. */
 static void
@@ -240,10 +229,10 @@ history_wait(
 }
 
 void
-history_failure(
-    struct history *h, const char *addr, const char *user, int64_t now)
+history_failure(struct history *h, const char *addr, int shared,
+    const char *user, int64_t now)
 {
-	if (!is_shared(addr))
+	if (!shared)
 		entry_count(h, entry_make(h, addr, NULL, now),
 		    h->limits.addr_failures, now);
 	entry_count(

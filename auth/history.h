@@ -39,8 +39,10 @@ void history_free(struct history *);
 /* Seconds until this client may try this user again, 0 if it may now. */
 uint32_t history_wait(
     const struct history *, const char *addr, const char *user, int64_t now);
-void history_failure(
-    struct history *, const char *addr, const char *user, int64_t now);
+/* shared: a program there passes on the logins of many users, as a webmail on
+ * this machine does, so that the address says nothing of who guesses. */
+void history_failure(struct history *, const char *addr, int shared,
+    const char *user, int64_t now);
 /* A login clears what stands against the user from this address, and leaves
  * what stands against the address: a guesser may own an account himself. */
 void history_success(

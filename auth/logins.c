@@ -26,6 +26,7 @@ struct login {
 	struct sasl *sasl;
 	char *table; /* "" for the system's accounts */
 	char *client_addr;
+	int inside; /* it is this machine's */
 };
 
 struct client_login {
@@ -171,8 +172,8 @@ login_count(struct login *l, enum sasl_state state)
 		history_success(
 		    auth->history, l->client_addr, name, auth_now(auth));
 	else if (*name != '\0')
-		history_failure(
-		    auth->history, l->client_addr, name, auth_now(auth));
+		history_failure(auth->history, l->client_addr, l->inside, name,
+		    auth_now(auth));
 }
 
 static void
@@ -233,6 +234,7 @@ on_sasl_begin(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 	l->id = m->id;
 	l->table = strdup(m->table);
 	l->client_addr = strdup(m->client_addr);
+	l->inside = m->inside;
 	l->sasl = sasl_new(m->mechanism, m->channel_binding.data,
 	    m->channel_binding.len, auth->secret);
 	TAILQ_INSERT_TAIL(&auth->logins, l, entry);

@@ -4,7 +4,7 @@
  * reply that a client would hear the last one.
  *
  *	explain CLIENT SENDER RECIPIENT [helo NAME] [rdns NAME] [auth USER]
- *	    [tag TAG] [tls]
+ *	    [tag TAG] [tls] [inside]
  *
  * CLIENT is an address, or `local` for a program on this machine, whose
  * session has the tag of `listen on socket`.
@@ -60,6 +60,7 @@ take_options(const char *const *words, size_t count, struct asked *q,
 		{ "auth", &q->m.auth_user, SESSION_AUTH },
 		{ "tag", &q->m.tag, 0 },
 		{ "tls", NULL, SESSION_TLS },
+		{ "inside", NULL, SESSION_INSIDE },
 	};
 	const size_t n = sizeof(options) / sizeof(options[0]);
 	size_t o;

@@ -101,6 +101,7 @@ cmd_auth(
 	m->table = s->conf->auth_table;
 	m->tag = s->conf->tag;
 	m->client_addr = s->client_addr;
+	m->inside = s->inside;
 	m->initial = initial;
 	m->has_initial = auth->initial != NULL;
 	m->channel_binding = ipc_blob(s->binding, s->binding_len);

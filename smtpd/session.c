@@ -235,7 +235,8 @@ question_failed(struct session *s, struct session_turn *t)
 {
 	switch (s->question) {
 	case ASK_RDNS:
-		session_rdns(s, t, "", RDNS_OPEN);
+		/* the name may still come, for the next recipient */
+		rcpt_ask(s, t);
 		break;
 	case ASK_SENDER:
 		mail_answer(s, t, NULL);

@@ -59,8 +59,7 @@ struct session_conf {
 	struct header_limits header;
 	uint32_t max_received; /* hops before mail goes in circles */
 	uint32_t max_mails; /* messages in a session */
-	uint32_t max_rcpts; /* recipients of a message; and again as many may
-			     * find no room before we hang up */
+	uint32_t max_rcpts; /* recipients of a message */
 	uint32_t max_excess; /* recipients without room before we hang up */
 	uint32_t max_errors; /* before we hang up */
 	uint32_t max_refused; /* recipients refused before we hang up */

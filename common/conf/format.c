@@ -1,5 +1,5 @@
 /*
- * See format.h; smtpd.conf(5), section FORMAT SPECIFIERS.
+ * See format.h; relais.conf(5), section FORMATS.
  */
 #include <ctype.h>
 #include <stdio.h>

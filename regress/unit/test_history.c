@@ -14,11 +14,11 @@
 static const uint8_t key[HISTORY_KEY_OCTETS] = { 1, 2, 3 };
 
 static void
-fail_times(
-    struct history *h, const char *addr, const char *user, int n, int64_t now)
+fail_times(struct history *h, const char *addr, int shared, const char *user,
+    int n, int64_t now)
 {
 	for (int i = 0; i < n; i++)
-		history_failure(h, addr, user, now);
+		history_failure(h, addr, shared, user, now);
 }
 
 struct row {
@@ -30,6 +30,7 @@ struct row {
 	const char *user;
 	int64_t at; /* seconds after the failures */
 	uint32_t wait;
+	int shared;
 };
 
 static const struct row rows[] = {
@@ -49,20 +50,11 @@ static const struct row rows[] = {
 	{ "other /64", "2001:db8::1", "joe", 6, "2001:db8:0:1::1", "joe", 0,
 	    0 },
 	{ "scoped", "fe80::1%eth0", "joe", 6, "fe80::1", "joe", 0, 60 },
-	{ "local", "local", "joe", 6, "local", "joe", 0, 60 },
-	{ "local, all users", "local", "joe", 20, "local", "ann", 0, 0 },
-	{ "loopback, the user", "127.0.0.1", "joe", 6, "127.0.0.1", "joe", 0,
-	    60 },
-	{ "loopback, all users", "127.0.0.1", "joe", 20, "127.0.0.1", "ann", 0,
-	    0 },
-	{ "loopback, another address", "127.9.8.7", "joe", 20, "127.9.8.7",
-	    "ann", 0, 0 },
-	{ "loopback 6", "::1", "joe", 20, "::1", "ann", 0, 0 },
-	{ "loopback 6, the user", "::1", "joe", 6, "::1", "joe", 0, 60 },
-	{ "loopback, mapped", "::ffff:127.0.0.1", "joe", 20, "127.0.0.1", "ann",
-	    0, 0 },
-	{ "what only begins like it", "12.7.0.1", "joe", 20, "12.7.0.1", "ann",
-	    0, 60 },
+	{ "shared, the user", "127.0.0.1", "joe", 6, "127.0.0.1", "joe", 0, 60,
+	    1 },
+	{ "shared, all users", "127.0.0.1", "joe", 20, "127.0.0.1", "ann", 0, 0,
+	    1 },
+	{ "local, not shared", "local", "joe", 20, "local", "ann", 0, 60 },
 	{ "doubling", "192.0.2.1", "joe", 7, "192.0.2.1", "joe", 0, 120 },
 	{ "ceiling", "192.0.2.1", "joe", 40, "192.0.2.1", "joe", 0, 3600 },
 	{ "no joining of fields", "10.0.0.1", "", 6, "10.0.0.1", "x", 0, 0 },
@@ -79,8 +71,8 @@ test_rows(void **state)
 		uint32_t wait;
 
 		assert_non_null(h);
-		fail_times(
-		    h, r->failed_addr, r->failed_user, r->failures, 1000);
+		fail_times(h, r->failed_addr, r->shared, r->failed_user,
+		    r->failures, 1000);
 		wait = history_wait(h, r->addr, r->user, 1000 + r->at);
 		if (wait != r->wait)
 			fail_msg("%s: wait %u, not %u", r->name, wait, r->wait);
@@ -96,12 +88,12 @@ test_leak(void **state)
 	(void)state;
 	/* one failure each 300 s leaks as fast as it comes */
 	for (int i = 0; i < 100; i++)
-		history_failure(h, "192.0.2.1", "joe", 1000 + i * 300);
+		history_failure(h, "192.0.2.1", 0, "joe", 1000 + i * 300);
 	assert_int_equal(
 	    history_wait(h, "192.0.2.1", "joe", 1000 + 99 * 300), 0);
 	/* one each 100 s does not */
 	for (int i = 0; i < 10; i++)
-		history_failure(h, "192.0.2.9", "joe", 1000 + i * 100);
+		history_failure(h, "192.0.2.9", 0, "joe", 1000 + i * 100);
 	assert_true(history_wait(h, "192.0.2.9", "joe", 1900) > 0);
 	history_free(h);
 }
@@ -112,21 +104,21 @@ test_success(void **state)
 	struct history *h = history_new(key, &history_default_limits, 64);
 
 	(void)state;
-	fail_times(h, "192.0.2.1", "joe", 5, 1000);
+	fail_times(h, "192.0.2.1", 0, "joe", 5, 1000);
 	history_success(h, "192.0.2.1", "joe", 1001);
-	fail_times(h, "192.0.2.1", "joe", 5, 1002);
+	fail_times(h, "192.0.2.1", 0, "joe", 5, 1002);
 	assert_int_equal(history_wait(h, "192.0.2.1", "joe", 1002), 0);
 	/* the address keeps its 10 failures: 10 more of any users lock it */
 	for (int i = 0; i < 10; i++) {
 		char user[16];
 
 		snprintf(user, sizeof(user), "u%d", i);
-		history_failure(h, "192.0.2.1", user, 1003);
+		history_failure(h, "192.0.2.1", 0, user, 1003);
 		history_success(h, "192.0.2.1", user, 1003);
 	}
 	assert_true(history_wait(h, "192.0.2.1", "new", 1003) > 0);
 	/* a success cannot end a lock */
-	fail_times(h, "192.0.2.2", "joe", 6, 1000);
+	fail_times(h, "192.0.2.2", 0, "joe", 6, 1000);
 	history_success(h, "192.0.2.2", "joe", 1001);
 	assert_true(history_wait(h, "192.0.2.2", "joe", 1001) > 0);
 	history_free(h);
@@ -147,7 +139,7 @@ test_botnet(void **state)
 		if (history_wait(h, addr, "joe", 1000 + i / 100) > 0)
 			continue;
 		tried++;
-		history_failure(h, addr, "joe", 1000 + i / 100);
+		history_failure(h, addr, 0, "joe", 1000 + i / 100);
 	}
 	assert_int_equal(history_wait(h, "203.0.113.7", "joe", 1100), 0);
 	for (int i = 0; i < 100; i++) {
@@ -166,10 +158,10 @@ test_eviction(void **state)
 	char addr[32];
 
 	(void)state;
-	fail_times(h, "192.0.2.1", "joe", 6, 1000);
+	fail_times(h, "192.0.2.1", 0, "joe", 6, 1000);
 	for (int i = 0; i < 1000; i++) {
 		snprintf(addr, sizeof(addr), "10.0.%d.%d", i / 256, i % 256);
-		history_failure(h, addr, "ann", 1001);
+		history_failure(h, addr, 0, "ann", 1001);
 	}
 	/* a locked entry is the last to make room */
 	assert_int_equal(history_wait(h, "192.0.2.1", "joe", 1001), 59);

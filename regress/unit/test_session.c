@@ -229,7 +229,8 @@ static const struct dialogue recipients[] = {
 	    "O: rdns\n" GREETING HELO MAIL "C: RCPT TO:<x@y>\n"
 	    "A: tick 4999\nA: tick 1\nQ: rcpt_check to=<x@y> name= flags=256\n"
 	    "A: verdict 250 local\nS: 250 2.1.5 Recipient OK\n"
-	    "A: rdns late.example\n",
+	    "A: rdns late.example\nC: RCPT TO:<x@y>\n"
+	    "Q: rcpt_check to=<x@y> name=late.example flags=32\n",
 	    0 },
 	{ "nor where RCPT comes later than a name may",
 	    "O: rdns\n" GREETING HELO MAIL "A: tick 5000\n"
