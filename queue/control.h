@@ -29,6 +29,7 @@
 	"drops it"
 
 struct control;
+struct envelope_rcpt;
 struct sched;
 struct store;
 struct worker;
@@ -64,6 +65,8 @@ struct control_ops {
 	/* Takes up messages of the store that the schedule does not know;
 	 * msgid 0 is all. Returns how many recipients were added. */
 	uint32_t (*discover)(void *ctx, uint32_t msgid);
+	/* Whether the configuration has the action of a recipient. */
+	int (*has_action)(void *ctx, const struct envelope_rcpt *);
 	/* Whether the spool's disk has room for more than mail. */
 	int (*has_room)(void *ctx);
 	/* Makes durable what the others changed, before the asker is told that

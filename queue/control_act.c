@@ -117,8 +117,8 @@ end_unchanged(struct control_conn *c)
 {
 	const char *id = c->words[c->arg], *state = NULL;
 	struct envelope *env;
-	char text[200];
-	uint32_t rcpt;
+	char text[500];
+	uint32_t rcpt, shown = 0;
 
 	if ((env = control_read_named(c, &rcpt)) == NULL)
 		return;
@@ -127,16 +127,19 @@ end_unchanged(struct control_conn *c)
 		int64_t next, expiry;
 
 		if ((rcpt == UINT32_MAX || rcpt == i) &&
-		    (state == NULL || strcmp(state, "done") == 0))
+		    (state == NULL || strcmp(state, "done") == 0)) {
 			state =
 			    control_state(c, env->msgid, i, r, &next, &expiry);
+			shown = i;
+		}
 	}
-	envelope_free(env);
 	if (state != NULL && strcmp(state, "held") == 0)
-		snprintf(text, sizeof(text), CONTROL_HELD, id, id);
+		control_held_text(
+		    c, &env->rcpts[shown], id, text, sizeof(text));
 	else
 		snprintf(text, sizeof(text), "%s is %s: this changes nothing",
 		    id, state != NULL ? state : "without recipients");
+	envelope_free(env);
 	control_end(c, text);
 }
 

@@ -134,6 +134,9 @@ const char *control_state(const struct control_conn *, uint32_t msgid,
     uint32_t rcpt, const struct envelope_rcpt *, int64_t *next,
     int64_t *expiry);
 
+/* Why a recipient is held, and what to do; id is how the operator names it. */
+void control_held_text(const struct control_conn *,
+    const struct envelope_rcpt *, const char *id, char *text, size_t size);
 /* What `show routes` waits for: the hosts of actions. */
 void control_relays(struct control_conn *, const struct msg_relay_answer *);
 /* A recipient that is not done and that the filters of the question match,

@@ -235,6 +235,21 @@ show_envelope(struct control_conn *c)
 	c->step = step_envelope;
 }
 
+void
+control_held_text(const struct control_conn *c, const struct envelope_rcpt *r,
+    const char *id, char *text, size_t size)
+{
+	const struct control_env *e = &c->control->env;
+
+	if (e->ops->has_action(e->ctx, r))
+		snprintf(text, size, CONTROL_HELD, id, id);
+	else
+		snprintf(text, size,
+		    "held: the configuration has no action %s: add it and "
+		    "reload, or `smtpctl remove %s` drops it",
+		    r->action, id);
+}
+
 /* One row of a history. */
 static void
 tell(struct control_conn *c, int64_t when, const char *event,
@@ -287,7 +302,7 @@ tell_rcpt(struct control_conn *c, const struct envelope *env, uint32_t index)
 	snprintf(id, sizeof(id), "%016llx",
 	    (unsigned long long)envelope_evpid(env->msgid, index));
 	if (strcmp(state, "held") == 0)
-		snprintf(text, sizeof(text), CONTROL_HELD, id, id);
+		control_held_text(c, r, id, text, sizeof(text));
 	else
 		snprintf(
 		    text, sizeof(text), "expires at %lld", (long long)expiry);

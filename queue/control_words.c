@@ -88,8 +88,7 @@ control_parse_age(const char *s)
 static int
 check_state(const struct control_filter *f, char *error, size_t size)
 {
-	static const char *const states[] = { "incoming", "pending", "inflight",
-		"held", "done" };
+	static const char *const states[] = { "pending", "inflight", "held" };
 
 	if (f->state == NULL)
 		return 0;
@@ -97,8 +96,7 @@ check_state(const struct control_filter *f, char *error, size_t size)
 		if (strcasecmp(f->state, states[i]) == 0)
 			return 0;
 	snprintf(error, size,
-	    "unknown state `%.60s`: there are incoming, pending, inflight, "
-	    "held and done",
+	    "unknown state `%.60s`: there are pending, inflight and held",
 	    f->state);
 	return -1;
 }

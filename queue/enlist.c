@@ -245,7 +245,12 @@ enlist_reroute(struct queue *q, const struct envelope *env, uint32_t index)
 	    info.state == SCHED_DONE || strcasecmp(info.domain, domain) == 0 ||
 	    sched_remove(q->sched, env->msgid, index) != 1)
 		return 0;
-	return enlist_rcpt(q, env, index);
+	if (enlist_rcpt(q, env, index) == 0)
+		return 0;
+	/* the envelope does not say so of what was found damaged */
+	if (info.state == SCHED_HELD)
+		sched_hold(q->sched, env->msgid, index);
+	return 1;
 }
 
 uint32_t

@@ -227,6 +227,14 @@ on_discover(void *ctx, uint32_t msgid)
 }
 
 static int
+on_has_action(void *ctx, const struct envelope_rcpt *rcpt)
+{
+	struct queue *q = ctx;
+
+	return !rcpt->routed || conf_find_action(q->conf, rcpt->action) != NULL;
+}
+
+static int
 on_has_room(void *ctx)
 {
 	struct queue *q = ctx;
@@ -257,6 +265,7 @@ const struct control_ops operator_ops = {
 	.intake_paused = on_intake_paused,
 	.keep_pauses = on_keep_pauses,
 	.discover = on_discover,
+	.has_action = on_has_action,
 	.has_room = on_has_room,
 	.commit = on_commit,
 	.kick = on_kick,

@@ -151,10 +151,11 @@ entry_owe(struct sched *s, uint32_t e, int64_t now)
 {
 	struct entry *entry = entry_at(s, e);
 
-	if (!entry_is_over(entry, now))
-		return;
-	entry->flags |= ENTRY_OWED;
-	dest_at(s, entry->dest)->owed = 1;
+	if (entry_is_over(entry, now))
+		entry->flags |= ENTRY_OWED;
+	/* its destination may have been excused while this was held */
+	if (entry->flags & ENTRY_OWED)
+		dest_at(s, entry->dest)->owed = 1;
 }
 
 void

@@ -133,7 +133,7 @@ test_filters(void **state)
 	assert_int_equal(
 	    control_parse_filter(no_state, &n, &f, error, sizeof(error)), -1);
 	assert_non_null(strstr(error, "unknown state `foo`"));
-	assert_non_null(strstr(error, "inflight, held"));
+	assert_non_null(strstr(error, "inflight and held"));
 	n = 3;
 	assert_int_equal(
 	    control_parse_filter(open_end, &n, &f, error, sizeof(error)), -1);

@@ -151,6 +151,33 @@ tried_before_it_expires(void **state)
 	}
 }
 
+/* What is held while its route fails hears of it when it is released. */
+static void
+tried_while_others_are_held(void **state)
+{
+	struct sched_add a = {
+		.action = "a", .domain = "d", .expiry = T0 + 500
+	};
+	struct sched *s = scene_new();
+	struct sched_job job;
+	int64_t now = T0 + 600;
+
+	for (a.msgid = 1; a.msgid <= 4; a.msgid++) {
+		a.flags = a.msgid > 1 ? SCHED_ADD_HELD : 0;
+		assert_int_equal(sched_add(s, &a, now), 0);
+	}
+	scene_start(s, now, &job);
+	scene_route_fails(s, &job, now);
+	for (uint32_t m = 2; m <= 4; m++)
+		assert_int_equal(sched_release(s, m, 0, now), 1);
+	now = sched_deadline(s, now);
+	scene_start(s, now, &job);
+	scene_route_fails(s, &job, now);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(sched_next(s, now, &job), SCHED_EXPIRED);
+	sched_free(s);
+}
+
 /* A worker of ours that goes away tries nothing; a route that fails was tried
  * for all that waits for it. */
 static void
@@ -355,6 +382,7 @@ main(void)
 		cmocka_unit_test(events_of_a_message),
 		cmocka_unit_test(expires_while_blocked),
 		cmocka_unit_test(tried_before_it_expires),
+		cmocka_unit_test(tried_while_others_are_held),
 		cmocka_unit_test(tried_by_another),
 		cmocka_unit_test(hold_and_release),
 		cmocka_unit_test(remove_in_flight),
