@@ -88,6 +88,10 @@ int local_command(
  * delivery. */
 int local_list(const struct local_job *, const char *path, int *keep,
     struct local_outcome *);
+/* After a list the user's own mailbox has failed, as the outcome says: 0 if
+ * that is for good and something else was done, so that it is one refusal more,
+ * else -1. */
+int local_refused(struct local_outcome *);
 /* Whether what goes to this file is thrown away: it counts as delivered, and
  * nothing is opened. */
 int local_discards(const char *path);

@@ -112,24 +112,53 @@ local_discards(const char *path)
 	return strcmp(path, "/dev/null") == 0;
 }
 
-/* What a command, a file or an error said. If that is for good, its sender
- * hears of it, and the others get theirs all the same. */
+/* What is in the outcome goes to those that are forwarded to, if it is for
+ * good: 0. Else, or where there is no room, -1. */
 static int
-note_result(int rc, struct local_outcome *out)
+add_refusal(struct local_outcome *out)
 {
 	struct msg_forward_dest dest = { .address = "",
 		.code = (uint16_t)out->code,
 		.enhanced = out->enhanced,
 		.text = out->text };
 
-	if (rc == 0)
-		out->kept = 1;
-	if (rc == 0 || out->status != DELIVERY_PERMFAIL ||
+	if (out->status != DELIVERY_PERMFAIL ||
 	    out->forward.count >= FORWARD_MAX)
-		return rc;
+		return -1;
 	out->refused++;
 	ipc_add_forward_dest(&out->forward, &dest);
 	return out->forward.failed ? local_error(out, "memory", ENOMEM) : 0;
+}
+
+int
+local_refused(struct local_outcome *out)
+{
+	return out->kept || out->forward.count > out->refused ? add_refusal(out)
+							      : -1;
+}
+
+/* What a command, a file or an error said. If that is for good, its sender
+ * hears of it, and the others get theirs all the same. */
+static int
+note_result(int rc, struct local_outcome *out)
+{
+	if (rc == 0)
+		out->kept = 1;
+	return rc == 0 ? 0 : add_refusal(out);
+}
+
+/* error:550 text, as an alias has it. */
+static int
+say_error(const char *text, struct local_outcome *out)
+{
+	uint16_t code = alias_error_code(text);
+
+	if (code == 0)
+		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
+		    "error:%.400s has no code from 400 to 599", text);
+	return local_done(out,
+	    code < 500 ? DELIVERY_TEMPFAIL : DELIVERY_PERMFAIL, code,
+	    code < 500 ? "4.7.1" : "5.7.1", "%.400s", text + 4);
 }
 
 static int deliver_list(const struct local_job *, const char *path, int depth,
@@ -163,9 +192,7 @@ deliver_item(const struct local_job *job, const struct alias_item *item,
 	case ALIAS_ERROR:
 		break;
 	}
-	rc = local_done(
-	    out, DELIVERY_PERMFAIL, 550, "5.7.1", "%.400s", item->text);
-	return note_result(rc, out);
+	return note_result(say_error(item->text, out), out);
 }
 
 static int
@@ -181,7 +208,7 @@ deliver_list(const struct local_job *job, const char *path, int depth,
 		return local_done(out, DELIVERY_PERMFAIL, 550, "5.4.6",
 		    "lists include each other too deep or too often");
 	if ((text = read_list(path, &own, out)) == NULL)
-		return -1;
+		return depth > 0 ? add_refusal(out) : -1;
 	rest = text;
 	while (rc == 0 && (line = strsep(&rest, "\n")) != NULL) {
 		number++;

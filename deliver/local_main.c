@@ -194,11 +194,11 @@ deliver(const struct context *c, const struct local_job *job,
 				return;
 		}
 	}
-	if (keep && deliver_by_method(job, out) == -1)
-		return;
-	/* of a list its own items tell */
-	if (keep && strcmp(job->method, "include") != 0)
-		out->kept = 1;
+	if (keep && deliver_by_method(job, out) == -1) {
+		if (rc != 1 || local_refused(out) == -1)
+			return;
+	} else if (keep && strcmp(job->method, "include") != 0)
+		out->kept = 1; /* of a list its own items tell */
 	if (out->forward.count > 0)
 		out->status = DELIVERY_FORWARD;
 }

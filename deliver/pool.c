@@ -212,19 +212,21 @@ pool_keep(struct session *s, uint32_t seconds)
 	session_set_owner(s, &idle_events, idle);
 }
 
-/* Each session may need two descriptors, for a body is perhaps a file. */
+/* Each session may need two descriptors, for a body is perhaps a file. An idle
+ * one makes room for another. */
 int
 pool_has_room(struct pool *pool)
 {
 	const struct deliver *d = pool->deliver;
-	struct idle *oldest = TAILQ_FIRST(&pool->idle);
+	size_t count = stream_set_count(d->streams);
+	size_t most = (size_t)worker_reserve(d->worker) / 2;
 
-	if (2 * stream_set_count(d->streams) <
-	    (size_t)worker_reserve(d->worker))
+	if (count < most)
 		return 1;
-	if (oldest != NULL)
-		session_quit(remove_idle(oldest));
-	return 0;
+	if (count - pool->idle_count >= most)
+		return 0;
+	session_quit(remove_idle(TAILQ_FIRST(&pool->idle)));
+	return 1;
 }
 
 void

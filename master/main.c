@@ -106,6 +106,8 @@ main(int argc, char **argv)
 	int status = EXIT_FAILURE;
 	bool check;
 
+	if (log_fill_standard() == -1)
+		return status;
 	/* freed memory is overwritten: keys and hashes pass through it */
 	mallopt(M_PERTURB, 0xa5);
 	log_init("relaisd", LOG_TO_STDERR);

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "ipc/channel.h"
 #include "os/log.h"
@@ -176,6 +177,21 @@ expanded_on_expanded(
 	dispatch_finish(q, job, SCHED_ROUTE_OK);
 }
 
+/* Whether somebody has been named before in what came of a recipient. */
+static int
+is_named(const struct envelope *env, const struct envelope_rcpt *child)
+{
+	for (uint32_t i = env->rcpt_count; i > 0; i--) {
+		const struct envelope_rcpt *r = &env->rcpts[i - 1];
+
+		if (r->parent == child->parent && r->forwarded &&
+		    strcasecmp(r->address, child->address) == 0 &&
+		    strcmp(r->action, child->action) == 0)
+			return 1;
+	}
+	return 0;
+}
+
 int
 expanded_forward(struct queue *q, struct events *ev, uint32_t parent,
     const struct msg_local_done *m)
@@ -205,7 +221,8 @@ expanded_forward(struct queue *q, struct events *ev, uint32_t parent,
 		if (d.code != 0) {
 			child.address = ev->env->rcpts[parent].address;
 			fail_child(&child, d.code, d.enhanced, d.text);
-		}
+		} else if (is_named(ev->env, &child))
+			continue;
 		index = add_child(ev->env, &child);
 		if (d.code != 0)
 			result_failed(ev, index);

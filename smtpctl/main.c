@@ -15,20 +15,14 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "os/log.h"
 #include "smtpctl/sendmail.h"
 
-/* The three standard descriptors must be open, or a file of ours would take
- * the place of one. */
 static void
 make_harmless(struct caller *c)
 {
-	int fd;
-
-	do
-		if ((fd = open("/dev/null", O_RDWR)) == -1)
-			_exit(EX_OSERR);
-	while (fd <= STDERR_FILENO);
-	close(fd);
+	if (log_fill_standard() == -1)
+		_exit(EX_OSERR);
 	c->drop_gid = getegid();
 	c->real_gid = getgid();
 	/* the right comes back for the one file that needs it */

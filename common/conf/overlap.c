@@ -31,9 +31,7 @@ names_overlap(const struct conf_listener *a, const struct conf_listener *b)
 	if (a->family != CONF_FAMILY_ANY && b->family != CONF_FAMILY_ANY &&
 	    a->family != b->family)
 		return false;
-	return strcmp(a->interface, b->interface) == 0 ||
-	    strcmp(a->interface, "all") == 0 ||
-	    strcmp(b->interface, "all") == 0;
+	return strcmp(a->interface, b->interface) == 0;
 }
 
 static bool

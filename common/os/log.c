@@ -131,6 +131,19 @@ log_init(const char *name, enum log_mode mode)
 		openlog(name, LOG_PID | LOG_NDELAY, LOG_MAIL);
 }
 
+int
+log_fill_standard(void)
+{
+	int fd;
+
+	do
+		if ((fd = open("/dev/null", O_RDWR | O_CLOEXEC)) == -1)
+			return -1;
+	while (fd <= STDERR_FILENO);
+	close(fd);
+	return 0;
+}
+
 void
 log_echo(int fd)
 {

@@ -38,6 +38,9 @@ enum log_mode {
 void log_init(const char *name, enum log_mode);
 void log_set_level(int verbose, uint32_t trace);
 int log_verbose(void);
+/* Opens those of the three standard descriptors that are closed, or a file of
+ * ours would take the place of one. 0 or -1. */
+int log_fill_standard(void);
 /* The trace mask that holds. */
 uint32_t log_traced(void);
 /* Beside syslog, errors also go to what is open as fd now, which may be closed
