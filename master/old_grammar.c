@@ -315,7 +315,7 @@ value_follows(const struct old_rule *rule)
 static void
 append_relay(struct old_rule *rule, const struct old_word *word)
 {
-	bool quoted = *word->text == '"';
+	bool quoted = word->len > 1 && *word->text == '"';
 	const char *url = word->text + quoted, *now = NULL, *rest;
 	size_t len = word->len - 2 * quoted;
 
