@@ -7,7 +7,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "ipc/channel.h"
 #include "os/log.h"
@@ -177,7 +176,8 @@ expanded_on_expanded(
 	dispatch_finish(q, job, SCHED_ROUTE_OK);
 }
 
-/* Whether somebody has been named before in what came of a recipient. */
+/* Whether a mailbox has been named before in what came of a recipient. Only
+ * its host may take two local parts for one (RFC 5321 section 2.4). */
 static int
 is_named(const struct envelope *env, const struct envelope_rcpt *child)
 {
@@ -185,7 +185,7 @@ is_named(const struct envelope *env, const struct envelope_rcpt *child)
 		const struct envelope_rcpt *r = &env->rcpts[i - 1];
 
 		if (r->parent == child->parent && r->forwarded &&
-		    strcasecmp(r->address, child->address) == 0 &&
+		    address_equal(r->address, child->address) &&
 		    strcmp(r->action, child->action) == 0)
 			return 1;
 	}
