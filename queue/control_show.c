@@ -17,7 +17,8 @@
 
 enum {
 	PAGE = 100, /* destinations a step */
-	BODY_PAGE = 65536
+	BODY_PAGE = 65536,
+	TEXT_SIZE = 400
 };
 
 static int64_t
@@ -61,6 +62,20 @@ family(const char *addr)
 	return strchr(addr, '.') != NULL ? "inet4" : "local";
 }
 
+/* What was said of a recipient last, or why it is not tried. */
+static const char *
+error_of(const struct control_conn *c, const struct envelope_rcpt *r,
+    const char *state, char *text, size_t size)
+{
+	const struct control_env *e = &c->control->env;
+
+	if (strcmp(state, "held") != 0 || e->ops->has_action(e->ctx, r))
+		return r->text;
+	snprintf(text, size,
+	    "the configuration has no action %s: add it and reload", r->action);
+	return text;
+}
+
 /* The columns of smtpctl(8); those that begin with `+` are for JSON and for
  * mailq only. */
 static void
@@ -70,6 +85,7 @@ send_queue_row(struct control_conn *c, const struct envelope *env,
 	const struct envelope_rcpt *r = &env->rcpts[index];
 	int64_t now = now_of(c);
 	struct control_row row = { 0 };
+	char text[TEXT_SIZE];
 
 	control_field(&row, "envelope", "%016llx",
 	    (unsigned long long)envelope_evpid(env->msgid, index));
@@ -93,7 +109,8 @@ send_queue_row(struct control_conn *c, const struct envelope *env,
 	control_field(&row, "state", "%s", state);
 	control_field(
 	    &row, "delay", "%lld", (long long)(next > now ? next - now : 0));
-	control_field(&row, "error", "%s", r->text);
+	control_field(
+	    &row, "error", "%s", error_of(c, r, state, text, sizeof(text)));
 	control_field(&row, "+message", "%08x", env->msgid);
 	control_field(&row, "+size", "%llu", (unsigned long long)env->size);
 	control_field(&row, "+action", "%s", r->action);
@@ -204,6 +221,7 @@ envelope_row(struct control_conn *c, const struct envelope *env, uint32_t index)
 	struct control_row row = { 0 };
 	int64_t next, expiry;
 	const char *state;
+	char text[TEXT_SIZE];
 
 	state = control_state(c, env->msgid, index, r, &next, &expiry);
 	control_field(&row, "envelope", "%016llx",
@@ -218,7 +236,8 @@ envelope_row(struct control_conn *c, const struct envelope *env, uint32_t index)
 	control_field(&row, "expires", "%lld", (long long)expiry);
 	control_field(&row, "host", "%s", r->remote);
 	control_field(&row, "status", "%s", r->enhanced);
-	control_field(&row, "error", "%s", r->text);
+	control_field(
+	    &row, "error", "%s", error_of(c, r, state, text, sizeof(text)));
 	control_field(&row, "user", "%s", envelope_account(r));
 	control_row_send(c, &row);
 }

@@ -149,6 +149,19 @@ is_place(const struct envelope_rcpt *rcpt, const struct conf_action *action)
 		action->kind == CONF_ACTION_MAILDIR);
 }
 
+int
+enlist_has_action(struct queue *q, const struct envelope_rcpt *rcpt)
+{
+	const struct conf_action *action =
+	    conf_find_action(q->conf, rcpt->action);
+
+	/* the rules choose one where there is none yet */
+	if (!rcpt->routed)
+		return *rcpt->action == '\0' || action != NULL;
+	return action != NULL &&
+	    (action->kind == CONF_ACTION_RELAY) == (rcpt->kind == DEST_RELAY);
+}
+
 /* Fills in kind, class, action and domain. -1 when the configuration has no
  * such action: the class is CLASS_UNKNOWN then, as enlist_again wants it. A
  * host that an action names serves all domains as one destination, but what
@@ -170,14 +183,14 @@ find_route(
 	if (rcpt->kind != DEST_RELAY) {
 		add->kind = SCHED_LOCAL;
 		add->domain = *rcpt->user != '\0' ? rcpt->user : rcpt->alias;
-		if (action == NULL)
+		if (!enlist_has_action(q, rcpt))
 			return -1;
 		add->class = is_place(rcpt, action) ? CLASS_PLACE : CLASS_LOCAL;
 		return 0;
 	}
 	add->kind = SCHED_RELAY;
 	add->domain = address_domain(rcpt->address);
-	if (action == NULL || action->kind != CONF_ACTION_RELAY)
+	if (!enlist_has_action(q, rcpt))
 		return -1;
 	add->class = class_of(q, action);
 	if (action->relay.host != NULL &&
@@ -187,11 +200,12 @@ find_route(
 	return 0;
 }
 
-static void
-warn_of_action(const struct envelope *env, const struct envelope_rcpt *rcpt)
+void
+enlist_warn_of_action(
+    const struct envelope *env, const struct envelope_rcpt *rcpt)
 {
 	log_warn("%08x: the configuration has no action %s any more: a "
-		 "recipient is held",
+		 "recipient is held until it is added and read by a reload",
 	    env->msgid, rcpt->action);
 }
 
@@ -212,7 +226,7 @@ enlist_rcpt(struct queue *q, const struct envelope *env, uint32_t index)
 	if (rcpt->state == ENVELOPE_HELD || env->hold)
 		add.flags |= SCHED_ADD_HELD;
 	if (find_route(q, rcpt, &add) == -1) {
-		warn_of_action(env, rcpt);
+		enlist_warn_of_action(env, rcpt);
 		add.flags |= SCHED_ADD_HELD;
 	}
 	add.expiry = enlist_expiry(q, env, rcpt);
@@ -253,50 +267,109 @@ enlist_reroute(struct queue *q, const struct envelope *env, uint32_t index)
 	return 1;
 }
 
+/* Into the schedule again, as if it were new there: what it waited for was
+ * the route that it had. */
+static void
+enlist_anew(struct queue *q, const struct envelope *env, uint32_t index)
+{
+	if (sched_remove(q->sched, env->msgid, index) == 1 &&
+	    enlist_rcpt(q, env, index) == 1)
+		sched_schedule(q->sched, env->msgid, index, queue_now(q));
+}
+
+/* What came of it decides; only what then is left is held. */
+static void
+enlist_inflight(struct queue *q, const struct envelope *env, uint32_t index,
+    int lacks, const struct sched_info *info)
+{
+	if (lacks)
+		sched_hold(q->sched, env->msgid, index);
+	else if (info->holding && env->rcpts[index].state != ENVELOPE_HELD)
+		sched_release(q->sched, env->msgid, index, queue_now(q));
+}
+
 uint32_t
 enlist_again(struct queue *q, const struct envelope *env, uint32_t index)
 {
 	const struct envelope_rcpt *rcpt = &env->rcpts[index];
 	struct sched_add unused = { 0 };
 	struct sched_info info;
+	int lacks;
 
 	if (!sched_lookup(q->sched, env->msgid, index, &info) ||
-	    info.class != CLASS_UNKNOWN || info.state == SCHED_INFLIGHT ||
 	    info.state == SCHED_DONE)
 		return 0;
-	if (find_route(q, rcpt, &unused) == 0) {
-		if (sched_remove(q->sched, env->msgid, index) == 1)
-			enlist_rcpt(q, env, index);
+	lacks = find_route(q, rcpt, &unused) == -1;
+	if (info.state == SCHED_INFLIGHT) {
+		enlist_inflight(q, env, index, lacks, &info);
 		return 0;
+	}
+	if (!lacks) {
+		if (info.class == CLASS_UNKNOWN && info.state == SCHED_HELD)
+			enlist_anew(q, env, index);
+		return 0;
+	}
+	if (info.class != CLASS_UNKNOWN) {
+		enlist_anew(q, env, index);
+		return 1;
 	}
 	if (sched_hold(q->sched, env->msgid, index) == 0)
 		return 0;
-	warn_of_action(env, rcpt);
+	enlist_warn_of_action(env, rcpt);
 	return 1;
 }
 
 /* ---- after a reload ----------------------------------------------------- */
 
-void
-enlist_returned(struct queue *q)
+/* Whether the configuration may have taken away, or brought, what it needs.
+ * What waits to be expanded needs no action, but is held if rules do not take
+ * it in place of one. */
+static int
+is_concerned(const struct queue *q, const struct sched_info *info)
 {
-	static const struct sched_filter held = { .states = 1u << SCHED_HELD };
-	struct sched_info rows[64];
-	enum store_status status;
-	struct envelope *env;
-	uint64_t cursor = 0;
-	size_t n;
+	const struct conf_action *action =
+	    conf_find_action(q->conf, info->action);
 
-	while ((n = sched_list(q->sched, &held, &cursor, rows, 64)) > 0) {
-		for (size_t i = 0; i < n; i++) {
-			if (rows[i].class != CLASS_UNKNOWN)
-				continue;
-			env = batch_envelope(q->batch, rows[i].msgid, &status);
-			if (env != NULL && rows[i].rcpt < env->rcpt_count)
-				enlist_again(q, env, rows[i].rcpt);
-		}
+	if (info->kind == SCHED_EXPAND)
+		return info->state == SCHED_HELD;
+	return action == NULL || info->class == CLASS_UNKNOWN ||
+	    info->holding ||
+	    (action->kind == CONF_ACTION_RELAY) != (info->kind == SCHED_RELAY);
+}
+
+static void
+enlist_concerned(struct queue *q, const struct sched_info *info)
+{
+	enum store_status status;
+	struct envelope *env = batch_envelope(q->batch, info->msgid, &status);
+
+	if (env == NULL || info->rcpt >= env->rcpt_count)
+		return;
+	if (info->kind == SCHED_EXPAND)
+		enlist_anew(q, env, info->rcpt);
+	else
+		enlist_again(q, env, info->rcpt);
+}
+
+void
+enlist_reloaded(struct queue *q)
+{
+	static const struct sched_filter all = { 0 };
+	struct sched_info rows[64];
+	uint64_t cursor = 0;
+	size_t n, concerned;
+
+	while ((n = sched_list(q->sched, &all, &cursor, rows, 64)) > 0) {
+		/* their names of actions do not outlive a change */
+		concerned = 0;
+		for (size_t i = 0; i < n; i++)
+			if (is_concerned(q, &rows[i]))
+				rows[concerned++] = rows[i];
+		for (size_t i = 0; i < concerned; i++)
+			enlist_concerned(q, &rows[i]);
 		/* it keeps all that it has read */
-		batch_flush(q->batch);
+		if (concerned > 0)
+			batch_flush(q->batch);
 	}
 }
 

@@ -136,6 +136,27 @@ is_stopped(struct queue *q, const struct job *job)
 	    (info.holding || info.removing);
 }
 
+/* What auth refuses, or cannot say now. Where the action that took it is gone
+ * and no rule is there in its place, it is held and not given back. */
+static struct outcome
+unexpanded(struct queue *q, const struct envelope *env, uint32_t index,
+    const struct msg_expanded *m)
+{
+	struct outcome o = { .code = m->code,
+		.enhanced = m->enhanced,
+		.text = m->text,
+		.status =
+		    m->code >= 500 ? DELIVERY_PERMFAIL : DELIVERY_TEMPFAIL };
+
+	if (o.status == DELIVERY_PERMFAIL &&
+	    !enlist_has_action(q, &env->rcpts[index])) {
+		o.status = DELIVERY_TEMPFAIL;
+		sched_hold(q->sched, env->msgid, index);
+		enlist_warn_of_action(env, &env->rcpts[index]);
+	}
+	return o;
+}
+
 void
 expanded_on_expanded(
     void *ctx, struct channel *ch, const union ipc_msg *msg, int fd)
@@ -158,11 +179,7 @@ expanded_on_expanded(
 	ev.env = batch_envelope(q->batch, job->msgid, &status);
 	if (ev.env != NULL && !is_stopped(q, job)) {
 		if (m->code != 250) {
-			o = (struct outcome){ .code = m->code,
-				.enhanced = m->enhanced,
-				.text = m->text,
-				.status = m->code >= 500 ? DELIVERY_PERMFAIL
-							 : DELIVERY_TEMPFAIL };
+			o = unexpanded(q, ev.env, job->rcpts[0], m);
 		} else if (!has_room(ev.env, m->dests.count)) {
 			o = (struct outcome){ .code = 550,
 				.enhanced = "5.2.4",

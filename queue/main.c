@@ -489,7 +489,7 @@ swap(void *arg)
 	q->next_conf = NULL;
 	if (q->sched != NULL) {
 		enlist_configure(q);
-		enlist_returned(q);
+		enlist_reloaded(q);
 		queue_kick(q);
 	}
 }

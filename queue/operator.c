@@ -229,9 +229,7 @@ on_discover(void *ctx, uint32_t msgid)
 static int
 on_has_action(void *ctx, const struct envelope_rcpt *rcpt)
 {
-	struct queue *q = ctx;
-
-	return !rcpt->routed || conf_find_action(q->conf, rcpt->action) != NULL;
+	return enlist_has_action(ctx, rcpt);
 }
 
 static int

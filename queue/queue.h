@@ -119,12 +119,17 @@ uint32_t enlist_all(struct queue *, const struct envelope *);
  * many were. One in flight is looked at when it comes back. */
 uint32_t enlist_reroute(
     struct queue *, const struct envelope *, uint32_t index);
-/* Routes a recipient anew whose action was not in the configuration when it
- * was scheduled; while it still is not, the recipient is held. How many had to
- * be held for that. */
+/* Whether the configuration has the action that a recipient is to go by, of
+ * the kind that it went by; and tells in the log that it has not. */
+int enlist_has_action(struct queue *, const struct envelope_rcpt *);
+void enlist_warn_of_action(
+    const struct envelope *, const struct envelope_rcpt *);
+/* Holds a recipient whose action is not in the configuration, and routes one
+ * anew that was held for that. One in flight is looked at when it comes back.
+ * How many had to be held. */
 uint32_t enlist_again(struct queue *, const struct envelope *, uint32_t index);
-/* The same for all that are held, after a reload. Walks. */
-void enlist_returned(struct queue *);
+/* The same for all, after a reload. Walks. */
+void enlist_reloaded(struct queue *);
 /* When a recipient's time is over, and how to treat mail that is refused. */
 int64_t enlist_expiry(
     struct queue *, const struct envelope *, const struct envelope_rcpt *);

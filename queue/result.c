@@ -110,6 +110,7 @@ result_verdict(struct queue *q, struct events *ev, uint32_t index,
 		break;
 	}
 	enlist_reroute(q, ev->env, index);
+	enlist_again(q, ev->env, index);
 }
 
 /* The words of an outcome, into the envelope. */

@@ -45,6 +45,8 @@ struct world {
 	char sender[256];
 	char rcpt[256];
 	char destination[256];
+	uint32_t expansions;
+	int unknown; /* auth knows nobody */
 	uint32_t locals;
 	char users[256];
 	uint8_t body[LARGE + 1];
@@ -149,7 +151,12 @@ on_expand(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 		.kind = DEST_RELAY, .address = m->recipient, .action = "out"
 	};
 
-	if (m->action[0] == '\0') {
+	world.expansions++;
+	if (world.unknown) {
+		e.code = 550;
+		e.enhanced = "5.7.1";
+		e.text = "No rule takes it";
+	} else if (m->action[0] == '\0') {
 		ipc_add_expand_dest(&dests, &d);
 	} else if (strcmp(m->recipient, "two@example.org") == 0) {
 		add_user(&dests, m->recipient, "joe");
@@ -164,6 +171,7 @@ on_expand(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 	e.dests = ipc_buf_list(&dests);
 	ipc_send(ch, expanded, &e);
 	ipc_buf_free(&dests);
+	stage_got(&stage, MSG_expand);
 }
 
 /* ---- deliver ---- */
@@ -593,6 +601,29 @@ test_local(void **state)
 }
 
 /* Who uses an id that is not his is cut off. */
+/* Its action is gone before it was expanded, and no rule takes it: it is held,
+ * and tried again with each reload. */
+static void
+test_no_action(void **state)
+{
+	world.unknown = 1;
+	submit("two@example.org", "gone", message, 0);
+	if (world.expansions == 0)
+		stage_await(&stage, MSG_expand);
+	submit("r@far.example", "out", message, 0);
+	if (world.body_len == 0)
+		stage_await(&stage, MSG_body_data);
+	assert_int_equal(world.transfers, 1);
+	world.unknown = 0;
+	stage_configure(&stage, &conf);
+	stage_swap(&stage);
+	while (world.locals < 2)
+		stage_await(&stage, MSG_local_delivery);
+	assert_string_equal(world.users, "joe ann ");
+	assert_int_equal(world.transfers, 1);
+	end_empty();
+}
+
 static void
 test_forged(void **state)
 {
@@ -633,6 +664,7 @@ main(void)
 		TEST(test_double_bounce),
 		TEST(test_success_report),
 		TEST(test_local),
+		TEST(test_no_action),
 		TEST(test_forged),
 	};
 
