@@ -33,6 +33,7 @@ relaisd_SOURCES = \
 	master/main.c master/master.h \
 	master/options.c master/options.h \
 	master/pairs.c \
+	master/port.c \
 	master/recipient.c master/recipient.h \
 	master/reload.c \
 	master/requests.c \

@@ -16,6 +16,7 @@
 
 #include "master/master.h"
 #include "master/options.h"
+#include "master/parse.h"
 #include "net/loop.h"
 #include "os/log.h"
 
@@ -121,7 +122,13 @@ main(int argc, char **argv)
 	m.privileged = geteuid() == 0;
 	if (m.privileged && capabilities_bound() == -1)
 		return status;
-	if ((m.conf = load_configuration(&m.options, false, stderr)) != NULL) {
+	if (m.options.export_path != NULL || m.options.import_path != NULL) {
+		log_set_level(m.options.verbose, 0);
+		m.conf = conf_parse(m.options.path, m.options.macros, stderr);
+		if (m.conf != NULL)
+			status = port_run(&m);
+	} else if ((m.conf = load_configuration(&m.options, false, stderr)) !=
+	    NULL) {
 		if (!m.options.foreground) {
 			log_init("relaisd", LOG_TO_SYSLOG);
 			log_echo(STDERR_FILENO);

@@ -52,6 +52,8 @@ struct master_options {
 	int foreground;
 	int verbose;
 	uint32_t trace;
+	const char *export_path; /* -E, NULL: not asked for */
+	const char *import_path; /* -I, likewise */
 	void *macros; /* -D, as the parser takes them */
 };
 
@@ -151,6 +153,12 @@ void reload_lost(struct child *);
 /* Executes a worker with one end of a socket pair; the pid or -1. */
 pid_t spawn_worker(
     const struct master *, enum process_kind, uint16_t instance, int *fd);
+/* The same of the queue alone, for a task without master: its verb, and a
+ * descriptor that it gets. */
+pid_t spawn_queue(const struct master *, const char *verb, int fd);
+
+/* -E and -I. The exit status. */
+int port_run(const struct master *);
 
 /* What workers may ask of master. */
 extern channel_handler *const request_handlers[MSG_MAX];

@@ -20,7 +20,9 @@ static void __attribute__((noreturn)) usage(FILE *out, int status)
 {
 	fprintf(out,
 	    "usage: relaisd [-dhnv] [-D macro=value] [-f file] "
-	    "[-T trace]\n");
+	    "[-T trace]\n"
+	    "       relaisd [-v] [-D macro=value] [-f file] -E file | -I "
+	    "file\n");
 	exit(status);
 }
 
@@ -51,7 +53,7 @@ options_parse(
 	if ((macros = calloc((size_t)argc + 1, sizeof(*macros))) == NULL)
 		log_fatal("out of memory");
 	options->macros = macros;
-	while ((letter = getopt(argc, argv, "dD:f:hnT:v")) != -1) {
+	while ((letter = getopt(argc, argv, "dD:E:f:hI:nT:v")) != -1) {
 		switch (letter) {
 		case 'd':
 			options->foreground = 1;
@@ -59,11 +61,17 @@ options_parse(
 		case 'D':
 			macros[nmacros++] = optarg;
 			break;
+		case 'E':
+			options->export_path = optarg;
+			break;
 		case 'f':
 			options->path = optarg;
 			break;
 		case 'h':
 			usage(stdout, EXIT_SUCCESS);
+		case 'I':
+			options->import_path = optarg;
+			break;
 		case 'n':
 			*check = true;
 			break;
@@ -77,7 +85,10 @@ options_parse(
 			usage(stderr, EXIT_FAILURE);
 		}
 	}
-	if (optind != argc)
+	if (optind != argc ||
+	    (options->export_path != NULL) + (options->import_path != NULL) +
+		    *check >
+		1)
 		usage(stderr, EXIT_FAILURE);
 }
 

@@ -1,7 +1,8 @@
 /*
  * Executing a worker: a socket pair on descriptor 3, nothing else open, an
  * empty environment, and arguments that tell it whom to become. Called by
- * supervise.c.
+ * supervise.c; by port.c for a task of the queue that needs no daemon, which
+ * has a file there instead.
  */
 #include "config.h"
 
@@ -55,43 +56,57 @@ worker_environment(void)
 	return env;
 }
 
+/* What a program is told; argv leads into the rest. */
+struct arguments {
+	char path[4096];
+	char user[64];
+	char folder[4096];
+	char number[8];
+	char trace[16];
+	const char *argv[ARGS_MAX + 1];
+	size_t n;
+};
+
 static void
-exec_worker(
-    const struct master *m, enum process_kind kind, uint16_t instance, int fd)
+add(struct arguments *a, const char *word)
 {
-	char path[4096], user[64], folder[4096], number[8], trace[16];
-	const char *argv[ARGS_MAX];
-	size_t n = 0;
+	if (a->n < ARGS_MAX)
+		a->argv[a->n++] = word;
+}
 
-	snprintf(path, sizeof(path), "%s/%s", m->conf->paths.libexec,
+static void
+add_program(struct arguments *a, const struct master *m, enum process_kind kind)
+{
+	snprintf(a->path, sizeof(a->path), "%s/%s", m->conf->paths.libexec,
 	    process_name(kind));
-	snprintf(user, sizeof(user), "%s%s", m->conf->paths.user_prefix,
-	    user_suffix[kind]);
-	snprintf(folder, sizeof(folder), "%s/queue", m->conf->paths.spool);
-	snprintf(number, sizeof(number), "%u", instance);
-	snprintf(trace, sizeof(trace), "%#x", m->options.trace);
+	add(a, a->path);
+}
 
-	argv[n++] = path;
-	argv[n++] = "-i";
-	argv[n++] = number;
-	argv[n++] = "-T";
-	argv[n++] = trace;
-	if (m->options.foreground)
-		argv[n++] = "-d";
+/* Whom to become, and where it is shut in. */
+static void
+add_place(struct arguments *a, const struct master *m, enum process_kind kind)
+{
+	snprintf(a->user, sizeof(a->user), "%s%s", m->conf->paths.user_prefix,
+	    user_suffix[kind]);
+	snprintf(
+	    a->folder, sizeof(a->folder), "%s/queue", m->conf->paths.spool);
 	for (int i = 0; i < m->options.verbose && i < 2; i++)
-		argv[n++] = "-v";
+		add(a, "-v");
 	if (m->privileged) {
-		argv[n++] = "-u";
-		argv[n++] = user;
-		argv[n++] = "-c";
-		argv[n++] = kind == PROC_QUEUE ? folder : m->conf->paths.chroot;
+		add(a, "-u");
+		add(a, a->user);
+		add(a, "-c");
+		add(a, kind == PROC_QUEUE ? a->folder : m->conf->paths.chroot);
 	}
 	if (kind == PROC_QUEUE) {
-		argv[n++] = "-w";
-		argv[n++] = m->privileged ? "/" : folder;
+		add(a, "-w");
+		add(a, m->privileged ? "/" : a->folder);
 	}
-	argv[n] = NULL;
+}
 
+static void __attribute__((noreturn))
+exec_program(const struct arguments *a, int fd)
+{
 	/* dup2 to itself would keep close-on-exec */
 	if (fd == CHANNEL_FD)
 		fcntl(fd, F_SETFD, 0);
@@ -100,9 +115,44 @@ exec_worker(
 	/* what is open stays so for the log, should there be no such program */
 	if (close_range(CHANNEL_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC) == -1)
 		closefrom(CHANNEL_FD + 1);
-	execve(path, (char *const *)argv, worker_environment());
-	log_error("%s: %s: is `set libexec` right?", path, strerror(errno));
+	execve(a->path, (char *const *)a->argv, worker_environment());
+	log_error("%s: %s: is `set libexec` right?", a->path, strerror(errno));
 	_exit(127);
+}
+
+static void
+exec_worker(
+    const struct master *m, enum process_kind kind, uint16_t instance, int fd)
+{
+	struct arguments a = { .n = 0 };
+
+	snprintf(a.number, sizeof(a.number), "%u", instance);
+	snprintf(a.trace, sizeof(a.trace), "%#x", m->options.trace);
+	add_program(&a, m, kind);
+	add(&a, "-i");
+	add(&a, a.number);
+	add(&a, "-T");
+	add(&a, a.trace);
+	if (m->options.foreground)
+		add(&a, "-d");
+	add_place(&a, m, kind);
+	exec_program(&a, fd);
+}
+
+pid_t
+spawn_queue(const struct master *m, const char *verb, int fd)
+{
+	struct arguments a = { .n = 0 };
+	pid_t pid;
+
+	if ((pid = fork()) == -1)
+		log_error("fork: %s", strerror(errno));
+	if (pid != 0)
+		return pid;
+	add_program(&a, m, PROC_QUEUE);
+	add(&a, verb);
+	add_place(&a, m, PROC_QUEUE);
+	exec_program(&a, fd);
 }
 
 pid_t

@@ -53,6 +53,7 @@ queue_queue_SOURCES = \
 	queue/etrn.c \
 	queue/expanded.c \
 	queue/main.c \
+	queue/offline.c queue/offline.h \
 	queue/operator.c \
 	queue/pauses.c \
 	queue/queue.h \

@@ -21,6 +21,7 @@
 #include "os/log.h"
 #include "queue/control.h"
 #include "queue/known.h"
+#include "queue/offline.h"
 #include "queue/queue.h"
 
 enum {
@@ -650,9 +651,13 @@ static const struct worker_ops ops = {
 int
 main(int argc, char **argv)
 {
-	struct queue *q = calloc(1, sizeof(*q));
+	struct queue *q;
+	int status;
 
-	if (q == NULL)
+	status = offline_main(argc, argv, ops.syscalls, ops.syscall_count);
+	if (status != -1)
+		return status;
+	if ((q = calloc(1, sizeof(*q))) == NULL)
 		return 1;
 	q->control_fd = -1;
 	RB_INIT(&q->jobs);

@@ -219,11 +219,16 @@ int store_backup(struct store *, int dirfd);
 /*
  * The portable stream, made through this interface alone: any release and any
  * store behind it can read it. Returns the number of messages, or -1 with the
- * reason in error. Import adds to what is there; a message whose id is taken
- * is skipped and counted in *skipped. Ids given out later are past those
- * imported.
+ * reason in error; a message that is damaged is logged and left out. Import
+ * adds to what is there; a message that is there already is skipped and
+ * counted in *skipped, and one whose id another has is refused. Ids given out
+ * later are past those imported. What a failed import has taken stays, and is
+ * skipped by the next one; the check returns -1 for all that would be refused,
+ * and changes nothing.
  */
 int64_t store_export(struct store *, int fd, char *error, size_t size);
+int64_t store_import_check(
+    struct store *, int fd, uint64_t *skipped, char *error, size_t size);
 int64_t store_import(
     struct store *, int fd, uint64_t *skipped, char *error, size_t size);
 /* For import: ids up to this one are taken. */

@@ -177,9 +177,10 @@ check_schema(struct store *st, char *error, size_t size)
 	}
 	if (schema != STORE_SCHEMA) {
 		snprintf(error, size,
-		    "the spool has schema %llu, this release "
-		    "uses %d: export it with the release that wrote it and "
-		    "import it with this one",
+		    "the spool has schema %llu, this release uses %d: write "
+		    "it out with `relaisd -E file` of the release that made "
+		    "it, move the spool's folder queue away, and take it in "
+		    "with `relaisd -I file` of this one",
 		    (unsigned long long)schema, STORE_SCHEMA);
 		return -1;
 	}

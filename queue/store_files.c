@@ -160,7 +160,9 @@ lock_root(int fd, const char *path, uint32_t patience, char *error, size_t size)
 		}
 		if (waited >= patience) {
 			snprintf(error, size,
-			    "%s: another process uses this spool", path);
+			    "%s: another process uses this spool: does "
+			    "another relaisd run?",
+			    path);
 			return -1;
 		}
 		if (waited == 0)

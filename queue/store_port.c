@@ -142,7 +142,9 @@ struct importer {
 	FILE *in;
 	char *error;
 	size_t size;
+	int changes_nothing; /* only looks whether all could be taken */
 	struct envelope *env;
+	struct envelope *there; /* what has its id already */
 	int begun; /* a message */
 	int decoded; /* records of it */
 	uint8_t *small; /* its body while it fits the database */
@@ -257,6 +259,8 @@ take_body(struct importer *im, uint32_t len)
 		im->small_len += len;
 		return 0;
 	}
+	if (im->changes_nothing)
+		return 0;
 	if (spill(im) == -1)
 		return -1;
 	if (store_spool_write(im->spool, im->part, len) == -1)
@@ -281,16 +285,38 @@ commit_some(struct importer *im, int all)
 }
 
 static int
-put_message(struct importer *im)
+is_same(const struct envelope *a, const struct envelope *b)
+{
+	return a->session == b->session && a->arrival == b->arrival &&
+	    a->body_size == b->body_size && a->body_crc == b->body_crc &&
+	    strcmp(a->sender, b->sender) == 0;
+}
+
+/* Whether the store has the message: STORE_EXISTS, or STORE_NOTFOUND if it is
+ * to be put; else it is refused. */
+static enum store_status
+look_up(struct importer *im)
+{
+	enum store_status status;
+
+	status = store_read_envelope(im->st, im->env->msgid, im->there);
+	if (status == STORE_OK && is_same(im->env, im->there))
+		return STORE_EXISTS;
+	if (status == STORE_OK || status == STORE_DAMAGED)
+		refuse(im,
+		    "the spool has another message of the next one's id: "
+		    "import into an empty spool");
+	else if (status != STORE_NOTFOUND)
+		refuse(im, "the spool cannot be read");
+	return status;
+}
+
+static int
+store_message(struct importer *im)
 {
 	struct store_content content = { .size = im->body_size,
 		.crc = (uint32_t)im->crc };
 
-	if (!im->begun || !envelope_complete(im->env))
-		return refuse(im, "a message ends early");
-	if (im->env->body_size != im->body_size ||
-	    im->env->body_crc != (uint32_t)im->crc)
-		return refuse(im, "a body is not that of its envelope");
 	if (im->spool != NULL)
 		content.spool = im->spool;
 	else
@@ -299,15 +325,32 @@ put_message(struct importer *im)
 		return refuse(im, "no batch can begin");
 	im->in_batch++;
 	im->batch_octets += im->body_size;
-	switch (store_put_message(im->st, im->env, &content)) {
-	case STORE_OK:
-		im->count++;
-		break;
+	if (store_put_message(im->st, im->env, &content) != STORE_OK)
+		return refuse(im, "a message cannot be stored");
+	return 0;
+}
+
+static int
+put_message(struct importer *im)
+{
+	if (!im->begun || !envelope_complete(im->env))
+		return refuse(im, "a message ends early");
+	if (im->env->msgid == 0)
+		return refuse(im, "a message has no id");
+	if (im->env->body_size != im->body_size ||
+	    im->env->body_crc != (uint32_t)im->crc)
+		return refuse(im, "a body is not that of its envelope");
+	switch (look_up(im)) {
 	case STORE_EXISTS:
 		im->skipped++;
 		break;
+	case STORE_NOTFOUND:
+		if (!im->changes_nothing && store_message(im) == -1)
+			return -1;
+		im->count++;
+		break;
 	default:
-		return refuse(im, "a message cannot be stored");
+		return -1;
 	}
 	if (im->env->msgid > im->highest)
 		im->highest = im->env->msgid;
@@ -364,36 +407,58 @@ import_all(struct importer *im)
 	return -1;
 }
 
+static int
+import_stream(struct importer *im, int fd)
+{
+	int copy = dup(fd), rc = -1;
+
+	im->env = envelope_new(0);
+	im->there = envelope_new(0);
+	im->small = malloc(STORE_INLINE);
+	if (copy == -1 || im->env == NULL || im->there == NULL ||
+	    im->small == NULL || (im->in = fdopen(copy, "r")) == NULL) {
+		snprintf(im->error, im->size, "import: %s", strerror(errno));
+		if (copy != -1)
+			close(copy);
+	} else {
+		rc = import_all(im);
+		fclose(im->in);
+		if (rc == 0)
+			rc = commit_some(im, 1);
+		else if (!im->changes_nothing)
+			store_batch_abort(im->st);
+	}
+	store_spool_close(im->spool);
+	envelope_free(im->env);
+	envelope_free(im->there);
+	free(im->small);
+	free(im->part);
+	return rc;
+}
+
+int64_t
+store_import_check(
+    struct store *st, int fd, uint64_t *skipped, char *error, size_t size)
+{
+	struct importer im = {
+		.st = st, .error = error, .size = size, .changes_nothing = 1
+	};
+	int rc = import_stream(&im, fd);
+
+	*skipped = im.skipped;
+	return rc == 0 ? (int64_t)im.count : -1;
+}
+
 int64_t
 store_import(
     struct store *st, int fd, uint64_t *skipped, char *error, size_t size)
 {
 	struct importer im = { .st = st, .error = error, .size = size };
-	int copy, rc = -1;
+	int rc = import_stream(&im, fd);
 
-	copy = dup(fd);
-	im.env = envelope_new(0);
-	im.small = malloc(STORE_INLINE);
-	if (copy == -1 || im.env == NULL || im.small == NULL ||
-	    (im.in = fdopen(copy, "r")) == NULL) {
-		snprintf(error, size, "import: %s", strerror(errno));
-		if (copy != -1)
-			close(copy);
-	} else {
-		rc = import_all(&im);
-		fclose(im.in);
-		if (rc == 0)
-			rc = commit_some(&im, 1);
-		else
-			store_batch_abort(st);
-	}
-	store_spool_close(im.spool);
-	envelope_free(im.env);
-	free(im.small);
-	free(im.part);
 	*skipped = im.skipped;
 	if (im.highest > 0 && store_id_floor(st, im.highest) != STORE_OK)
-		rc = -1;
+		rc = refuse(&im, "the ids cannot be reserved");
 	return rc == 0 ? (int64_t)im.count : -1;
 }
 

@@ -3,7 +3,8 @@
  * input is parts: a letter, an octet of length, as many octets; checksums are
  * made right, those of envelopes too. A stream is refused with a reason, or as
  * many messages are in the store as it says, all of them whole, none with the
- * id 0; their export can be imported again, and its export is the same.
+ * id 0; their export can be imported again, and its export is the same. The
+ * check of a stream changes nothing, and refuses none that is taken.
  */
 #include "config.h"
 
@@ -153,9 +154,10 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
-	uint64_t skipped, checked;
+	uint64_t skipped, checked, there;
 	int stream, first, second;
-	int64_t n;
+	char error[256];
+	int64_t n, fit;
 
 	if (store == NULL) {
 		log_init("fuzz", LOG_TO_SINK);
@@ -164,7 +166,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		atexit(end);
 	}
 	stream = make_stream(&in);
+	fit = store_import_check(store, stream, &there, error, sizeof(error));
+	require(empty_store() == 0 && lseek(stream, 0, SEEK_SET) == 0);
 	if ((n = import(stream, &skipped)) >= 0) {
+		require(fit + (int64_t)there == n + (int64_t)skipped);
 		require(store_verify(store, &checked) == 0);
 		require((int64_t)checked == n);
 		first = export(n);

@@ -647,3 +647,24 @@ void
 store_backup_end(struct store_backup *b)
 {
 }
+
+/* Nor are export and import, which no daemon does. */
+int64_t
+store_export(struct store *st, int fd, char *error, size_t size)
+{
+	return -1;
+}
+
+int64_t
+store_import_check(
+    struct store *st, int fd, uint64_t *skipped, char *error, size_t size)
+{
+	return -1;
+}
+
+int64_t
+store_import(
+    struct store *st, int fd, uint64_t *skipped, char *error, size_t size)
+{
+	return -1;
+}

@@ -14,6 +14,13 @@ regress_unit_test_store_SOURCES = regress/unit/test_store.c \
 regress_unit_test_store_CFLAGS = $(unit_cflags)
 regress_unit_test_store_LDADD = $(store_libs)
 
+check_PROGRAMS += regress/unit/test_store_port
+TESTS += regress/unit/test_store_port
+regress_unit_test_store_port_SOURCES = regress/unit/test_store_port.c \
+	regress/unit/store_fixture.c regress/unit/store_fixture.h
+regress_unit_test_store_port_CFLAGS = $(unit_cflags)
+regress_unit_test_store_port_LDADD = $(store_libs)
+
 check_PROGRAMS += regress/unit/test_guard
 TESTS += regress/unit/test_guard
 regress_unit_test_guard_SOURCES = regress/unit/test_guard.c \

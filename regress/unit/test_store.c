@@ -440,75 +440,6 @@ test_ids_wrap(void **state)
 }
 
 static void
-test_port(void **state)
-{
-	struct fixture *f = *state, to;
-	char error[256] = "";
-	uint64_t skipped, checked;
-	uint32_t first;
-	FILE *stream = tmpfile();
-
-	for (uint32_t i = 1; i <= 100; i++)
-		put(f->st, i, i % 40 + 1, i * 1000, i > 70);
-	assert_int_equal(
-	    store_export(f->st, fileno(stream), error, sizeof(error)), 100);
-	rewind(stream);
-	to.path = fixture_folder();
-	to.st = fixture_open(to.path);
-	put(to.st, 17, 1, 5, 0);
-	if (store_import(
-		to.st, fileno(stream), &skipped, error, sizeof(error)) != 99)
-		fail_msg("%s", error);
-	assert_int_equal(skipped, 1);
-	for (uint32_t i = 1; i <= 100; i++)
-		if (i != 17)
-			assert_message(to.st, i, i % 40 + 1, i * 1000);
-	assert_message(to.st, 17, 1, 5);
-	assert_int_equal(store_verify(to.st, &checked), 0);
-	assert_int_equal(checked, 100);
-	assert_int_equal(store_id_block(to.st, 1, &first), STORE_OK);
-	assert_true(first > 100);
-	store_close(to.st);
-	fixture_remove(to.path);
-	fclose(stream);
-}
-
-/* A stream that is cut anywhere, or that has a wrong octet anywhere, is
- * refused. */
-static void
-test_port_damage(void **state)
-{
-	struct fixture *f = *state;
-	char error[256];
-	uint64_t skipped;
-	uint8_t octets[4096];
-	ssize_t len;
-	int fd = memfd_create("stream", 0);
-
-	put(f->st, 1, 2, 300, 0);
-	assert_int_equal(store_export(f->st, fd, error, sizeof(error)), 1);
-	len = pread(fd, octets, sizeof(octets), 0);
-	assert_true(len > 0 && len < (ssize_t)sizeof(octets));
-	for (ssize_t i = 0; i < len; i += 3) {
-		assert_int_equal(ftruncate(fd, i), 0);
-		lseek(fd, 0, SEEK_SET);
-		assert_int_equal(
-		    store_import(f->st, fd, &skipped, error, sizeof(error)),
-		    -1);
-		assert_int_equal(pwrite(fd, octets, (size_t)len, 0), len);
-		octets[i] ^= 0x10;
-		assert_int_equal(pwrite(fd, octets, (size_t)len, 0), len);
-		lseek(fd, 0, SEEK_SET);
-		assert_int_equal(
-		    store_import(f->st, fd, &skipped, error, sizeof(error)),
-		    -1);
-		octets[i] ^= 0x10;
-	}
-	close(fd);
-	assert_message(f->st, 1, 2, 300);
-}
-
-static void
 test_backup(void **state)
 {
 	struct fixture *f = *state, to;
@@ -772,8 +703,6 @@ main(void)
 		TEST(test_sweep),
 		TEST(test_ids),
 		TEST(test_ids_wrap),
-		TEST(test_port),
-		TEST(test_port_damage),
 		TEST(test_backup),
 		TEST(test_body_fd),
 		TEST(test_damaged_body),

@@ -1,0 +1,203 @@
+/*
+ * The portable stream of a queue, and what a spool of another release says.
+ */
+#include "config.h"
+
+#include <sys/mman.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "queue/store_bdb.h"
+#include "store_fixture.h"
+
+struct fixture {
+	char *path;
+	struct store *st;
+};
+
+static int
+setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	f->path = fixture_folder();
+	f->st = fixture_open(f->path);
+	*state = f;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	store_close(f->st);
+	fixture_remove(f->path);
+	free(f);
+	return 0;
+}
+
+static void
+put(struct store *st, uint32_t msgid, uint32_t rcpts, size_t len, int spooled)
+{
+	assert_int_equal(store_batch_begin(st), STORE_OK);
+	assert_int_equal(fixture_put(st, msgid, rcpts, len, spooled), STORE_OK);
+	assert_int_equal(store_batch_commit(st), STORE_OK);
+}
+
+static void
+assert_message(struct store *st, uint32_t msgid, uint32_t rcpts, size_t len)
+{
+	const char *wrong = fixture_check(st, msgid, rcpts, len);
+
+	if (wrong != NULL)
+		fail_msg("%08x: %s", msgid, wrong);
+}
+
+static void
+test_port(void **state)
+{
+	struct fixture *f = *state, to;
+	char error[256] = "";
+	uint64_t skipped, checked;
+	uint32_t first;
+	FILE *stream = tmpfile();
+
+	for (uint32_t i = 1; i <= 100; i++)
+		put(f->st, i, i % 40 + 1, i * 1000, i > 70);
+	assert_int_equal(
+	    store_export(f->st, fileno(stream), error, sizeof(error)), 100);
+	to.path = fixture_folder();
+	to.st = fixture_open(to.path);
+	put(to.st, 17, 17 % 40 + 1, 17 * 1000, 0);
+	/* the check says what the import would, and does nothing */
+	rewind(stream);
+	assert_int_equal(store_import_check(to.st, fileno(stream), &skipped,
+			     error, sizeof(error)),
+	    99);
+	assert_int_equal(skipped, 1);
+	assert_int_equal(store_verify(to.st, &checked), 0);
+	assert_int_equal(checked, 1);
+	for (int again = 0; again < 2; again++) {
+		rewind(stream);
+		if (store_import(to.st, fileno(stream), &skipped, error,
+			sizeof(error)) != (again ? 0 : 99))
+			fail_msg("%s", error);
+		assert_int_equal(skipped, again ? 100 : 1);
+	}
+	for (uint32_t i = 1; i <= 100; i++)
+		assert_message(to.st, i, i % 40 + 1, i * 1000);
+	assert_int_equal(store_verify(to.st, &checked), 0);
+	assert_int_equal(checked, 100);
+	assert_int_equal(store_id_block(to.st, 1, &first), STORE_OK);
+	assert_true(first > 100);
+	store_close(to.st);
+	fixture_remove(to.path);
+	fclose(stream);
+}
+
+/* The spool of another release says by which commands it is carried over. */
+static void
+test_schema(void **state)
+{
+	struct fixture *f = *state;
+	char error[512] = "";
+
+	assert_int_equal(
+	    store_meta_put(f->st, "schema", STORE_SCHEMA + 1), STORE_OK);
+	store_close(f->st);
+	f->st = store_open(f->path, NULL, error, sizeof(error));
+	assert_null(f->st);
+	assert_non_null(strstr(error, "`relaisd -E file`"));
+	assert_non_null(strstr(error, "`relaisd -I file`"));
+}
+
+/* A message whose id another has is not passed over. */
+static void
+test_port_taken(void **state)
+{
+	struct fixture *f = *state, to;
+	int fd = memfd_create("stream", 0);
+	char error[256] = "";
+	uint64_t skipped;
+
+	put(f->st, 1, 1, 10, 0);
+	put(f->st, 2, 1, 100000, 1);
+	assert_int_equal(store_export(f->st, fd, error, sizeof(error)), 2);
+	to.path = fixture_folder();
+	to.st = fixture_open(to.path);
+	put(to.st, 2, 1, 11, 0);
+	lseek(fd, 0, SEEK_SET);
+	assert_int_equal(
+	    store_import_check(to.st, fd, &skipped, error, sizeof(error)), -1);
+	assert_non_null(strstr(error, "import into an empty spool"));
+	lseek(fd, 0, SEEK_SET);
+	assert_int_equal(
+	    store_import(to.st, fd, &skipped, error, sizeof(error)), -1);
+	assert_message(to.st, 2, 1, 11);
+	store_close(to.st);
+	fixture_remove(to.path);
+	close(fd);
+}
+
+/* A stream that is cut anywhere, or that has a wrong octet anywhere, is
+ * refused. */
+static void
+test_port_damage(void **state)
+{
+	struct fixture *f = *state;
+	char error[256];
+	uint64_t skipped;
+	uint8_t octets[4096];
+	ssize_t len;
+	int fd = memfd_create("stream", 0);
+
+	put(f->st, 1, 2, 300, 0);
+	assert_int_equal(store_export(f->st, fd, error, sizeof(error)), 1);
+	len = pread(fd, octets, sizeof(octets), 0);
+	assert_true(len > 0 && len < (ssize_t)sizeof(octets));
+	for (ssize_t i = 0; i < len; i += 3) {
+		assert_int_equal(ftruncate(fd, i), 0);
+		lseek(fd, 0, SEEK_SET);
+		assert_int_equal(store_import_check(
+				     f->st, fd, &skipped, error, sizeof(error)),
+		    -1);
+		lseek(fd, 0, SEEK_SET);
+		assert_int_equal(
+		    store_import(f->st, fd, &skipped, error, sizeof(error)),
+		    -1);
+		assert_int_equal(pwrite(fd, octets, (size_t)len, 0), len);
+		octets[i] ^= 0x10;
+		assert_int_equal(pwrite(fd, octets, (size_t)len, 0), len);
+		lseek(fd, 0, SEEK_SET);
+		assert_int_equal(
+		    store_import(f->st, fd, &skipped, error, sizeof(error)),
+		    -1);
+		octets[i] ^= 0x10;
+	}
+	close(fd);
+	assert_message(f->st, 1, 2, 300);
+}
+
+int
+main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_port),
+		TEST(test_port_taken),
+		TEST(test_port_damage),
+		TEST(test_schema),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
