@@ -34,6 +34,7 @@ relaisd_SOURCES = \
 	master/options.c master/options.h \
 	master/pairs.c \
 	master/port.c \
+	master/postmaster.c master/postmaster.h \
 	master/recipient.c master/recipient.h \
 	master/reload.c \
 	master/requests.c \

@@ -199,8 +199,8 @@ ignore(
 {
 }
 
-static struct table_data *
-read_table(const struct conf_table *table)
+struct table_data *
+files_read_table(const struct conf_table *table)
 {
 	struct table_data *data;
 	char error[256], *text;
@@ -229,7 +229,7 @@ files_count_aliases(const struct conf *conf, struct ipc_buf *list)
 		struct table_data *data;
 
 		if ((t->uses & 1U << CONF_SERVICE_ALIAS) == 0 ||
-		    (data = read_table(t)) == NULL)
+		    (data = files_read_table(t)) == NULL)
 			continue;
 		for (uint32_t n = 0; n < data->nentries; n++) {
 			const struct table_entry *e = &data->entries[n];

@@ -22,6 +22,7 @@
 #include "master/load.h"
 #include "master/master.h"
 #include "master/parse.h"
+#include "master/postmaster.h"
 #include "master/readfile.h"
 #include "net/pem.h"
 #include "os/log.h"
@@ -110,7 +111,7 @@ complete_name(char *name, size_t size)
 	endhostent();
 }
 
-static int
+int
 load_server_name(struct conf *conf)
 {
 	char name[256] = "";
@@ -240,6 +241,7 @@ load_configuration(
 		conf_free(conf);
 		return NULL;
 	}
+	postmaster_check(conf, errors);
 	return conf;
 }
 

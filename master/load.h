@@ -9,6 +9,10 @@
 
 struct sockaddr_in6;
 
+/* Fills in the name of this machine if the configuration has none; -1 when it
+ * is not known. */
+int load_server_name(struct conf *);
+
 /* Fills in the addresses that the names of listeners stand for, and calls
  * report with each name that stands for nothing here now. How many these
  * were, or -1 after logging. */

@@ -14,6 +14,7 @@
 #include "master/load.h"
 #include "master/options.h"
 #include "master/parse.h"
+#include "master/postmaster.h"
 #include "os/log.h"
 
 static void __attribute__((noreturn)) usage(FILE *out, int status)
@@ -161,6 +162,9 @@ options_check(const struct master_options *options)
 	unbuilt = conf_unbuilt(conf, report_unbuilt, conf);
 	if (options->verbose > 0 && conf_print(conf, stdout) == -1)
 		wrong++;
+	/* a name from elsewhere is not to be printed with it */
+	if (wrong == 0 && load_server_name(conf) == 0)
+		postmaster_check(conf, stderr);
 	if (wrong == 0)
 		fputs(unbuilt == 0 ? "configuration OK\n"
 				   : "configuration "

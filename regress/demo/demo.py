@@ -134,7 +134,10 @@ set mx-loopback yes
 smtp max-message-size 20M
 listen on 127.0.0.1 port {port}
 action "hold" relay backup mx "backup.example.test" probe-interval 2s
+table own {{ postmaster = "postmaster@example.test" }}
+action "own" expand-only alias <own>
 match from any for domain "example.test" action "hold"
+match from any for rcpt-to "postmaster@backup.example.test" action "own"
 '''
 
 PRIMARY = '''set server-name "primary.example.test"
@@ -143,6 +146,7 @@ table everyone {{ "@example.test" = "{me}" }}
 listen on 127.0.0.2 port {port}
 action "in" maildir "{dir}/Maildir" virtual <everyone>
 match from any for domain "example.test" action "in"
+match from any for rcpt-to "postmaster@primary.example.test" action "in"
 '''
 
 

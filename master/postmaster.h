@@ -1,0 +1,16 @@
+/*
+ * Whether a server takes mail for its own postmaster.
+ */
+#ifndef MASTER_POSTMASTER_H
+#define MASTER_POSTMASTER_H
+
+#include <stdio.h>
+
+#include "conf/conf.h"
+
+/* Warns, in a line as file:line:column with what to write, of a configuration
+ * that takes mail from everybody, but not for the postmaster of its server's
+ * name, which must be known. */
+void postmaster_check(const struct conf *, FILE *errors);
+
+#endif
