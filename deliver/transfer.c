@@ -184,6 +184,8 @@ answer_queue(struct transfer *t, struct channel *ch)
 			.said = r->said != 0,
 			.hop = (uint8_t)r->hop };
 
+		if (!r->done)
+			continue;
 		ipc_add_rcpt_result(&buf, &out);
 	}
 	m.results = ipc_buf_list(&buf);
@@ -226,7 +228,7 @@ answer_auth(struct transfer *t, struct channel *ch)
 		.text = r->text != NULL ? r->text : "" };
 	char text[400];
 
-	if (r->status == DELIVERY_OK)
+	if (r->done && r->status == DELIVERY_OK)
 		m.status = CALLAHEAD_GOOD;
 	else if (denies_recipient(r))
 		m.status = CALLAHEAD_BAD;
@@ -241,7 +243,8 @@ transfer_finish(struct transfer *t)
 	struct channel *ch = worker_peer(t->deliver->worker, t->origin, 0);
 
 	for (size_t i = 0; i < t->count; i++)
-		log_result(t, i);
+		if (t->results[i].done)
+			log_result(t, i);
 	if (!t->orphan && ch != NULL) {
 		if (t->origin == PROC_QUEUE)
 			answer_queue(t, ch);
@@ -499,8 +502,10 @@ start(struct transfer *t)
 	}
 	t->action = settings_relay(t->settings, t->action_name);
 	if (t->action == NULL) {
-		transfer_fail(t, ROUTE_DNS, DELIVERY_TEMPFAIL, 451, "4.3.5",
-		    "the action is not in the configuration");
+		/* workers swap one after the other: who asks has read another
+		 * configuration than we, or will, and nothing was tried */
+		t->route_status = ROUTE_CANCELLED;
+		transfer_finish(t);
 		return;
 	}
 	t->route = pool_route(t->deliver->pool, t->action_name, t->destination);
