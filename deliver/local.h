@@ -43,6 +43,7 @@ struct local_job {
 	char *address; /* as it was expanded */
 	char *sender; /* "" is the null sender */
 	uint32_t msgid;
+	uint32_t flags; /* enum mail_flag */
 	int body; /* positioned reads only */
 	uint64_t size;
 	uint32_t crc; /* crc32 of gzip */

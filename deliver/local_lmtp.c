@@ -26,6 +26,7 @@
 #include "deliver/client.h"
 #include "deliver/local.h"
 #include "mail/trace.h"
+#include "smtp/address.h"
 
 enum { CONNECT_TIMEOUT = 30 * 1000 /* milliseconds */ };
 
@@ -299,6 +300,15 @@ converse(struct lmtp *l)
 
 /* ---- the method ------------------------------------------------------- */
 
+/* What the content needs of the server, with the Delivered-To before it. */
+static uint32_t
+content_flags(const struct local_job *job)
+{
+	uint32_t flags = job->flags & (MAIL_8BIT | MAIL_BINARY);
+
+	return address_needs_utf8(job->address) ? flags | MAIL_8BIT : flags;
+}
+
 static void
 describe_mail(struct lmtp *l)
 {
@@ -310,7 +320,7 @@ describe_mail(struct lmtp *l)
 	};
 	l->mail = (struct client_mail){ .sender = job->sender,
 		.envid = "",
-		.flags = MAIL_8BIT, /* it may have them */
+		.flags = content_flags(job),
 		.size = job->size +
 		    trace_delivered_to(
 			l->heading, sizeof(l->heading), job->address),

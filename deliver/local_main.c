@@ -302,6 +302,7 @@ on_local_job(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	job->address = keep_string(j->address);
 	job->sender = keep_string(j->sender);
 	job->msgid = j->msgid;
+	job->flags = j->flags;
 	job->size = j->size;
 	job->crc = j->crc;
 	job->body = fd;

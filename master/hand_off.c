@@ -40,6 +40,7 @@ struct job {
 	TAILQ_ENTRY(job) entry;
 	uint64_t id; /* of the queue's local_delivery */
 	uint32_t msgid;
+	uint32_t flags;
 	uint64_t size;
 	uint32_t crc;
 	int body; /* local gets a copy: it may hand the message back */
@@ -125,6 +126,7 @@ job_new(struct target *t, const struct msg_local_delivery *d, int body)
 	}
 	j->id = d->id;
 	j->msgid = d->msgid;
+	j->flags = d->flags;
 	j->size = d->size;
 	j->crc = d->crc;
 	j->body = body;
@@ -214,6 +216,7 @@ run_give(struct run *run, struct job *j)
 		.recipient = j->recipient,
 		.address = j->address,
 		.sender = j->sender,
+		.flags = j->flags,
 		.size = j->size,
 		.crc = j->crc };
 	int body = fcntl(j->body, F_DUPFD_CLOEXEC, 0);

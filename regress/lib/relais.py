@@ -338,6 +338,14 @@ class Sink(threading.Thread):
         sock.sendall(text.encode() + b'\r\n')
         return text[0]
 
+    def end_of_data(self, sock, mail, lmtp):
+        taken = [self.answer(sock, 'EOD', '250 2.0.0 kept')
+                 for _ in (mail['rcpt'] if lmtp else '1')]
+        if '2' in taken:
+            with self.lock:
+                self.first_at = self.first_at or time.monotonic()
+                self.messages.append(mail)
+
     def serve(self, sock, f):
         mail, lmtp = {}, False
         if self.answer(sock, 'banner', '220 sink.test ESMTP') != '2':
@@ -383,12 +391,15 @@ class Sink(threading.Thread):
                         break
                     body += line[1:] if line.startswith(b'.') else line
                 mail['body'] = bytes(body)
-                taken = [self.answer(sock, 'EOD', '250 2.0.0 kept')
-                         for _ in (mail['rcpt'] if lmtp else '1')]
-                if '2' in taken:
-                    with self.lock:
-                        self.first_at = self.first_at or time.monotonic()
-                        self.messages.append(mail)
+                self.end_of_data(sock, mail, lmtp)
+                mail = {}
+            elif verb == 'BDAT' and mail.get('rcpt'):
+                chunk = f.read(int(text.split(' ')[1]))
+                mail['body'] = mail.get('body', b'') + chunk
+                if not text.upper().endswith(' LAST'):
+                    self.answer(sock, 'BDAT', '250 2.0.0 go on')
+                    continue
+                self.end_of_data(sock, mail, lmtp)
                 mail = {}
             elif verb == 'RSET':
                 mail = {}
