@@ -8,7 +8,8 @@
  *
  * Those who ask the same share one lookup: the many transactions of a domain
  * whose servers are silent take one place of ACTIVE_MAX, not all of them. When
- * all places are taken, each is lent for a second.
+ * all places are taken, each is lent for a second, and those who ask share them
+ * (turns.h).
  */
 #include "config.h"
 
@@ -26,6 +27,7 @@
 
 #include "auth/dns_packet.h"
 #include "auth/resolver.h"
+#include "auth/turns.h"
 #include "net/loop.h"
 #include "os/log.h"
 
@@ -35,7 +37,7 @@ enum {
 	PORTS_MAX = 4096,
 	PORTS_OTHERS = 64, /* descriptors for all else */
 	PATIENCE_MS = 999, /* with a name while others wait */
-	QUESTIONS_MAX = 20000,
+	QUESTIONS_MAX = 20000, /* of each that asks */
 	DEADLINE_SECONDS = 25,
 	CLASS_IN = 1,
 	RCODE_NXDOMAIN = 3
@@ -46,10 +48,11 @@ enum lookup_state { LOOKUP_WAITING, LOOKUP_ACTIVE, LOOKUP_ENDING };
 /* What is asked of libunbound, for all who ask it of us. */
 struct lookup {
 	RB_ENTRY(lookup) by_name; /* until it ends */
-	TAILQ_ENTRY(lookup) entry; /* of its state's list */
+	TAILQ_ENTRY(lookup) entry; /* while it is active, the oldest first */
 	struct resolver *resolver;
 	enum lookup_state state;
 	int64_t since; /* milliseconds: when it became active */
+	struct turns_asker *charged; /* with its place; asks this too */
 	TAILQ_HEAD(, question) questions;
 	int async_id;
 	int answered; /* inside ub_resolve_event, not to be freed there */
@@ -59,9 +62,9 @@ struct lookup {
 };
 
 struct question {
+	struct turns_ask ask; /* first */
 	TAILQ_ENTRY(question) entry;
 	struct lookup *lookup;
-	void *asker;
 	uint64_t id;
 	resolver_done *done;
 	struct event *deadline;
@@ -85,16 +88,13 @@ struct resolver {
 	struct ub_ctx *ctx;
 	struct conf_resolver settings; /* borrowed from the configuration */
 	struct lookup_tree names;
+	struct turns turns;
 	struct lookups active;
-	struct lookups waiting;
-	struct lookups ending;
 	size_t active_count;
-	size_t question_count;
 	int validating;
 	unsigned ports; /* that libunbound may open */
 	struct loop_deferred pump; /* starts what waits */
-	int last_in_turn; /* has the next place that is made */
-	struct event *again; /* when the oldest may be given up */
+	struct event *again; /* when a place may be made */
 	struct loop_deferred give_up; /* on validation */
 };
 
@@ -214,38 +214,35 @@ make_context(struct resolver *r, const struct conf_resolver *s, int validate,
 
 /* ---- questions -------------------------------------------------------- */
 
-/* Takes it out of its list, so that who asks from now on asks anew. */
+/* The place counts as his who asks for it and has fewest. */
+static void
+lookup_charge(struct lookup *l, struct turns_asker *who)
+{
+	if (l->charged != NULL)
+		l->charged->places--;
+	if ((l->charged = who) != NULL)
+		who->places++;
+}
+
+/* Who asks from now on asks anew. */
 static void
 lookup_leave(struct lookup *l)
 {
 	struct resolver *r = l->resolver;
 
-	if (l->state == LOOKUP_ENDING) {
-		TAILQ_REMOVE(&r->ending, l, entry);
-		return;
-	}
 	RB_REMOVE(lookup_tree, &r->names, l);
-	if (l->state == LOOKUP_WAITING) {
-		TAILQ_REMOVE(&r->waiting, l, entry);
+	if (l->state != LOOKUP_ACTIVE)
 		return;
-	}
+	lookup_charge(l, NULL);
 	TAILQ_REMOVE(&r->active, l, entry);
 	r->active_count--;
 	loop_defer(r->loop, &r->pump);
 }
 
 static void
-lookup_free(struct lookup *l)
-{
-	lookup_leave(l);
-	free(l);
-}
-
-static void
 question_free(struct question *q)
 {
-	TAILQ_REMOVE(&q->lookup->questions, q, entry);
-	q->lookup->resolver->question_count--;
+	turns_remove(&q->lookup->resolver->turns, &q->ask);
 	event_free(q->deadline);
 	free(q);
 }
@@ -255,13 +252,21 @@ static void
 question_drop(struct question *q)
 {
 	struct lookup *l = q->lookup;
+	struct question *other;
 
-	question_free(q);
-	if (!TAILQ_EMPTY(&l->questions) || l->state == LOOKUP_ENDING)
+	TAILQ_REMOVE(&l->questions, q, entry);
+	other = TAILQ_FIRST(&l->questions);
+	if (other != NULL && l->charged == q->ask.asker)
+		lookup_charge(l, other->ask.asker);
+	if (other != NULL || l->state == LOOKUP_ENDING) {
+		question_free(q);
 		return;
+	}
 	if (l->state == LOOKUP_ACTIVE)
 		ub_cancel(l->resolver->ctx, l->async_id);
-	lookup_free(l);
+	lookup_leave(l);
+	question_free(q);
+	free(l);
 }
 
 /* The callbacks may ask and cancel. */
@@ -275,11 +280,11 @@ lookup_finish(struct lookup *l, const struct resolver_answer *a)
 
 	lookup_leave(l);
 	l->state = LOOKUP_ENDING;
-	TAILQ_INSERT_TAIL(&l->resolver->ending, l, entry);
 	while ((q = TAILQ_FIRST(&l->questions)) != NULL) {
 		done = q->done;
-		asker = q->asker;
+		asker = q->ask.asker->who;
 		id = q->id;
+		TAILQ_REMOVE(&l->questions, q, entry);
 		question_free(q);
 		if (done != NULL)
 			done(asker, id, a);
@@ -288,7 +293,7 @@ lookup_finish(struct lookup *l, const struct resolver_answer *a)
 	if (l->starting)
 		l->answered = 1;
 	else
-		lookup_free(l);
+		free(l);
 }
 
 static void
@@ -298,7 +303,7 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 	struct resolver_answer a = { .status = DNS_TEMPFAIL };
 	char name[DNS_NAME_SIZE];
 	resolver_done *done = q->done;
-	void *asker = q->asker;
+	void *asker = q->ask.asker->who;
 	uint64_t id = q->id;
 
 	memcpy(name, q->lookup->name, sizeof(name));
@@ -349,34 +354,46 @@ on_result(void *arg, int rc, void *packet, int len, int security,
 }
 
 static void
-lookup_start(struct lookup *l)
+lookup_start(struct lookup *l, struct turns_asker *for_whom)
 {
 	struct resolver_answer fail = { .status = DNS_TEMPFAIL,
 		.owner = l->name };
 	struct resolver *r = l->resolver;
+	struct question *q;
 	int rc;
 
+	TAILQ_FOREACH (q, &l->questions, entry)
+		turns_leave(&q->ask);
+	TAILQ_INSERT_TAIL(&r->active, l, entry);
+	r->active_count++;
+	l->state = LOOKUP_ACTIVE;
+	l->since = loop_now(r->loop);
+	lookup_charge(l, for_whom);
 	l->starting = 1;
 	rc = ub_resolve_event(
 	    r->ctx, l->name, l->type, CLASS_IN, l, on_result, &l->async_id);
 	l->starting = 0;
 	if (l->answered)
-		lookup_free(l);
+		free(l);
 	else if (rc != 0)
 		lookup_finish(l, &fail);
 }
 
 /* All places are taken, by names whose servers are silent, as a rule: then the
- * one that had its place for longest gives it up, but not before the servers
- * of a usual name would have answered. Whether it did. */
+ * one that he had for longest is given up, but not before the servers of a
+ * usual name would have answered. Whether it was. */
 static int
-make_place(struct resolver *r)
+make_place(struct resolver *r, const struct turns_asker *debtor)
 {
 	struct resolver_answer fail = { .status = DNS_TEMPFAIL };
-	struct lookup *oldest = TAILQ_FIRST(&r->active);
-	int64_t age = loop_now(r->loop) - oldest->since;
 	struct timeval tv = { 0 };
+	struct lookup *oldest;
+	int64_t age;
 
+	TAILQ_FOREACH (oldest, &r->active, entry)
+		if (oldest->charged == debtor)
+			break;
+	age = loop_now(r->loop) - oldest->since;
 	if (age < PATIENCE_MS) {
 		tv.tv_usec = (PATIENCE_MS - age) * 1000 - 1000;
 		event_add(r->again, &tv);
@@ -388,38 +405,26 @@ make_place(struct resolver *r)
 	return 1;
 }
 
-/* Who gets a place: the first of the line, but for one that was made, which
- * the last of it has in turn. So a line of silent names does not stand before
- * a good one, and nobody is forgotten. */
-static struct lookup *
-next_waiting(struct resolver *r, int made)
-{
-	if (made)
-		r->last_in_turn = !r->last_in_turn;
-	return made && r->last_in_turn ? TAILQ_LAST(&r->waiting, lookups)
-				       : TAILQ_FIRST(&r->waiting);
-}
-
 static void
 on_pump(void *arg)
 {
 	struct resolver *r = arg;
-	struct lookup *l;
-	int full;
+	struct turns_asker *whose;
+	struct question *q;
+	int made = 0;
 
-	while (!TAILQ_EMPTY(&r->waiting)) {
-		full = r->active_count >= ACTIVE_MAX;
-		if (full && !make_place(r))
-			return;
-		/* whoever was given up may have cancelled what waited */
-		if ((l = next_waiting(r, full)) == NULL)
-			return;
-		TAILQ_REMOVE(&r->waiting, l, entry);
-		TAILQ_INSERT_TAIL(&r->active, l, entry);
-		r->active_count++;
-		l->state = LOOKUP_ACTIVE;
-		l->since = loop_now(r->loop);
-		lookup_start(l);
+	while ((whose = turns_next(&r->turns)) != NULL) {
+		if (r->active_count >= ACTIVE_MAX) {
+			if (!make_place(r, turns_debtor(&r->turns, whose)))
+				return;
+			/* whoever was given up may have cancelled what waited
+			 */
+			made = 1;
+			continue;
+		}
+		q = (struct question *)turns_take(&r->turns, whose, made);
+		made = 0;
+		lookup_start(q->lookup, whose);
 	}
 }
 
@@ -448,14 +453,25 @@ lookup_for(struct resolver *r, const char *name, uint16_t type)
 	}
 	l->resolver = r;
 	TAILQ_INIT(&l->questions);
-	TAILQ_INSERT_TAIL(&r->waiting, l, entry);
-	loop_defer(r->loop, &r->pump);
 	return l;
 }
 
+static void
+question_join(struct question *q)
+{
+	struct lookup *l = q->lookup;
+
+	TAILQ_INSERT_TAIL(&l->questions, q, entry);
+	if (l->state == LOOKUP_WAITING) {
+		turns_wait(&q->ask);
+		loop_defer(l->resolver->loop, &l->resolver->pump);
+	} else if (q->ask.asker->places < l->charged->places)
+		lookup_charge(l, q->ask.asker);
+}
+
 static int
-add_question(struct resolver *r, const struct question *what, const char *name,
-    uint16_t type)
+add_question(struct resolver *r, void *asker, const struct question *what,
+    const char *name, uint16_t type)
 {
 	struct timeval tv = { DEADLINE_SECONDS, 0 };
 	struct question *q;
@@ -463,16 +479,20 @@ add_question(struct resolver *r, const struct question *what, const char *name,
 	if ((q = malloc(sizeof(*q))) == NULL)
 		return -1;
 	*q = *what;
+	if (turns_add(&r->turns, asker, QUESTIONS_MAX, &q->ask) == -1) {
+		free(q);
+		return -1;
+	}
 	q->deadline = evtimer_new(loop_base(r->loop), on_deadline, q);
 	if (q->deadline == NULL || event_add(q->deadline, &tv) == -1 ||
 	    (q->lookup = lookup_for(r, name, type)) == NULL) {
 		if (q->deadline != NULL)
 			event_free(q->deadline);
+		turns_remove(&r->turns, &q->ask);
 		free(q);
 		return -1;
 	}
-	TAILQ_INSERT_TAIL(&q->lookup->questions, q, entry);
-	r->question_count++;
+	question_join(q);
 	return 0;
 }
 
@@ -481,31 +501,25 @@ resolver_ask(struct resolver *r, void *asker, uint64_t id, const char *name,
     uint16_t type, resolver_done *done)
 {
 	struct resolver_answer fail = { .status = DNS_TEMPFAIL, .owner = name };
-	struct question q = { .asker = asker, .id = id, .done = done };
+	struct question q = { .id = id, .done = done };
 
-	if (r->question_count >= QUESTIONS_MAX || r->ctx == NULL ||
-	    add_question(r, &q, name, type) == -1)
+	if (r->ctx == NULL || add_question(r, asker, &q, name, type) == -1)
 		done(asker, id, &fail);
 }
 
 static void
-drop_matching(struct resolver *r, void *asker, const uint64_t *id)
+drop_matching(struct resolver *r, const void *who, const uint64_t *id)
 {
-	struct lookups *lists[] = { &r->active, &r->waiting, &r->ending };
-	struct lookup *l, *next_lookup;
-	struct question *q, *next;
+	struct turns_asker *asker = turns_find(&r->turns, who);
+	struct turns_ask *ask, *next;
 
-	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
-		for (l = TAILQ_FIRST(lists[i]); l != NULL; l = next_lookup) {
-			next_lookup = TAILQ_NEXT(l, entry);
-			for (q = TAILQ_FIRST(&l->questions); q != NULL;
-			     q = next) {
-				next = TAILQ_NEXT(q, entry);
-				if (q->asker == asker &&
-				    (id == NULL || q->id == *id))
-					question_drop(q);
-			}
-		}
+	if (asker == NULL)
+		return;
+	for (ask = TAILQ_FIRST(&asker->all); ask != NULL; ask = next) {
+		next = TAILQ_NEXT(ask, entry);
+		if (id == NULL || ((struct question *)ask)->id == *id)
+			question_drop((struct question *)ask);
+	}
 }
 
 void
@@ -522,19 +536,22 @@ resolver_forget(struct resolver *r, void *asker)
 
 /* ---- configuration ---------------------------------------------------- */
 
-/* Everything under way goes back to the head of the line, for the new
+/* Everything under way goes back to the head of its line, for the new
  * context to answer. */
 static void
 ask_again(struct resolver *r)
 {
+	struct question *q;
 	struct lookup *l;
 
 	while ((l = TAILQ_LAST(&r->active, lookups)) != NULL) {
 		ub_cancel(r->ctx, l->async_id);
 		TAILQ_REMOVE(&r->active, l, entry);
 		r->active_count--;
-		TAILQ_INSERT_HEAD(&r->waiting, l, entry);
+		lookup_charge(l, NULL);
 		l->state = LOOKUP_WAITING;
+		TAILQ_FOREACH (q, &l->questions, entry)
+			turns_wait_first(&q->ask);
 	}
 	loop_defer(r->loop, &r->pump);
 }
@@ -621,9 +638,8 @@ resolver_new(struct loop *loop)
 		free(r);
 		return NULL;
 	}
+	TAILQ_INIT(&r->turns);
 	TAILQ_INIT(&r->active);
-	TAILQ_INIT(&r->waiting);
-	TAILQ_INIT(&r->ending);
 	RB_INIT(&r->names);
 	loop_deferred_init(&r->pump, on_pump, r);
 	loop_deferred_init(&r->give_up, on_give_up, r);
@@ -633,13 +649,12 @@ resolver_new(struct loop *loop)
 void
 resolver_free(struct resolver *r)
 {
-	struct lookup *l;
+	struct turns_asker *a;
 
 	if (r == NULL)
 		return;
-	while ((l = TAILQ_FIRST(&r->active)) != NULL ||
-	    (l = TAILQ_FIRST(&r->waiting)) != NULL)
-		question_drop(TAILQ_FIRST(&l->questions));
+	while ((a = TAILQ_FIRST(&r->turns)) != NULL)
+		resolver_forget(r, a->who);
 	if (r->ctx != NULL)
 		ub_ctx_delete(r->ctx);
 	loop_undefer(r->loop, &r->pump);

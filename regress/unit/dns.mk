@@ -4,3 +4,17 @@ regress_unit_test_dns_packet_SOURCES = regress/unit/test_dns_packet.c \
 	auth/dns_packet.c
 regress_unit_test_dns_packet_CFLAGS = $(unit_cflags)
 regress_unit_test_dns_packet_LDADD = $(unit_libs)
+
+check_PROGRAMS += regress/unit/test_turns
+TESTS += regress/unit/test_turns
+regress_unit_test_turns_SOURCES = regress/unit/test_turns.c auth/turns.c
+regress_unit_test_turns_CFLAGS = $(unit_cflags)
+regress_unit_test_turns_LDADD = $(unit_libs)
+
+# Runs the worker that was built.
+check_PROGRAMS += regress/unit/test_resolver_process
+TESTS += regress/unit/test_resolver_process
+regress_unit_test_resolver_process_SOURCES = \
+	regress/unit/test_resolver_process.c $(worker_fixture)
+regress_unit_test_resolver_process_CFLAGS = $(unit_cflags)
+regress_unit_test_resolver_process_LDADD = $(unit_libs)
