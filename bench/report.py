@@ -6,6 +6,7 @@ FIGURES = {
     'bytes': ('rate', 'MB/s', 1e-6, True),
     'cpu': ('CPU each', 'us', 1e6, False),
     'written': ('written each', 'KB', 1e-3, False),
+    'read': ('read from the disk each', 'KB', 1e-3, False),
     'memory': ('memory (PSS)', 'MB', 1e-6, False),
     'source': ('CPU of the generator', 'us', 1e6, None),
     'resumed': ('sessions resumed', '%', 100, None),

@@ -137,6 +137,21 @@ def large(cls, root, scale):
                 **gauge.figures(count)}
 
 
+def relay_bodies(cls, root, scale):
+    """200 messages of 5 MiB to the end, 20 sessions"""
+    with sinking() as sink, running(cls, root, hop=sink.port) as server:
+        load.send(server.port, 20)
+        sink.wait(20)
+        gauge, read = Gauge(server), tree.read(server.process.pid)
+        count = int(200 * scale) + 1
+        start = time.time()
+        load.send(server.port, count, kept=True, size=5 << 20)
+        got = sink.wait(count + 20)
+        return {'bytes': count * (5 << 20) / (got['last'] - start),
+                **gauge.figures(count),
+                'read': (tree.read(server.process.pid) - read) / count}
+
+
 def beside(cls, root, scale):
     """4 KiB messages of 5 sessions while 2 send messages of 10 MiB"""
     with running(cls, root) as server:
@@ -404,7 +419,7 @@ def fairness(name, what, crowd, queued):
 ALL = [*(ingest(s, kept) for kept in (True, False) for s in SESSIONS),
        ingest_smtp_source(True), ingest_smtp_source(False),
        half_load, calls, starttls(False), starttls(True), relay(True),
-       relay(False), drain, large, beside, thousand(False), thousand(True),
+       relay(False), drain, large, relay_bodies, beside, thousand(False), thousand(True),
        mixed, mixed_paced, idle(1000), idle(5000), idle(10000), destinations,
        fairness('slow', 'of a mailing wait for 100 slow destinations',
                 'u@d%.slow.test', 200000),

@@ -71,6 +71,11 @@ def written(root):
     return total(root, 'io', 'write_bytes')
 
 
+def read(root):
+    """Octets that the tree has had from a disk, and not from its cache."""
+    return total(root, 'io', 'read_bytes')
+
+
 def memory(root):
     """Octets in memory, shared pages by their share (PSS)."""
     return total(root, 'smaps_rollup', 'Pss') * 1024
