@@ -32,6 +32,7 @@ enum {
 static struct stage stage;
 static struct event *server;
 static int server_fd;
+static in_port_t port;
 static uint64_t flooded; /* names asked for so far */
 static unsigned asked_for; /* of the silent names, by the resolver */
 static int64_t slow_since;
@@ -80,7 +81,7 @@ on_query(evutil_socket_t fd, short what, void *arg)
 	    size);
 }
 
-static in_port_t
+static void
 serve_names(void)
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET,
@@ -95,7 +96,7 @@ serve_names(void)
 	server = event_new(loop_base(stage.loop), server_fd,
 	    EV_READ | EV_PERSIST, on_query, NULL);
 	event_add(server, NULL);
-	return ntohs(sin.sin_port);
+	port = ntohs(sin.sin_port);
 }
 
 /* ---- the askers ------------------------------------------------------- */
@@ -161,24 +162,32 @@ ask(const char *name)
 	return loop_now(stage.loop) - begun;
 }
 
-static int
-setup(void **state)
+static void
+configure(void)
 {
-	static const char *const argv[] = { "resolver", NULL };
 	struct conf *conf = conf_new();
 	struct conf_address *a;
 
-	stage.loop = loop_new();
-	stage_start(&stage, "auth/resolver", argv);
 	a = conf_append(
 	    &conf->resolver.servers, &conf->resolver.nservers, sizeof(*a));
 	a->family = CONF_INET4;
 	memcpy(a->octets, "\177\0\0\1", 4);
-	a->port = serve_names();
+	a->port = port;
 	stage_configure(&stage, conf);
 	conf_free(conf);
 	assert_string_equal(stage.error, "");
 	stage_swap(&stage);
+}
+
+static int
+setup(void **state)
+{
+	static const char *const argv[] = { "resolver", NULL };
+
+	stage.loop = loop_new();
+	stage_start(&stage, "auth/resolver", argv);
+	serve_names();
+	configure();
 	stage_add_peer(&stage, PROC_SMTPD);
 	stage_add_peer(&stage, PROC_DELIVER);
 	return 0;
@@ -238,6 +247,29 @@ slow_names_stay(void **state)
 	assert_int_equal(status, DNS_OK);
 }
 
+/* Two ask the same; the one that asked first goes, and the other is answered.
+ * So is who asked before the name servers were configured anew. */
+static void
+shared_question(void **state)
+{
+	struct msg_dns_query m = { .id = 9, .type = 1, .name = "slow.test." };
+
+	assert_int_equal(ipc_send(stage.peer[PROC_SMTPD], dns_query, &m), 0);
+	flood(stage.peer[PROC_SMTPD], 700);
+	while (slow_since == 0 || asked_for < 400)
+		pause_for(10);
+	m.id = 1;
+	status = UINT8_MAX;
+	assert_int_equal(ipc_send(stage.peer[PROC_DELIVER], dns_query, &m), 0);
+	pause_for(100);
+	stage_drop_peer(&stage, PROC_SMTPD);
+	pause_for(100);
+	configure();
+	if (status == UINT8_MAX)
+		stage_await(&stage, MSG_dns_answer);
+	assert_int_equal(status, DNS_OK);
+}
+
 int
 main(void)
 {
@@ -246,6 +278,8 @@ main(void)
 		    others_are_served, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    slow_names_stay, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    shared_question, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

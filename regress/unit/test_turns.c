@@ -45,6 +45,14 @@ setup(void **state)
 	return 0;
 }
 
+static int
+teardown(void **state)
+{
+	while (!TAILQ_EMPTY(&turns))
+		turns_remove(&turns, TAILQ_FIRST(&TAILQ_FIRST(&turns)->all));
+	return 0;
+}
+
 static void
 in_turn(void **state)
 {
@@ -146,12 +154,13 @@ shares(void **state)
 int
 main(void)
 {
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(in_turn, setup),
-		cmocka_unit_test_setup(both_ends, setup),
-		cmocka_unit_test_setup(known_while_it_asks, setup),
-		cmocka_unit_test_setup(who_has_most_pays, setup),
-		cmocka_unit_test_setup(shares, setup),
+		TEST(in_turn),
+		TEST(both_ends),
+		TEST(known_while_it_asks),
+		TEST(who_has_most_pays),
+		TEST(shares),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
