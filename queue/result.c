@@ -173,7 +173,10 @@ result_apply(
 		result_verdict(q, ev, index, &v);
 	else if (o->status == DELIVERY_PERMFAIL) {
 		envelope_edit(ev->env, index)->attempts++;
-		result_failed(ev, index);
+		if (v.removed)
+			result_removed(ev, index);
+		else
+			result_failed(ev, index);
 	} else
 		deliver_rcpt(ev, index, o);
 }

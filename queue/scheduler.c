@@ -537,8 +537,10 @@ sched_result(struct sched *s, uint32_t msgid, uint32_t rcpt,
 	}
 	if (outcome == SCHED_DELIVERED)
 		s->stats.delivered++;
-	else
+	else {
 		s->stats.refused++;
+		verdict->removed = (entry->flags & ENTRY_REMOVE) != 0;
+	}
 	entry->flags = 0;
 	entry_move(s, e, SCHED_DONE, now);
 	verdict->state = SCHED_DONE;
