@@ -266,11 +266,32 @@ put_off(struct queue *q, struct job *job)
 	dispatch_finish(q, job, SCHED_ROUTE_UNKNOWN);
 }
 
+/* Held, which the schedule alone remembers: after a restart it is tried once
+ * more. The envelope says why, for whoever looks at the queue. */
+static void
+hold_damaged(struct queue *q, struct envelope *env, uint32_t index)
+{
+	static const char text[] = "The stored message is damaged: see the log";
+	struct envelope_rcpt *r;
+
+	if (sched_hold(q->sched, env->msgid, index) == 0 ||
+	    index >= env->rcpt_count)
+		return;
+	r = envelope_edit(env, index);
+	r->code = 451;
+	r->last = queue_now(q);
+	envelope_set(env, &r->enhanced, "4.3.0");
+	envelope_set(env, &r->text, text);
+	envelope_set(env, &r->remote, "");
+}
+
 /* A message that is damaged is kept and not tried again and again. */
 static void
 set_aside(struct queue *q, struct job *job, enum store_status status)
 {
 	uint32_t msgid = job->msgid;
+	enum store_status unused;
+	struct envelope *env;
 
 	if (status == STORE_FAILED) {
 		log_error("%08x: cannot be read now and is tried again later: "
@@ -281,18 +302,30 @@ set_aside(struct queue *q, struct job *job, enum store_status status)
 	}
 	log_error("%08x: %s", msgid, store_strstatus(status));
 	dispatch_finish(q, job, SCHED_ROUTE_UNKNOWN);
-	if (status == STORE_NOTFOUND)
+	if (status == STORE_NOTFOUND) {
 		sched_remove(q->sched, msgid, SCHED_ALL);
-	else
-		sched_hold(q->sched, msgid, SCHED_ALL);
+		return;
+	}
+	env = batch_envelope(q->batch, msgid, &unused);
+	for (uint32_t i = 0; env != NULL && i < env->rcpt_count; i++)
+		hold_damaged(q, env, i);
+	/* those of which no envelope knows, too */
+	sched_hold(q->sched, msgid, SCHED_ALL);
 }
 
 void
 dispatch_damaged(struct queue *q, struct job *job)
 {
+	enum store_status status;
+	struct envelope *env = batch_envelope(q->batch, job->msgid, &status);
+
 	log_error("%08x: %s", job->msgid, store_strstatus(STORE_DAMAGED));
-	for (uint32_t i = 0; i < job->nrcpts; i++)
-		sched_hold(q->sched, job->msgid, job->rcpts[i]);
+	for (uint32_t i = 0; i < job->nrcpts; i++) {
+		if (env != NULL)
+			hold_damaged(q, env, job->rcpts[i]);
+		else
+			sched_hold(q->sched, job->msgid, job->rcpts[i]);
+	}
 	dispatch_finish(q, job, SCHED_ROUTE_UNKNOWN);
 }
 
