@@ -49,8 +49,8 @@ typedef uint32_t control_change(
 struct matches {
 	control_change *change;
 	uint32_t count;
-	uint32_t msgids[CONTROL_STEP];
-	uint32_t rcpts[CONTROL_STEP];
+	uint32_t msgids[WALK_STEP];
+	uint32_t rcpts[WALK_STEP];
 };
 
 static void
