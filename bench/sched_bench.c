@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "queue/scheduler.h"
+#include "queue/walk.h"
 
 #define T0 1800000000
 /* Cycles of start and temporary failure that are measured. */
@@ -134,9 +135,11 @@ measure(const struct shape *shape, uint32_t depth)
 	struct sched_params params = { .seed = 1 };
 	struct sched_stats stats;
 	struct sched *s = sched_new(&params);
-	uint32_t cycles = depth < CYCLES ? depth : CYCLES, flushed;
+	uint32_t cycles = depth < CYCLES ? depth : CYCLES, flushed = 0;
+	uint64_t cursor = 0;
+	int more = 1;
 	size_t before = resident(), after;
-	double add, retry, flush, done = 0;
+	double add, retry, flush, step, longest = 0, done = 0;
 
 	if (s == NULL)
 		fatal("out of memory");
@@ -147,15 +150,21 @@ measure(const struct shape *shape, uint32_t depth)
 	sched_stats(s, &stats);
 	retry = cycle(s, cycles);
 	flush = seconds();
-	flushed = sched_flush_all(s, T0);
+	while (more) {
+		step = seconds();
+		more = sched_flush(s, &cursor, WALK_STEP, &flushed, T0);
+		step = seconds() - step;
+		longest = step > longest ? step : longest;
+	}
 	flush = seconds() - flush;
 	if (flushed != cycles || drain(s, &done) != depth)
 		fatal("an entry was lost");
 	printf("%-7s %8u  add %5.0f ns  start and fail %5.0f ns  flush %5.0f "
-	       "ns  start and deliver %5.0f ns  %4.0f octets held, %4.0f "
+	       "ns, a step %5.0f us  start and deliver %5.0f ns  %4.0f octets "
+	       "held, %4.0f "
 	       "resident\n",
 	    shape->name, depth, add / depth * 1e9, retry / cycles * 1e9,
-	    flush / flushed * 1e9, done / depth * 1e9,
+	    flush / flushed * 1e9, longest * 1e6, done / depth * 1e9,
 	    (double)stats.memory / depth,
 	    after > before ? (double)(after - before) / depth : 0);
 	sched_free(s);

@@ -62,9 +62,9 @@ struct control_ops {
 	int (*intake_paused)(void *ctx);
 	/* What is paused has changed: makes that safe. 0 or -1. */
 	int (*keep_pauses)(void *ctx);
-	/* Takes up messages of the store that the schedule does not know;
-	 * msgid 0 is all. Returns how many recipients were added. */
-	uint32_t (*discover)(void *ctx, uint32_t msgid);
+	/* Takes up recipients that the schedule does not know. */
+	uint32_t (*discover)(
+	    void *ctx, uint32_t msgid, const uint32_t *rcpts, uint32_t n);
 	/* Whether the configuration has the action of a recipient. */
 	int (*has_action)(void *ctx, const struct envelope_rcpt *);
 	/* Whether the spool's disk has room for more than mail. */

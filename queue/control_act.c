@@ -232,14 +232,23 @@ release_named(struct control_conn *c)
 	change_named(c, release_rcpts);
 }
 
+static int
+step_flush(struct control_conn *c)
+{
+	const struct control_env *e = &c->control->env;
+	int more = sched_flush(
+	    e->sched, &c->cursor, WALK_STEP, &c->changed, now_of(c));
+
+	e->ops->kick(e->ctx);
+	if (!more)
+		control_end_count(c, c->changed);
+	return more;
+}
+
 static void
 flush(struct control_conn *c)
 {
-	const struct control_env *e = &c->control->env;
-	uint32_t n = sched_flush_all(e->sched, now_of(c));
-
-	e->ops->kick(e->ctx);
-	control_end_count(c, n);
+	c->step = step_flush;
 }
 
 /* The argument as a domain; NULL after ending. */
@@ -264,17 +273,28 @@ schedule_domain(struct control_conn *c)
 		change_all(c, schedule_rcpts);
 }
 
+static uint32_t
+discover_rcpts(
+    struct control_conn *c, uint32_t msgid, const uint32_t *rcpts, uint32_t n)
+{
+	const struct control_env *e = &c->control->env;
+
+	return e->ops->discover(e->ctx, msgid, rcpts, n);
+}
+
 static void
 discover(struct control_conn *c)
 {
-	const struct control_env *e = &c->control->env;
-	uint32_t msgid = 0, rcpt, n;
+	static const uint32_t all = SCHED_ALL;
+	uint32_t msgid, rcpt, n;
 
-	if (c->arg < c->word_count && named_id(c, &msgid, &rcpt) == -1)
-		return;
-	n = e->ops->discover(e->ctx, msgid);
-	e->ops->kick(e->ctx);
-	control_end_count(c, n);
+	if (c->arg == c->word_count)
+		change_all(c, discover_rcpts);
+	else if (named_id(c, &msgid, &rcpt) == 0) {
+		n = discover_rcpts(c, msgid, &all, 1);
+		c->control->env.ops->kick(c->control->env.ctx);
+		control_end_count(c, n);
+	}
 }
 
 /* ---- pause ------------------------------------------------------------ */

@@ -195,35 +195,35 @@ on_keep_pauses(void *ctx)
 
 /* ---- discover ----------------------------------------------------------- */
 
-struct discovery {
-	struct queue *q;
-	uint32_t only; /* a message, 0: all */
-	uint32_t count;
-};
-
 static int
-discover_envelope(void *arg, const struct envelope *env)
+knows_all(struct queue *q, uint32_t msgid, const uint32_t *rcpts, uint32_t n)
 {
-	struct discovery *d = arg;
-
-	if (d->only != 0 && env->msgid != d->only)
-		return 1;
-	for (uint32_t i = 0; i < env->rcpt_count; i++)
-		if (!is_scheduled(d->q, env->msgid, i))
-			d->count += enlist_rcpt(d->q, env, i);
-	return 0;
+	for (uint32_t i = 0; i < n; i++)
+		if (!is_scheduled(q, msgid, rcpts[i]))
+			return 0;
+	return 1;
 }
 
 static uint32_t
-on_discover(void *ctx, uint32_t msgid)
+on_discover(void *ctx, uint32_t msgid, const uint32_t *rcpts, uint32_t n)
 {
-	struct discovery d = { .q = ctx, .only = msgid };
-	uint32_t next;
+	enum store_status status;
+	struct queue *q = ctx;
+	struct envelope *env;
+	uint32_t index, added = 0;
 
-	/* what the disk says must be what is known here */
-	batch_flush(d.q->batch);
-	store_iterate(d.q->store, msgid, 0, discover_envelope, &d, &next);
-	return d.count;
+	/* as almost always: nothing is to be read */
+	if (knows_all(q, msgid, rcpts, n))
+		return 0;
+	/* not as the disk has it: what is done may not be written yet */
+	if ((env = batch_envelope(q->batch, msgid, &status)) == NULL)
+		return 0;
+	for (uint32_t i = 0; i < how_many(env, rcpts, n); i++) {
+		index = which(rcpts, i);
+		if (index < env->rcpt_count && !is_scheduled(q, msgid, index))
+			added += enlist_rcpt(q, env, index);
+	}
+	return added;
 }
 
 static int

@@ -8,6 +8,9 @@
 
 #include "queue/schedule_local.h"
 
+/* Where the entries begin in the cursor of a flush. */
+#define FLUSH_ENTRIES (1ull << 32)
+
 static uint32_t
 hold(struct sched *s, uint32_t e, int64_t now)
 {
@@ -99,51 +102,48 @@ sched_schedule(struct sched *s, uint32_t msgid, uint32_t rcpt, int64_t now)
 	return message_each(s, msgid, rcpt, schedule, now);
 }
 
-static int
-domain_matches(const char *domain, const char *wanted, int subdomains)
+/* A destination that is blocked is probed. */
+static uint32_t
+flush_dest(struct sched *s, uint32_t d)
 {
-	size_t n = strlen(domain), w = strlen(wanted);
+	struct dest *dest = dest_at(s, d);
 
-	if (strcasecmp(domain, wanted) == 0)
-		return 1;
-	return subdomains && n > w && domain[n - w - 1] == '.' &&
-	    strcasecmp(domain + n - w, wanted) == 0;
+	if (dest->action == NULL || dest->entries == 0 ||
+	    dest->state != DEST_BLOCKED)
+		return 0;
+	dest_probe_now(s, d);
+	return dest->ready;
 }
 
 static uint32_t
-flush(struct sched *s, uint32_t d, int64_t now)
+flush_entry(struct sched *s, uint32_t e, int64_t now)
 {
-	uint32_t n = dest_release(s, d, now);
-	struct dest *dest = dest_at(s, d);
+	struct entry *entry = entry_at(s, e);
 
-	if (dest->state == DEST_BLOCKED)
-		n = dest->ready;
-	dest_probe_now(s, d);
-	return n;
+	if (entry->state != SCHED_WAITING)
+		return 0;
+	entry->next = 0;
+	entry_move(s, e, SCHED_READY, now);
+	return 1;
 }
 
-uint32_t
-sched_flush_domain(
-    struct sched *s, const char *domain, int subdomains, int64_t now)
+int
+sched_flush(struct sched *s, uint64_t *cursor, uint32_t limit,
+    uint32_t *changed, int64_t now)
 {
-	uint32_t d, n = 0;
-
-	for (d = 0; d < s->dests.used; d++)
-		if (dest_at(s, d)->action != NULL &&
-		    domain_matches(dest_at(s, d)->domain, domain, subdomains))
-			n += flush(s, d, now);
-	return n;
-}
-
-uint32_t
-sched_flush_all(struct sched *s, int64_t now)
-{
-	uint32_t d, n = 0;
-
-	for (d = 0; d < s->dests.used; d++)
-		if (dest_at(s, d)->action != NULL)
-			n += flush(s, d, now);
-	return n;
+	/* all destinations, each probed once however long this takes, ... */
+	for (; limit > 0 && *cursor < s->dests.used; limit--)
+		*changed += flush_dest(s, (uint32_t)(*cursor)++);
+	if (limit > 0 && *cursor < FLUSH_ENTRIES)
+		*cursor = FLUSH_ENTRIES;
+	/* ... and then all entries */
+	for (; limit > 0; limit--) {
+		if (*cursor - FLUSH_ENTRIES >= s->entries.used)
+			return 0;
+		*changed += flush_entry(
+		    s, (uint32_t)((*cursor)++ - FLUSH_ENTRIES), now);
+	}
+	return 1;
 }
 
 void

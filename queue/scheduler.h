@@ -201,11 +201,11 @@ uint32_t sched_remove(struct sched *, uint32_t msgid, uint32_t rcpt);
 /* Ready now; the destination is probed now if it is blocked. */
 uint32_t sched_schedule(
     struct sched *, uint32_t msgid, uint32_t rcpt, int64_t now);
-/* The same for all that goes to a domain, and with subdomains to those under
- * it; for everything. Both walk. */
-uint32_t sched_flush_domain(
-    struct sched *, const char *domain, int subdomains, int64_t now);
-uint32_t sched_flush_all(struct sched *, int64_t now);
+/* The same for everything, a step of `limit` looks after the other: *cursor is
+ * 0 at first, *changed grows by the entries that changed. 1 while there is
+ * more. What comes between two steps may be left out. */
+int sched_flush(struct sched *, uint64_t *cursor, uint32_t limit,
+    uint32_t *changed, int64_t now);
 void sched_pause_kind(struct sched *, enum sched_kind, int paused);
 int sched_kind_paused(const struct sched *, enum sched_kind);
 /* What is relayed to a domain, whether any of it is queued now or comes later,

@@ -483,8 +483,9 @@ static void
 op_control(struct model *m)
 {
 	uint32_t i = roll(m, ENTRIES), msgid = i / RCPTS + 1, rcpt = i % RCPTS;
-	uint32_t d = roll(m, DESTS), n;
+	uint32_t d = roll(m, DESTS), n = 0;
 	struct model_entry *e = &m->entries[i];
+	uint64_t cursor = 0;
 	uint32_t kind;
 
 	switch (roll(m, 9)) {
@@ -529,8 +530,10 @@ op_control(struct model *m)
 		e->not_before = 0;
 		break;
 	case 4:
-		sched_flush_domain(m->s, dest_domain(d), 0, m->now);
-		forget_times(m, d);
+		while (sched_flush(m->s, &cursor, 1 + roll(m, 9), &n, m->now))
+			;
+		for (d = 0; d < DESTS; d++)
+			forget_times(m, d);
 		break;
 	case 5:
 		sched_commit(m->s, msgid, m->now);
