@@ -2,7 +2,8 @@
  * See control.h. Owns the connections of the control socket, their limits and
  * the pace of their answers. A connection gets no channel, and so cannot ask,
  * before master has said whose it is. Somebody who holds many open connections
- * uses up his own share alone, and an idle one is closed.
+ * uses up his own share alone, and an idle one is closed. All of them together
+ * leave descriptors to the store and to the other processes.
  */
 #include "config.h"
 
@@ -24,8 +25,10 @@
 
 enum {
 	CONNS_MAX = 256,
-	CONNS_OTHERS = 192, /* of all who are no admin */
-	CONNS_USER = 64, /* of one of them */
+	/* one in so many of the descriptors that are not kept back; the last
+	 * such part of those is left to bodies that go out */
+	CONNS_PART = 8,
+	ACCEPT_PAUSE = 1, /* seconds */
 	IDLE_MS = 15 * 1000,
 	STALLED_MS = 60 * 1000, /* an answer that nobody takes */
 	TICK_MS = 250,
@@ -338,6 +341,24 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	take_turns(ctl);
 }
 
+/* How many connections there may be: CONNS_MAX, or fewer. */
+static unsigned
+conns_max(const struct control *ctl)
+{
+	unsigned part = (unsigned)worker_reserve(ctl->env.worker) / CONNS_PART;
+
+	return part < CONNS_MAX ? part : CONNS_MAX;
+}
+
+/* Whether a descriptor is one of those that connections may use. */
+static int
+is_for_conns(const struct control *ctl, int fd)
+{
+	int reserve = worker_reserve(ctl->env.worker);
+
+	return fd < reserve - reserve / CONNS_PART;
+}
+
 static void
 conn_new(struct control *ctl, int fd)
 {
@@ -347,7 +368,8 @@ conn_new(struct control *ctl, int fd)
 	struct control_conn *c;
 	int copy;
 
-	if (ctl->count >= CONNS_MAX || (c = calloc(1, sizeof(*c))) == NULL) {
+	if (ctl->count >= conns_max(ctl) || !is_for_conns(ctl, fd) ||
+	    (c = calloc(1, sizeof(*c))) == NULL) {
 		close(fd);
 		return;
 	}
@@ -370,14 +392,34 @@ conn_new(struct control *ctl, int fd)
 static void
 on_accept(evutil_socket_t listener, short what, void *arg)
 {
+	const struct timeval pause = { ACCEPT_PAUSE, 0 };
+	struct control *ctl = arg;
 	int fd;
 
 	for (int i = 0; i < ACCEPTS_TURN; i++) {
 		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-		if (fd == -1)
-			return;
-		conn_new(arg, fd);
+		if (fd != -1) {
+			conn_new(ctl, fd);
+			continue;
+		}
+		/* who waits would wake us again and again */
+		if (errno != EAGAIN && errno != EINTR &&
+		    errno != ECONNABORTED) {
+			log_warn("smtpctl must wait: %s", strerror(errno));
+			event_del(ctl->accept_event);
+			event_add(ctl->accept_pause, &pause);
+		}
+		return;
 	}
+}
+
+static void
+on_pause_over(evutil_socket_t fd, short what, void *arg)
+{
+	struct control *ctl = arg;
+
+	if (ctl->accept_event != NULL)
+		event_add(ctl->accept_event, NULL);
 }
 
 static struct control_conn *
@@ -411,7 +453,9 @@ control_on_peer_user(struct control *ctl, const struct msg_peer_user *m)
 	}
 	/* a uid without a name can be given no mail to answer to */
 	if (c->user[0] == '\0' ||
-	    (!c->admin && (same >= CONNS_USER || others >= CONNS_OTHERS))) {
+	    (!c->admin &&
+		(same >= conns_max(ctl) / 4 ||
+		    others >= conns_max(ctl) / 4 * 3))) {
 		conn_free(c);
 		return;
 	}
@@ -533,26 +577,6 @@ control_on_socket(struct control *ctl, int fd)
 		log_warn("smtpctl cannot be served: out of memory");
 }
 
-struct control *
-control_new(const struct control_env *env)
-{
-	struct control *ctl;
-
-	if ((ctl = calloc(1, sizeof(*ctl))) == NULL)
-		return NULL;
-	ctl->env = *env;
-	ctl->listen_fd = -1;
-	ctl->started = loop_time(worker_loop(env->worker));
-	TAILQ_INIT(&ctl->conns);
-	ctl->timer =
-	    evtimer_new(loop_base(worker_loop(env->worker)), on_tick, ctl);
-	if (ctl->timer == NULL) {
-		free(ctl);
-		return NULL;
-	}
-	return ctl;
-}
-
 void
 control_free(struct control *ctl)
 {
@@ -566,6 +590,30 @@ control_free(struct control *ctl)
 		event_free(ctl->accept_event);
 		close(ctl->listen_fd);
 	}
-	event_free(ctl->timer);
+	if (ctl->timer != NULL)
+		event_free(ctl->timer);
+	if (ctl->accept_pause != NULL)
+		event_free(ctl->accept_pause);
 	free(ctl);
+}
+
+struct control *
+control_new(const struct control_env *env)
+{
+	struct event_base *base = loop_base(worker_loop(env->worker));
+	struct control *ctl;
+
+	if ((ctl = calloc(1, sizeof(*ctl))) == NULL)
+		return NULL;
+	ctl->env = *env;
+	ctl->listen_fd = -1;
+	ctl->started = loop_time(worker_loop(env->worker));
+	TAILQ_INIT(&ctl->conns);
+	ctl->timer = evtimer_new(base, on_tick, ctl);
+	ctl->accept_pause = evtimer_new(base, on_pause_over, ctl);
+	if (ctl->timer == NULL || ctl->accept_pause == NULL) {
+		control_free(ctl);
+		return NULL;
+	}
+	return ctl;
 }

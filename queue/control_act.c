@@ -516,10 +516,16 @@ submit(struct control_conn *c)
 		control_end(c, "no smtpd process is up: try again");
 		return;
 	}
+	/* or who does not fetch them would have us keep any number */
+	if (c->has_session) {
+		control_end(c, "a connection opens one session: use another");
+		return;
+	}
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) == -1) {
 		control_end(c, strerror(errno));
 		return;
 	}
+	c->has_session = 1;
 	if (ipc_send_fd(ch, local_session, &m, sv[0]) == -1) {
 		close(sv[1]);
 		control_end(c, "the session could not be opened");

@@ -72,6 +72,7 @@ struct control_conn {
 	char user[65];
 	int admin;
 	char tag[CONF_TAG_MAX + 1]; /* of sessions that he opens */
+	int has_session; /* he opened one, and may not have fetched it */
 	int fd; /* until the channel has it, else -1 */
 	struct channel *channel;
 	int64_t deadline; /* loop_now; 0: none */
@@ -101,6 +102,7 @@ struct control_conn {
 struct control {
 	struct control_env env;
 	struct event *accept_event;
+	struct event *accept_pause;
 	struct event *timer;
 	int listen_fd;
 	TAILQ_HEAD(control_conns, control_conn) conns;

@@ -507,6 +507,7 @@ open_spool(struct queue *q, char *error, size_t size)
 		return -1;
 	}
 	store_options_default(&options);
+	options.reserve = worker_reserve(q->worker);
 	q->guard =
 	    guard_open(q->spool, options.cache, options.log_file, error, size);
 	if (q->guard == NULL)

@@ -52,6 +52,9 @@ struct store_options {
 	uint32_t checkpoint_ms; /* 1000 */
 	size_t checkpoint_bytes; /* of log: 16 MiB */
 	uint32_t lock_ms; /* 30000: patience, see store_open */
+	/* The first descriptor that is left to the database, which ends when it
+	 * finds none: bodies get none from there on. 0: there is no such. */
+	int reserve;
 };
 void store_options_default(struct store_options *);
 

@@ -144,6 +144,8 @@ int store_files_sync(struct store *, unsigned folder);
 int store_files_unlink(struct store *, uint32_t msgid);
 /* A body's file for reading, -1 and errno. */
 int store_files_read(struct store *, uint32_t msgid);
+/* An empty file in memory that can be sealed, for a body to go out in. */
+int store_files_memory(struct store *);
 enum store_status store_files_sweep(struct store *);
 
 /* store_spool.c */

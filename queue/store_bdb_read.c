@@ -457,8 +457,7 @@ store_body_fd(struct store_body *body, int memory_ok)
 	}
 	if (!memory_ok)
 		return -1;
-	fd = memfd_create("body", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd == -1)
+	if ((fd = store_files_memory(body->st)) == -1)
 		body->status = body_failed(body->st, body->msgid, errno);
 	else if (copy_body(body, fd) == -1) {
 		close(fd);

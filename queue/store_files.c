@@ -8,7 +8,10 @@
  * committed. So a crash leaves at worst a file without an envelope, which the
  * sweep at the next start removes.
  */
+#include "config.h"
+
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include <dirent.h>
@@ -25,6 +28,12 @@
 #include "queue/store_bdb.h"
 
 enum { NAME_OCTETS = 32, LOCK_STEP_MS = 20 };
+
+/* Up to which eighth of the descriptors before the reserve each may go, in the
+ * order in which they do without: folders, which are opened anew each time
+ * then; bodies on their way in, which are refused for now; those on their way
+ * out, which wait. See os/reserve.h. */
+enum share { SHARE_FOLDERS = 1, SHARE_INCOMING = 6, SHARE_BODIES = 8 };
 
 int
 store_ids_add(struct store_ids *ids, uint32_t msgid)
@@ -60,6 +69,24 @@ static void
 spool_name(char name[NAME_OCTETS], uint64_t number)
 {
 	snprintf(name, NAME_OCTETS, "%016" PRIx64, number);
+}
+
+static int
+is_in_share(const struct store *st, int fd, enum share share)
+{
+	return st->options.reserve == 0 ||
+	    fd < (int64_t)st->options.reserve * share / 8;
+}
+
+/* The descriptor, or -1 with errno if it is not for that use. */
+static int
+keep_share(const struct store *st, int fd, enum share share)
+{
+	if (fd == -1 || is_in_share(st, fd, share))
+		return fd;
+	close(fd);
+	errno = EMFILE;
+	return -1;
 }
 
 /* Opens a folder that belongs to us and to nobody else's writing, made if
@@ -98,27 +125,36 @@ make_body_folders(struct store *st)
 	return fsync(st->bodies_fd);
 }
 
-/* A folder of bodies, opened on first use by whichever thread. */
+/* A folder of bodies, for whichever thread, which gives it back. It stays open
+ * if there are descriptors for that. */
 static int
-folder_fd(struct store *st, unsigned n)
+take_folder(struct store *st, unsigned n)
 {
 	char name[NAME_OCTETS];
 	int fd;
 
 	pthread_mutex_lock(&st->folder_lock);
-	if (st->body_folder[n] == -1) {
+	if ((fd = st->body_folder[n]) == -1) {
 		snprintf(name, sizeof(name), "%02x", n);
-		st->body_folder[n] = open_folder(st->bodies_fd, name);
+		fd = open_folder(st->bodies_fd, name);
+		if (fd != -1 && is_in_share(st, fd, SHARE_FOLDERS))
+			st->body_folder[n] = fd;
 	}
-	fd = st->body_folder[n];
 	pthread_mutex_unlock(&st->folder_lock);
 	return fd;
 }
 
-static int
-body_folder(struct store *st, uint32_t msgid)
+static void
+give_folder(struct store *st, unsigned n, int fd)
 {
-	return folder_fd(st, store_folder_of(msgid));
+	int error = errno, is_ours;
+
+	pthread_mutex_lock(&st->folder_lock);
+	is_ours = fd != -1 && fd != st->body_folder[n];
+	pthread_mutex_unlock(&st->folder_lock);
+	if (is_ours)
+		close(fd);
+	errno = error;
 }
 
 /* The spool itself is made by whoever set up the machine. */
@@ -237,16 +273,6 @@ store_files_close(struct store *st)
 
 /* ---- bodies ----------------------------------------------------------- */
 
-int
-store_files_create(struct store *st, uint64_t number)
-{
-	char name[NAME_OCTETS];
-
-	spool_name(name, number);
-	return openat(st->incoming_fd, name,
-	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-}
-
 void
 store_files_discard(struct store *st, uint64_t number)
 {
@@ -257,61 +283,98 @@ store_files_discard(struct store *st, uint64_t number)
 }
 
 int
-store_files_name(struct store *st, uint64_t number, uint32_t msgid)
+store_files_create(struct store *st, uint64_t number)
 {
-	char from[NAME_OCTETS], to[NAME_OCTETS];
-	int folder;
+	char name[NAME_OCTETS];
+	int fd;
 
-	if ((folder = body_folder(st, msgid)) == -1)
-		return -1;
-	spool_name(from, number);
-	body_name(to, msgid);
-	/* another message's body is never replaced; nobody else makes one */
-	if (faccessat(folder, to, F_OK, 0) == 0) {
+	spool_name(name, number);
+	fd = keep_share(st,
+	    openat(st->incoming_fd, name,
+		O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600),
+	    SHARE_INCOMING);
+	if (fd == -1 && errno == EMFILE)
+		store_files_discard(st, number);
+	return fd;
+}
+
+/* Another message's body is never replaced; nobody else makes one. */
+static int
+rename_new(int from_fd, const char *from, int to_fd, const char *to)
+{
+	if (faccessat(to_fd, to, F_OK, 0) == 0) {
 		errno = EEXIST;
 		return -1;
 	}
-	return renameat(st->incoming_fd, from, folder, to);
+	return renameat(from_fd, from, to_fd, to);
 }
 
 int
-store_files_sync(struct store *st, unsigned folder)
+store_files_name(struct store *st, uint64_t number, uint32_t msgid)
 {
-	int fd = folder_fd(st, folder);
+	unsigned n = store_folder_of(msgid);
+	char from[NAME_OCTETS], to[NAME_OCTETS];
+	int folder = take_folder(st, n), rc = -1;
 
-	return fd != -1 ? fsync(fd) : -1;
+	spool_name(from, number);
+	body_name(to, msgid);
+	if (folder != -1)
+		rc = rename_new(st->incoming_fd, from, folder, to);
+	give_folder(st, n, folder);
+	return rc;
+}
+
+int
+store_files_sync(struct store *st, unsigned n)
+{
+	int fd = take_folder(st, n), rc = fd != -1 ? fsync(fd) : -1;
+
+	give_folder(st, n, fd);
+	return rc;
 }
 
 int
 store_files_unlink(struct store *st, uint32_t msgid)
 {
+	unsigned n = store_folder_of(msgid);
+	int folder = take_folder(st, n), rc = -1;
 	char name[NAME_OCTETS];
-	int folder;
 
 	body_name(name, msgid);
-	if ((folder = body_folder(st, msgid)) == -1 ||
-	    (unlinkat(folder, name, 0) == -1 && errno != ENOENT))
-		return -1;
-	return 0;
+	if (folder != -1 && (unlinkat(folder, name, 0) == 0 || errno == ENOENT))
+		rc = 0;
+	give_folder(st, n, folder);
+	return rc;
 }
 
 int
 store_files_read(struct store *st, uint32_t msgid)
 {
+	unsigned n = store_folder_of(msgid);
+	int folder = take_folder(st, n), fd = -1;
 	char name[NAME_OCTETS];
 	struct stat sb;
-	int folder, fd;
 
 	body_name(name, msgid);
-	if ((folder = body_folder(st, msgid)) == -1)
-		return -1;
-	fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (folder != -1)
+		fd = keep_share(st,
+		    openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC),
+		    SHARE_BODIES);
+	give_folder(st, n, folder);
 	if (fd != -1 && (fstat(fd, &sb) == -1 || !S_ISREG(sb.st_mode))) {
 		close(fd);
 		errno = EINVAL;
 		return -1;
 	}
 	return fd;
+}
+
+int
+store_files_memory(struct store *st)
+{
+	return keep_share(st,
+	    memfd_create("body", MFD_CLOEXEC | MFD_ALLOW_SEALING),
+	    SHARE_BODIES);
 }
 
 /* ---- the sweep at start ------------------------------------------------- */

@@ -1,8 +1,6 @@
 """One fault and the questions after it: was what was acknowledged kept, did
 it arrive whole, is service back?"""
 import os
-import re
-import subprocess
 
 import harness
 import relais
@@ -61,19 +59,3 @@ def take_space(disk, leave):
     with open(f'{disk.where}/others', 'wb') as f:
         os.posix_fallocate(f.fileno(), 0,
                            max(1, v.f_bavail * v.f_frsize - leave))
-
-
-def limit(pid, what, value):
-    """Sets a soft limit of a worker, as its own user: a container's root may
-    not, and raising it again up to the hard limit needs no privilege."""
-    with open(f'/proc/{pid}/status') as f:
-        ids = dict(re.findall(r'^([UG]id):\s+(\d+)', f.read(), re.M))
-    subprocess.run(['setpriv', f'--reuid={ids["Uid"]}',
-                    f'--regid={ids["Gid"]}', '--clear-groups', 'prlimit',
-                    f'--pid={pid}', f'--{what}={value}:'], check=True)
-
-
-def soft_files(pid):
-    with open(f'/proc/{pid}/limits') as f:
-        return int(re.search(r'^Max open files\s+(\d+)', f.read(),
-                             re.M).group(1))

@@ -422,6 +422,24 @@ class Sink(threading.Thread):
                     pass
 
 
+# ---- limits of a worker ---------------------------------------------------
+
+def limit(pid, what, value):
+    """Sets a soft limit of a worker, as its own user: a container's root may
+    not, and raising it again up to the hard limit needs no privilege."""
+    with open(f'/proc/{pid}/status') as f:
+        ids = dict(re.findall(r'^([UG]id):\s+(\d+)', f.read(), re.M))
+    subprocess.run(['setpriv', f'--reuid={ids["Uid"]}',
+                    f'--regid={ids["Gid"]}', '--clear-groups', 'prlimit',
+                    f'--pid={pid}', f'--{what}={value}:'], check=True)
+
+
+def soft_files(pid):
+    with open(f'/proc/{pid}/limits') as f:
+        return int(re.search(r'^Max open files\s+(\d+)', f.read(),
+                             re.M).group(1))
+
+
 # ---- TAP ------------------------------------------------------------------
 
 class Skip(Exception):

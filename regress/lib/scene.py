@@ -130,15 +130,25 @@ def message_number(name):
     return 1 + names.index(name)
 
 
-def local_session(instance):
-    """A socket on which smtpd serves us, by way of the control socket."""
+def control_connection(instance):
     s = socket.socket(socket.AF_UNIX)
     s.settimeout(30)
     s.connect(os.path.join(instance.dir, 'control'))
+    return s
+
+
+def ask_session(s):
+    """Asks by a control connection for a session of smtpd."""
     word = struct.pack('>I', 6) + b'submit\0'
     payload = struct.pack('>III', 1, len(word), 1) + word
     s.sendall(struct.pack('>IHH', len(payload),
                           message_number('ctl_request'), 0) + payload)
+
+
+def local_session(instance):
+    """A socket on which smtpd serves us, by way of the control socket."""
+    s = control_connection(instance)
+    ask_session(s)
     end = time.monotonic() + 30
     while time.monotonic() < end:
         data, anc, _, _ = s.recvmsg(4096, socket.CMSG_SPACE(4))
