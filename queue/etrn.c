@@ -6,8 +6,8 @@
  *
  * The mail is sought in the store: what waits for a host that serves many
  * domains is one destination, of which the schedule knows no domain. There is
- * one walk at a time, in steps with a pause behind each, or strangers could
- * keep the queue busy.
+ * one walk at a time, in steps with a pause behind each, for all who ask the
+ * same, or strangers could keep the queue busy.
  */
 #include "config.h"
 
@@ -130,6 +130,24 @@ first_allowed(struct queue *q)
 	return e;
 }
 
+/* Answers all who ask what this one asks: they need no walk of their own. */
+static void
+answer_alike(struct queue *q, struct etrn *e, uint32_t count)
+{
+	struct etrn *other, *next;
+
+	TAILQ_FOREACH_SAFE (other, &q->etrns, entry, next) {
+		if (other == e || !other->allowed ||
+		    other->subdomains != e->subdomains ||
+		    strcasecmp(other->domain, e->domain) != 0)
+			continue;
+		reply(q, other->instance, other->id, count);
+		etrn_free(q, other);
+	}
+	reply(q, e->instance, e->id, count);
+	etrn_free(q, e);
+}
+
 static void
 go_on_after(struct queue *q, int ms)
 {
@@ -151,11 +169,8 @@ etrn_step(evutil_socket_t fd, short what, void *arg)
 	if (q->store == NULL || e == NULL)
 		return;
 	more = walk_step(q->store, &e->at, visit, &seeking, &status);
-	if (more != 1) {
-		reply(
-		    q, e->instance, e->id, more == 0 ? e->count : ETRN_UNABLE);
-		etrn_free(q, e);
-	}
+	if (more != 1)
+		answer_alike(q, e, more == 0 ? e->count : ETRN_UNABLE);
 	if (first_allowed(q) != NULL)
 		go_on_after(q, PAUSE_MS);
 	queue_kick(q);
