@@ -32,8 +32,7 @@ queue_libqueue_a_SOURCES += \
 	queue/store_files.c \
 	queue/store_port.c \
 	queue/store_spool.c \
-	queue/store_ticker.c \
-	queue/walk.c queue/walk.h
+	queue/store_ticker.c
 # The control socket.
 queue_libqueue_a_SOURCES += \
 	queue/control.c queue/control.h queue/control_private.h \

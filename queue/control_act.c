@@ -49,8 +49,8 @@ typedef uint32_t control_change(
 struct matches {
 	control_change *change;
 	uint32_t count;
-	uint32_t msgids[WALK_STEP];
-	uint32_t rcpts[WALK_STEP];
+	uint32_t msgids[CONTROL_STEP];
+	uint32_t rcpts[CONTROL_STEP];
 };
 
 static void
@@ -237,7 +237,7 @@ step_flush(struct control_conn *c)
 {
 	const struct control_env *e = &c->control->env;
 	int more = sched_flush(
-	    e->sched, &c->cursor, WALK_STEP, &c->changed, now_of(c));
+	    e->sched, &c->cursor, CONTROL_STEP, &c->changed, now_of(c));
 
 	e->ops->kick(e->ctx);
 	if (!more)

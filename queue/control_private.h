@@ -13,10 +13,12 @@
 #include "conf/conf.h"
 #include "queue/control.h"
 #include "queue/envelope.h"
-#include "queue/walk.h"
 
 #define CONTROL_WORDS 64
 #define CONTROL_NAME_MAX 64 /* octets of the name of a backup */
+/* Recipients that a step looks at: their rows, or changes, are a few
+ * milliseconds of work, for which mail waits. */
+#define CONTROL_STEP 1000
 
 /* ---- words (pure) ----------------------------------------------------- */
 

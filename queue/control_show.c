@@ -183,7 +183,7 @@ step_named(struct control_conn *c,
 	}
 	end = rcpt != UINT32_MAX ? rcpt + 1 : env->rcpt_count;
 	for (uint32_t n = 0; c->next_rcpt < end; n++) {
-		if (n == WALK_STEP || channel_busy(c->channel)) {
+		if (n == CONTROL_STEP || channel_busy(c->channel)) {
 			envelope_free(env);
 			return 1;
 		}

@@ -536,7 +536,6 @@ make_parts(struct queue *q)
 	q->tick = event_new(base, -1, EV_PERSIST, on_tick, q);
 	q->due = event_new(base, -1, 0, on_due, q);
 	q->settle = event_new(base, -1, 0, on_settle, q);
-	q->etrn_step = event_new(base, -1, 0, etrn_step, q);
 	if ((fd = store_spool_fd(q->store)) != -1 &&
 	    (q->progress = event_new(
 		 base, fd, EV_READ | EV_PERSIST, on_spool, q)) == NULL)
@@ -549,7 +548,7 @@ make_parts(struct queue *q)
 		.arg = q };
 	return q->bodies != NULL && q->ids != NULL && q->batch != NULL &&
 		q->sched != NULL && q->tick != NULL && q->due != NULL &&
-		q->settle != NULL && q->etrn_step != NULL && q->control != NULL
+		q->settle != NULL && q->control != NULL
 	    ? 0
 	    : -1;
 }

@@ -20,7 +20,6 @@
 #include <sys/queue.h>
 #include <sys/tree.h>
 
-#include <event2/util.h>
 #include <stdint.h>
 
 #include "conf/conf.h"
@@ -86,7 +85,6 @@ struct queue {
 	TAILQ_HEAD(, etrn) etrns; /* that wait for auth */
 	unsigned etrn_count;
 	uint64_t etrn_last;
-	struct event *etrn_step; /* of the one that is being answered */
 	struct known *known; /* NULL: cannot be kept */
 	int known_giving; /* auth gets it back */
 	struct loop_deferred turn;
@@ -235,8 +233,6 @@ void report_events(struct queue *, struct events *);
 
 /* etrn.c */
 extern channel_handler etrn_on_etrn, etrn_on_backup_answer;
-/* Looks on for what waits for the domain that was asked for. */
-void etrn_step(evutil_socket_t, short what, void *queue);
 void etrn_peer_down(struct queue *, enum process_kind, uint16_t instance);
 
 /* pauses.c */

@@ -127,6 +127,35 @@ flush_entry(struct sched *s, uint32_t e, int64_t now)
 	return 1;
 }
 
+static int
+domain_matches(const char *domain, const char *wanted, int subdomains)
+{
+	size_t n = strlen(domain), w = strlen(wanted);
+
+	if (strcasecmp(domain, wanted) == 0)
+		return 1;
+	return subdomains && n > w && domain[n - w - 1] == '.' &&
+	    strcasecmp(domain + n - w, wanted) == 0;
+}
+
+uint32_t
+sched_flush_domain(
+    struct sched *s, const char *domain, int subdomains, int64_t now)
+{
+	const struct dest *dest;
+	uint32_t d, n = 0;
+
+	for (d = 0; d < s->dests.used; d++) {
+		dest = dest_at(s, d);
+		if (dest->action == NULL || dest->kind != SCHED_RELAY ||
+		    !domain_matches(dest->domain, domain, subdomains))
+			continue;
+		n += flush_dest(s, d);
+		n += dest_release(s, d, now);
+	}
+	return n;
+}
+
 int
 sched_flush(struct sched *s, uint64_t *cursor, uint32_t limit,
     uint32_t *changed, int64_t now)

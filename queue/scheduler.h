@@ -206,6 +206,10 @@ uint32_t sched_schedule(
  * more. What comes between two steps may be left out. */
 int sched_flush(struct sched *, uint64_t *cursor, uint32_t limit,
     uint32_t *changed, int64_t now);
+/* The same at once for what is relayed to a domain. How many entries changed.
+ * Walks the destinations. */
+uint32_t sched_flush_domain(
+    struct sched *, const char *domain, int subdomains, int64_t now);
 void sched_pause_kind(struct sched *, enum sched_kind, int paused);
 int sched_kind_paused(const struct sched *, enum sched_kind);
 /* What is relayed to a domain, whether any of it is queued now or comes later,

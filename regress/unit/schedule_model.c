@@ -530,6 +530,12 @@ op_control(struct model *m)
 		e->not_before = 0;
 		break;
 	case 4:
+		if (roll(m, 2) == 0) {
+			d = d % 4; /* a relay's */
+			sched_flush_domain(m->s, dest_domain(d), 0, m->now);
+			forget_times(m, d);
+			break;
+		}
 		while (sched_flush(m->s, &cursor, 1 + roll(m, 9), &n, m->now))
 			;
 		for (d = 0; d < DESTS; d++)

@@ -343,6 +343,35 @@ flushes(void **state)
 }
 
 static void
+flushes_a_domain(void **state)
+{
+	static const char *const domains[] = { "example.org", "sub.example.org",
+		"notexample.org", "" };
+	struct sched_add a = { .action = "relay", .next = T0 + 999 };
+	struct sched *s = scene_new();
+	struct sched_job job;
+
+	for (a.msgid = 1; a.msgid <= 4; a.msgid++) {
+		a.domain = domains[a.msgid - 1];
+		assert_int_equal(sched_add(s, &a, T0), 0);
+	}
+	assert_int_equal(sched_flush_domain(s, "EXAMPLE.org", 0, T0), 1);
+	scene_start(s, T0, &job);
+	assert_int_equal(job.msgid, 1);
+	scene_nothing(s, T0);
+	scene_route_fails(s, &job, T0);
+	scene_nothing(s, T0);
+	/* one that is blocked is probed at once */
+	assert_int_equal(sched_flush_domain(s, "example.org", 1, T0), 2);
+	scene_start(s, T0, &job);
+	assert_int_equal(job.probe, 1);
+	scene_start(s, T0, &job);
+	assert_int_equal(job.msgid, 2);
+	scene_nothing(s, T0);
+	sched_free(s);
+}
+
+static void
 lists(void **state)
 {
 	struct sched *s = scene_new();
@@ -406,6 +435,7 @@ main(void)
 		cmocka_unit_test(remove_in_flight),
 		cmocka_unit_test(pauses),
 		cmocka_unit_test(flushes),
+		cmocka_unit_test(flushes_a_domain),
 		cmocka_unit_test(lists),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
