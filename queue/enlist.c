@@ -17,7 +17,11 @@ enum {
 	EXPAND_INFLIGHT = 200, /* auth takes no more */
 	LOCAL_INFLIGHT = 200,
 	LOCAL_PER_USER = 7, /* processes */
-	LOCAL_PER_PLACE = 64 /* that one process does in turn, if it is quick */
+	LOCAL_PER_PLACE =
+	    64, /* that one process does in turn, if it is quick */
+	/* looks of a step: a thousand, for which mail waits */
+	RECHECK_PAGE = 64,
+	RECHECK_PAGES = 16
 };
 
 /* The class of a relay action; it keeps it over reloads. */
@@ -209,6 +213,14 @@ enlist_warn_of_action(
 	    env->msgid, rcpt->action);
 }
 
+/* As the envelope has it: by the operator or a policy. What the schedule alone
+ * holds waits for its action, or is damaged and is looked at once more. */
+static int
+is_held(const struct envelope *env, uint32_t index)
+{
+	return env->hold || env->rcpts[index].state == ENVELOPE_HELD;
+}
+
 uint32_t
 enlist_rcpt(struct queue *q, const struct envelope *env, uint32_t index)
 {
@@ -223,7 +235,7 @@ enlist_rcpt(struct queue *q, const struct envelope *env, uint32_t index)
 
 	if (rcpt->state == ENVELOPE_DONE)
 		return 0;
-	if (rcpt->state == ENVELOPE_HELD || env->hold)
+	if (is_held(env, index))
 		add.flags |= SCHED_ADD_HELD;
 	if (find_route(q, rcpt, &add) == -1) {
 		enlist_warn_of_action(env, rcpt);
@@ -284,7 +296,7 @@ enlist_inflight(struct queue *q, const struct envelope *env, uint32_t index,
 {
 	if (lacks)
 		sched_hold(q->sched, env->msgid, index);
-	else if (info->holding && env->rcpts[index].state != ENVELOPE_HELD)
+	else if (info->holding && !is_held(env, index))
 		sched_release(q->sched, env->msgid, index, queue_now(q));
 }
 
@@ -304,11 +316,8 @@ enlist_again(struct queue *q, const struct envelope *env, uint32_t index)
 		enlist_inflight(q, env, index, lacks, &info);
 		return 0;
 	}
-	if (!lacks) {
-		if (info.class == CLASS_UNKNOWN && info.state == SCHED_HELD)
-			enlist_anew(q, env, index);
+	if (!lacks)
 		return 0;
-	}
 	if (info.class != CLASS_UNKNOWN) {
 		enlist_anew(q, env, index);
 		return 1;
@@ -332,8 +341,7 @@ is_concerned(const struct queue *q, const struct sched_info *info)
 
 	if (info->kind == SCHED_EXPAND)
 		return info->state == SCHED_HELD;
-	return action == NULL || info->class == CLASS_UNKNOWN ||
-	    info->holding ||
+	return action == NULL || info->state == SCHED_HELD || info->holding ||
 	    (action->kind == CONF_ACTION_RELAY) != (info->kind == SCHED_RELAY);
 }
 
@@ -345,21 +353,22 @@ enlist_concerned(struct queue *q, const struct sched_info *info)
 
 	if (env == NULL || info->rcpt >= env->rcpt_count)
 		return;
-	if (info->kind == SCHED_EXPAND)
+	if (info->kind == SCHED_EXPAND ||
+	    (info->state == SCHED_HELD && !is_held(env, info->rcpt)))
 		enlist_anew(q, env, info->rcpt);
 	else
 		enlist_again(q, env, info->rcpt);
 }
 
-void
-enlist_reloaded(struct queue *q)
+int
+enlist_recheck(struct queue *q, uint64_t *cursor)
 {
 	static const struct sched_filter all = { 0 };
-	struct sched_info rows[64];
-	uint64_t cursor = 0;
-	size_t n, concerned;
+	struct sched_info rows[RECHECK_PAGE];
+	size_t n = RECHECK_PAGE, concerned;
 
-	while ((n = sched_list(q->sched, &all, &cursor, rows, 64)) > 0) {
+	for (int page = 0; page < RECHECK_PAGES && n == RECHECK_PAGE; page++) {
+		n = sched_list(q->sched, &all, cursor, rows, RECHECK_PAGE);
 		/* their names of actions do not outlive a change */
 		concerned = 0;
 		for (size_t i = 0; i < n; i++)
@@ -371,6 +380,7 @@ enlist_reloaded(struct queue *q)
 		if (concerned > 0)
 			batch_flush(q->batch);
 	}
+	return n == RECHECK_PAGE;
 }
 
 /* ---- at start ----------------------------------------------------------- */

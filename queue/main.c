@@ -481,6 +481,18 @@ configure(void *arg, struct worker *worker, const uint8_t *slice, size_t len,
 }
 
 static void
+on_recheck(evutil_socket_t fd, short what, void *arg)
+{
+	struct queue *q = arg;
+
+	if (q->store == NULL)
+		return;
+	if (enlist_recheck(q, &q->recheck_at))
+		set_timer(q->recheck, 0);
+	queue_kick(q);
+}
+
+static void
 swap(void *arg)
 {
 	struct queue *q = arg;
@@ -490,8 +502,8 @@ swap(void *arg)
 	q->next_conf = NULL;
 	if (q->sched != NULL) {
 		enlist_configure(q);
-		enlist_reloaded(q);
-		queue_kick(q);
+		q->recheck_at = 0;
+		on_recheck(-1, 0, q);
 	}
 }
 
@@ -536,6 +548,7 @@ make_parts(struct queue *q)
 	q->tick = event_new(base, -1, EV_PERSIST, on_tick, q);
 	q->due = event_new(base, -1, 0, on_due, q);
 	q->settle = event_new(base, -1, 0, on_settle, q);
+	q->recheck = event_new(base, -1, 0, on_recheck, q);
 	if ((fd = store_spool_fd(q->store)) != -1 &&
 	    (q->progress = event_new(
 		 base, fd, EV_READ | EV_PERSIST, on_spool, q)) == NULL)
@@ -548,7 +561,7 @@ make_parts(struct queue *q)
 		.arg = q };
 	return q->bodies != NULL && q->ids != NULL && q->batch != NULL &&
 		q->sched != NULL && q->tick != NULL && q->due != NULL &&
-		q->settle != NULL && q->control != NULL
+		q->settle != NULL && q->recheck != NULL && q->control != NULL
 	    ? 0
 	    : -1;
 }

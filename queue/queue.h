@@ -92,6 +92,8 @@ struct queue {
 	struct event *due; /* the scheduler's next deadline */
 	struct event *progress; /* of bodies, NULL: none to be waited for */
 	struct event *settle; /* changes that nobody waits for */
+	struct event *recheck; /* of the queue, by a new configuration */
+	uint64_t recheck_at;
 	int settle_armed;
 	int settle_now;
 	int in_turn;
@@ -124,12 +126,13 @@ uint32_t enlist_reroute(
 int enlist_has_action(struct queue *, const struct envelope_rcpt *);
 void enlist_warn_of_action(
     const struct envelope *, const struct envelope_rcpt *);
-/* Holds a recipient whose action is not in the configuration, and routes one
- * anew that was held for that. One in flight is looked at when it comes back.
- * How many had to be held. */
+/* Holds a recipient whose action is not in the configuration. One in flight is
+ * looked at when it comes back. How many had to be held. */
 uint32_t enlist_again(struct queue *, const struct envelope *, uint32_t index);
-/* The same for all, after a reload. Walks. */
-void enlist_reloaded(struct queue *);
+/* A step of the same for all, after a reload, in which those are routed anew
+ * that were held for that: *cursor is 0 at first. 1 while there is more. What a
+ * step comes to late is not tried meanwhile: no worker has its action. */
+int enlist_recheck(struct queue *, uint64_t *cursor);
 /* When a recipient's time is over, and how to treat mail that is refused. */
 int64_t enlist_expiry(
     struct queue *, const struct envelope *, const struct envelope_rcpt *);
