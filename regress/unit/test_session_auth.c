@@ -197,7 +197,8 @@ static const struct dialogue auth[] = {
 	    CLEAR "C: AUTH PLAIN YQ==\nQ: sasl_begin\nA: sasl denied\n"
 		  "S: 535 5.7.8 Authentication failed\n"
 		  "C: AUTH PLAIN YQ==\nQ: sasl_begin\nA: sasl malformed\n"
-		  "S: 501 5.5.2 Not base64\n"
+		  "S: 535 5.7.8 The name or the password is empty or "
+		  "malformed\n"
 		  "C: AUTH PLAIN YQ==\nQ: sasl_begin\nA: sasl denied\n"
 		  "S: 535 5.7.8 Authentication failed\n"
 		  "S: 421 4.7.0 Too many failed authentications\nX: close\n",
