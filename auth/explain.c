@@ -131,15 +131,21 @@ explain_backup(struct explanation *x, const struct conf_action *action,
 
 static const char *
 explain_verdict(struct explanation *x, const struct policy_host *host,
-    const struct policy_verdict *v, const char *recipient,
+    const struct policy_facts *f, const struct policy_verdict *v,
     struct recipient_reply *reply)
 {
+	const char *recipient = f->recipient;
+
 	if (v->kind != POLICY_ACTION) {
 		rules_refusal(v->kind, reply);
 		return "";
 	}
 	if (v->action->kind != CONF_ACTION_RELAY) {
 		recipient_check(host, v->action, recipient, reply);
+		return "";
+	}
+	if (policy_refuses_route(host, f, v)) {
+		rules_refuse_route(reply);
 		return "";
 	}
 	if (v->action->relay.backup)
@@ -171,7 +177,7 @@ explain_run(struct auth *auth, struct channel *ch, const struct msg_explain *m)
 	host.trace = on_step;
 	host.arg = &x;
 	v = policy_decide(&host, &facts);
-	a.note = explain_verdict(&x, &host, &v, m->recipient, &reply);
+	a.note = explain_verdict(&x, &host, &facts, &v, &reply);
 	if (v.kind == POLICY_ACTION || v.kind == POLICY_REJECT)
 		where_text(auth->now.conf,
 		    &auth->now.conf->matches[v.rule].where, where,

@@ -8,6 +8,8 @@
 
 #include "auth/match.h"
 #include "auth/policy.h"
+#include "conf/closed.h"
+#include "smtp/address.h"
 
 typedef enum policy_answer condition_test(const struct policy_host *,
     const struct policy_facts *, const struct conf_condition *);
@@ -349,6 +351,32 @@ policy_decide(const struct policy_host *host, const struct policy_facts *f)
 		return v;
 	}
 	return v;
+}
+
+static int
+names_recipients(const struct conf_match *m)
+{
+	for (uint32_t i = 0; i < m->nconditions; i++)
+		if (!m->conditions[i].negated &&
+		    (m->conditions[i].kind == CONF_FOR_RCPT_TO ||
+			m->conditions[i].kind == CONF_IF_RCPT_TO))
+			return 1;
+	return 0;
+}
+
+int
+policy_refuses_route(const struct policy_host *host,
+    const struct policy_facts *f, const struct policy_verdict *v)
+{
+	const struct conf_match *m;
+
+	if (v->kind != POLICY_ACTION || v->action->kind != CONF_ACTION_RELAY ||
+	    !address_is_routed(f->recipient))
+		return 0;
+	m = &host->conf->matches[v->rule];
+	return (f->flags & SESSION_AUTH) == 0 &&
+	    test_from_local(host, f, NULL) == POLICY_NO && !m->open_relay &&
+	    !conf_names_source(host->conf, m) && !names_recipients(m);
 }
 
 /* Only what a rule says of recipients is asked; a `reject` or another action

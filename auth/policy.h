@@ -72,6 +72,15 @@ struct policy_verdict {
 struct policy_verdict policy_decide(
     const struct policy_host *, const struct policy_facts *);
 
+/*
+ * Whether a relay would be open after all to the recipient of a verdict: the
+ * next hop, which trusts us, may read his local part as the way to another
+ * domain, as a Postfix does, and send the mail of a stranger there. Whoever a
+ * rule lets in by name is no stranger, and who is named by `rcpt-to` is known.
+ */
+int policy_refuses_route(const struct policy_host *,
+    const struct policy_facts *, const struct policy_verdict *);
+
 /* Whether any rule gives this recipient to a backup action, whoever the
  * client is. */
 enum policy_answer policy_backup(

@@ -141,10 +141,10 @@ send_verdict(const struct auth *auth, struct channel *ch, uint64_t id,
 		log_warn("a verdict could not be sent");
 }
 
-static struct policy_verdict
-decide(const struct auth *auth, const struct msg_rcpt_check *m)
+static struct policy_facts
+facts_of(const struct msg_rcpt_check *m)
 {
-	struct policy_facts facts = { .tag = m->tag,
+	return (struct policy_facts){ .tag = m->tag,
 		.client_addr = m->client_addr,
 		.client_name = m->client_name,
 		.helo = m->helo,
@@ -152,6 +152,12 @@ decide(const struct auth *auth, const struct msg_rcpt_check *m)
 		.sender = m->sender,
 		.recipient = m->recipient,
 		.flags = m->flags };
+}
+
+static struct policy_verdict
+decide(const struct auth *auth, const struct msg_rcpt_check *m)
+{
+	struct policy_facts facts = facts_of(m);
 
 	return policy_decide(&auth->host, &facts);
 }
@@ -258,6 +264,27 @@ rules_refusal(enum policy_kind kind, struct recipient_reply *reply)
 	}
 }
 
+void
+rules_refuse_route(struct recipient_reply *reply)
+{
+	recipient_set_reply(reply, 550, "5.7.1",
+	    "A local part with %, ! or @ is not relayed for strangers");
+}
+
+static void
+check_relay(struct auth *auth, struct job *job, const struct msg_rcpt_check *m,
+    const struct policy_verdict *v, struct recipient_reply *reply)
+{
+	struct policy_facts facts = facts_of(m);
+
+	if (policy_refuses_route(&auth->host, &facts, v))
+		rules_refuse_route(reply);
+	else if (v->action->relay.backup)
+		check_backup(auth, job, m, v->action, reply);
+	else
+		recipient_set_reply(reply, 250, "2.1.5", "");
+}
+
 /* Whether an answer was sent. */
 static int
 run_rcpt_check(
@@ -270,10 +297,8 @@ run_rcpt_check(
 		rules_refusal(v.kind, &reply);
 	else if (v.action->kind != CONF_ACTION_RELAY)
 		recipient_check(&auth->host, v.action, m->recipient, &reply);
-	else if (v.action->relay.backup)
-		check_backup(auth, job, m, v.action, &reply);
 	else
-		recipient_set_reply(&reply, 250, "2.1.5", "");
+		check_relay(auth, job, m, &v, &reply);
 	if (reply.code == 0)
 		return 0;
 	log_trace(TRACE_RULES, "%s to %s: rule %u, %u", m->sender, m->recipient,

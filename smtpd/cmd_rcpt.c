@@ -68,6 +68,9 @@ verdict_stands(const struct transaction *txn, uint32_t generation)
 	if (kept->reach == REACH_RECIPIENT || kept->generation != generation ||
 	    kept->utf8 != txn->rcpt_utf8)
 		return 0;
+	/* that of a stranger may lead elsewhere: auth looks at each */
+	if (!kept->known && address_is_routed(txn->rcpt))
+		return 0;
 	return kept->reach == REACH_ALL ||
 	    strcasecmp(kept->domain, address_domain(txn->rcpt)) == 0;
 }

@@ -370,6 +370,12 @@ address_user(const char *canonical, char *out, size_t size)
 }
 
 int
+address_is_routed(const char *canonical)
+{
+	return strcspn(canonical, "%!@") < local_length(canonical);
+}
+
+int
 address_equal(const char *a, const char *b)
 {
 	size_t n = local_length(a);

@@ -143,6 +143,10 @@ int address_split(const char *canonical, char *local, size_t local_size,
  */
 int address_user(const char *canonical, char *out, size_t size);
 
+/* 1 when a host may read the local part as the way to another domain: it holds
+ * `%` or `!`, or an `@` in quotes. */
+int address_is_routed(const char *canonical);
+
 /* 1 when both name one mailbox: local parts octet by octet (RFC 5321 2.4),
  * domains without letter case. */
 int address_equal(const char *a, const char *b);

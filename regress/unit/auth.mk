@@ -13,6 +13,12 @@ regress_unit_test_policy_SOURCES = regress/unit/test_policy.c
 regress_unit_test_policy_CFLAGS = $(unit_cflags)
 regress_unit_test_policy_LDADD = $(auth_test_ldadd)
 
+check_PROGRAMS += regress/unit/test_policy_route
+TESTS += regress/unit/test_policy_route
+regress_unit_test_policy_route_SOURCES = regress/unit/test_policy_route.c
+regress_unit_test_policy_route_CFLAGS = $(unit_cflags)
+regress_unit_test_policy_route_LDADD = $(auth_test_ldadd)
+
 check_PROGRAMS += regress/unit/test_closed
 TESTS += regress/unit/test_closed
 regress_unit_test_closed_SOURCES = regress/unit/test_closed.c

@@ -322,6 +322,19 @@ test_equal(void **state)
 }
 
 static void
+test_routed(void **state)
+{
+	assert_true(address_is_routed("a%b@c"));
+	assert_true(address_is_routed("b!a@c"));
+	assert_true(address_is_routed("\"a@b\"@c"));
+	assert_true(address_is_routed("a%b"));
+	assert_false(address_is_routed("a+b=c@d"));
+	assert_false(address_is_routed("a@b"));
+	assert_false(address_is_routed("a"));
+	assert_false(address_is_routed(""));
+}
+
+static void
 test_qualify(void **state)
 {
 	char text[ADDRESS_SIZE];
@@ -363,6 +376,7 @@ main(void)
 		cmocka_unit_test(test_longest),
 		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_equal),
+		cmocka_unit_test(test_routed),
 		cmocka_unit_test(test_qualify),
 		cmocka_unit_test(test_path_length),
 	};

@@ -30,6 +30,8 @@ static const struct dialogue reaches[] = {
 	    "C: RCPT TO:<b@Y.Example>\n"
 	    "S: 250 2.1.5 Recipient OK\n"
 	    "C: RCPT TO:<\"c@z.example\"@y.example>\n"
+	    "Q: rcpt_check to=<\"c@z.example\"@y.example>\n"
+	    "A: verdict 250 out domain\n"
 	    "S: 250 2.1.5 Recipient OK\n"
 	    "C: RCPT TO:<c@sub.y.example>\n"
 	    "Q: rcpt_check to=<c@sub.y.example>\n"

@@ -1,0 +1,99 @@
+/*
+ * Recipients whose local part may be a route: which of them a relay takes,
+ * from whom and by which rules.
+ */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "auth/policy.h"
+
+#define S(text)      \
+	(char[])     \
+	{            \
+		text \
+	}
+#define C(k, ...)                             \
+	{                                     \
+		.kind = CONF_##k, __VA_ARGS__ \
+	}
+#define T(name) .table = S(name)
+#define PERCENT "x%far.example@ours.example"
+#define STRANGER "198.51.100.9"
+#define TO_DOMAINS C(FROM_ANY), C(FOR_DOMAIN, T("domains"))
+
+static const struct row {
+	const char *name;
+	const char *recipient;
+	const char *client;
+	uint32_t flags;
+	struct conf_condition conditions[3];
+	uint32_t count;
+	enum conf_action_kind kind;
+	bool open;
+	int refused;
+} rows[] = {
+	{ "percent", PERCENT, STRANGER, 0, { TO_DOMAINS }, 2, CONF_ACTION_RELAY,
+	    0, 1 },
+	{ "bang", "far.example!x@ours.example", STRANGER, 0, { TO_DOMAINS }, 2,
+	    CONF_ACTION_RELAY, 0, 1 },
+	{ "quoted", "\"x@far.example\"@ours.example", STRANGER, 0,
+	    { TO_DOMAINS }, 2, CONF_ACTION_RELAY, 0, 1 },
+	{ "other signs", "x+y=z#w@ours.example", STRANGER, 0, { TO_DOMAINS }, 2,
+	    CONF_ACTION_RELAY, 0, 0 },
+	{ "kept here", PERCENT, STRANGER, 0, { TO_DOMAINS }, 2,
+	    CONF_ACTION_MBOX, 0, 0 },
+	{ "TLS is no name", PERCENT, STRANGER, SESSION_TLS,
+	    { TO_DOMAINS, C(IF_TLS) }, 3, CONF_ACTION_RELAY, 0, 1 },
+	{ "a user", PERCENT, STRANGER, SESSION_AUTH, { TO_DOMAINS }, 2,
+	    CONF_ACTION_RELAY, 0, 0 },
+	{ "this machine", PERCENT, "127.0.0.1", 0, { TO_DOMAINS }, 2,
+	    CONF_ACTION_RELAY, 0, 0 },
+	{ "a network that the rule names", PERCENT, "192.0.2.200", 0,
+	    { C(FROM_SRC, T("nets")), C(FOR_ANY) }, 2, CONF_ACTION_RELAY, 0,
+	    0 },
+	{ "recipients that the rule names", PERCENT, STRANGER, 0,
+	    { C(FROM_ANY), C(FOR_RCPT_TO, T("addresses")) }, 2,
+	    CONF_ACTION_RELAY, 0, 0 },
+	{ "recipients that the rule does not name", PERCENT, STRANGER, 0,
+	    { C(FROM_ANY), C(FOR_ANY),
+		C(IF_RCPT_TO, .negated = true, T("addresses")) },
+	    3, CONF_ACTION_RELAY, 0, 1 },
+	{ "an open relay", PERCENT, STRANGER, 0, { TO_DOMAINS }, 2,
+	    CONF_ACTION_RELAY, 1, 0 },
+};
+
+static void
+test_routes(void **state)
+{
+	for (const struct row *r = rows; r < rows + sizeof(rows) / sizeof(*r);
+	     r++) {
+		struct conf_match m = { .nconditions = r->count,
+			.conditions = (struct conf_condition *)r->conditions,
+			.open_relay = r->open };
+		const struct conf conf = { .matches = &m, .nmatches = 1 };
+		const struct policy_host host = { .conf = &conf };
+		const struct policy_facts facts = { .recipient = r->recipient,
+			.client_addr = r->client,
+			.flags = r->flags };
+		const struct conf_action action = { .kind = r->kind };
+		const struct policy_verdict v = { .kind = POLICY_ACTION,
+			.action = &action };
+
+		if (policy_refuses_route(&host, &facts, &v) != r->refused)
+			fail_msg("%s", r->name);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_routes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
