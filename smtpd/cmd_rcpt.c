@@ -105,6 +105,18 @@ take_recipient(struct session *s, struct session_turn *t, const char *action,
 	}
 }
 
+/* An address literal that names this machine is another way to write its name
+ * (RFC 1123, 5.2.17). It is known by the connection, like `from local`: what
+ * addresses we have comes and goes. */
+static void
+name_own_literal(const struct session *s, struct address *a)
+{
+	if (a->kind != ADDRESS_IS_LITERAL || strcmp(a->domain, s->literal) != 0)
+		return;
+	a->kind = ADDRESS_IS_BARE;
+	a->domain[0] = '\0';
+}
+
 void
 cmd_rcpt(
     struct session *s, struct session_turn *t, const struct smtp_command *cmd)
@@ -116,6 +128,7 @@ cmd_rcpt(
 		refuse_excess(s, t, REPLY_RCPT_TOO_MANY);
 		return;
 	}
+	name_own_literal(s, &rcpt);
 	address_qualify(&rcpt, s->conf->domain);
 	address_format(&rcpt, txn->rcpt);
 	snprintf(txn->orcpt, sizeof(txn->orcpt), "%s", cmd->rcpt.orcpt);

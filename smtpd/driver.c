@@ -494,13 +494,19 @@ session_name(struct smtpd *d)
 void
 client_connect(struct client *c)
 {
+	char literal[sizeof(c->own_addr) + sizeof("[IPv6:]")] = "";
 	struct session_facts facts = { .slot = c->slot,
 		.client_addr = c->addr,
 		.local_user = c->local_user,
+		.literal = literal,
 		.early = c->early,
 		.secure = c->local };
 
 	facts.id = session_name(c->smtpd);
+	if (*c->own_addr != '\0')
+		snprintf(literal, sizeof(literal), "[%s%s]",
+		    strchr(c->own_addr, ':') != NULL ? "IPv6:" : "",
+		    c->own_addr);
 	if (*c->hostname != '\0')
 		facts.hostname = c->hostname;
 	facts.rdns_pending = 1;
@@ -535,21 +541,30 @@ address_octets(const struct sockaddr *sa, size_t *len)
  * same address never left it. What addresses we have is not asked, since they
  * come and go. */
 static int
-is_inside(const struct client *c, int fd)
+is_inside(const struct client *c, const void *ours, size_t len)
 {
 	static const uint8_t loopback[16] = { [15] = 1 };
-	struct sockaddr_storage ss;
-	socklen_t size = sizeof(ss);
-	const void *ours;
-	size_t len;
 
 	if (c->octets_len == 4 ? c->octets[0] == 127
 			       : memcmp(c->octets, loopback, 16) == 0)
 		return 1;
-	if (getsockname(fd, (struct sockaddr *)&ss, &size) == -1)
-		return 0;
-	ours = address_octets((struct sockaddr *)&ss, &len);
 	return len == c->octets_len && memcmp(ours, c->octets, len) == 0;
+}
+
+/* What our end of the connection tells. */
+static void
+set_own_address(struct client *c, int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t size = sizeof(ss);
+	const void *ours = NULL;
+	size_t len = 0;
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &size) == 0) {
+		ours = address_octets((struct sockaddr *)&ss, &len);
+		inet_ntop(ss.ss_family, ours, c->own_addr, sizeof(c->own_addr));
+	}
+	c->local = is_inside(c, ours, len);
 }
 
 static void
@@ -565,7 +580,7 @@ set_address(struct client *c, int fd, const struct sockaddr *sa)
 	octets = address_octets(sa, &c->octets_len);
 	memcpy(c->octets, octets, c->octets_len);
 	inet_ntop(sa->sa_family, octets, c->addr, sizeof(c->addr));
-	c->local = is_inside(c, fd);
+	set_own_address(c, fd);
 	c->address = limits_address(c->octets, c->octets_len);
 }
 

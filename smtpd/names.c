@@ -160,20 +160,11 @@ int
 names_own(struct client *c)
 {
 	struct channel *ch = worker_peer(c->smtpd->worker, PROC_AUTH, 0);
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
-	char text[INET6_ADDRSTRLEN];
 	struct msg_table_query m = { .table = c->listener->hostnames,
 		.service = CONF_SERVICE_ADDRNAME,
-		.key = text };
-	const void *octets = &((struct sockaddr_in *)&ss)->sin_addr;
+		.key = c->own_addr };
 
-	if (m.table == NULL || ch == NULL || c->octets_len == 0 ||
-	    getsockname(c->fd, (struct sockaddr *)&ss, &len) == -1)
-		return 0;
-	if (ss.ss_family == AF_INET6)
-		octets = &((struct sockaddr_in6 *)&ss)->sin6_addr;
-	if (inet_ntop(ss.ss_family, octets, text, sizeof(text)) == NULL)
+	if (m.table == NULL || ch == NULL || *c->own_addr == '\0')
 		return 0;
 	m.id = client_question(c);
 	if (ipc_send(ch, table_query, &m) == -1)

@@ -163,6 +163,7 @@ session_connected(struct session *s, struct session_turn *t,
 	s->id = facts->id;
 	s->slot = facts->slot;
 	s->begun = t->now;
+	copy(s->literal, sizeof(s->literal), facts->literal);
 	copy(s->client_addr, sizeof(s->client_addr), facts->client_addr);
 	copy(s->local_user, sizeof(s->local_user), facts->local_user);
 	s->local = *s->local_user != '\0';

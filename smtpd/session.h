@@ -89,6 +89,8 @@ struct session_facts {
 	const char *client_addr; /* "192.0.2.1", "2001:db8::1", "local" */
 	const char *local_user; /* who is behind the control socket */
 	const char *hostname; /* used instead of conf->hostname */
+	const char *literal; /* "[192.0.2.1]": the address that the client has
+			      * connected to, as a domain; NULL if none */
 	int early; /* octets were there before the greeting */
 	int secure; /* nobody listens on the way, since the client is on
 		     * this machine: AUTH without TLS, greeted at once */

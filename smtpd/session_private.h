@@ -158,6 +158,7 @@ struct session {
 	uint8_t binding[64];
 	char etrn[ADDRESS_DOMAIN_SIZE]; /* the domain asked about */
 	char hostname[ADDRESS_DOMAIN_SIZE];
+	char literal[65]; /* of facts */
 	char client_addr[65];
 	char client_name[ADDRESS_DOMAIN_SIZE];
 	char helo[ADDRESS_DOMAIN_SIZE];

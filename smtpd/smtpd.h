@@ -92,6 +92,8 @@ struct client {
 	uint8_t octets[16];
 	size_t octets_len; /* 0 for a local socket */
 	char addr[64];
+	char
+	    own_addr[64]; /* what the client has connected to; "" if not told */
 	/* what the client's address is called */
 	struct rdns rdns;
 	uint64_t rdns_id; /* 0 when nothing is asked */
