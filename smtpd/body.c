@@ -300,7 +300,7 @@ keep(struct session *s, struct session_turn *t, const struct smtp_span *span)
 		if (!txn->header_over)
 			reply = scan_header(s, t, span->data, span->len);
 	}
-	if (reply == REPLY_NONE)
+	if (reply == REPLY_NONE && txn->body_type != BODY_BINARYMIME)
 		reply = fault_reply(txn->decoder.fault);
 	if (reply != REPLY_NONE)
 		body_refuse(s, t, reply);
@@ -363,6 +363,17 @@ body_data(
 	return used;
 }
 
+/* Whether what was declared binary is text after all is known at its end. */
+static void
+look_for_binary(struct body_decoder *decoder, const char *data, size_t len)
+{
+	struct smtp_span span;
+	size_t n;
+
+	for (; len > 0; data += n, len -= n)
+		body_decode(decoder, data, len, &n, &span);
+}
+
 /* Octets of a chunk that are to be kept. */
 static size_t
 chunk_octets(
@@ -379,7 +390,8 @@ chunk_octets(
 	if (txn->body_type != BODY_BINARYMIME) {
 		body_decode(&txn->decoder, data, len, &n, &span);
 		len = n;
-	}
+	} else
+		look_for_binary(&txn->decoder, data, len);
 	keep(s, t, &span);
 	return len;
 }
@@ -410,7 +422,8 @@ body_chunk(
 
 /* ---- the end ---------------------------------------------------------- */
 
-/* 8-bit octets decide what a next hop must offer, declared or not. */
+/* What is in a message decides what a next hop must offer, declared or not:
+ * octets over 127, or what is no text. */
 static uint32_t
 mail_flags(const struct session *s)
 {
@@ -419,7 +432,7 @@ mail_flags(const struct session *s)
 
 	if (txn->body_type == BODY_8BITMIME || txn->decoder.eightbit)
 		flags |= MAIL_8BIT;
-	if (txn->body_type == BODY_BINARYMIME)
+	if (txn->body_type == BODY_BINARYMIME && txn->decoder.fault != BODY_OK)
 		flags |= MAIL_8BIT | MAIL_BINARY;
 	if (txn->smtputf8)
 		flags |= MAIL_UTF8;
@@ -501,12 +514,13 @@ void
 body_end(struct session *s, struct session_turn *t)
 {
 	struct transaction *txn = s->txn;
+	enum body_fault fault = body_decoder_finish(&txn->decoder, NULL);
 	enum reply_id reply = txn->refusal;
 	int doubtful;
 
 	session_expect_command(s, t);
 	if (reply == REPLY_NONE && txn->body_type != BODY_BINARYMIME)
-		reply = fault_reply(body_decoder_finish(&txn->decoder, NULL));
+		reply = fault_reply(fault);
 	if (reply == REPLY_NONE)
 		reply = finish_header(s, t);
 	if (reply == REPLY_NONE) {
