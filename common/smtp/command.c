@@ -231,13 +231,27 @@ parse_auth(const struct context *ctx, struct smtp_command *out)
 		auth->initial_len = 0;
 }
 
+/* Whether the argument ends with the parameter SMTPUTF8, which has to be
+ * offered. */
+static int
+ends_with_smtputf8(const struct context *ctx, const struct smtp_command *out)
+{
+	static const char word[] = " SMTPUTF8";
+	size_t n = sizeof(word) - 1;
+
+	return (ctx->extensions & EXT_SMTPUTF8) != 0 && out->arg_len > n &&
+	    strncasecmp(out->arg + out->arg_len - n, word, n) == 0;
+}
+
+/* RFC 6531 section 3.7.4.2 for what is not US-ASCII. */
 static void
 parse_vrfy(const struct context *ctx, struct smtp_command *out)
 {
-	if (out->arg_len == 0 || !utf8_is_text(out->arg, out->arg_len) ||
-	    (!(ctx->options & COMMAND_SMTPUTF8) &&
-		!utf8_is_ascii(out->arg, out->arg_len)))
+	if (out->arg_len == 0 || !utf8_is_text(out->arg, out->arg_len))
 		refuse(out, REPLY_SYNTAX_VRFY, "");
+	else if (!utf8_is_ascii(out->arg, out->arg_len) &&
+	    !(ctx->options & COMMAND_SMTPUTF8) && !ends_with_smtputf8(ctx, out))
+		refuse(out, REPLY_SENDER_NEEDS_UTF8, "");
 }
 
 /* RFC 1985; its `#queue` has no meaning here. */

@@ -65,7 +65,11 @@ static const struct {
 	{ "HELP MAIL", VERB_HELP, REPLY_NONE, 0, "" },
 	{ "VRFY joe", VERB_VRFY, REPLY_NONE, 0, "" },
 	{ "VRFY", VERB_VRFY, REPLY_SYNTAX_VRFY, 0, "" },
-	{ "VRFY gr\xc3\xbcn", VERB_VRFY, REPLY_SYNTAX_VRFY, 0, "" },
+	{ "VRFY gr\xc3\xbcn", VERB_VRFY, REPLY_SENDER_NEEDS_UTF8, 0, "" },
+	{ "VRFY gr\xc3\xbcn SMTPUTF8", VERB_VRFY, REPLY_NONE, 0, "" },
+	{ "VRFY gr\xc3\xbcnSMTPUTF8", VERB_VRFY, REPLY_SENDER_NEEDS_UTF8, 0,
+	    "" },
+	{ "EXPN gr\xc3\xbcn smtputf8", VERB_EXPN, REPLY_NONE, 0, "" },
 	{ "EXPN list", VERB_EXPN, REPLY_NONE, 0, "" },
 	{ "EXPN", VERB_EXPN, REPLY_SYNTAX_VRFY, 0, "" },
 	/* control characters, wherever they stand */
