@@ -37,6 +37,7 @@
 #endif
 #define NET_BIND_TCP (1ULL << 0)
 #define NET_CONNECT_TCP (1ULL << 1)
+#define RULE_NET_PORT 2
 
 #ifdef RELAIS_SANITIZE
 /*
@@ -200,6 +201,22 @@ allow_folder(
 			     strerror(errno));
 }
 
+/* A client may choose its address: port 0 is one that the kernel picks, and
+ * only that. */
+static int
+allow_own_address(int ruleset, char *error, size_t size)
+{
+	struct {
+		uint64_t allowed_access, port;
+	} any_port = { NET_BIND_TCP, 0 };
+
+	if (syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &any_port,
+		0) == -1)
+		return fail(error, size, "Landlock rule for own addresses: %s",
+		    strerror(errno));
+	return 0;
+}
+
 static int
 restrict_files(const struct sandbox *sb, char *error, size_t size)
 {
@@ -223,6 +240,9 @@ restrict_files(const struct sandbox *sb, char *error, size_t size)
 			attr.handled_access_fs & ~LANDLOCK_ACCESS_FS_EXECUTE,
 			error, size) == -1)
 			goto out;
+	if (abi >= 4 && sb->net == SANDBOX_NET_CONNECT &&
+	    allow_own_address(fd, error, size) == -1)
+		goto out;
 	if (syscall(SYS_landlock_restrict_self, fd, 0) == -1)
 		fail(error, size, "Landlock: %s", strerror(errno));
 	else
