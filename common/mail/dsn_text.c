@@ -26,18 +26,17 @@ static const char *const openings[DSN_KINDS] = {
 	     "receipt; nothing is wrong and you need not do anything."),
 };
 
-/* Codes that say more than their class, of servers without RFC 2034. */
+/* Codes that say more than their class, of servers without RFC 2034. 450, 550,
+ * 552 and 553 stand for a policy or a full mailbox as often as for the address
+ * or the size, so they are left as they are: a list takes off whom a 5.1.1
+ * names. */
 static const struct {
 	unsigned code;
 	const char *status;
 } meanings[] = {
 	{ 421, "4.3.2" },
-	{ 450, "4.2.0" },
 	{ 451, "4.3.0" },
 	{ 452, "4.3.1" },
-	{ 550, "5.1.1" },
-	{ 552, "5.3.4" },
-	{ 553, "5.1.3" },
 	{ 556, "5.1.10" },
 };
 

@@ -280,8 +280,10 @@ codes_alone(void **state)
 		uint16_t code;
 		const char *enhanced, *status, *answer;
 	} table[] = {
-		{ 550, "5.0.0", "5.1.1", "smtp; 550 go away" },
-		{ 552, "5.0.0", "5.3.4", "smtp; 552 go away" },
+		{ 550, "5.0.0", "5.0.0", "smtp; 550 go away" },
+		{ 552, "5.0.0", "5.0.0", "smtp; 552 go away" },
+		{ 553, "5.0.0", "5.0.0", "smtp; 553 go away" },
+		{ 556, "5.0.0", "5.1.10", "smtp; 556 go away" },
 		{ 554, "5.0.0", "5.0.0", "smtp; 554 go away" },
 		{ 550, "5.7.1", "5.7.1", "smtp; 550 5.7.1 go away" },
 	};
