@@ -50,8 +50,8 @@ refuse_message(struct client *c)
 
 /*
  * RFC 6531: a message is internationalised when an address has UTF-8, or when
- * it was sent as such and holds octets over 127. One that only came with the
- * parameter may go to any server.
+ * it was sent as such and its header does. One that only came with the
+ * parameter may go to any server; a body of 8 bits asks for 8BITMIME only.
  */
 static void
 decide_utf8(struct client *c)
@@ -60,9 +60,9 @@ decide_utf8(struct client *c)
 	    "the server does not take internationalised mail (SMTPUTF8)";
 	const struct client_mail *mail = c->mail;
 	int offered = (c->extensions.bits & EXT_SMTPUTF8) != 0;
-	int content =
-	    (mail->flags & MAIL_UTF8) != 0 && (mail->flags & MAIL_8BIT) != 0;
-	int needed = address_needs_utf8(mail->sender) || content;
+	int header = (mail->flags & MAIL_UTF8) != 0 &&
+	    (mail->flags & MAIL_8BIT_HEADER) != 0;
+	int needed = address_needs_utf8(mail->sender) || header;
 
 	c->utf8 = offered && (needed || (mail->flags & MAIL_UTF8) != 0);
 	if (needed && !offered)

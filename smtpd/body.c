@@ -436,6 +436,8 @@ mail_flags(const struct session *s)
 		flags |= MAIL_8BIT | MAIL_BINARY;
 	if (txn->smtputf8)
 		flags |= MAIL_UTF8;
+	if (txn->header.eight_bit)
+		flags |= MAIL_8BIT_HEADER;
 	if (*s->user != '\0')
 		flags |= MAIL_AUTHENTICATED;
 	if (s->local)

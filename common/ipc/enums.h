@@ -88,7 +88,8 @@ enum mail_flag {
 	MAIL_LOCAL = 1 << 4,
 	MAIL_TLS = 1 << 5,
 	MAIL_DSN = 1 << 6, /* built by the queue itself */
-	MAIL_KNOWN = 1 << 7 /* from a source that a rule names */
+	MAIL_KNOWN = 1 << 7, /* from a source that a rule names */
+	MAIL_8BIT_HEADER = 1 << 8 /* 8-bit octets were seen in the header */
 };
 
 /* RFC 3461 NOTIFY: rcpt_spec.notify, transfer_rcpt.notify */

@@ -224,6 +224,8 @@ set_option(struct player *p, char *word)
 		*value++ = '\0';
 	if (strcmp(word, "8bit") == 0)
 		m->flags |= MAIL_8BIT;
+	else if (strcmp(word, "8bit-header") == 0)
+		m->flags |= MAIL_8BIT | MAIL_8BIT_HEADER;
 	else if (strcmp(word, "utf8") == 0)
 		m->flags |= MAIL_UTF8;
 	else if (strcmp(word, "binary") == 0)

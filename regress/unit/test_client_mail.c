@@ -198,8 +198,13 @@ static const struct client_case extensions[] = {
 	    OPEN "E: mail \xc3\xa4@b.test c@d.test\n"
 		 "R: perm message 553 5.6.7 the server does not take "
 		 "internationalised mail (SMTPUTF8)\nA: idle\n" },
-	{ "content that needs SMTPUTF8, not offered", SMTP,
+	{ "a body of 8 bits that said SMTPUTF8, not offered", SMTP,
 	    WITH("8BITMIME") "E: mail a@b.test c@d.test utf8 8bit\n"
+			     "C: MAIL FROM:<a@b.test> BODY=8BITMIME\nS: 250 ok\n"
+			     "C: RCPT TO:<c@d.test>\nS: 550 5.1.1 no\n"
+			     "R: perm recipient 550 5.1.1 no\nA: idle\n" },
+	{ "a header that needs SMTPUTF8, not offered", SMTP,
+	    WITH("8BITMIME") "E: mail a@b.test c@d.test utf8 8bit-header\n"
 			     "R: perm message 553 5.6.7 the server does not "
 			     "take "
 			     "internationalised mail (SMTPUTF8)\nA: idle\n" },
