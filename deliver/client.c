@@ -527,6 +527,15 @@ client_tls_failed(struct client *c, const char *text)
 	    "TLS failed: %s", text);
 }
 
+/* With TLS 1.3 a server may refuse our side of the handshake after it is over
+ * for us: what is lost ahead of the first reply is the handshake's failure. */
+static int
+tls_is_untried(const struct client *c)
+{
+	return c->config->tls == CLIENT_TLS_OPPORTUNISTIC &&
+	    (c->phase == PHASE_TLS || (c->phase == PHASE_EHLO && c->tls));
+}
+
 void
 client_eof(struct client *c)
 {
@@ -539,6 +548,8 @@ client_lost(struct client *c, const char *text)
 	if (c->phase == PHASE_QUIT)
 		client_end(
 		    c, CLIENT_END_QUIT, DELIVERY_OK, 221, "2.0.0", "closed");
+	else if (tls_is_untried(c))
+		client_tls_failed(c, text);
 	else
 		client_end(c, CLIENT_END_LOST, DELIVERY_TEMPFAIL, 451, "4.4.2",
 		    "%s while waiting for %s", text, phases[c->phase].name);
@@ -552,8 +563,7 @@ client_timeout(struct client *c)
 		    c, CLIENT_END_QUIT, DELIVERY_OK, 221, "2.0.0", "closed");
 	else if (c->phase == PHASE_CONNECT)
 		client_unreachable(c, "the connection timed out");
-	else if (c->phase == PHASE_TLS &&
-	    c->config->tls == CLIENT_TLS_OPPORTUNISTIC)
+	else if (tls_is_untried(c))
 		/* silence is one more way to fail, and clear text is next */
 		client_tls_failed(c, "the server is silent");
 	else
