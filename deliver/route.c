@@ -14,6 +14,7 @@ enum {
 	DOWN_FIRST = 30 * SECOND,
 	DOWN_LONGEST = 480 * SECOND,
 	TLS_BROKEN = 600 * SECOND,
+	DOUBT = 1800 * SECOND,
 	WAYS = 4
 };
 
@@ -23,6 +24,7 @@ struct host {
 	uint8_t failures; /* in a row */
 	int64_t down_until;
 	int64_t plain_until;
+	int64_t doubt_until;
 	int64_t touched;
 };
 
@@ -129,6 +131,30 @@ may_try(const struct route_plan *plan, size_t at)
 	return !had_one || left > worse;
 }
 
+int
+route_has_other(const struct route_plan *plan, const char *name)
+{
+	for (size_t i = 0; i < plan->count; i++)
+		if (!plan->tried[i] && strcmp(plan->list[i].host, name) != 0)
+			return plan->tries < ROUTE_TRIES_MAX;
+	return 0;
+}
+
+void
+route_leave(struct route_plan *plan, const char *name)
+{
+	for (size_t i = 0; i < plan->count; i++)
+		if (strcmp(plan->list[i].host, name) == 0)
+			plan->tried[i] = 1;
+}
+
+void
+route_doubt(struct route_hosts *hosts, const struct mx_address *a,
+    uint16_t port, int64_t now)
+{
+	find_or_add(hosts, a, port, now)->doubt_until = now + DOUBT;
+}
+
 const struct mx_candidate *
 route_next(
     struct route_plan *plan, const struct route_hosts *hosts, int64_t now)
@@ -142,7 +168,8 @@ route_next(
 		if (plan->tried[i] || !may_try(plan, i))
 			continue;
 		h = find(hosts, &plan->list[i].address, plan->port);
-		if (h == NULL || h->down_until <= now)
+		if (h == NULL ||
+		    (h->down_until <= now && h->doubt_until <= now))
 			choice = (int)i;
 		else if (first_down == -1)
 			first_down = (int)i;

@@ -59,6 +59,14 @@ const struct mx_candidate *route_next(
  */
 enum route_advice route_judge(struct route_plan *, struct route_hosts *,
     enum client_tls, const struct client_outcome *, int64_t now);
+/* Whether a host of another name is left to try; none of that name is tried
+ * any more. */
+int route_has_other(const struct route_plan *, const char *name);
+void route_leave(struct route_plan *, const char *name);
+/* A host that took all of a message and said nothing of it comes after the
+ * others for a while, whatever else it takes. */
+void route_doubt(struct route_hosts *, const struct mx_address *, uint16_t port,
+    int64_t now);
 /* The current host took a session: what was remembered against it goes. */
 void route_worked(const struct route_plan *, struct route_hosts *, int64_t now);
 /* What the end of the last session says of the whole route. */

@@ -47,7 +47,8 @@ struct session {
 	char helo[256];
 	char label[256];
 	char host[MX_NAME_SIZE];
-	char address[64];
+	struct mx_address peer;
+	char address[64]; /* peer as text */
 	uint16_t port;
 	char tls_text[128];
 	struct loop_deferred pump;
@@ -460,6 +461,7 @@ fill_config(struct session *s, const struct session_options *o)
 	    helo != NULL ? helo : conf->server_name);
 	snprintf(s->label, sizeof(s->label), "%s", o->label);
 	snprintf(s->host, sizeof(s->host), "%s", o->candidate->host);
+	s->peer = o->candidate->address;
 	mx_address_text(&o->candidate->address, s->address, sizeof(s->address));
 	s->port = o->port;
 	s->config = (struct client_config){ .lmtp = o->protocol == URL_LMTP,
@@ -592,6 +594,12 @@ const char *
 session_address(const struct session *s)
 {
 	return s->address;
+}
+
+const struct mx_address *
+session_peer(const struct session *s)
+{
+	return &s->peer;
 }
 
 uint16_t

@@ -67,6 +67,7 @@ struct route *session_route(struct session *);
 struct settings *session_settings(struct session *);
 const char *session_host(const struct session *);
 const char *session_address(const struct session *);
+const struct mx_address *session_peer(const struct session *);
 uint16_t session_port(const struct session *);
 /* The TLS of the session in words, "" without. */
 const char *session_tls(const struct session *);

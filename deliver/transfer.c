@@ -114,15 +114,35 @@ free_transfer(struct transfer *t)
 
 /* ---- the end ---------------------------------------------------------- */
 
+/*
+ * 1 if a recipient has its result already. What one more host says of a
+ * recipient that the first has put off counts only if it is yes: a second
+ * host that is wrongly set up must not bounce what the first may take.
+ */
+static int
+is_settled(struct transfer *t, size_t i, enum delivery_status status)
+{
+	struct transfer_result *r = &t->results[i];
+
+	if (r->done)
+		return 1;
+	if (!r->put_off || status == DELIVERY_OK)
+		return 0;
+	r->done = 1;
+	t->undone--;
+	return 1;
+}
+
 static void
 set_result(struct transfer *t, size_t i, enum delivery_status status,
     unsigned code, const char *enhanced, const char *text)
 {
 	struct transfer_result *r = &t->results[i];
 
-	if (r->done)
+	if (is_settled(t, i, status))
 		return;
 	r->done = 1;
+	r->put_off = 0;
 	t->undone--;
 	r->status = status;
 	r->code = (uint16_t)code;
@@ -130,6 +150,7 @@ set_result(struct transfer *t, size_t i, enum delivery_status status,
 	r->scope = CLIENT_SCOPE_SESSION;
 	r->said = t->said;
 	snprintf(r->enhanced, sizeof(r->enhanced), "%s", enhanced);
+	free(r->text);
 	r->text = strndup(text, 1024);
 }
 
@@ -141,17 +162,18 @@ log_result(const struct transfer *t, size_t i)
 		[DELIVERY_PERMFAIL] = "permfail",
 		[DELIVERY_DAMAGED] = "damaged" };
 	const struct transfer_result *r = &t->results[i];
+	const struct transfer_remote *by = r->put_off ? &t->first : &t->remote;
 	char id[16], reply[64];
 
 	snprintf(id, sizeof(id), "%08" PRIx32, t->msgid);
 	snprintf(reply, sizeof(reply), "%u %s", r->code, r->enhanced);
 	log_event(t->log_id, t->mail.probe ? "callahead" : "delivery",
 	    "message", id, "from", t->sender, "to", t->rcpts[i].address, "host",
-	    *t->remote_name != '\0' ? t->remote_name : NULL, "address",
-	    *t->remote_addr != '\0' ? t->remote_addr : NULL, "tls",
-	    *t->tls != '\0' ? t->tls : NULL, "result", words[r->status],
+	    *by->name != '\0' ? by->name : NULL, "address",
+	    *by->addr != '\0' ? by->addr : NULL, "tls",
+	    *by->tls != '\0' ? by->tls : NULL, "result", words[r->status],
 	    "reply", reply, "text", r->text, "port",
-	    *t->remote_port != '\0' ? t->remote_port : NULL, NULL);
+	    *by->port != '\0' ? by->port : NULL, NULL);
 }
 
 /* Without memory for the transfer itself or for its results there is nobody to
@@ -164,14 +186,25 @@ give_up(struct deliver *d)
 	worker_exit(d->worker, 1);
 }
 
+/* The one remote of an answer: the last, unless all results are the first's. */
+static const struct transfer_remote *
+answering(const struct transfer *t)
+{
+	for (size_t i = 0; i < t->count; i++)
+		if (!t->results[i].put_off)
+			return &t->remote;
+	return &t->first;
+}
+
 static void
 answer_queue(struct transfer *t, struct channel *ch)
 {
+	const struct transfer_remote *remote = answering(t);
 	struct msg_transfer_done m = { .id = t->id,
 		.route = (uint8_t)t->route_status,
-		.remote_name = t->remote_name,
-		.remote_addr = t->remote_addr,
-		.tls = t->tls };
+		.remote_name = remote->name,
+		.remote_addr = remote->addr,
+		.tls = remote->tls };
 	struct ipc_buf buf = { 0 };
 
 	for (size_t i = 0; i < t->count; i++) {
@@ -181,7 +214,8 @@ answer_queue(struct transfer *t, struct channel *ch)
 			.code = r->code,
 			.enhanced = r->enhanced,
 			.text = r->text != NULL ? r->text : "",
-			.said = r->said != 0,
+			.said = r->said != 0 &&
+			    (!r->put_off || remote == &t->first),
 			.hop = (uint8_t)r->hop };
 
 		if (!r->done)
@@ -264,7 +298,8 @@ transfer_fail(struct transfer *t, enum route_status route,
 	/* a session may end well, with QUIT; what it left undone has failed */
 	if (status == DELIVERY_OK)
 		status = DELIVERY_TEMPFAIL;
-	t->route_status = route;
+	/* that nobody else could be asked says nothing against the first */
+	t->route_status = t->asks_another ? t->first_status : route;
 	for (size_t i = 0; i < t->count; i++)
 		set_result(t, i, status, code, enhanced, text);
 	transfer_finish(t);
@@ -298,16 +333,17 @@ static void
 note_remote(struct transfer *t, struct session *s)
 {
 	const char *host = session_host(s), *address = session_address(s);
+	struct transfer_remote *r = &t->remote;
 
 	if (*host != '[' &&
 	    (strchr(host, ':') != NULL || strcmp(host, address) == 0))
-		snprintf(t->remote_name, sizeof(t->remote_name), "[%s%s]",
+		snprintf(r->name, sizeof(r->name), "[%s%s]",
 		    strchr(address, ':') != NULL ? "IPv6:" : "", address);
 	else
-		snprintf(t->remote_name, sizeof(t->remote_name), "%s", host);
-	snprintf(t->remote_addr, sizeof(t->remote_addr), "%s", address);
-	snprintf(t->remote_port, sizeof(t->remote_port), "%u", session_port(s));
-	snprintf(t->tls, sizeof(t->tls), "%s", session_tls(s));
+		snprintf(r->name, sizeof(r->name), "%s", host);
+	snprintf(r->addr, sizeof(r->addr), "%s", address);
+	snprintf(r->port, sizeof(r->port), "%u", session_port(s));
+	snprintf(r->tls, sizeof(r->tls), "%s", session_tls(s));
 }
 
 static void
@@ -325,7 +361,10 @@ on_ready(void *owner, struct session *s)
 	limit = conf_find_mta_limit(t->settings->conf, t->destination);
 	t->session = NULL;
 	pool_keep(s, limit->session_keepalive);
-	transfer_finish(t);
+	if (transfer_may_ask_another(t))
+		transfer_ask_another(t);
+	else
+		transfer_finish(t);
 }
 
 /* Recipients whom only the session failed stay undone: another host may
@@ -341,7 +380,8 @@ on_results(void *owner, struct session *s)
 	for (size_t i = 0; i < t->attempt.rcpts_count; i++) {
 		r = client_result(session_client(s), i);
 		at = t->attempt_map[i];
-		if (r->scope == CLIENT_SCOPE_SESSION || t->results[at].done)
+		if (r->scope == CLIENT_SCOPE_SESSION ||
+		    is_settled(t, at, r->status))
 			continue;
 		set_result(t, at, r->status, r->code, r->enhanced, r->text);
 		t->results[at].hop = r->hop;
@@ -375,6 +415,43 @@ on_body(void *owner, char *out, size_t size, int *last)
 	return body_read(&t->body, out, size, last);
 }
 
+/* Whether the session broke when it only had to say that the mail was taken. */
+static int
+is_unanswered(const struct transfer *t, const struct client_outcome *outcome)
+{
+	if (outcome->end != CLIENT_END_LOST &&
+	    outcome->end != CLIENT_END_TIMEOUT)
+		return 0;
+	for (size_t i = 0; i < t->count; i++)
+		if (t->results[i].scope == CLIENT_SCOPE_MESSAGE &&
+		    t->results[i].status == DELIVERY_TEMPFAIL &&
+		    !t->results[i].said)
+			return 1;
+	return 0;
+}
+
+/* Every recipient has a result. */
+static void
+end_attempts(struct transfer *t, struct session *s,
+    const struct client_outcome *outcome)
+{
+	enum route_status status = route_status(outcome);
+
+	/* it was tried, and the mail may be the reason: it waits by itself,
+	 * and then goes to another host where there is one */
+	if (is_unanswered(t, outcome)) {
+		status = ROUTE_SLOW;
+		route_doubt(t->deliver->hosts, session_peer(s), session_port(s),
+		    loop_now(t->deliver->loop));
+	}
+	if (t->route_status == ROUTE_OK)
+		t->route_status = status;
+	if (transfer_may_ask_another(t))
+		transfer_ask_another(t);
+	else
+		transfer_finish(t);
+}
+
 static void
 on_closed(void *owner, struct session *s)
 {
@@ -383,11 +460,9 @@ on_closed(void *owner, struct session *s)
 
 	note_remote(t, s);
 	t->session = NULL;
-	if (t->undone == 0) {
-		if (t->route_status == ROUTE_OK)
-			t->route_status = route_status(&outcome);
-		transfer_finish(t);
-	} else if (t->body.damaged)
+	if (t->undone == 0)
+		end_attempts(t, s, &outcome);
+	else if (t->body.damaged)
 		transfer_fail(t, ROUTE_CANCELLED, DELIVERY_DAMAGED, 451,
 		    "4.3.0", "the body in the spool is damaged");
 	else

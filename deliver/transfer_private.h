@@ -24,8 +24,17 @@ struct transfer_result {
 	enum hop_kind hop;
 	enum client_scope scope;
 	int said; /* as in client.h */
+	int put_off; /* by the first host: only a success takes its place */
 	char enhanced[12];
 	char *text; /* ours; NULL when memory was short */
+};
+
+/* Who said it, for the log and for reports. */
+struct transfer_remote {
+	char name[256];
+	char addr[64];
+	char port[8];
+	char tls[128];
 };
 
 struct transfer {
@@ -75,10 +84,13 @@ struct transfer {
 	/* what was learnt */
 	int transient; /* some host failed for now, not for good */
 	enum route_status route_status;
-	char remote_name[256];
-	char remote_addr[64];
-	char remote_port[8];
-	char tls[128];
+	struct transfer_remote remote;
+
+	/* a host that put off some recipients, whom one more host is asked to
+	 * take, and what its session said of the route */
+	int asks_another;
+	enum route_status first_status;
+	struct transfer_remote first;
 };
 
 /* transfer.c: the same failure for all recipients without a result, for now
@@ -94,6 +106,10 @@ extern const struct session_events transfer_events;
 
 /* transfer_route.c: finds the way anew and opens a session. */
 void transfer_resolve(struct transfer *);
+/* A host put recipients off: whether one more may be asked, which is once a
+ * transfer, and then it is. The session is no longer the transfer's. */
+int transfer_may_ask_another(const struct transfer *);
+void transfer_ask_another(struct transfer *);
 /* The session ended with recipients undone: another host, or the end. */
 void transfer_retry(struct transfer *, const struct client_outcome *);
 

@@ -121,6 +121,60 @@ transfer_retry(struct transfer *t, const struct client_outcome *outcome)
 	}
 }
 
+/* ---- one more host ---------------------------------------------------- */
+
+static int
+was_put_off(const struct transfer_result *r)
+{
+	return r->status == DELIVERY_TEMPFAIL && r->said;
+}
+
+int
+transfer_may_ask_another(const struct transfer *t)
+{
+	const struct conf_relay *relay = &t->action->relay;
+
+	/* only MX records say that another host serves the same addresses */
+	if (t->asks_another || t->orphan || t->origin != PROC_QUEUE ||
+	    relay->host != NULL || relay->domain != NULL ||
+	    (t->candidates != NULL &&
+		!route_has_other(&t->plan, t->remote.name)))
+		return 0;
+	for (size_t i = 0; i < t->count; i++)
+		if (was_put_off(&t->results[i]))
+			return 1;
+	return 0;
+}
+
+static void
+try_another(struct transfer *t)
+{
+	route_leave(&t->plan, t->first.name);
+	try_next(t, NULL);
+}
+
+void
+transfer_ask_another(struct transfer *t)
+{
+	t->asks_another = 1;
+	t->first = t->remote;
+	t->first_status = t->route_status;
+	for (size_t i = 0; i < t->count; i++) {
+		struct transfer_result *r = &t->results[i];
+
+		if (!was_put_off(r))
+			continue;
+		r->put_off = 1;
+		r->done = 0;
+		t->undone++;
+	}
+	/* a kept session has no plan behind it */
+	if (t->candidates == NULL)
+		transfer_resolve(t);
+	else
+		try_another(t);
+}
+
 /* ---- lookups ---------------------------------------------------------- */
 
 static void
@@ -150,7 +204,10 @@ on_lookup(void *arg, const struct mx *mx)
 	n = mx_candidates(mx, (uint64_t)arc4random() << 32 | arc4random(),
 	    t->candidates, MX_CANDIDATE_LIMIT);
 	route_begin(&t->plan, t->candidates, n, t->url.port);
-	try_next(t, NULL);
+	if (t->asks_another)
+		try_another(t);
+	else
+		try_next(t, NULL);
 }
 
 static void

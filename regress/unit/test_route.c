@@ -213,6 +213,48 @@ test_memory(void **state)
 	route_hosts_free(hosts);
 }
 
+/* A host that said nothing of a message comes last for half an hour, whatever
+ * else it takes. */
+static void
+test_doubt(void **state)
+{
+	struct route_hosts *hosts = route_hosts_new();
+	struct route_plan plan;
+
+	route_doubt(hosts, &candidates[0].address, 25, 1000);
+	route_begin(&plan, candidates, 2, 25);
+	assert_ptr_equal(route_next(&plan, hosts, 1000), &candidates[1]);
+	assert_ptr_equal(route_next(&plan, hosts, 1000), &candidates[0]);
+	route_worked(&plan, hosts, 1000);
+	route_begin(&plan, candidates, 2, 25);
+	assert_ptr_equal(route_next(&plan, hosts, 1800999), &candidates[1]);
+	route_begin(&plan, candidates, 2, 25);
+	assert_ptr_equal(route_next(&plan, hosts, 1801000), &candidates[0]);
+	route_hosts_free(hosts);
+}
+
+/* Another host is one of another name: addresses of one are one host. */
+static void
+test_another(void **state)
+{
+	struct route_hosts *hosts = route_hosts_new();
+	struct mx_candidate three[3];
+	struct route_plan plan;
+
+	memcpy(three, candidates, sizeof(three));
+	memcpy(three[1].host, three[0].host, sizeof(three[0].host));
+	route_begin(&plan, three, 2, 25);
+	route_next(&plan, hosts, 1);
+	assert_false(route_has_other(&plan, three[0].host));
+	route_begin(&plan, three, 3, 25);
+	route_next(&plan, hosts, 1);
+	assert_true(route_has_other(&plan, three[0].host));
+	route_leave(&plan, three[0].host);
+	assert_ptr_equal(route_next(&plan, hosts, 1), &three[2]);
+	assert_null(route_next(&plan, hosts, 1));
+	route_hosts_free(hosts);
+}
+
 /* Broken TLS is remembered, and so tried again one day; it is no reason to
  * hold the host for dead. */
 static void
@@ -277,6 +319,8 @@ main(void)
 		cmocka_unit_test(test_share),
 		cmocka_unit_test(test_loop),
 		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_doubt),
+		cmocka_unit_test(test_another),
 		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_bound),
 	};
