@@ -432,8 +432,8 @@ is_unanswered(const struct transfer *t, const struct client_outcome *outcome)
 
 /* Every recipient has a result. */
 static void
-end_attempts(struct transfer *t, struct session *s,
-    const struct client_outcome *outcome)
+end_attempts(
+    struct transfer *t, struct session *s, const struct client_outcome *outcome)
 {
 	enum route_status status = route_status(outcome);
 

@@ -14,7 +14,8 @@ static const char *const subjects[DSN_KINDS] = {
 static const char *const openings[DSN_KINDS] = {
 	[DSN_KIND_FAILURE] =
 	    ("Your message could not be delivered to the recipients below. "
-	     "They have not received it, and it will not be tried again. "
+	     "As far as is known they have not received it, and it will not "
+	     "be tried again. "
 	     "Where something can be done about it, it is said below; then "
 	     "send the message again."),
 	[DSN_KIND_DELAY] =

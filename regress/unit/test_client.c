@@ -213,10 +213,11 @@ static const struct client_case starttls[] = {
 			"E: timeout\nA: close handshake temp 451 4.7.5 TLS "
 			"failed: the server is silent\n" },
 	{ "the same where TLS is required", MUST,
-	    HELLO OFFER "S: 220 go\nA: tls\nE: tls ok\nC: EHLO us.test\n"
-			"E: eof\nA: close lost temp 451 4.4.2 the server closed "
-			"the connection while waiting for the reply to "
-			"EHLO\n" },
+	    HELLO OFFER
+	    "S: 220 go\nA: tls\nE: tls ok\nC: EHLO us.test\n"
+	    "E: eof\nA: close lost temp 451 4.4.2 the server closed "
+	    "the connection while waiting for the reply to "
+	    "EHLO\n" },
 	{ "the handshake gets no answer, and TLS is required", MUST,
 	    HELLO OFFER "S: 220 go\nA: tls\nE: timeout\nA: close timeout temp "
 			"451 4.4.2 timeout while waiting for the TLS "

@@ -43,6 +43,7 @@
 #define BODY "A: body\nC: x\nC: .\n"
 #define OK \
 	"S: 250 2.0.0 taken\nR: ok message 250 2.0.0 relayed taken\nA: idle\n"
+#define TAKEN "the reply to the message, which may have been taken"
 #define LOST(phase) "the server closed the connection while waiting for " phase
 
 static const struct client_case envelopes[] = {
@@ -199,10 +200,11 @@ static const struct client_case extensions[] = {
 		 "R: perm message 553 5.6.7 the server does not take "
 		 "internationalised mail (SMTPUTF8)\nA: idle\n" },
 	{ "a body of 8 bits that said SMTPUTF8, not offered", SMTP,
-	    WITH("8BITMIME") "E: mail a@b.test c@d.test utf8 8bit\n"
-			     "C: MAIL FROM:<a@b.test> BODY=8BITMIME\nS: 250 ok\n"
-			     "C: RCPT TO:<c@d.test>\nS: 550 5.1.1 no\n"
-			     "R: perm recipient 550 5.1.1 no\nA: idle\n" },
+	    WITH(
+		"8BITMIME") "E: mail a@b.test c@d.test utf8 8bit\n"
+			    "C: MAIL FROM:<a@b.test> BODY=8BITMIME\nS: 250 ok\n"
+			    "C: RCPT TO:<c@d.test>\nS: 550 5.1.1 no\n"
+			    "R: perm recipient 550 5.1.1 no\nA: idle\n" },
 	{ "a header that needs SMTPUTF8, not offered", SMTP,
 	    WITH("8BITMIME") "E: mail a@b.test c@d.test utf8 8bit-header\n"
 			     "R: perm message 553 5.6.7 the server does not "
@@ -315,18 +317,16 @@ static const struct client_case breaks[] = {
 		     "R: temp session 421 4.7.0 enough\n"
 		     "A: close busy temp 421 4.7.0 enough\n" },
 	{ "gone after the end of data: nobody else is tried at once", SMTP,
-	    PIPE ENVELOPE
-	    "S: 250 ok\nP: 250 ok\nP: 354 go\n" BODY
-	    "E: eof\nR: temp message 451 4.4.2 " LOST(
-		"the reply to the message") "\nA: close lost temp 451 "
-					    "4.4.2 " LOST("the reply to the "
-							  "message") "\n" },
+	    PIPE ENVELOPE "S: 250 ok\nP: 250 ok\nP: 354 go\n" BODY
+			  "E: eof\nR: temp message 451 4.4.2 " LOST(
+			      TAKEN) "\nA: close lost temp 451 "
+				     "4.4.2 " LOST(TAKEN) "\n" },
 	{ "no reply to the message", SMTP,
 	    PIPE ENVELOPE "S: 250 ok\nP: 250 ok\nP: 354 go\n" BODY
 			  "E: timeout\nR: temp message 451 4.4.2 timeout while "
-			  "waiting for the reply to the message\n"
+			  "waiting for " TAKEN "\n"
 			  "A: close timeout temp 451 4.4.2 timeout while "
-			  "waiting for the reply to the message\n" },
+			  "waiting for " TAKEN "\n" },
 	{ "421 to the message", SMTP,
 	    PIPE ENVELOPE "S: 250 ok\nP: 250 ok\nP: 354 go\n" BODY
 			  "S: 421 4.3.0 bye\nR: temp message 421 4.3.0 bye\n"
@@ -378,10 +378,9 @@ static const struct client_case lmtp[] = {
 	    "S: 250 ok\nP: 250 ok\nP: 250 ok\nC: DATA\nS: 354 go\n" BODY
 	    "S: 250 2.1.5 one\nE: eof\n"
 	    "R: ok recipient 250 2.1.5 final one\n"
-	    "R: temp message 451 4.4.2 " LOST(
-		"the reply to the message") "\nA: close lost temp 451 "
-					    "4.4.2 " LOST("the reply to the "
-							  "message") "\n" },
+	    "R: temp message 451 4.4.2 " LOST(TAKEN) "\nA: close lost temp 451 "
+						     "4.4.2 " LOST(
+							 TAKEN) "\n" },
 };
 
 #define RUN(name)                                                           \
