@@ -169,24 +169,32 @@ settings_report(const struct settings *s, struct channel *ch, uint64_t id)
 }
 
 int
-settings_source(const struct settings *s, const struct conf_action *action,
-    enum mx_family family, uint64_t seed, struct mx_address *out)
+settings_own_address(
+    const char *text, enum mx_family family, struct mx_address *out)
 {
-	const struct conf_table *t =
-	    conf_find_table(s->conf, action->relay.src);
 	enum conf_family want = family == MX_INET4 ? CONF_INET4 : CONF_INET6;
 	struct conf_address a;
 
-	if (t == NULL || t->kind != CONF_TABLE_STATIC)
+	if (url_address_parse(text, &a, NULL) == -1 || a.family != want)
 		return -1;
-	for (uint32_t i = 0; i < t->nentries; i++) {
-		const char *text = t->entries[(seed + i) % t->nentries].key;
+	out->family = (uint8_t)family;
+	memcpy(out->octets, a.octets, sizeof(out->octets));
+	return 0;
+}
 
-		if (url_address_parse(text, &a, NULL) == -1 || a.family != want)
-			continue;
-		out->family = (uint8_t)family;
-		memcpy(out->octets, a.octets, sizeof(out->octets));
-		return 0;
-	}
+int
+settings_source(const struct settings *s, const struct conf_action *action,
+    enum mx_family family, uint64_t seed, struct mx_address *out,
+    int *elsewhere)
+{
+	const struct conf_table *t =
+	    conf_find_table(s->conf, action->relay.src);
+
+	*elsewhere = t != NULL && t->kind != CONF_TABLE_STATIC;
+	for (uint32_t i = 0; t != NULL && !*elsewhere && i < t->nentries; i++)
+		if (settings_own_address(
+			t->entries[(seed + i) % t->nentries].key, family,
+			out) == 0)
+			return 0;
 	return -1;
 }

@@ -45,8 +45,11 @@ const char *settings_entry(const struct settings *, const char *table,
     const char *key, uint64_t seed, int *elsewhere);
 /* Answers a relay_query: which hosts each action names. */
 void settings_report(const struct settings *, struct channel *, uint64_t id);
-/* An own address of this family to send from; 0, or -1 for no wish. */
+/* An own address of this family to send from; 0, or -1 for no wish, or where
+ * *elsewhere says that auth has to be asked. */
 int settings_source(const struct settings *, const struct conf_action *,
-    enum mx_family, uint64_t seed, struct mx_address *);
+    enum mx_family, uint64_t seed, struct mx_address *, int *elsewhere);
+/* The same of one entry; -1 if it is none of this family. */
+int settings_own_address(const char *text, enum mx_family, struct mx_address *);
 
 #endif

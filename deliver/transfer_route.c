@@ -15,6 +15,8 @@
 #include "deliver/transfer_private.h"
 #include "net/loop.h"
 
+enum { SOURCE_ASKS = 16 };
+
 static void
 fail_internal(struct transfer *t, const char *text)
 {
@@ -23,16 +25,18 @@ fail_internal(struct transfer *t, const char *text)
 
 /* ---- hosts ------------------------------------------------------------ */
 
+/* To the current candidate; source NULL is any own address. */
 static void
-open_session(struct transfer *t, const struct mx_candidate *candidate)
+begin_session(struct transfer *t, const struct mx_address *source)
 {
 	const struct conf_mta_limit *limit =
 	    conf_find_mta_limit(t->settings->conf, t->destination);
-	struct mx_address source;
+	const struct mx_candidate *candidate = &t->plan.list[t->plan.current];
 	struct session_options o = { .settings = t->settings,
 		.action = t->action,
 		.route = t->route,
 		.candidate = candidate,
+		.source = source,
 		.port = t->plan.port,
 		.protocol = t->url.protocol,
 		.label = t->url.label,
@@ -48,13 +52,63 @@ open_session(struct transfer *t, const struct mx_candidate *candidate)
 	o.tls = settings_tls_policy(t->action, t->url.protocol);
 	if (o.tls == CLIENT_TLS_OPPORTUNISTIC && t->plan.plain)
 		o.tls = CLIENT_TLS_NEVER;
-	if (settings_source(t->settings, t->action,
-		(enum mx_family)candidate->address.family, arc4random(),
-		&source) == 0)
-		o.source = &source;
 	t->session = session_open(t->deliver, &o, &transfer_events, t);
 	if (t->session == NULL)
 		fail_internal(t, "out of memory");
+}
+
+static void ask_source(struct transfer *);
+
+/* auth gives the entries in turn: one of the candidate's family is looked for
+ * among some. Nothing leaves from another address because it cannot be asked.
+ */
+static void
+on_source(void *arg, const union ipc_msg *answer)
+{
+	struct transfer *t = arg;
+	uint8_t family = t->plan.list[t->plan.current].address.family;
+	struct mx_address source;
+
+	t->question = NULL;
+	if (answer == NULL || answer->table_answer.status == LOOKUP_TEMPFAIL)
+		fail_internal(t, "the table of own addresses cannot be asked");
+	else if (answer->table_answer.status == LOOKUP_FOUND &&
+	    settings_own_address(answer->table_answer.value,
+		(enum mx_family)family, &source) == 0)
+		begin_session(t, &source);
+	else if (answer->table_answer.status == LOOKUP_FOUND &&
+	    --t->source_asks > 0)
+		ask_source(t);
+	else
+		begin_session(t, NULL);
+}
+
+static void
+ask_source(struct transfer *t)
+{
+	t->question = question_table(t->deliver->questions,
+	    t->action->relay.src, CONF_SERVICE_SOURCE, "", on_source, t);
+	if (t->question == NULL)
+		on_source(t, NULL);
+}
+
+/* To the current candidate. */
+static void
+open_session(struct transfer *t)
+{
+	uint8_t family = t->plan.list[t->plan.current].address.family;
+	struct mx_address source;
+	int elsewhere;
+
+	if (settings_source(t->settings, t->action, (enum mx_family)family,
+		arc4random(), &source, &elsewhere) == 0)
+		begin_session(t, &source);
+	else if (!elsewhere)
+		begin_session(t, NULL);
+	else {
+		t->source_asks = SOURCE_ASKS;
+		ask_source(t);
+	}
 }
 
 /*
@@ -83,12 +137,9 @@ give_up(struct transfer *t, const struct client_outcome *last)
 static void
 try_next(struct transfer *t, const struct client_outcome *last)
 {
-	const struct mx_candidate *candidate;
-
-	candidate =
-	    route_next(&t->plan, t->deliver->hosts, loop_now(t->deliver->loop));
-	if (candidate != NULL)
-		open_session(t, candidate);
+	if (route_next(&t->plan, t->deliver->hosts,
+		loop_now(t->deliver->loop)) != NULL)
+		open_session(t);
 	else if (last == NULL)
 		fail_internal(t, "there is no host to try");
 	else
@@ -106,7 +157,7 @@ transfer_retry(struct transfer *t, const struct client_outcome *outcome)
 	switch (route_judge(&t->plan, t->deliver->hosts, tls, outcome,
 	    loop_now(t->deliver->loop))) {
 	case ROUTE_ADVICE_AGAIN:
-		open_session(t, &t->plan.list[t->plan.current]);
+		open_session(t);
 		break;
 	case ROUTE_ADVICE_NEXT:
 		/* a kept session has no plan behind it */
