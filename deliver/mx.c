@@ -530,6 +530,17 @@ mx_failure(const struct mx *mx)
 	return &mx->failure;
 }
 
+int
+mx_is_partial(const struct mx *mx)
+{
+	unsigned bound = preference_bound(mx);
+
+	for (unsigned i = 0; i < mx->host_count; i++)
+		if (mx->hosts[i].failed && mx->hosts[i].preference < bound)
+			return 1;
+	return 0;
+}
+
 /* splitmix64: each call one number, all from the caller's seed. */
 static uint64_t
 next_random(uint64_t *seed)

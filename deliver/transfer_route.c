@@ -252,6 +252,7 @@ on_lookup(void *arg, const struct mx *mx)
 		fail_internal(t, "out of memory");
 		return;
 	}
+	t->transient |= mx_is_partial(mx);
 	n = mx_candidates(mx, (uint64_t)arc4random() << 32 | arc4random(),
 	    t->candidates, MX_CANDIDATE_LIMIT);
 	route_begin(&t->plan, t->candidates, n, t->url.port);
