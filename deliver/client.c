@@ -613,7 +613,7 @@ client_may_continue(const struct client *c)
 {
 	const struct client_config *config = c->config;
 
-	return c->phase == PHASE_IDLE &&
+	return c->phase == PHASE_IDLE && !c->misses_tls &&
 	    (config->transactions_max == 0 ||
 		c->transactions < config->transactions_max) &&
 	    (c->extensions.mail_max == 0 ||
@@ -624,6 +624,12 @@ const struct client_outcome *
 client_outcome(const struct client *c)
 {
 	return &c->outcome;
+}
+
+int
+client_misses_tls(const struct client *c)
+{
+	return c->misses_tls;
 }
 
 const struct client_result *

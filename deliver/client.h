@@ -36,6 +36,7 @@ struct client_config {
 	int lmtp;
 	int implicit_tls; /* TLS from the first octet */
 	enum client_tls tls;
+	int fallen_back; /* in clear, since TLS has failed here */
 	int authenticate; /* AUTH must succeed before mail */
 	int clear_password; /* PLAIN and LOGIN may go to whoever answers */
 	const char *helo;
@@ -187,6 +188,8 @@ uint32_t client_transactions(const struct client *);
 /* Whether the server, and our limit, let another transaction begin. */
 int client_may_continue(const struct client *);
 const struct client_outcome *client_outcome(const struct client *);
+/* Whether mail was put off because the server wants the TLS that failed. */
+int client_misses_tls(const struct client *);
 /* Of recipient i, from CLIENT_DO_RESULTS to the next transaction. */
 const struct client_result *client_result(const struct client *, size_t i);
 /* What the session waits for, for a log line. */

@@ -99,6 +99,7 @@ client_reply_starttls(
 	    reply_class(reply->code) == REPLY_PERMANENT) {
 		/* offered and refused: go on as if it had not been offered */
 		c->extensions.bits &= ~(unsigned)EXT_STARTTLS;
+		c->refused_tls = 1;
 		proceed(c, now);
 	} else
 		client_end(c, CLIENT_END_PROTOCOL, DELIVERY_TEMPFAIL, 451,

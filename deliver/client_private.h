@@ -58,6 +58,8 @@ struct client {
 	struct smtp_extensions extensions;
 	struct smtp_extensions incoming; /* of the EHLO reply under way */
 	int tls; /* established */
+	int refused_tls; /* offered, and then not given */
+	int misses_tls; /* see client_misses_tls */
 	int verified; /* with a good certificate */
 
 	struct outbuf out;

@@ -60,6 +60,31 @@ hop_kind(const struct client *c)
 	return c->config->lmtp ? HOP_FINAL : HOP_NO_DSN;
 }
 
+/* The codes of RFC 3207 and RFC 5248 for mail that has to come by TLS. Where
+ * TLS is there and failed they say nothing of the mail: it may work again. */
+static int
+is_for_want_of_tls(const struct client *c, const struct smtp_reply *reply)
+{
+	const unsigned short *e = reply->enhanced;
+
+	if (!c->config->fallen_back && !c->refused_tls)
+		return 0;
+	return reply->code == 530 || reply->code == 523 ||
+	    (e[0] == 5 && e[1] == 7 && (e[2] == 10 || e[2] == 11));
+}
+
+static void
+set_tls_missed(struct client *c, size_t i, enum client_scope scope,
+    const struct smtp_reply *reply)
+{
+	char text[1025];
+
+	c->misses_tls = 1;
+	snprintf(text, sizeof(text), "TLS failed, and without it: %d %.900s",
+	    reply->code, reply->text);
+	client_set_result(c, i, DELIVERY_TEMPFAIL, scope, 451, "4.7.10", text);
+}
+
 void
 client_set_reply(struct client *c, size_t i, enum client_scope scope,
     const struct smtp_reply *reply)
@@ -68,6 +93,10 @@ client_set_reply(struct client *c, size_t i, enum client_scope scope,
 	unsigned code = (unsigned)reply->code;
 	char enhanced[12];
 
+	if (is_for_want_of_tls(c, reply)) {
+		set_tls_missed(c, i, scope, reply);
+		return;
+	}
 	client_enhanced(reply, enhanced);
 	/* 3yz where it decides about mail is a mistake of the server */
 	if (reply_class(reply->code) == REPLY_INTERMEDIATE) {

@@ -155,6 +155,13 @@ route_doubt(struct route_hosts *hosts, const struct mx_address *a,
 	find_or_add(hosts, a, port, now)->doubt_until = now + DOUBT;
 }
 
+void
+route_want_tls(struct route_hosts *hosts, const struct mx_address *a,
+    uint16_t port, int64_t now)
+{
+	find_or_add(hosts, a, port, now)->plain_until = 0;
+}
+
 const struct mx_candidate *
 route_next(
     struct route_plan *plan, const struct route_hosts *hosts, int64_t now)

@@ -67,6 +67,9 @@ void route_leave(struct route_plan *, const char *name);
  * others for a while, whatever else it takes. */
 void route_doubt(struct route_hosts *, const struct mx_address *, uint16_t port,
     int64_t now);
+/* TLS is tried again with a host that takes nothing without. */
+void route_want_tls(struct route_hosts *, const struct mx_address *,
+    uint16_t port, int64_t now);
 /* The current host took a session: what was remembered against it goes. */
 void route_worked(const struct route_plan *, struct route_hosts *, int64_t now);
 /* What the end of the last session says of the whole route. */

@@ -467,6 +467,7 @@ fill_config(struct session *s, const struct session_options *o)
 	s->config = (struct client_config){ .lmtp = o->protocol == URL_LMTP,
 		.implicit_tls = o->protocol == URL_SMTPS,
 		.tls = o->tls,
+		.fallen_back = o->fallen_back,
 		.authenticate = *o->label != '\0',
 		.clear_password = mx_address_loopback(&o->candidate->address),
 		.helo = s->helo,

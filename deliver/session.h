@@ -39,6 +39,7 @@ struct session_options {
 	uint16_t port;
 	enum url_protocol protocol;
 	enum client_tls tls;
+	int fallen_back; /* as in client.h */
 	const char *label; /* of the credentials, "" for none */
 	int explicit_host;
 	uint32_t transactions_max;

@@ -377,6 +377,9 @@ on_results(void *owner, struct session *s)
 	size_t at;
 
 	note_remote(t, s);
+	if (client_misses_tls(session_client(s)))
+		route_want_tls(t->deliver->hosts, session_peer(s),
+		    session_port(s), loop_now(t->deliver->loop));
 	for (size_t i = 0; i < t->attempt.rcpts_count; i++) {
 		r = client_result(session_client(s), i);
 		at = t->attempt_map[i];

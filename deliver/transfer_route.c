@@ -50,8 +50,10 @@ begin_session(struct transfer *t, const struct mx_address *source)
 		return;
 	}
 	o.tls = settings_tls_policy(t->action, t->url.protocol);
-	if (o.tls == CLIENT_TLS_OPPORTUNISTIC && t->plan.plain)
+	if (o.tls == CLIENT_TLS_OPPORTUNISTIC && t->plan.plain) {
 		o.tls = CLIENT_TLS_NEVER;
+		o.fallen_back = 1;
+	}
 	t->session = session_open(t->deliver, &o, &transfer_events, t);
 	if (t->session == NULL)
 		fail_internal(t, "out of memory");

@@ -22,6 +22,14 @@
 	{                                    \
 		.helo = "us.test", .lmtp = 1 \
 	}
+#define MAY                                                        \
+	{                                                          \
+		.helo = "us.test", .tls = CLIENT_TLS_OPPORTUNISTIC \
+	}
+#define FALLEN_BACK                                 \
+	{                                           \
+		.helo = "us.test", .fallen_back = 1 \
+	}
 
 #define OPEN \
 	"E: connected\nS: 220 mx\nC: EHLO us.test\nS: 250 mx.test\nA: idle\n"
@@ -195,6 +203,21 @@ static const struct client_case extensions[] = {
 		 "R: perm recipient 553 5.6.7 the server does not take "
 		 "internationalised mail (SMTPUTF8)\n"
 		 "R: ok message 250 2.0.0 relayed taken\nA: idle\n" },
+	{ "TLS is wanted where it failed a while ago", FALLEN_BACK,
+	    OPEN "E: mail a@b.test c@d.test\n" MAIL
+		 "S: 530 5.7.0 STARTTLS first\n"
+		 "R: temp message 451 4.7.10 TLS failed, and without it: 530 "
+		 "STARTTLS first\nA: idle\n" },
+	{ "TLS is wanted where it was refused just now", MAY,
+	    "E: connected\nS: 220 mx\nC: EHLO us.test\nS: 250-mx.test\n"
+	    "P: 250 STARTTLS\nC: STARTTLS\nS: 454 4.3.0 not now\nA: idle\n"
+	    "E: mail a@b.test c@d.test\n" MAIL "S: 550 5.7.10 encrypt\n"
+	    "R: temp message 451 4.7.10 TLS failed, and without it: 550 "
+	    "encrypt\nA: idle\n" },
+	{ "TLS is wanted where it was never there", SMTP,
+	    OPEN "E: mail a@b.test c@d.test\n" MAIL
+		 "S: 530 5.7.0 STARTTLS first\n"
+		 "R: perm message 530 5.7.0 STARTTLS first\nA: idle\n" },
 	{ "a sender that needs SMTPUTF8, not offered", SMTP,
 	    OPEN "E: mail \xc3\xa4@b.test c@d.test\n"
 		 "R: perm message 553 5.6.7 the server does not take "

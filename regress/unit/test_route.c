@@ -278,6 +278,11 @@ test_plain(void **state)
 	route_begin(&plan, candidates, 2, 25);
 	assert_ptr_equal(route_next(&plan, hosts, 599999), &candidates[0]);
 	assert_int_equal(plan.plain, 1);
+	route_want_tls(hosts, &candidates[0].address, 25, 599999);
+	route_begin(&plan, candidates, 2, 25);
+	route_next(&plan, hosts, 599999);
+	assert_int_equal(plan.plain, 0);
+	route_judge(&plan, hosts, CLIENT_TLS_OPPORTUNISTIC, &o, 1);
 	route_begin(&plan, candidates, 2, 25);
 	route_next(&plan, hosts, 600001);
 	assert_int_equal(plan.plain, 0);
