@@ -536,7 +536,8 @@ mx_is_partial(const struct mx *mx)
 	unsigned bound = preference_bound(mx);
 
 	for (unsigned i = 0; i < mx->host_count; i++)
-		if (mx->hosts[i].failed && mx->hosts[i].preference < bound)
+		if (mx->hosts[i].failed && mx->hosts[i].count == 0 &&
+		    mx->hosts[i].preference < bound)
 			return 1;
 	return 0;
 }

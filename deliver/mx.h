@@ -86,7 +86,7 @@ enum mx_state mx_answer(
     struct mx *, unsigned slot, const struct msg_dns_answer *);
 
 const struct mx_failure *mx_failure(const struct mx *);
-/* Whether a host that may be used is missing from the candidates for now. */
+/* Whether a host is missing from the candidates for now. */
 int mx_is_partial(const struct mx *);
 /*
  * The candidates in the order in which to try them: by preference, hosts of
