@@ -423,7 +423,8 @@ static int
 is_unanswered(const struct transfer *t, const struct client_outcome *outcome)
 {
 	if (outcome->end != CLIENT_END_LOST &&
-	    outcome->end != CLIENT_END_TIMEOUT)
+	    outcome->end != CLIENT_END_TIMEOUT &&
+	    outcome->end != CLIENT_END_PROTOCOL)
 		return 0;
 	for (size_t i = 0; i < t->count; i++)
 		if (t->results[i].scope == CLIENT_SCOPE_MESSAGE &&
