@@ -126,6 +126,9 @@ reply(struct visit *v, const char *text)
 	if (v->mood == MOOD_SLOW && !sim.calm)
 		time = dice_between(
 		    0, dice_one_in(4) ? 400 * SECOND : 20 * SECOND);
+	/* what is put off here may go to the next host */
+	if (*text == '4')
+		disappoint(v);
 	snprintf(v->reply, sizeof(v->reply), "%s\r\n", text);
 	v->busy = 1;
 	clock_after(time, on_reply_time, v);
