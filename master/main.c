@@ -76,11 +76,17 @@ detach(struct master *m)
 static int
 run(struct master *m)
 {
+	char error[1024];
 	int status;
 
-	if (spool_prepare(m) == -1 ||
-	    (m->sockets = sockets_open(m->conf, NULL)) == NULL ||
-	    (m->control_fd = sockets_open_control(m->conf)) == -1)
+	if (spool_prepare(m) == -1)
+		return EXIT_FAILURE;
+	m->sockets = sockets_open(m->conf, NULL, error, sizeof(error));
+	if (m->sockets == NULL) {
+		log_error("%s", error);
+		return EXIT_FAILURE;
+	}
+	if ((m->control_fd = sockets_open_control(m->conf)) == -1)
 		return EXIT_FAILURE;
 	if (!m->options.foreground && detach(m) == -1)
 		return EXIT_FAILURE;

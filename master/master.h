@@ -100,14 +100,16 @@ int load_open_table(const struct conf_table *);
 int load_keys(struct conf *);
 void load_forget_keys(struct conf *);
 
-/* The sockets of all listeners and of smtpctl; NULL after logging. Sockets
+/* The sockets of all listeners; NULL with the reason in `error`. Sockets
  * that `old` already has for the same address are taken over. */
-struct sockets *sockets_open(const struct conf *, struct sockets *old);
+struct sockets *sockets_open(
+    const struct conf *, const struct sockets *old, char *error, size_t size);
 void sockets_free(struct sockets *);
 /* Whether this machine has the address now. */
 bool sockets_may_bind(const struct conf_address *);
 /* Sends all of them to one smtpd. */
 void sockets_send(const struct sockets *, struct channel *, uint32_t gen);
+/* That of smtpctl; -1 after logging. */
 int sockets_open_control(const struct conf *);
 
 /* Started as root: keeps the capabilities that it needs. -1 after logging. */

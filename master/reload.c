@@ -49,10 +49,12 @@ go_on(struct master *m)
 	reload_begin(m, 0, 0);
 }
 
+/* Who asked may read several errors, of which each has its line in the log. */
 static void
 abandon(struct master *m, const char *why)
 {
-	log_warn("configuration not reloaded: %s", why);
+	log_warn("configuration not reloaded: %s",
+	    strchr(why, '\n') == NULL ? why : "see the lines above");
 	conf_free(m->next);
 	m->next = NULL;
 	sockets_free(m->next_sockets);
@@ -108,9 +110,10 @@ reload_begin(struct master *m, uint64_t asker, int counts)
 		abandon(m, why);
 		return;
 	}
-	m->next_sockets = sockets_open(m->next, m->sockets);
+	m->next_sockets =
+	    sockets_open(m->next, m->sockets, errors, sizeof(errors));
 	if (m->next_sockets == NULL) {
-		abandon(m, "a listener could not be opened");
+		abandon(m, errors);
 		return;
 	}
 	/* never the number of one that was given up: answers to it may come */

@@ -64,7 +64,8 @@ to_sockaddr(const struct conf_address *a, struct sockaddr_storage *ss)
 }
 
 static socklen_t
-to_sockaddr_un(const char *path, struct sockaddr_storage *ss)
+to_sockaddr_un(
+    const char *path, struct sockaddr_storage *ss, char *error, size_t size)
 {
 	struct sockaddr_un *sun = (struct sockaddr_un *)ss;
 
@@ -72,7 +73,8 @@ to_sockaddr_un(const char *path, struct sockaddr_storage *ss)
 	sun->sun_family = AF_UNIX;
 	if (strlcpy(sun->sun_path, path, sizeof(sun->sun_path)) >=
 	    sizeof(sun->sun_path)) {
-		log_error("%s: longer than a socket's name may be (%zu)", path,
+		snprintf(error, size,
+		    "%s: longer than a socket's name may be (%zu)", path,
 		    sizeof(sun->sun_path) - 1);
 		return 0;
 	}
@@ -207,16 +209,69 @@ find_bound(
 	return -1;
 }
 
+/* Whether the address stands for all of its family. */
+static bool
+is_any(const struct sockaddr_storage *ss)
+{
+	if (ss->ss_family == AF_INET)
+		return ((const struct sockaddr_in *)ss)->sin_addr.s_addr ==
+		    htonl(INADDR_ANY);
+	return ss->ss_family == AF_INET6 &&
+	    IN6_IS_ADDR_UNSPECIFIED(
+		&((const struct sockaddr_in6 *)ss)->sin6_addr);
+}
+
+/* Whether the present configuration is what keeps an address from the next:
+ * all addresses and one of them cannot be bound beside each other. */
+static bool
+is_taken_by_us(const struct sockets *old, const struct sockaddr_storage *ss)
+{
+	for (size_t i = 0; old != NULL && i < old->count; i++) {
+		const struct sockaddr_storage *o = &old->list[i].address;
+
+		/* both kinds have the port at the same place */
+		if (o->ss_family == ss->ss_family && ss->ss_family != AF_UNIX &&
+		    ((const struct sockaddr_in *)o)->sin_port ==
+			((const struct sockaddr_in *)ss)->sin_port &&
+		    (is_any(o) || is_any(ss)))
+			return true;
+	}
+	return false;
+}
+
+/* What to do after errno, behind the error. */
+static const char *
+advice(const struct sockets *old, const struct sockaddr_storage *ss)
+{
+	if (errno == EACCES)
+		return ": use a port above 1023 or start as root";
+	if (errno == EADDRNOTAVAIL)
+		return ": this machine has no such address: `ip address` "
+		       "lists those that it has";
+	if (errno != EADDRINUSE)
+		return "";
+	if (is_taken_by_us(old, ss))
+		return ": the configuration in force listens at this port on "
+		       "other addresses, which a reload cannot join or "
+		       "divide: restart relaisd";
+	return ": another mail server runs, perhaps relaisd itself; "
+	       "`ss -ltnp` names it: stop it, or listen elsewhere";
+}
+
 static int
 add(struct sockets *s, const struct sockets *old, const struct conf *conf,
-    uint32_t listener, const struct sockaddr_storage *ss, socklen_t len)
+    uint32_t listener, const struct sockaddr_storage *ss, socklen_t len,
+    char *error, size_t size)
 {
 	char text[256], where[512];
 	struct bound *b, *grown;
+	int saved;
 
 	grown = reallocarray(s->list, s->count + 1, sizeof(*grown));
-	if (grown == NULL)
+	if (grown == NULL) {
+		snprintf(error, size, "out of memory");
 		return -1;
+	}
 	s->list = grown;
 	b = &s->list[s->count];
 	b->listener = listener;
@@ -226,15 +281,13 @@ add(struct sockets *s, const struct sockets *old, const struct conf *conf,
 		b->fd = old == NULL ? bind_patiently(ss, len, 0666)
 				    : bind_socket(ss, len, 0666);
 	if (b->fd == -1) {
+		saved = errno;
 		conf_where_text(conf, &conf->listeners[listener].where, where,
 		    sizeof(where));
-		log_error("%s: cannot listen on %s: %s%s", where,
+		errno = saved;
+		snprintf(error, size, "%s: cannot listen on %s: %s%s", where,
 		    sockaddr_text(ss, text, sizeof(text)), strerror(errno),
-		    errno == EACCES ? ": use a port above 1023 or start as root"
-			: errno == EADDRINUSE
-			? ": another mail server runs, perhaps relaisd itself; "
-			  "`ss -ltnp` names it: stop it, or listen elsewhere"
-			: "");
+		    advice(old, ss));
 		return -1;
 	}
 	s->count++;
@@ -242,14 +295,17 @@ add(struct sockets *s, const struct sockets *old, const struct conf *conf,
 }
 
 struct sockets *
-sockets_open(const struct conf *conf, struct sockets *old)
+sockets_open(const struct conf *conf, const struct sockets *old, char *error,
+    size_t size)
 {
 	struct sockaddr_storage ss;
 	struct sockets *s;
 	socklen_t len;
 
-	if ((s = calloc(1, sizeof(*s))) == NULL)
+	if ((s = calloc(1, sizeof(*s))) == NULL) {
+		snprintf(error, size, "out of memory");
 		return NULL;
+	}
 	for (uint32_t i = 0; i < conf->nlisteners; i++) {
 		const struct conf_listener *l = &conf->listeners[i];
 
@@ -257,14 +313,15 @@ sockets_open(const struct conf *conf, struct sockets *old)
 		if (l->is_socket && l->interface == NULL)
 			continue;
 		if (l->is_socket) {
-			if ((len = to_sockaddr_un(l->interface, &ss)) == 0 ||
-			    add(s, old, conf, i, &ss, len) == -1)
+			if ((len = to_sockaddr_un(
+				 l->interface, &ss, error, size)) == 0 ||
+			    add(s, old, conf, i, &ss, len, error, size) == -1)
 				goto fail;
 			continue;
 		}
 		for (uint32_t j = 0; j < l->naddresses; j++) {
 			len = to_sockaddr(&l->addresses[j], &ss);
-			if (add(s, old, conf, i, &ss, len) == -1)
+			if (add(s, old, conf, i, &ss, len, error, size) == -1)
 				goto fail;
 		}
 	}
@@ -319,11 +376,14 @@ sockets_open_control(const struct conf *conf)
 {
 	const char *path = conf->paths.control_socket;
 	struct sockaddr_storage ss;
+	char error[512];
 	socklen_t len;
 	int fd;
 
-	if ((len = to_sockaddr_un(path, &ss)) == 0)
+	if ((len = to_sockaddr_un(path, &ss, error, sizeof(error))) == 0) {
+		log_error("%s", error);
 		return -1;
+	}
 	/* everyone may submit; what more a peer may do depends on its uid */
 	if ((fd = bind_patiently(&ss, len, 0666)) == -1)
 		log_error("control socket %s: %s%s", path, strerror(errno),
