@@ -7,7 +7,10 @@
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/rand.h>
+#include <openssl/x509.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,26 +41,60 @@ wipe_pem(struct conf *conf)
 			OPENSSL_cleanse(pem, strlen(pem));
 }
 
+/* Whether the key, which has been read before, belongs to the certificate:
+ * with another no handshake would ever succeed. Of a certificate that cannot
+ * be read those tell who show it. */
+static bool
+is_pair(const struct conf_pki *pki)
+{
+	BIO *cert = BIO_new_mem_buf(pki->cert_pem, -1);
+	BIO *key = BIO_new_mem_buf(pki->key_pem, -1);
+	X509 *x = cert ? PEM_read_bio_X509(cert, NULL, NULL, NULL) : NULL;
+	EVP_PKEY *pkey =
+	    key ? PEM_read_bio_PrivateKey(key, NULL, NULL, NULL) : NULL;
+	bool pair =
+	    x == NULL || (pkey != NULL && X509_check_private_key(x, pkey) == 1);
+
+	EVP_PKEY_free(pkey);
+	X509_free(x);
+	BIO_free(key);
+	BIO_free(cert);
+	ERR_clear_error();
+	return pair;
+}
+
+static int
+add_key(struct keys *keys, const struct conf_pki *pki, char *error, size_t size)
+{
+	if (pki->key_pem == NULL)
+		return 0; /* certificate and ca use only */
+	if (keys_add(keys, pki->name, pki->key_pem, strlen(pki->key_pem), error,
+		size) == -1)
+		return -1;
+	if (pki->cert_pem == NULL || is_pair(pki))
+		return 0;
+	snprintf(error, size,
+	    "pki %s: the key is not that of the certificate: write `cert` and "
+	    "`key` of one pair, and see that the file of `cert` begins with "
+	    "its own certificate",
+	    pki->name);
+	return -1;
+}
+
 static struct keys *
 load_keys(const struct conf *conf, char *error, size_t size)
 {
 	struct keys *keys = keys_new();
-	const struct conf_pki *pki;
 
 	if (keys == NULL) {
 		snprintf(error, size, "out of memory");
 		return NULL;
 	}
-	for (uint32_t i = 0; i < conf->npkis; i++) {
-		pki = &conf->pkis[i];
-		if (pki->key_pem == NULL)
-			continue; /* certificate and ca use only */
-		if (keys_add(keys, pki->name, pki->key_pem,
-			strlen(pki->key_pem), error, size) == -1) {
+	for (uint32_t i = 0; i < conf->npkis; i++)
+		if (add_key(keys, &conf->pkis[i], error, size) == -1) {
 			keys_free(keys);
 			return NULL;
 		}
-	}
 	return keys;
 }
 
