@@ -12,6 +12,7 @@
 
 #include <sys/stat.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -55,11 +56,27 @@ make_parents(const char *path)
 static void
 complain(const char *path)
 {
-	log_error("%s: %s%s", path, strerror(errno),
-	    errno == EACCES && geteuid() != 0
-		? ": start as root, or with paths of your own, see "
-		  "relais.conf(5)"
-		: "");
+	const char *advice = "";
+	int error = errno;
+	struct stat st;
+
+	if (error == EACCES && geteuid() != 0)
+		advice = ": start as root, or with paths of your own, see "
+			 "relais.conf(5)";
+	else if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+		advice = ": it is a link, which is not followed: let the "
+			 "configuration name the folder that it leads to";
+	log_error("%s: %s%s", path, strerror(error), advice);
+}
+
+/* What lies there may be mail: nothing is said of removing it. */
+static void
+complain_of_owner(const char *path, uid_t is, uid_t wanted)
+{
+	log_error("%s belongs to uid %u: if it is of this instance, write "
+		  "`chown -R %u %s`, else give this instance its own "
+		  "`set spool`",
+	    path, (unsigned)is, (unsigned)wanted, path);
 }
 
 static int
@@ -79,9 +96,7 @@ make_folder(const char *path, uid_t uid, gid_t gid, mode_t mode)
 		goto out;
 	}
 	if (st.st_uid != uid && st.st_uid != geteuid()) {
-		log_error("%s belongs to uid %u: remove it, or give this "
-			  "instance its own `set spool`",
-		    path, (unsigned)st.st_uid);
+		complain_of_owner(path, st.st_uid, uid);
 		goto out;
 	}
 	if (((st.st_uid != uid || st.st_gid != gid) &&
@@ -94,6 +109,32 @@ make_folder(const char *path, uid_t uid, gid_t gid, mode_t mode)
 out:
 	if (fd != -1)
 		close(fd);
+	return rc;
+}
+
+/* Whether the store is the queue's, which it may not be after a copy or a
+ * restored backup. The folder above it has been made right by make_folder. */
+static int
+check_store(const char *queue, uid_t uid)
+{
+	char path[4100];
+	struct dirent *entry;
+	struct stat st;
+	int rc = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/db", queue);
+	if ((dir = opendir(path)) == NULL)
+		return 0; /* a new one */
+	while (rc == 0 && (entry = readdir(dir)) != NULL)
+		if (strcmp(entry->d_name, "..") != 0 &&
+		    fstatat(dirfd(dir), entry->d_name, &st,
+			AT_SYMLINK_NOFOLLOW) == 0 &&
+		    st.st_uid != uid) {
+			complain_of_owner(queue, st.st_uid, uid);
+			rc = -1;
+		}
+	closedir(dir);
 	return rc;
 }
 
@@ -173,7 +214,8 @@ spool_prepare(const struct master *m)
 	if (make_folder(p->spool, uid, gid, 0711) == -1)
 		return -1;
 	snprintf(path, sizeof(path), "%s/queue", p->spool);
-	if (make_folder(path, quid, qgid, 0700) == -1)
+	if (make_folder(path, quid, qgid, 0700) == -1 ||
+	    check_store(path, quid) == -1)
 		return -1;
 	spool_drop_path(p, path, sizeof(path));
 	if (strcmp(path, SIGNPOST) == 0)

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,13 @@ guard_needed(const struct guard_facts *f)
 	    FLIGHT_FACTOR * f->in_flight;
 }
 
+/* Who has refused mail begins again with some to spare. */
+static uint64_t
+with_margin(uint64_t least)
+{
+	return least + least / 8;
+}
+
 enum guard_verdict
 guard_decide(const struct guard_facts *f, enum guard_verdict before)
 {
@@ -49,9 +57,9 @@ guard_decide(const struct guard_facts *f, enum guard_verdict before)
 	if (f->free_octets < LOG_FILES_LEAST * f->log_file)
 		return GUARD_STOP;
 	if (before == GUARD_NO_SPACE || before == GUARD_STOP)
-		octets += octets / 8;
+		octets = with_margin(octets);
 	if (before == GUARD_NO_INODES)
-		inodes += inodes / 8;
+		inodes = with_margin(inodes);
 	if (f->free_octets < octets)
 		return GUARD_NO_SPACE;
 	return f->free_inodes < inodes ? GUARD_NO_INODES : GUARD_OK;
@@ -147,18 +155,46 @@ fill_ballast(struct guard *g)
 		g->filled += (uint64_t)n;
 }
 
+static unsigned int
+mebibytes(uint64_t octets)
+{
+	return (unsigned int)(octets >> 20);
+}
+
+static void
+tell(const struct guard *g)
+{
+	const struct guard_facts *f = &g->facts;
+	unsigned int left = mebibytes(f->free_octets);
+	unsigned int wanted = mebibytes(with_margin(guard_needed(f))) + 1;
+
+	switch (g->verdict) {
+	case GUARD_OK:
+		log_warn("the spool has room again: mail is taken");
+		break;
+	case GUARD_NO_SPACE:
+		log_warn("the spool has too little room: mail is refused: make "
+			 "room on its disk, which has %u MiB left and needs %u",
+		    left, wanted);
+		break;
+	case GUARD_NO_INODES:
+		log_warn("the spool has too few inodes: mail is refused: "
+			 "remove files on its disk, which has %" PRIu64
+			 " inodes left and needs %" PRIu64,
+		    f->free_inodes, with_margin(INODES_LEFT));
+		break;
+	case GUARD_STOP:
+		log_warn("the spool is full: mail is refused, deliveries wait: "
+			 "make room on its disk, which has %u MiB left and "
+			 "needs %u",
+		    left, wanted);
+		break;
+	}
+}
+
 enum guard_verdict
 guard_check(struct guard *g, uint64_t in_flight)
 {
-	static const char *const words[] = {
-		[GUARD_OK] = "the spool has room again: mail is taken",
-		[GUARD_NO_SPACE] =
-		    "the spool has too little room: mail is refused",
-		[GUARD_NO_INODES] =
-		    "the spool has too few inodes: mail is refused",
-		[GUARD_STOP] =
-		    "the spool is full: mail is refused, deliveries wait",
-	};
 	enum guard_verdict before = g->verdict;
 
 	g->facts.in_flight = in_flight;
@@ -171,7 +207,7 @@ guard_check(struct guard *g, uint64_t in_flight)
 	if (g->verdict == GUARD_OK)
 		fill_ballast(g);
 	if (g->verdict != before)
-		log_warn("%s", words[g->verdict]);
+		tell(g);
 	return g->verdict;
 }
 

@@ -511,7 +511,9 @@ swap(void *arg)
 static int
 open_spool(struct queue *q, char *error, size_t size)
 {
+	const struct guard_facts *facts;
 	struct store_options options;
+	size_t n;
 
 	q->spool = worker_folder(q->worker);
 	if (q->spool == NULL) {
@@ -525,7 +527,18 @@ open_spool(struct queue *q, char *error, size_t size)
 	if (q->guard == NULL)
 		return -1;
 	q->store = store_open(q->spool, &options, error, size);
-	return q->store != NULL ? 0 : -1;
+	if (q->store != NULL)
+		return 0;
+	/* the folder has another name inside the chroot */
+	n = strlen(error);
+	snprintf(
+	    error + n, size - n, ": this is of %s/queue", q->conf->paths.spool);
+	n = strlen(error);
+	facts = guard_facts(q->guard);
+	if (facts->free_octets < guard_needed(facts))
+		snprintf(error + n, size - n,
+		    ", whose disk has too little room: make room there");
+	return -1;
 }
 
 static int
