@@ -1,10 +1,11 @@
 /*
- * Looks at every file that a configuration names. A secret must not be
- * readable by others: a key or a table of passwords with loose modes is an
- * error, as it was in OpenSMTPD.
+ * Looks at every file that a configuration names, and for its group. A secret
+ * must not be readable by others: a key or a table of passwords with loose
+ * modes is an error, as it was in OpenSMTPD.
  */
 #include <sys/stat.h>
 
+#include <grp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,6 +168,18 @@ check_table(struct files *files, const struct conf_table *table)
 		check_secret(files, &table->where, table->config);
 }
 
+/* One that is missing gives nobody rights, and says so nowhere else. */
+static void
+check_group(const char *name, FILE *errors)
+{
+	if (name != NULL && getgrnam(name) == NULL)
+		fprintf(errors,
+		    "warning: `set admin-group %s`: there is no such group, so "
+		    "only root may use all of smtpctl; write `groupadd %s`, or "
+		    "another name\n",
+		    name, name);
+}
+
 unsigned int
 files_check(const struct conf *conf, bool strict, FILE *errors)
 {
@@ -188,6 +201,7 @@ files_check(const struct conf *conf, bool strict, FILE *errors)
 	for (i = 0; i < conf->ntables; i++)
 		if (conf->tables[i].kind == CONF_TABLE_FILE)
 			check_table(&files, &conf->tables[i]);
+	check_group(conf->paths.admin_group, errors);
 	return files.wrong;
 }
 
