@@ -537,8 +537,8 @@ body_end(struct session *s, struct session_turn *t)
 		snprintf(s->outcome.arg, sizeof(s->outcome.arg), "%llu",
 		    (unsigned long long)s->conf->max_size);
 	session_log_client(s, t, "message-refused", "from",
-	    session_text(t, "<%s>", txn->sender), "reason", reply_text(reply),
-	    NULL);
+	    session_text(t, "<%s>", txn->sender), "reply",
+	    session_reply_text(t, reply, s->outcome.arg), NULL);
 	body_outcome(s, t);
 	if (doubtful)
 		session_hang_up(s, t, "a message of doubtful end", 1);

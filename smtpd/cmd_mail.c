@@ -23,6 +23,29 @@ refusal_of_mail(const struct session *s, const struct session_turn *t,
 	return REPLY_NONE;
 }
 
+/* The log says why a client that is set up wrong sends nothing. */
+static void
+refuse(struct session *s, struct session_turn *t, const char *sender,
+    enum reply_id reply, const char *arg)
+{
+	session_log_client(s, t, "mail-refused", "from",
+	    session_text(t, "<%s>", sender), "reply",
+	    session_reply_text(t, reply, arg), NULL);
+	session_refuse(s, t, reply, arg);
+}
+
+void
+mail_refuse(struct session *s, struct session_turn *t,
+    const struct smtp_mail *mail, enum reply_id reply)
+{
+	char sender[ADDRESS_SIZE] = "";
+
+	if (mail->sender.kind != ADDRESS_IS_NULL)
+		address_format(&mail->sender, sender);
+	refuse(s, t, sender, reply,
+	    session_text(t, "%llu", (unsigned long long)s->conf->max_size));
+}
+
 static void
 accept_sender(struct session *s, struct session_turn *t)
 {
@@ -79,9 +102,7 @@ cmd_mail(
 		session_reply(s, t, REPLY_TOO_MANY_MESSAGES);
 		session_hang_up(s, t, "enough messages", 0);
 	} else if (refusal != REPLY_NONE)
-		session_refuse(s, t, refusal,
-		    session_text(
-			t, "%llu", (unsigned long long)s->conf->max_size));
+		mail_refuse(s, t, &cmd->mail, refusal);
 	else if (t->queue->accepting)
 		begin(s, t, &cmd->mail);
 	else {
@@ -102,9 +123,9 @@ mail_answer(struct session *s, struct session_turn *t,
 		accept_sender(s, t);
 		return;
 	}
-	transaction_reset(s, t);
 	if (m != NULL && m->status == LOOKUP_NONE)
-		session_refuse(s, t, REPLY_SENDER_NOT_YOURS, NULL);
+		refuse(s, t, s->txn->sender, REPLY_SENDER_NOT_YOURS, NULL);
 	else
 		session_reply(s, t, REPLY_TEMPORARY);
+	transaction_reset(s, t);
 }

@@ -425,7 +425,10 @@ run_command(
 	if (commands[cmd.verb].needs_tls && !s->tls &&
 	    (s->conf->options & OPT_TLS_REQUIRED))
 		refusal = REPLY_TLS_REQUIRED;
-	if (refusal != REPLY_NONE)
+	if (refusal == REPLY_TLS_REQUIRED && cmd.verb == VERB_MAIL &&
+	    cmd.error == REPLY_NONE)
+		mail_refuse(s, t, &cmd.mail, refusal);
+	else if (refusal != REPLY_NONE)
 		session_refuse(s, t, refusal, NULL);
 	else if (cmd.error != REPLY_NONE)
 		session_refuse(s, t, cmd.error, cmd.error_arg);

@@ -210,6 +210,9 @@ void session_trace_auth(struct session_turn *);
 /* Text in the turn's scratch; "" when that is full. */
 const char *session_text(struct session_turn *, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* A reply of the table as the log has it, without the end of its line. */
+const char *session_reply_text(
+    struct session_turn *, enum reply_id, const char *arg);
 /* enum session_flag of the session. */
 uint32_t session_flags(const struct session *);
 /* Mail handed in by one of our users, which we complete. */
@@ -264,6 +267,9 @@ command_handler cmd_helo, cmd_mail, cmd_rcpt, cmd_data, cmd_bdat, cmd_rset,
 void cmd_bdat_end(struct session *, struct session_turn *);
 
 /* The answers, by question. lost: the peer is gone or took too long. */
+/* Refuses a MAIL, and tells the log. */
+void mail_refuse(struct session *, struct session_turn *,
+    const struct smtp_mail *, enum reply_id);
 void mail_answer(
     struct session *, struct session_turn *, const struct msg_sender_verdict *);
 void rcpt_ask(struct session *, struct session_turn *);

@@ -197,6 +197,16 @@ session_text(struct session_turn *t, const char *format, ...)
 	return text;
 }
 
+const char *
+session_reply_text(struct session_turn *t, enum reply_id id, const char *arg)
+{
+	char line[REPLY_SIZE];
+
+	reply_format(line, sizeof(line), id, arg, NULL);
+	line[strcspn(line, "\r\n")] = '\0';
+	return session_text(t, "%s", line);
+}
+
 uint32_t
 session_flags(const struct session *s)
 {

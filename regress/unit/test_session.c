@@ -348,6 +348,8 @@ static const struct dialogue limits[] = {
 	    "S: 250-LIMITS RCPTMAX=1000 MAILMAX=1000\nS: 250 HELP\n"
 	    "C: MAIL FROM:<a@b> SIZE=100\n"
 	    "S: 552 5.3.4 Message is over the limit of 99 octets\n"
+	    "L: mail-refused from=<a@b> reply=552 5.3.4 Message is over the "
+	    "limit of 99 octets address=192.0.2.1 helo=c\n"
 	    "C: MAIL FROM:<a@b> SIZE=99\nS: 250 2.1.0 Sender OK\n",
 	    0 },
 	{ "a command may take five minutes in all",
@@ -451,8 +453,8 @@ static const struct dialogue told[] = {
 	    "C: DATA\nS: 354 End with a dot on a line of its own\n"
 	    "c: A: \\0\\r\\n.\\r\\n\n"
 	    "S: 550 5.6.0 The message holds a NUL octet\nX: close\n"
-	    "L: message-refused from=<a@b.example> reason=\n"
-	    "L:  address=192.0.2.1 helo=c.example\n",
+	    "L: message-refused from=<a@b.example> reply=550 5.6.0 The "
+	    "message holds a NUL octet address=192.0.2.1 helo=c.example\n",
 	    0 },
 };
 
