@@ -289,6 +289,35 @@ tell(struct control_conn *c, int64_t when, const char *event,
 	control_row_send(c, &row);
 }
 
+/* What one that is pending waits for, apart from its time. */
+static void
+pending_text(const struct control_conn *c, uint32_t msgid, uint32_t rcpt,
+    int64_t expiry, char *text, size_t size)
+{
+	const struct sched *sched = c->control->env.sched;
+	struct sched_info info;
+	size_t n;
+
+	snprintf(text, size, "expires at %lld", (long long)expiry);
+	n = strlen(text);
+	if (sched_lookup(sched, msgid, rcpt, &info) != 1)
+		return;
+	if (info.paused && info.kind != SCHED_RELAY)
+		snprintf(text + n, size - n,
+		    ", paused: `smtpctl resume mda` ends it");
+	else if (info.paused && sched_kind_paused(sched, SCHED_RELAY))
+		snprintf(text + n, size - n,
+		    ", paused: `smtpctl resume mta` ends it");
+	else if (info.paused)
+		snprintf(text + n, size - n,
+		    ", paused: `smtpctl resume domain %s` ends it",
+		    info.domain);
+	else if (info.blocked)
+		snprintf(text + n, size - n,
+		    ", %s was not reached: `smtpctl show hosts` tells why",
+		    *info.domain != '\0' ? info.domain : "its next hop");
+}
+
 static void
 tell_rcpt(struct control_conn *c, const struct envelope *env, uint32_t index)
 {
@@ -323,8 +352,7 @@ tell_rcpt(struct control_conn *c, const struct envelope *env, uint32_t index)
 	if (strcmp(state, "held") == 0)
 		control_held_text(c, r, id, text, sizeof(text));
 	else
-		snprintf(
-		    text, sizeof(text), "expires at %lld", (long long)expiry);
+		pending_text(c, env->msgid, index, expiry, text, sizeof(text));
 	tell(c, next, state, env, index, text);
 }
 
