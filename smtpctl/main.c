@@ -102,18 +102,34 @@ smtpctl_main(struct caller *c, int argc, char **argv)
 	return smtpctl_ask(c, argv, (size_t)argc, json);
 }
 
+/* A variable, which is not believed when we have more rights than our caller;
+ * than root nobody has more. Who meant another instance must not think that
+ * he reached it. */
+static const char *
+setting(const char *variable, const char *usual)
+{
+	const char *value = getenv(variable);
+
+	if (value == NULL)
+		return usual;
+	if (getuid() == 0 || secure_getenv(variable) != NULL)
+		return value;
+	fprintf(stderr,
+	    "%s: %s is not believed, as this program is set-group-ID: %s is "
+	    "used\n",
+	    program_invocation_short_name, variable, usual);
+	return usual;
+}
+
 int
 main(int argc, char **argv)
 {
 	struct caller c = { 0 };
-	const char *name, *value;
+	const char *name;
 
 	make_harmless(&c);
-	/* not believed when we have more rights than our caller */
-	value = secure_getenv("RELAIS_CONTROL");
-	c.socket = value != NULL ? value : RELAIS_RUNDIR "/control";
-	value = secure_getenv("RELAIS_DROP");
-	c.folder = value != NULL ? value : RELAIS_STATEDIR "/drop";
+	c.socket = setting("RELAIS_CONTROL", RELAIS_RUNDIR "/control");
+	c.folder = setting("RELAIS_DROP", RELAIS_STATEDIR "/drop");
 
 	if (argc == 0 || argv[0] == NULL)
 		return usage();
