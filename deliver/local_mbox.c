@@ -109,6 +109,17 @@ end_last_message(int fd, off_t size)
 	return write(fd, "\n\n", missing) == (ssize_t)missing ? 0 : -1;
 }
 
+/* Which of a user's files, or of an alias's, it was is not told elsewhere. */
+static int
+mailbox_error(
+    struct local_outcome *out, const char *what, const char *path, int error)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "%s %s", what, path);
+	return local_error(out, text, error);
+}
+
 static int
 append(const struct local_job *job, const char *path, int fd,
     struct local_outcome *out)
@@ -117,7 +128,7 @@ append(const struct local_job *job, const char *path, int fd,
 	int error;
 
 	if (take_fcntl_lock(fd) == -1)
-		return local_error(out, "locking the mailbox", errno);
+		return mailbox_error(out, "locking the mailbox", path, errno);
 	if (check_file(fd, &st, out) == -1)
 		return -1;
 	/* an empty one may be new, and its name not on the disk yet */
@@ -129,7 +140,7 @@ append(const struct local_job *job, const char *path, int fd,
 	error = errno;
 	if (ftruncate(fd, st.st_size) == -1 || fsync(fd) == -1)
 		error = errno;
-	return local_error(out, "writing the mailbox", error);
+	return mailbox_error(out, "writing the mailbox", path, error);
 }
 
 int
@@ -143,16 +154,16 @@ local_append(
 	    sizeof(lock))
 		return local_error(out, path, ENAMETOOLONG);
 	if ((locked = take_dot_lock(lock)) == -1)
-		return local_error(out,
-		    errno == EWOULDBLOCK ? "the mailbox is locked"
-					 : "opening the mailbox",
-		    errno);
+		return errno == EWOULDBLOCK
+		    ? local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.0",
+			  "the mailbox %s is locked: by %s", path, lock)
+		    : mailbox_error(out, "opening the mailbox", path, errno);
 	/* O_NONBLOCK: a FIFO must not make us wait for its reader */
 	fd = open(path,
 	    O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
 	    0600);
 	if (fd == -1)
-		rc = local_error(out, "opening the mailbox", errno);
+		rc = mailbox_error(out, "opening the mailbox", path, errno);
 	else {
 		rc = append(job, path, fd, out);
 		close(fd);
