@@ -23,6 +23,8 @@
 #include "os/log.h"
 #include "queue/control_private.h"
 
+#define NITEMS(a) (sizeof(a) / sizeof((a)[0]))
+
 enum {
 	CONNS_MAX = 256,
 	/* one in so many of the descriptors that are not kept back; the last
@@ -145,22 +147,48 @@ verb_matches(
 	return n;
 }
 
+static const struct control_verb *const verb_tables[] = {
+	control_show_verbs,
+	control_act_verbs,
+	control_care_verbs,
+	control_explain_verbs,
+};
+
 static const struct control_verb *
 find_verb(const char *const *words, size_t count, size_t *used)
 {
-	static const struct control_verb *const tables[] = {
-		control_show_verbs,
-		control_act_verbs,
-		control_care_verbs,
-		control_explain_verbs,
-	};
-
-	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++)
-		for (const struct control_verb *v = tables[t]; v->words != NULL;
-		     v++)
+	for (size_t t = 0; t < NITEMS(verb_tables); t++)
+		for (const struct control_verb *v = verb_tables[t];
+		     v->words != NULL; v++)
 			if ((*used = verb_matches(v, words, count)) != 0)
 				return v;
 	return NULL;
+}
+
+/* Says what there is beside a command that is not there. */
+static void
+end_unknown(struct control_conn *c)
+{
+	const char *first = c->word_count > 0 ? c->words[0] : "";
+	const char *second = c->word_count > 1 ? c->words[1] : "";
+	const char *before = ": there are ";
+	size_t n, len = strlen(first);
+	char error[500];
+
+	snprintf(error, sizeof(error), "unknown command `%.60s%s%.60s`", first,
+	    *second != '\0' ? " " : "", second);
+	for (size_t t = 0; t < NITEMS(verb_tables); t++)
+		for (const struct control_verb *v = verb_tables[t];
+		     v->words != NULL; v++) {
+			if (strncmp(v->words, first, len) != 0 ||
+			    v->words[len] != ' ')
+				continue;
+			n = strlen(error);
+			snprintf(error + n, sizeof(error) - n, "%s`%s`", before,
+			    v->words);
+			before = ", ";
+		}
+	control_end(c, error);
 }
 
 static void
@@ -178,11 +206,7 @@ start_question(struct control_conn *c)
 	}
 	v = find_verb(c->words, c->word_count, &used);
 	if (v == NULL) {
-		snprintf(error, sizeof(error), "unknown command `%.60s%s%.60s`",
-		    c->word_count > 0 ? c->words[0] : "",
-		    c->word_count > 1 ? " " : "",
-		    c->word_count > 1 ? c->words[1] : "");
-		control_end(c, error);
+		end_unknown(c);
 		return;
 	}
 	args = c->word_count - used;

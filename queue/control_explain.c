@@ -38,7 +38,9 @@ take_address(const char *text, unsigned flags, char out[ADDRESS_SIZE],
 	e = *text == '<' ? address_parse_path(text, len, flags, &a)
 			 : address_parse(text, len, flags, &a);
 	if (e != ADDRESS_OK) {
-		snprintf(error, size, "`%.60s`: %s", text, address_strerror(e));
+		snprintf(error, size,
+		    "`%.60s` is no whole address (%s): write user@domain", text,
+		    address_strerror(e));
 		return -1;
 	}
 	address_format(&a, out);
@@ -72,7 +74,8 @@ take_options(const char *const *words, size_t count, struct asked *q,
 		if (o == n) {
 			snprintf(error, size,
 			    "explain: `%.60s` is unknown: "
-			    "there are helo, rdns, auth, tag and tls",
+			    "there are helo, rdns, auth, tag, tls and "
+			    "inside",
 			    words[i]);
 			return -1;
 		}
