@@ -285,6 +285,22 @@ check_relay(struct auth *auth, struct job *job, const struct msg_rcpt_check *m,
 		recipient_set_reply(reply, 250, "2.1.5", "");
 }
 
+static void
+trace_verdict(const struct auth *auth, const struct msg_rcpt_check *m,
+    const struct policy_verdict *v, unsigned int code)
+{
+	const struct conf *conf = auth->now.conf;
+	char where[400] = "no rule";
+
+	if ((log_traced() & TRACE_RULES) == 0)
+		return;
+	if (v->kind != POLICY_NO_RULE && v->rule < conf->nmatches)
+		conf_where_text(
+		    conf, &conf->matches[v->rule].where, where, sizeof(where));
+	log_trace(TRACE_RULES, "%s to %s: %s, %u", m->sender, m->recipient,
+	    where, code);
+}
+
 /* Whether an answer was sent. */
 static int
 run_rcpt_check(
@@ -301,8 +317,7 @@ run_rcpt_check(
 		check_relay(auth, job, m, &v, &reply);
 	if (reply.code == 0)
 		return 0;
-	log_trace(TRACE_RULES, "%s to %s: rule %u, %u", m->sender, m->recipient,
-	    v.rule + 1, reply.code);
+	trace_verdict(auth, m, &v, reply.code);
 	send_verdict(auth, job->channel, m->id, &reply, &v);
 	return 1;
 }
