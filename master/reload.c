@@ -9,6 +9,7 @@
  */
 #include "config.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "master/files.h"
@@ -63,25 +64,45 @@ abandon(struct master *m, const char *why)
 	go_on(m);
 }
 
-/* What a running instance cannot change: the processes and their paths. */
+static bool
+differ(const char *a, const char *b)
+{
+	return strcmp(a != NULL ? a : "", b != NULL ? b : "") != 0;
+}
+
+/* What a running instance cannot change: the processes, whose they are, and
+ * their paths. */
 static const char *
 find_obstacle(const struct conf *old, const struct conf *new)
 {
+	const struct conf_paths *o = &old->paths, *n = &new->paths;
 	char was[4096], is[4096];
 
-	spool_drop_path(&old->paths, was, sizeof(was));
-	spool_drop_path(&new->paths, is, sizeof(is));
-	if (strcmp(old->paths.spool, new->paths.spool) != 0)
-		return "`set spool` changed: restart relaisd";
-	if (strcmp(old->paths.control_socket, new->paths.control_socket) != 0)
-		return "`set control-socket` changed: restart relaisd";
-	if (strcmp(old->paths.chroot, new->paths.chroot) != 0)
-		return "`set chroot` changed: restart relaisd";
-	if (strcmp(was, is) != 0)
-		return "`set drop-folder` changed: restart relaisd";
-	if (old->workers.smtpd != new->workers.smtpd ||
-	    old->workers.deliver != new->workers.deliver)
-		return "`set workers` changed: restart relaisd";
+	spool_drop_path(o, was, sizeof(was));
+	spool_drop_path(n, is, sizeof(is));
+	const struct {
+		bool changed;
+		const char *text;
+	} obstacles[] = {
+		{ differ(o->spool, n->spool),
+		    "`set spool` changed: restart relaisd" },
+		{ differ(o->control_socket, n->control_socket),
+		    "`set control-socket` changed: restart relaisd" },
+		{ differ(o->chroot, n->chroot),
+		    "`set chroot` changed: restart relaisd" },
+		{ differ(was, is),
+		    "`set drop-folder` changed: restart relaisd" },
+		{ differ(o->pid_file, n->pid_file),
+		    "`set pid-file` changed: restart relaisd" },
+		{ differ(o->user_prefix, n->user_prefix),
+		    "`set user-prefix` changed: restart relaisd" },
+		{ old->workers.smtpd != new->workers.smtpd ||
+			old->workers.deliver != new->workers.deliver,
+		    "`set workers` changed: restart relaisd" },
+	};
+	for (size_t i = 0; i < sizeof(obstacles) / sizeof(obstacles[0]); i++)
+		if (obstacles[i].changed)
+			return obstacles[i].text;
 	return NULL;
 }
 
