@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,22 @@ write_pid(const struct conf *conf)
 	}
 	fprintf(fp, "%d\n", (int)getpid());
 	fclose(fp);
+}
+
+/* A reload finds the configuration from any folder. Links in the path are not
+ * followed: they may lead elsewhere by then. 0, or -1 with errno. */
+static int
+make_absolute(const char **path)
+{
+	char folder[PATH_MAX], *whole;
+
+	if (**path == '/')
+		return 0;
+	if (getcwd(folder, sizeof(folder)) == NULL ||
+	    asprintf(&whole, "%s/%s", folder, *path) == -1)
+		return -1;
+	*path = whole; /* for as long as we live */
+	return 0;
 }
 
 /*
@@ -65,7 +82,8 @@ detach(struct master *m)
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		dup2(null, fd);
 	close(null);
-	if (setsid() == -1 || chdir("/") == -1) {
+	if (setsid() == -1 || make_absolute(&m->options.path) == -1 ||
+	    chdir("/") == -1) {
 		log_error("detaching: %s", strerror(errno));
 		return -1;
 	}
