@@ -431,14 +431,20 @@ show_message(struct control_conn *c)
 /* ---- figures ---------------------------------------------------------- */
 
 static void
-status_row(
-    struct control_conn *c, const char *what, const char *name, int paused)
+status_row(struct control_conn *c, const char *what, const char *name,
+    const char *status)
 {
 	struct control_row row = { 0 };
 
 	control_field(&row, "part", "%s%s", what, name);
-	control_field(&row, "status", "%s", paused ? "paused" : "running");
+	control_field(&row, "status", "%s", status);
 	control_row_send(c, &row);
+}
+
+static const char *
+running_unless(int paused)
+{
+	return paused ? "paused" : "running";
 }
 
 static void
@@ -447,12 +453,17 @@ show_status(struct control_conn *c)
 	const struct control_env *e = &c->control->env;
 	const char *domain;
 
-	status_row(c, "MDA", "", sched_kind_paused(e->sched, SCHED_LOCAL));
-	status_row(c, "MTA", "", sched_kind_paused(e->sched, SCHED_RELAY));
-	status_row(c, "SMTP", "", e->ops->intake_paused(e->ctx));
+	status_row(c, "MDA", "",
+	    running_unless(sched_kind_paused(e->sched, SCHED_LOCAL)));
+	status_row(c, "MTA", "",
+	    running_unless(sched_kind_paused(e->sched, SCHED_RELAY)));
+	status_row(c, "SMTP", "",
+	    e->ops->has_room(e->ctx)
+		? running_unless(e->ops->intake_paused(e->ctx))
+		: "full");
 	for (size_t i = 0; (domain = sched_paused_domain(e->sched, i)) != NULL;
 	     i++)
-		status_row(c, "domain ", domain, 1);
+		status_row(c, "domain ", domain, "paused");
 	control_end(c, NULL);
 }
 
