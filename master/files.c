@@ -168,6 +168,25 @@ check_table(struct files *files, const struct conf_table *table)
 		check_secret(files, &table->where, table->config);
 }
 
+/* Who can write the configuration has commands run as any user. */
+static void
+check_writers(const char *path, FILE *errors)
+{
+	struct stat st;
+
+	if (stat(path, &st) == -1 ||
+	    ((st.st_uid == 0 || st.st_uid == geteuid()) &&
+		(st.st_mode & S_IWOTH) == 0 &&
+		((st.st_mode & S_IWGRP) == 0 || st.st_gid == getegid())))
+		return;
+	fprintf(errors,
+	    "%s: warning: others can write this file (uid %u, gid %u, mode "
+	    "%04o), and so have commands run; write `chown root %s` and "
+	    "`chmod go-w %s`\n",
+	    path, (unsigned int)st.st_uid, (unsigned int)st.st_gid,
+	    (unsigned int)st.st_mode & 07777, path, path);
+}
+
 /* One that is missing gives nobody rights, and says so nowhere else. */
 static void
 check_group(const char *name, FILE *errors)
@@ -201,6 +220,8 @@ files_check(const struct conf *conf, bool strict, FILE *errors)
 	for (i = 0; i < conf->ntables; i++)
 		if (conf->tables[i].kind == CONF_TABLE_FILE)
 			check_table(&files, &conf->tables[i]);
+	for (i = 0; i < conf->nfiles; i++)
+		check_writers(conf->files[i].text, errors);
 	check_group(conf->paths.admin_group, errors);
 	return files.wrong;
 }
