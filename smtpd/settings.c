@@ -172,14 +172,12 @@ start_tls(struct listener *to, const struct conf *conf,
 	if ((to->tls = tls_server_new(&o, error, size)) != NULL)
 		return 0;
 fail:
-	/* the message gains the place that it is about */
+	/* the message gains the place that it is about; names of files are not
+	 * among what we know */
 	n = strlen(error);
-	if (n + 1 < size) {
-		char where[256];
-
-		conf_where_text(conf, &l->where, where, sizeof(where));
-		snprintf(error + n, size - n, " (listener of %s)", where);
-	}
+	if (n + 1 < size)
+		snprintf(error + n, size - n, ", for `listen on %s port %u`",
+		    l->interface != NULL ? l->interface : "socket", l->port);
 	return -1;
 }
 
