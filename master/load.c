@@ -203,25 +203,32 @@ report_unbuilt(void *arg, const struct conf_where *where, const char *what)
 	fprintf(r->errors, "%s: %s is not built yet: remove it\n", text, what);
 }
 
+/* Who reloads reads it, and at a start, which may be a boot, the log too. */
 static void
 report_missing(void *arg, const struct conf_where *where, const char *name)
 {
+	const struct report *r = arg;
+	const char *why = strcmp(name, "egress") == 0
+	    ? "no interface has a default route: see `ip route`, or write an "
+	      "interface or an address"
+	    : "no such interface, address or host: write an interface (see "
+	      "`ip link`), an address, lo0, egress or all";
 	char text[512];
 
-	conf_where_text(arg, where, text, sizeof(text));
-	log_error("%s: `listen on %s`: no such interface, address or host: "
-		  "write an interface (see `ip link`), an address, lo0, "
-		  "egress or all",
-	    text, name);
+	conf_where_text(r->conf, where, text, sizeof(text));
+	if (r->errors == stderr)
+		log_error("%s: `listen on %s`: %s", text, name, why);
+	else
+		fprintf(r->errors, "%s: `listen on %s`: %s\n", text, name, why);
 }
 
 static int
-complete(struct conf *conf)
+complete(struct conf *conf, struct report *report)
 {
 	if (load_certificates(conf) == -1 || load_system_ca(conf) == -1 ||
 	    load_server_name(conf) == -1 || load_resolvers(conf) == -1)
 		return -1;
-	return load_addresses(conf, report_missing, conf) == 0 ? 0 : -1;
+	return load_addresses(conf, report_missing, report) == 0 ? 0 : -1;
 }
 
 struct conf *
@@ -236,7 +243,7 @@ load_configuration(
 	if (files_check(conf, strict, errors) > 0 ||
 	    conf_unbuilt(conf, report_unbuilt, &report) > 0 ||
 	    conf_check_closed(conf, report_refusal, &report) > 0 ||
-	    complete(conf) == -1 ||
+	    complete(conf, &report) == -1 ||
 	    conf_check_overlap(conf, report_refusal, &report) > 0) {
 		conf_free(conf);
 		return NULL;
