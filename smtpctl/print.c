@@ -3,6 +3,7 @@
  */
 #include "config.h"
 
+#include <ctype.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -265,6 +266,9 @@ mailq_message(struct mailq *q, const struct mailq_fields *m)
 	    strcmp(m->state, "inflight") == 0   ? "*"
 		: strcmp(m->state, "held") == 0 ? "!"
 						: "");
+	/* programs that count look for capitals, as Postfix writes them */
+	for (char *s = id; *s != '\0'; s++)
+		*s = (char)toupper((unsigned char)*s);
 	q->octets += strtoull(m->size, NULL, 10);
 	put_padded(q->out, id, -11);
 	putc(' ', q->out);

@@ -331,7 +331,7 @@ test_mailq(void **state)
 	assert_non_null(strstr(text,
 	    "-Queue ID-  --Size-- ----Arrival Time--"
 	    "-- -Sender/Recipient-------\n"
-	    "0000002a!       2000 Thu Jan  1 00:00:00  me@x\n"));
+	    "0000002A!       2000 Thu Jan  1 00:00:00  me@x\n"));
 	assert_non_null(strstr(text, "(no route)\n"));
 	assert_non_null(strstr(text, "\n-- 4 Kbytes in 2 Requests.\n"));
 	free(text);
