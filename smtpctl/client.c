@@ -107,6 +107,17 @@ connect_to(const char *path)
 	return fd;
 }
 
+int
+client_is_down(const char *path)
+{
+	int fd = connect_to(path), down;
+
+	down = fd == -1 && (errno == ENOENT || errno == ECONNREFUSED);
+	if (fd != -1)
+		close(fd);
+	return down;
+}
+
 static int
 send_question(struct channel *ch, char *const *words, size_t count)
 {

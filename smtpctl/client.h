@@ -20,6 +20,8 @@ enum client_result {
 	CLIENT_REFUSED /* the daemon says no: error has its words */
 };
 
+/* Whether there is no daemon, as against one that is busy. */
+int client_is_down(const char *path);
 /*
  * Asks one question and hands on the answer as it comes. *session, if not
  * NULL, gets the descriptor that the answer carried, or -1. Either function
