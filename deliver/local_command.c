@@ -22,7 +22,7 @@
 #include "conf/format.h"
 #include "deliver/local.h"
 
-enum { COMMAND_MAX = 8192, OUTPUT_MAX = 400 };
+enum { COMMAND_MAX = 8192, OUTPUT_MAX = 400, SHELL_SIGNAL = 128 };
 
 static void
 set_variable(const char *name, const char *value, size_t len)
@@ -146,10 +146,11 @@ judge(int status, const char *text, struct local_outcome *out)
 		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.0",
 		    "the program was killed by signal %d", WTERMSIG(status));
 	/* the shell's words for the same */
-	if (WEXITSTATUS(status) > 128)
+	if (WEXITSTATUS(status) > SHELL_SIGNAL &&
+	    WEXITSTATUS(status) <= SHELL_SIGNAL + SIGRTMAX)
 		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.0",
 		    "the program was killed by signal %d",
-		    WEXITSTATUS(status) - 128);
+		    WEXITSTATUS(status) - SHELL_SIGNAL);
 	if (WEXITSTATUS(status) == 0)
 		return local_done(
 		    out, DELIVERY_OK, 250, "2.0.0", "delivered to a command");
