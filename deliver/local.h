@@ -71,11 +71,16 @@ struct local_outcome {
 
 /* Each delivers and fills in the outcome; 0 if that is success. */
 int local_mbox(const struct local_job *, struct local_outcome *);
-int local_append(
+/* A file in mbox form, or the Maildir that a path with a slash at its end
+ * names, without giving up anything. */
+int local_file(
     const struct local_job *, const char *path, struct local_outcome *);
 /* Success means a draft; local_maildir_settle then makes those of a batch
  * durable together, or turns their outcomes into failures. */
 int local_maildir(const struct local_job *, struct local_outcome *);
+/* One message, durable at once. */
+int local_maildir_at(
+    const struct local_job *, const char *path, struct local_outcome *);
 void local_maildir_settle(
     const struct local_job *, struct local_outcome *, size_t count);
 int local_lmtp(const struct local_job *, struct local_outcome *);

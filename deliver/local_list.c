@@ -185,7 +185,7 @@ deliver_item(const struct local_job *job, const struct alias_item *item,
 		if (local_discards(item->text))
 			return 0;
 		if (may_deliver(job, own, out) == 0)
-			rc = local_append(job, item->text, out);
+			rc = local_file(job, item->text, out);
 		return note_result(rc, out);
 	case ALIAS_INCLUDE:
 		return deliver_list(job, item->text, depth + 1, keep, out);

@@ -226,13 +226,11 @@ open_box(const struct local_job *job, int box, struct local_outcome *out)
 }
 
 static int
-open_place(const struct local_job *job, struct local_outcome *out)
+open_path(
+    const struct local_job *job, const char *path, struct local_outcome *out)
 {
-	char path[PATH_SIZE];
 	int fd;
 
-	if (find_path(job, path, sizeof(path), out) == -1)
-		return -1;
 	if (make_folders(path) == -1)
 		return local_error(out, "making the Maildir", errno);
 	if ((fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
@@ -241,6 +239,42 @@ open_place(const struct local_job *job, struct local_outcome *out)
 	if (local_confine(job, path, out) == -1)
 		return -1;
 	return open_box(job, 0, out);
+}
+
+static int
+open_place(const struct local_job *job, struct local_outcome *out)
+{
+	char path[PATH_SIZE];
+
+	return find_path(job, path, sizeof(path), out) == -1
+	    ? -1
+	    : open_path(job, path, out);
+}
+
+int
+local_maildir_at(
+    const struct local_job *job, const char *path, struct local_outcome *out)
+{
+	/* more may follow that needs what a Maildir does not */
+	struct local_place place = { 1, { { -1, -1 }, { -1, -1 } } };
+	struct local_draft draft = { .fd = -1 };
+	struct local_job one = *job;
+	int rc;
+
+	one.place = &place;
+	one.draft = &draft;
+	rc = open_path(&one, path, out);
+	if (rc == 0 && (rc = write_draft(&one, 0, out)) == 0) {
+		local_maildir_settle(&one, out, 1);
+		rc = out->status == DELIVERY_OK ? 0 : -1;
+	}
+	for (int i = 0; i < 2; i++) {
+		int fd = i == 0 ? place.box[0].folder : place.box[0].incoming;
+
+		if (fd != -1)
+			close(fd);
+	}
+	return rc;
 }
 
 static int

@@ -52,7 +52,7 @@ deliver_file(const struct local_job *job, struct local_outcome *out)
 	if (local_discards(job->parameter))
 		return local_done(
 		    out, DELIVERY_OK, 250, "2.0.0", "discarded: /dev/null");
-	return local_append(job, job->parameter, out);
+	return local_file(job, job->parameter, out);
 }
 
 static int

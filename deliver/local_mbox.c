@@ -143,7 +143,7 @@ append(const struct local_job *job, const char *path, int fd,
 	return mailbox_error(out, "writing the mailbox", path, error);
 }
 
-int
+static int
 local_append(
     const struct local_job *job, const char *path, struct local_outcome *out)
 {
@@ -171,6 +171,17 @@ local_append(
 	if (locked)
 		unlink(lock);
 	return rc;
+}
+
+int
+local_file(
+    const struct local_job *job, const char *path, struct local_outcome *out)
+{
+	size_t len = strlen(path);
+
+	return len > 0 && path[len - 1] == '/'
+	    ? local_maildir_at(job, path, out)
+	    : local_append(job, path, out);
 }
 
 int
