@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +26,26 @@ enum {
 	LISTS_MAX = 100, /* of one delivery, each as often as it is included */
 	FORWARD_MAX = 1000
 };
+
+/* Debian and others give each user a group of his own, and a umask that lets
+ * it write: nobody is in it but him. */
+static int
+is_private_group(gid_t gid)
+{
+	const struct group *group = gid == getgid() ? getgrgid(gid) : NULL;
+	const struct passwd *user = group ? getpwuid(geteuid()) : NULL;
+
+	return user != NULL && user->pw_gid == gid &&
+	    strcmp(user->pw_name, group->gr_name) == 0 &&
+	    group->gr_mem[0] == NULL;
+}
+
+static int
+others_may_write(const struct stat *st)
+{
+	return (st->st_mode & S_IWOTH) != 0 ||
+	    ((st->st_mode & S_IWGRP) != 0 && !is_private_group(st->st_gid));
+}
 
 /* The text of the list, NUL-terminated; NULL with an outcome. *own is set where
  * nobody else can have written it but root. */
@@ -41,7 +63,7 @@ read_list(const char *path, int *own, struct local_outcome *out)
 		goto out;
 	}
 	*own = (st.st_uid == geteuid() || st.st_uid == 0) &&
-	    (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+	    !others_may_write(&st);
 	if (!S_ISREG(st.st_mode) || st.st_size > LIST_MAX) {
 		local_done(out, DELIVERY_PERMFAIL, 550, "5.2.4",
 		    "%s is not a regular file of at most 1 MiB", path);
@@ -258,8 +280,7 @@ is_open_folder(const char *path)
 
 	return stat(path, &st) == -1 ||
 	    (st.st_uid != geteuid() && st.st_uid != 0) ||
-	    ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 &&
-		(st.st_mode & S_ISVTX) == 0);
+	    (others_may_write(&st) && (st.st_mode & S_ISVTX) == 0);
 }
 
 /* A .forward that somebody else could have written is not obeyed: the mail
@@ -276,8 +297,7 @@ local_has_forward(const struct local_job *job, char *path, size_t size,
 		    ? 0
 		    : local_error(out, path, errno);
 	if (!S_ISREG(st.st_mode) ||
-	    (st.st_uid != geteuid() && st.st_uid != 0) ||
-	    (st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+	    (st.st_uid != geteuid() && st.st_uid != 0) || others_may_write(&st))
 		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
 		    "%s must be a regular file that only its owner may write",
 		    path);
