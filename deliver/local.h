@@ -84,8 +84,9 @@ int local_maildir_at(
 void local_maildir_settle(
     const struct local_job *, struct local_outcome *, size_t count);
 int local_lmtp(const struct local_job *, struct local_outcome *);
-int local_command(
-    const struct local_job *, const char *command, struct local_outcome *);
+/* style: enum copy_style, of what the command reads. */
+int local_command(const struct local_job *, const char *command, unsigned style,
+    struct local_outcome *);
 /* A list of destinations, from ~/.forward or an :include: file. Commands and
  * files are done at once, addresses go to outcome->forward. *keep is set when
  * the user's own mailbox is among them, or when it names nobody at all. An item
@@ -108,6 +109,7 @@ int local_has_forward(
 /* How the copy of a message is to look. */
 enum copy_style {
 	COPY_MBOX = 1 << 0, /* From line, quoted From lines, an empty line */
+	COPY_FROM = 1 << 1, /* From line */
 	COPY_MAIL_ONLY = 0
 };
 /* Writes Return-Path, Delivered-To and the message with LF line ends. 0, or

@@ -169,21 +169,21 @@ judge(int status, const char *text, struct local_outcome *out)
 /* A process of its own feeds the program, so that neither waits for the
  * other for ever. Exits 0 also when the program did not want it all. */
 static pid_t
-start_feeder(const struct local_job *job, int fd, int other)
+start_feeder(const struct local_job *job, unsigned style, int fd, int other)
 {
 	pid_t pid = fork();
 
 	if (pid == 0) {
 		close(other);
-		_exit(local_copy(job, fd, COPY_MAIL_ONLY) == 0 || errno == EPIPE
-			? 0
-			: 1);
+		_exit(
+		    local_copy(job, fd, style) == 0 || errno == EPIPE ? 0 : 1);
 	}
 	return pid;
 }
 
 static int
-run(const struct local_job *job, const char *command, struct local_outcome *out)
+run(const struct local_job *job, const char *command, unsigned style,
+    struct local_outcome *out)
 {
 	int in[2] = { -1, -1 }, output[2] = { -1, -1 }, status, fed = 1, rc;
 	char text[OUTPUT_MAX] = "";
@@ -196,7 +196,7 @@ run(const struct local_job *job, const char *command, struct local_outcome *out)
 	close(in[0]);
 	close(output[1]);
 	if (pid != -1)
-		feeder = start_feeder(job, in[1], output[0]);
+		feeder = start_feeder(job, style, in[1], output[0]);
 	close(in[1]);
 	if (pid == -1 || feeder == -1) {
 		close(output[0]);
@@ -227,8 +227,8 @@ run(const struct local_job *job, const char *command, struct local_outcome *out)
 }
 
 int
-local_command(
-    const struct local_job *job, const char *command, struct local_outcome *out)
+local_command(const struct local_job *job, const char *command, unsigned style,
+    struct local_outcome *out)
 {
 	const struct format_values values = { job->sender, job->recipient,
 		job->address, job->user, job->directory, job->msgid,
@@ -239,5 +239,5 @@ local_command(
 		sizeof(error)) == -1)
 		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
 		    "mda command: %s", error);
-	return run(job, expanded, out);
+	return run(job, expanded, style, out);
 }

@@ -150,7 +150,7 @@ put_heading(struct copy *c, const struct local_job *job)
 	struct tm tm;
 	size_t n;
 
-	if (c->style & COPY_MBOX) {
+	if (c->style & (COPY_MBOX | COPY_FROM)) {
 		gmtime_r(&now, &tm);
 		n = (size_t)snprintf(line, sizeof(line), "From %s ",
 		    job->sender[0] ? job->sender : "MAILER-DAEMON");

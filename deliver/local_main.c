@@ -43,7 +43,15 @@ struct context {
 static int
 deliver_mda(const struct local_job *job, struct local_outcome *out)
 {
-	return local_command(job, job->parameter, out);
+	return local_command(job, job->parameter, COPY_MAIL_ONLY, out);
+}
+
+/* What aliases and .forward files name, procmail, vacation and list managers,
+ * finds the sender in a From line, or makes mailboxes without any. */
+static int
+deliver_command(const struct local_job *job, struct local_outcome *out)
+{
+	return local_command(job, job->parameter, COPY_FROM, out);
 }
 
 static int
@@ -86,7 +94,7 @@ static const struct method {
 	{ "lmtp", local_lmtp, 0 },
 	{ "lmtp-rcpt-to", local_lmtp, 0 },
 	{ "mda", deliver_mda, 0 },
-	{ "command", deliver_mda, 0 },
+	{ "command", deliver_command, 0 },
 	{ "file", deliver_file, 1 },
 	{ "include", deliver_include, 0 },
 	{ "forward-only", deliver_nothing, 0 },
