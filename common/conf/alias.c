@@ -99,9 +99,22 @@ item_read(struct splitter *split, char *buf, size_t size)
 	return 0;
 }
 
+/* Name <address>, as headers have it, means the address. */
+static const char *
+skip_name(char *buf)
+{
+	size_t len = strlen(buf);
+	char *angle = strrchr(buf, '<');
+
+	if (angle == NULL || buf[len - 1] != '>')
+		return buf;
+	buf[len - 1] = '\0';
+	return angle + 1;
+}
+
 /* Says what a destination is and where its text begins. */
 static int
-item_classify(struct splitter *split, const char *buf, struct alias_item *item,
+item_classify(struct splitter *split, char *buf, struct alias_item *item,
     const char **text)
 {
 	*text = buf;
@@ -127,6 +140,8 @@ item_classify(struct splitter *split, const char *buf, struct alias_item *item,
 		/* \user: deliver without another look at .forward. */
 		if (*buf == '\\')
 			*text = buf + 1;
+		else
+			*text = skip_name(buf);
 	}
 	if (**text == '\0')
 		return splitter_fail(
