@@ -461,11 +461,20 @@ static void
 visit_address(struct run *run, struct node *n)
 {
 	char name[ADDRESS_LOCAL_SIZE];
+	int looped;
 
 	if (n->action == NULL &&
 	    (n->action = choose_action(run, n->text)) == NULL)
 		return;
-	if (has_ancestor(n)) {
+	looped = has_ancestor(n);
+	if (looped && n->action->kind != CONF_ACTION_RELAY &&
+	    n->action->local.virtual_table == NULL &&
+	    address_user(n->text, name, sizeof(name)) == 0) {
+		/* `bob: bob@our.name, ...` keeps a copy, as `bob: bob` does */
+		add_name_of(run, n, name);
+		return;
+	}
+	if (looped) {
 		add_error(run, n->text, 550, "5.4.6",
 		    "An alias leads back to itself");
 		return;

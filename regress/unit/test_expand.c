@@ -25,6 +25,8 @@ static const char aliases[] =
     "postmaster: root\n"
     "root: joe\n"
     "self: self, ann\n"
+    "mine: Mine@example.org, ann\n"
+    "ghostly: ghostly@example.org\n"
     "joe: joe, joe@far.example\n"
     "a: b\nb: c\nc: a\n"
     "two: ann, bob, ann, ANN\n"
@@ -140,7 +142,7 @@ static enum policy_answer
 user(void *arg, const char *name)
 {
 	static const char *const accounts[] = { "joe", "ann", "bob", "root",
-		"self", "late" };
+		"self", "mine", "late" };
 
 	if (strcmp(name, "down") == 0)
 		return POLICY_ERROR;
@@ -184,6 +186,9 @@ static const struct row rows[] = {
 	    "user:local:joe relay:out:joe@far.example" },
 	{ "self@example.org", "local", "", 0, 250, "2.1.5", NULL,
 	    "user:local:self user:local:ann" },
+	{ "mine@example.org", "local", "", 0, 250, "2.1.5", NULL,
+	    "user:local:mine user:local:ann" },
+	{ "ghostly@example.org", "local", "", 0, 550, "5.4.6", NULL, NULL },
 	{ "a@example.org", "local", "", 0, 550, "5.4.6", NULL, NULL },
 	{ "two@example.org", "local", "", 0, 250, "2.1.5", NULL,
 	    "user:local:ann user:local:bob" },
