@@ -1,7 +1,8 @@
 /*
  * See addresses.h. The lists may hold anything; what is no address is refused
  * with its text rather than guessed at, and so is an address that begins with
- * a dash, which some program behind us could take for an option.
+ * a dash, which some program behind us could take for an option. The others
+ * of the list are none the worse for it.
  */
 #include "config.h"
 
@@ -98,7 +99,7 @@ take(struct collector *c)
 		else if (addresses_add(c->out, canonical) == -1)
 			why = "too many recipients";
 	}
-	if (why != NULL)
+	if (why != NULL && c->error[0] == '\0')
 		snprintf(c->error, c->size, "`%.100s`: %s", c->text, why);
 	c->len = 0;
 	c->angle = c->space = c->overflow = 0;
@@ -143,7 +144,7 @@ addresses_parse(
     struct addresses *out, const char *s, size_t len, char *error, size_t size)
 {
 	struct collector c = { .out = out, .error = error, .size = size };
-	int literal = 0;
+	int literal = 0, rc = 0;
 
 	for (size_t i = 0; i < len; i++) {
 		char ch = s[i];
@@ -163,35 +164,38 @@ addresses_parse(
 		else if (ch == ':' && c.angle == 0 && !literal)
 			c.len = 0; /* that was the name of a group */
 		else if ((ch == ',' || ch == ';') && c.angle != 1) {
-			if (take(&c) == -1)
-				return -1;
+			rc |= take(&c);
 		} else {
 			literal = ch == '[' ? 1 : ch == ']' ? 0 : literal;
 			put(&c, ch);
 		}
 	}
-	return take(&c);
+	return rc | take(&c);
 }
 
 int
 addresses_qualify(struct addresses *a, const char *domain)
 {
-	char canonical[ADDRESS_SIZE], *copy;
+	struct addresses whole = { 0 };
+	char canonical[ADDRESS_SIZE];
 	struct address one;
+	int rc = 0;
 
-	for (size_t i = 0; i < a->count; i++) {
-		if (address_parse(a->list[i], strlen(a->list[i]),
-			ADDRESS_CANONICAL, &one) != ADDRESS_OK ||
-		    one.kind != ADDRESS_IS_BARE)
-			continue;
-		address_qualify(&one, domain);
-		copy = strdup(address_format(&one, canonical));
-		if (copy == NULL)
-			return -1;
-		free(a->list[i]);
-		a->list[i] = copy;
+	for (size_t i = 0; i < a->count && rc == 0; i++) {
+		const char *text = a->list[i];
+
+		if (address_parse(text, strlen(text), ADDRESS_CANONICAL,
+			&one) == ADDRESS_OK &&
+		    one.kind == ADDRESS_IS_BARE) {
+			address_qualify(&one, domain);
+			text = address_format(&one, canonical);
+		}
+		rc = addresses_add(&whole, text);
 	}
-	return 0;
+	addresses_free(rc == 0 ? a : &whole);
+	if (rc == 0)
+		*a = whole;
+	return rc;
 }
 
 /* Steps over a quoted string; the index of its last octet. */

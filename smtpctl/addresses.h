@@ -17,13 +17,14 @@ struct addresses {
 	size_t room;
 };
 
-/* Adds what text (len octets) lists. -1 with the reason in error; some may
- * have been added then. */
+/* Adds what text (len octets) lists. What is no address is left out, and -1
+ * returned with the first of such in error, unless error holds a text. */
 int addresses_parse(
     struct addresses *, const char *text, size_t len, char *error, size_t size);
 /* Adds one canonical address; -1 when memory or ADDRESSES_MAX is reached. */
 int addresses_add(struct addresses *, const char *);
-/* Gives those without a domain this one. -1 without memory. */
+/* Gives those without a domain this one; each stands once then, too. -1
+ * without memory. */
 int addresses_qualify(struct addresses *, const char *domain);
 /* The octets of a header field's body up to and with the first address that
  * has no domain, 0 if none is left. What is no address is passed over. */

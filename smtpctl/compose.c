@@ -9,16 +9,23 @@
 #include "smtp/base64.h"
 #include "smtpctl/compose.h"
 
-/* A line that mbox files begin with is no part of the message. */
+/* The lines that a message has in an mbox file or from UUCP, with marks or
+ * without, are no part of it. */
 static size_t
 draft_start(const struct draft *d)
 {
+	size_t start = 0, at = 0;
 	const char *end;
 
-	if (d->len < 5 || memcmp(d->data, "From ", 5) != 0)
-		return 0;
-	end = memchr(d->data, '\n', d->len);
-	return end == NULL ? d->len : (size_t)(end - d->data) + 1;
+	for (; at < d->len; start = at) {
+		while (at < d->len && d->data[at] == '>')
+			at++;
+		if (d->len - at < 5 || memcmp(d->data + at, "From ", 5) != 0)
+			break;
+		end = memchr(d->data + at, '\n', d->len - at);
+		at = end == NULL ? d->len : (size_t)(end - d->data) + 1;
+	}
+	return start;
 }
 
 int
@@ -33,17 +40,16 @@ compose_recipients(
 	size_t start = draft_start(d), pos;
 	const char *section = d->data + start;
 	struct header_field f;
+	int rc = 0;
 
 	for (pos = 0; header_next(section, d->len - start, &pos, &f);)
 		if (f.id == resent[0] || f.id == resent[1] || f.id == resent[2])
 			wanted = resent;
 	for (pos = 0; header_next(section, d->len - start, &pos, &f);)
-		if ((f.id == wanted[0] || f.id == wanted[1] ||
-			f.id == wanted[2]) &&
-		    addresses_parse(out, section + f.body,
-			(size_t)(f.end - f.body), error, size) == -1)
-			return -1;
-	return 0;
+		if (f.id == wanted[0] || f.id == wanted[1] || f.id == wanted[2])
+			rc |= addresses_parse(out, section + f.body,
+			    (size_t)(f.end - f.body), error, size);
+	return rc;
 }
 
 /* ---- writing ---------------------------------------------------------- */
@@ -54,11 +60,14 @@ struct line_state {
 };
 
 /* A lone CR ends a line too: it would be refused, and inside a line it is
- * only how a terminal was told to begin it again. */
+ * only how a terminal was told to begin it again. NUL would be refused as well,
+ * and what a job printed has it now and then; it shows nothing. */
 static void
 write_text(FILE *out, struct line_state *st, const char *s, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
+		if (s[i] == '\0')
+			continue;
 		if (s[i] == '\n' && st->cr) {
 			st->cr = 0;
 			continue;

@@ -28,11 +28,12 @@ struct additions {
 };
 
 /* Adds the recipients of To, Cc and Bcc, or of their Resent- twins when the
- * message has any. -1 with the reason in error. */
+ * message has any. -1 and error as addresses_parse() has them. */
 int compose_recipients(
     const struct draft *, struct addresses *, char *error, size_t size);
 /* Writes the message with CRLF and dots doubled, and the final dot. Bcc,
- * Resent-Bcc and Return-Path are left out. Stream errors are the caller's. */
+ * Resent-Bcc, Return-Path and NUL octets are left out. Stream errors are the
+ * caller's. */
 void compose_write(const struct draft *, const struct additions *, FILE *out);
 /* 1 when an octet over 127 is in it. */
 int compose_is_8bit(const struct draft *);

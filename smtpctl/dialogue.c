@@ -181,13 +181,24 @@ send_content(struct dialogue *d, const struct submission *s, const char *sender,
 	return read_reply(d) == 250 ? 0 : -1;
 }
 
+static void
+note_refusal(struct submission *s, const char *rcpt, const char *reply,
+    char *error, size_t size)
+{
+	size_t n = s->refused++ == 0 ? 0 : strlen(error);
+
+	snprintf(error + n, size - n, "%s%.200s: %.500s", n > 0 ? "\n" : "",
+	    rcpt, reply);
+}
+
 /* One transaction, for recipients from *next on; -1 when it failed. */
 static int
 transaction(struct dialogue *d, struct submission *s, const char *sender,
     const struct draft *draft, size_t *next, int *status, char *error,
     size_t size)
 {
-	int eight_bit = compose_is_8bit(draft), utf8, taken = 0;
+	int eight_bit = compose_is_8bit(draft), utf8;
+	size_t taken = 0;
 
 	utf8 = address_needs_utf8(sender);
 	for (size_t i = 0; i < s->rcpts->count; i++)
@@ -206,19 +217,17 @@ transaction(struct dialogue *d, struct submission *s, const char *sender,
 			break;
 		if (d->code < 500)
 			goto failed;
-		s->refused++;
 		*status = exit_status(d);
-		snprintf(error, size, "%.200s: %.500s", s->rcpts->list[*next],
-		    d->line);
-		if (!s->partial)
-			return -1;
+		note_refusal(s, s->rcpts->list[*next], d->line, error, size);
 	}
 	if (taken == 0) {
 		say(d, "RSET");
 		return 0;
 	}
-	if (send_content(d, s, sender, draft) == 0)
+	if (send_content(d, s, sender, draft) == 0) {
+		s->taken += taken;
 		return 0;
+	}
 failed:
 	*status = exit_status(d);
 	snprintf(error, size, "%.700s", d->line);
@@ -262,7 +271,7 @@ dialogue_submit(int fd, struct submission *s, const struct draft *draft,
 	struct dialogue d = { .verbose = s->verbose };
 	int copy = dup(fd), status = EX_OSERR;
 
-	s->refused = 0;
+	s->refused = s->taken = 0;
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
 	d.in = fdopen(fd, "r");

@@ -19,13 +19,15 @@ struct submission {
 	uint8_t notify;
 	uint8_t ret;
 	int verbose; /* the dialogue on standard error */
-	/* go on when some recipients are refused; else nothing is sent */
-	int partial;
-	int refused; /* out: how many were */
+	/* out: recipients that were refused for good, and to how many of the
+	 * others the message has gone */
+	size_t refused;
+	size_t taken;
 };
 
 /* Takes fd. An exit status of sysexits.h, the reason in error unless it is
- * EX_OK. Recipients without domain get that of the daemon. */
+ * EX_OK; each recipient that is refused has a line of it, and the others get
+ * the message. Recipients without domain get that of the daemon. */
 int dialogue_submit(int fd, struct submission *, const struct draft *,
     char *error, size_t size);
 /* -bs: passes on octets between standard input and output and fd. */

@@ -25,12 +25,13 @@ option_kind(char letter)
 {
 	static const char *const letters[] = {
 		[FLAG] = "tiIv",
-		[VALUE] = "bfFrNRVqo",
-		[ATTACHED] = "Aed",
+		[VALUE] = "bfFrNRVqoe",
+		[ATTACHED] = "Ad",
 		[IGNORED] = "mnGUxE",
-		[IGNORED_VALUE] = "BhLp",
-		/* another configuration, a log file, settings, macros */
-		[REFUSED] = "CXODM",
+		/* -O with it: -O DeliveryMode=b is in many a script */
+		[IGNORED_VALUE] = "BhLpO",
+		/* another configuration, a log file, macros */
+		[REFUSED] = "CXDM",
 	};
 
 	for (enum kind k = FLAG; k <= REFUSED; k++)
@@ -103,13 +104,22 @@ set_mode(struct sendmail_options *o, const char *option, const char *value,
 		: "there are -bm, -bs, -bp and -bi");
 }
 
-/* -o: what others kept in their configuration. Only -oi matters here. */
+/* -e: who hears of an error. Mailed, or left to whoever reads our words. */
+static void
+set_errors(struct sendmail_options *o, const char *value)
+{
+	o->mail_errors = *value == 'm' || *value == 'e';
+}
+
+/* -o: what others kept in their configuration. Few of it matters here. */
 static int
 set_old(struct sendmail_options *o, const char *option, const char *value,
     char *error, size_t size)
 {
 	if (strcmp(value, "i") == 0)
 		o->keep_dots = 1;
+	else if (*value == 'e')
+		set_errors(o, value + 1);
 	else if (*value == '\0' || strchr("AQCXPK", *value) != NULL)
 		return fail(error, size, option,
 		    "refused: a caller may not choose files or queues");
@@ -128,6 +138,9 @@ set_value(struct sendmail_options *o, const char *option, const char *value,
 		return set_mode(o, option, value, error, size);
 	case 'o':
 		return set_old(o, option, value, error, size);
+	case 'e':
+		set_errors(o, value);
+		return 0;
 	case 'f':
 	case 'r':
 		o->sender = value;
@@ -203,7 +216,7 @@ parse_word(int argc, char **argv, int *i, struct sendmail_options *o,
 		if (kind == NONE)
 			return fail(error, size, s, "no such option");
 		/* these never take the next word */
-		if (*value == '\0' && *s != 'q' && *s != 'o') {
+		if (*value == '\0' && strchr("qoe", *s) == NULL) {
 			if (*i + 1 >= argc)
 				return fail(error, size, s, "wants a value");
 			value = argv[++*i];

@@ -22,6 +22,7 @@ struct sendmail_options {
 	int extract; /* -t */
 	int keep_dots; /* -i: a lone dot does not end the input */
 	int verbose;
+	int mail_errors; /* -em: the sender gets a report by mail, too */
 	const char *sender; /* NULL: who calls; "" the null sender */
 	const char *full_name; /* NULL: from the password database */
 	const char *envid;

@@ -24,7 +24,7 @@
 #include "smtpctl/drop.h"
 #include "smtpctl/sendmail.h"
 
-enum { REPORT_OCTETS = 64 * 1024 };
+enum { REPORT_OCTETS = 64 * 1024, MEMORY_OCTETS = 8 * 1024 * 1024 };
 
 /* One run. */
 struct mail {
@@ -33,7 +33,10 @@ struct mail {
 	char sender[ADDRESS_SIZE];
 	char name[256];
 	struct draft draft;
-	char error[1200];
+	size_t taken; /* recipients to whom it has gone */
+	size_t refused; /* and those to whom it never will */
+	char odd[400]; /* what stood among them and is no address, or "" */
+	char error[4000];
 };
 
 static int
@@ -45,24 +48,67 @@ fail(const struct mail *m, int status)
 
 /* ---- the message ------------------------------------------------------ */
 
-/* Copies standard input to a file without name; a lone dot ends it unless
- * -i was given. */
-static int
-read_input(FILE *to, int keep_dots)
+/* Mail that tells of a full disk must not need room on it: what is small stays
+ * in memory. */
+static FILE *
+open_memory(void)
 {
+	int fd = memfd_create("message", MFD_CLOEXEC);
+	FILE *f = fd != -1 ? fdopen(fd, "w+") : NULL;
+
+	if (f == NULL && fd != -1)
+		close(fd);
+	return f != NULL ? f : tmpfile();
+}
+
+/* What is large goes to a file without name, if there can be one. */
+static FILE *
+move_to_file(FILE *memory)
+{
+	FILE *f = tmpfile();
+	char block[64 * 1024];
+	size_t n;
+
+	if (f == NULL)
+		return memory;
+	rewind(memory);
+	while ((n = fread(block, 1, sizeof(block), memory)) > 0)
+		if (fwrite(block, 1, n, f) != n)
+			break;
+	if (n > 0 || ferror(memory) || fflush(f) != 0) {
+		fclose(f);
+		fseek(memory, 0, SEEK_END);
+		return memory;
+	}
+	fclose(memory);
+	return f;
+}
+
+/* Copies standard input; a lone dot ends it unless -i was given. NULL with
+ * errno. */
+static FILE *
+read_input(int keep_dots)
+{
+	FILE *to = open_memory();
+	size_t room = 0, before, len = 0;
 	char *line = NULL;
-	size_t room = 0;
 	ssize_t n;
 
-	while ((n = getline(&line, &room, stdin)) > 0) {
+	while (to != NULL && (n = getline(&line, &room, stdin)) > 0) {
 		if (!keep_dots &&
 		    (strcmp(line, ".\n") == 0 || strcmp(line, ".\r\n") == 0))
 			break;
+		before = len;
+		len += (size_t)n;
+		if (before <= MEMORY_OCTETS && len > MEMORY_OCTETS)
+			to = move_to_file(to);
 		if (fwrite(line, 1, (size_t)n, to) != (size_t)n)
 			break;
 	}
 	free(line);
-	return ferror(stdin) || ferror(to) || fflush(to) != 0 ? -1 : 0;
+	return to == NULL || ferror(stdin) || ferror(to) || fflush(to) != 0
+	    ? NULL
+	    : to;
 }
 
 static int
@@ -87,10 +133,9 @@ map_file(int fd, struct draft *d)
 static int
 read_message(struct mail *m)
 {
-	FILE *f = tmpfile();
+	FILE *f = read_input(m->options.keep_dots);
 
-	if (f == NULL || read_input(f, m->options.keep_dots) == -1 ||
-	    map_file(fileno(f), &m->draft) == -1) {
+	if (f == NULL || map_file(fileno(f), &m->draft) == -1) {
 		snprintf(m->error, sizeof(m->error),
 		    "the message could not be read: %s", strerror(errno));
 		return -1;
@@ -100,6 +145,30 @@ read_message(struct mail *m)
 
 /* ---- who -------------------------------------------------------------- */
 
+/* An address, <address>, or one with a name as From has it. */
+static enum address_error
+parse_sender(const char *given, struct address *a)
+{
+	struct addresses one = { 0 };
+	size_t len = strlen(given);
+	enum address_error e;
+	char error[200] = "";
+
+	if (len >= 2 && given[0] == '<')
+		e = address_parse_path(given, len,
+		    ADDRESS_UTF8 | ADDRESS_NULL | ADDRESS_BARE | ADDRESS_LONG,
+		    a);
+	else
+		e = address_parse(given, len, ADDRESS_CANONICAL, a);
+	if (e != ADDRESS_OK &&
+	    addresses_parse(&one, given, len, error, sizeof(error)) == 0 &&
+	    one.count == 1)
+		e = address_parse(
+		    one.list[0], strlen(one.list[0]), ADDRESS_CANONICAL, a);
+	addresses_free(&one);
+	return e;
+}
+
 static int
 set_sender(struct mail *m)
 {
@@ -107,7 +176,6 @@ set_sender(struct mail *m)
 	struct passwd *pw = getpwuid(getuid());
 	struct address a;
 	enum address_error e;
-	size_t len;
 
 	if (pw != NULL && m->options.full_name == NULL) {
 		snprintf(m->name, sizeof(m->name), "%.*s",
@@ -125,14 +193,7 @@ set_sender(struct mail *m)
 	}
 	if (given == NULL)
 		given = pw->pw_name;
-	len = strlen(given);
-	if (len >= 2 && given[0] == '<')
-		e = address_parse_path(given, len,
-		    ADDRESS_UTF8 | ADDRESS_NULL | ADDRESS_BARE | ADDRESS_LONG,
-		    &a);
-	else
-		e = address_parse(given, len, ADDRESS_CANONICAL, &a);
-	if (e != ADDRESS_OK) {
+	if ((e = parse_sender(given, &a)) != ADDRESS_OK) {
 		snprintf(m->error, sizeof(m->error), "sender `%.100s`: %s",
 		    given, address_strerror(e));
 		return -1;
@@ -146,23 +207,25 @@ set_sender(struct mail *m)
 	return 0;
 }
 
-/* -1 is a usage error. */
+/* -1 where nobody is named. */
 static int
 set_recipients(struct mail *m, int argc, char **argv)
 {
 	for (int i = m->options.first; i < argc; i++)
-		if (addresses_parse(&m->rcpts, argv[i], strlen(argv[i]),
-			m->error, sizeof(m->error)) == -1)
-			return -1;
-	if (m->options.extract &&
-	    compose_recipients(
-		&m->draft, &m->rcpts, m->error, sizeof(m->error)) == -1)
-		return -1;
+		addresses_parse(&m->rcpts, argv[i], strlen(argv[i]), m->odd,
+		    sizeof(m->odd));
+	if (m->options.extract)
+		compose_recipients(
+		    &m->draft, &m->rcpts, m->odd, sizeof(m->odd));
 	if (m->rcpts.count > 0)
 		return 0;
-	snprintf(m->error, sizeof(m->error),
-	    m->options.extract ? "neither To, Cc nor Bcc names a recipient"
-			       : "no recipient: name one, or use -t");
+	if (m->odd[0] != '\0')
+		snprintf(m->error, sizeof(m->error), "%s", m->odd);
+	else
+		snprintf(m->error, sizeof(m->error),
+		    m->options.extract
+			? "neither To, Cc nor Bcc names a recipient"
+			: "no recipient: name one, or use -t");
 	return -1;
 }
 
@@ -192,7 +255,7 @@ open_session(const struct caller *c, struct mail *m, int *status)
 }
 
 static int
-submit(const struct caller *c, struct mail *m, int partial, int *refused)
+submit(const struct caller *c, struct mail *m)
 {
 	struct submission s = { .sender = m->sender,
 		.rcpts = &m->rcpts,
@@ -200,14 +263,14 @@ submit(const struct caller *c, struct mail *m, int partial, int *refused)
 		.envid = m->options.envid,
 		.notify = m->options.notify,
 		.ret = m->options.ret,
-		.verbose = m->options.verbose,
-		.partial = partial };
+		.verbose = m->options.verbose };
 	int status = EX_OK, fd;
 
 	if ((fd = open_session(c, m, &status)) == -1)
 		return status;
 	status = dialogue_submit(fd, &s, &m->draft, m->error, sizeof(m->error));
-	*refused = s.refused;
+	m->taken = s.taken;
+	m->refused = s.refused;
 	return status;
 }
 
@@ -257,11 +320,84 @@ serve_smtp(const struct caller *c, struct mail *m)
 	return fd == -1 ? fail(m, status) : dialogue_proxy(fd);
 }
 
+/* ---- what its sender is told ------------------------------------------ */
+
+/* A report of the daemon's words and len octets of the message. */
+static int
+send_report(
+    const struct caller *c, const struct mail *failed, size_t len, int may_wait)
+{
+	struct mail m = { 0 };
+	char *text = NULL;
+	size_t size = 0;
+	int status = EX_TEMPFAIL;
+	FILE *f;
+
+	if ((f = open_memstream(&text, &size)) == NULL)
+		return EX_TEMPFAIL;
+	fprintf(f,
+	    "From: MAILER-DAEMON\nTo: %s\n"
+	    "Subject: Undelivered mail\nAuto-Submitted: auto-replied\n\n"
+	    "This mail could not be sent%s:\n\n%s%s%s\n\nIt %s.\n\n",
+	    failed->sender, failed->taken > 0 ? " to all that it is for" : "",
+	    failed->odd,
+	    failed->odd[0] != '\0' && failed->error[0] != '\0' ? "\n" : "",
+	    failed->error,
+	    len == failed->draft.len ? "follows as you gave it"
+		: len > 0            ? "begins as follows"
+				     : "cannot be shown here");
+	fwrite(failed->draft.data, 1, len, f);
+	if (fclose(f) == 0 && addresses_add(&m.rcpts, failed->sender) == 0) {
+		m.draft = (struct draft){ text, size };
+		status = submit(c, &m);
+		if (status == EX_TEMPFAIL && may_wait)
+			status = leave(c, &m);
+	}
+	addresses_free(&m.rcpts);
+	free(text);
+	return status;
+}
+
+/* What made the daemon refuse the mail may make it refuse the report as
+ * well. */
+static int
+report_failure(const struct caller *c, const struct mail *failed, int may_wait)
+{
+	size_t len = failed->draft.len;
+	int status;
+
+	if (len > REPORT_OCTETS)
+		len = REPORT_OCTETS;
+	status = send_report(c, failed, len, may_wait);
+	if (status != EX_OK && status != EX_TEMPFAIL)
+		status = send_report(c, failed, 0, may_wait);
+	return status;
+}
+
+/* The exit status, where some or all of what was asked for failed for good. It
+ * is no failure to send to some while the sender hears of the others: few
+ * callers look at it, and none would send to the others again. */
+static int
+tell(const struct caller *c, struct mail *m, int status)
+{
+	int sent = m->taken > 0;
+
+	if (m->odd[0] != '\0')
+		fprintf(stderr, "sendmail: %s\n", m->odd);
+	if (m->error[0] != '\0')
+		fail(m, status);
+	if (m->sender[0] == '\0' || (!sent && !m->options.mail_errors))
+		return status; /* a report is not reported upon */
+	return report_failure(c, m, 1) == EX_OK && sent ? EX_OK : status;
+}
+
+/* ---- the command ------------------------------------------------------ */
+
 int
 sendmail_main(const struct caller *c, int argc, char **argv)
 {
 	struct mail m = { 0 };
-	int status, refused = 0;
+	int status;
 
 	if (sendmail_parse(argc, argv, &m.options, m.error, sizeof(m.error)) ==
 	    -1)
@@ -286,65 +422,18 @@ sendmail_main(const struct caller *c, int argc, char **argv)
 		return fail(&m, EX_IOERR);
 	if (m.options.extract && set_recipients(&m, argc, argv) == -1)
 		return fail(&m, EX_DATAERR);
-	status = submit(c, &m, 0, &refused);
-	if (status == EX_TEMPFAIL)
-		status = leave(c, &m);
-	else if (status != EX_OK)
-		fail(&m, status);
+	status = submit(c, &m);
+	if (status == EX_TEMPFAIL && (status = leave(c, &m)) == EX_OK) {
+		m.taken = m.rcpts.count;
+		m.error[0] = '\0';
+	}
+	if (status != EX_TEMPFAIL && (status != EX_OK || m.odd[0] != '\0'))
+		status = tell(c, &m, status != EX_OK ? status : EX_DATAERR);
 	addresses_free(&m.rcpts);
 	return status;
 }
 
 /* ---- mail that waited ------------------------------------------------- */
-
-/* A report of the daemon's words and len octets of the message. */
-static int
-send_report(const struct caller *c, const struct mail *failed, size_t len)
-{
-	struct mail m = { 0 };
-	char *text = NULL;
-	size_t size = 0;
-	int status = EX_TEMPFAIL, refused = 0;
-	FILE *f;
-
-	if ((f = open_memstream(&text, &size)) == NULL)
-		return EX_TEMPFAIL;
-	fprintf(f,
-	    "From: MAILER-DAEMON\nTo: %s\n"
-	    "Subject: Undelivered mail\nAuto-Submitted: auto-replied\n\n"
-	    "This mail waited for the mail system to run. It could not be "
-	    "sent then:\n\n    %s\n\nIt %s.\n\n",
-	    failed->sender, failed->error,
-	    len == failed->draft.len ? "follows as you gave it"
-		: len > 0            ? "begins as follows"
-				     : "cannot be shown here");
-	fwrite(failed->draft.data, 1, len, f);
-	if (fclose(f) == 0 && addresses_add(&m.rcpts, failed->sender) == 0) {
-		m.draft = (struct draft){ text, size };
-		status = submit(c, &m, 0, &refused);
-	}
-	addresses_free(&m.rcpts);
-	free(text);
-	return status;
-}
-
-/* Tells the sender what became of mail that nobody waits for any more. What
- * made the daemon refuse it may make it refuse the report as well. */
-static int
-report_failure(const struct caller *c, const struct mail *failed)
-{
-	size_t len = failed->draft.len;
-	int status;
-
-	if (failed->sender[0] == '\0')
-		return EX_OK; /* a report is not reported upon */
-	if (len > REPORT_OCTETS)
-		len = REPORT_OCTETS;
-	status = send_report(c, failed, len);
-	if (status != EX_OK && status != EX_TEMPFAIL)
-		status = send_report(c, failed, 0);
-	return status;
-}
 
 int
 sendmail_from_drop(const struct caller *c)
@@ -353,7 +442,7 @@ sendmail_from_drop(const struct caller *c)
 	const char *sender;
 	struct draft file;
 	char *text = NULL;
-	int status = EX_DATAERR, refused = 0;
+	int status = EX_DATAERR;
 
 	if (map_file(STDIN_FILENO, &file) == -1 ||
 	    drop_parse(file.data, file.len, &m.options, &sender, &m.rcpts,
@@ -362,9 +451,10 @@ sendmail_from_drop(const struct caller *c)
 		goto out;
 	}
 	snprintf(m.sender, sizeof(m.sender), "%s", sender);
-	status = submit(c, &m, 1, &refused);
-	if (status != EX_TEMPFAIL && (status != EX_OK || refused > 0))
-		status = report_failure(c, &m);
+	status = submit(c, &m);
+	/* nobody waits for an answer any more */
+	if (status != EX_TEMPFAIL && (status != EX_OK || m.refused > 0))
+		status = m.sender[0] == '\0' ? EX_OK : report_failure(c, &m, 0);
 	if (status != EX_OK)
 		fail(&m, status);
 out:

@@ -62,7 +62,8 @@ test_options(void **state)
 		{ "sendmail -be", -1, 0, 0, NULL, 0 },
 		{ "sendmail -C/etc/x a", -1, 0, 0, NULL, 0 },
 		{ "sendmail -X /tmp/log a", -1, 0, 0, NULL, 0 },
-		{ "sendmail -O QueueDirectory=/tmp a", -1, 0, 0, NULL, 0 },
+		{ "sendmail -O DeliveryMode=b a", 1, 0, 0, NULL, 0 },
+		{ "sendmail -t -ODeliveryMode=b", 0, 1, 0, NULL, 0 },
 		{ "sendmail -DX=y a", -1, 0, 0, NULL, 0 },
 		{ "sendmail -oQ/tmp a", -1, 0, 0, NULL, 0 },
 		{ "sendmail -oA/tmp/x a", -1, 0, 0, NULL, 0 },
@@ -90,20 +91,21 @@ test_options(void **state)
 	}
 }
 
-/* The list joined by spaces, or "!" when it is refused. */
+/* The list joined by spaces, behind "!" when some of it is none. */
 static void
 joined(const char *text, char *out, size_t size)
 {
 	struct addresses a = { 0 };
-	char error[300];
+	char error[300] = "";
 
-	out[0] = '\0';
-	if (addresses_parse(&a, text, strlen(text), error, sizeof(error)) == -1)
-		snprintf(out, size, "!");
-	else
-		for (size_t i = 0; i < a.count; i++)
-			snprintf(out + strlen(out), size - strlen(out), "%s%s",
-			    i ? " " : "", a.list[i]);
+	snprintf(out, size, "%s",
+	    addresses_parse(&a, text, strlen(text), error, sizeof(error)) == -1
+		? "!"
+		: "");
+	assert_int_equal(out[0] == '!', error[0] != '\0');
+	for (size_t i = 0; i < a.count; i++)
+		snprintf(out + strlen(out), size - strlen(out), "%s%s",
+		    i ? " " : "", a.list[i]);
 	addresses_free(&a);
 }
 
@@ -131,6 +133,8 @@ test_addresses(void **state)
 		{ "-oQ@x.test", "!" },
 		{ "<-oQ@x.test>", "!" },
 		{ "a@x.test b@x.test", "!" },
+		{ "a@x.test, b@@x.test, <>, -c, d@x.test",
+		    "!a@x.test d@x.test" },
 		{ "<a@x.test> -oQ/tmp", "!" },
 		{ "<a@x.test", "!" },
 		{ "a@x.test\x01", "!" },
@@ -146,6 +150,23 @@ test_addresses(void **state)
 }
 
 static void
+test_once(void **state)
+{
+	static const char list[] = "a, b@d.test, b, a@d.test, c@x.test";
+	struct addresses a = { 0 };
+	char error[100] = "";
+
+	addresses_parse(&a, list, sizeof(list) - 1, error, sizeof(error));
+	assert_int_equal(a.count, 5);
+	assert_int_equal(addresses_qualify(&a, "d.test"), 0);
+	assert_int_equal(a.count, 3);
+	assert_string_equal(a.list[0], "a@d.test");
+	assert_string_equal(a.list[1], "b@d.test");
+	assert_string_equal(a.list[2], "c@x.test");
+	addresses_free(&a);
+}
+
+static void
 test_extract(void **state)
 {
 	static const char text[] =
@@ -155,7 +176,7 @@ test_extract(void **state)
 	struct draft d = { text, sizeof(text) - 1 },
 		     r = { again, sizeof(again) - 1 };
 	struct addresses a = { 0 };
-	char error[200];
+	char error[200] = "";
 
 	assert_int_equal(compose_recipients(&d, &a, error, 200), 0);
 	assert_int_equal(a.count, 3);
@@ -183,6 +204,8 @@ test_write(void **state)
 		{ "From: m\nDate: d\n\na\r.\rb\n",
 		    "From: m\r\nDate: d\r\n\r\na\r\n..\r\nb\r\n.\r\n" },
 		{ "", "From: me\r\nDate: now\r\n.\r\n" },
+		{ ">From a b\n>>From c\nFrom: m\nDate: d\n\n>From x\n",
+		    "From: m\r\nDate: d\r\n\r\n>From x\r\n.\r\n" },
 	};
 	const struct additions add = { "From: me", "Date: now", NULL, NULL };
 
@@ -198,6 +221,24 @@ test_write(void **state)
 		assert_string_equal(text, cases[i].out);
 		free(text);
 	}
+}
+
+static void
+test_nul(void **state)
+{
+	static const char in[] = "From: m\0\nDate: d\n\n\0.a\0b\n";
+	struct draft d = { in, sizeof(in) - 1 };
+	const struct additions none = { 0 };
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	assert_non_null(f);
+	compose_write(&d, &none, f);
+	fclose(f);
+	assert_int_equal(size, strlen(text));
+	assert_string_equal(text, "From: m\r\nDate: d\r\n\r\n..ab\r\n.\r\n");
+	free(text);
 }
 
 static void
@@ -343,8 +384,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_once),
 		cmocka_unit_test(test_extract),
 		cmocka_unit_test(test_write),
+		cmocka_unit_test(test_nul),
 		cmocka_unit_test(test_domain),
 		cmocka_unit_test(test_mailbox),
 		cmocka_unit_test(test_drop),
