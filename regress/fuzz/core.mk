@@ -92,6 +92,7 @@ regress_fuzz_fuzz_forward_SOURCES = regress/fuzz/fuzz_forward.c \
 	deliver/local_command.c \
 	deliver/local_copy.c \
 	deliver/local_list.c \
+	deliver/local_maildir.c \
 	deliver/local_mbox.c \
 	deliver/local_outcome.c
 regress_fuzz_fuzz_forward_CFLAGS = $(AM_CFLAGS)
