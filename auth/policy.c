@@ -140,6 +140,17 @@ recipient_domain(const struct policy_host *host, const struct policy_facts *f)
 					       : "localhost";
 }
 
+/* name, or its first label. */
+static int
+is_named(const char *domain, const char *name)
+{
+	size_t len = strlen(domain);
+
+	return name != NULL && strncasecmp(domain, name, len) == 0 &&
+	    (name[len] == '\0' ||
+		(name[len] == '.' && strchr(domain, '.') == NULL));
+}
+
 static enum policy_answer
 test_for_local(const struct policy_host *host, const struct policy_facts *f,
     const struct conf_condition *c)
@@ -148,7 +159,8 @@ test_for_local(const struct policy_host *host, const struct policy_facts *f,
 	const char *name = host->conf->server_name;
 
 	return answer(strcasecmp(domain, "localhost") == 0 ||
-	    (name != NULL && strcasecmp(domain, name) == 0));
+	    (name != NULL && strcasecmp(domain, name) == 0) ||
+	    is_named(domain, host->conf->host_name));
 }
 
 static enum policy_answer

@@ -114,22 +114,25 @@ complete_name(char *name, size_t size)
 int
 load_server_name(struct conf *conf)
 {
-	char name[256] = "";
+	char name[256] = "", own[256] = "";
 	FILE *fp;
 
 	if (conf->server_name != NULL)
 		return 0;
+	if (gethostname(own, sizeof(own) - 1) == -1)
+		return -1;
+	complete_name(own, sizeof(own));
+	if (own[0] != '\0' && (conf->host_name = strdup(own)) == NULL)
+		return -1;
 	if ((fp = fopen("/etc/mailname", "re")) != NULL) {
 		if (fgets(name, sizeof(name), fp) != NULL)
 			name[strcspn(name, " \t\r\n")] = '\0';
 		fclose(fp);
 	}
-	if (name[0] == '\0') {
-		if (gethostname(name, sizeof(name) - 1) == -1)
-			return -1;
-		complete_name(name, sizeof(name));
-	}
-	return (conf->server_name = strdup(name)) != NULL ? 0 : -1;
+	return (conf->server_name = strdup(name[0] != '\0' ? name : own)) !=
+		NULL
+	    ? 0
+	    : -1;
 }
 
 static int

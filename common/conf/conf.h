@@ -491,6 +491,8 @@ struct conf {
 	uint32_t nfiles;
 	char *server_name; /* set server-name, or filled by master from
 			    * mailname or the host's name */
+	char *host_name; /* the host's own, where server_name was not set;
+			  * may be NULL */
 	char *admd; /* NULL: server_name */
 	struct conf_where admd_where;
 	struct conf_paths paths;

@@ -469,6 +469,7 @@ static SHAPE(resolver, NULL);
 static const struct field conf_fields[] = {
 	LIST(files, &shape_string, LIST_LIMIT, A),
 	STR(server_name, NAME_LIMIT, S | Q | D | A),
+	STR(host_name, NAME_LIMIT, A),
 	STR(admd, NAME_LIMIT, S),
 	ROW(FIELD_WHERE, admd_where, 0, S),
 	STRUCT(paths, &shape_paths, Q),

@@ -98,6 +98,10 @@ static const struct policy_facts remote = { .flags = 0 };
 
 TO(to_far, "x@far.example");
 TO(to_host, "joe@mx.relais.example");
+TO(to_own, "joe@Web1.relais.example");
+TO(to_label, "joe@web1");
+TO(to_part, "joe@web1.relais");
+TO(to_other, "joe@web");
 TO(to_localhost, "joe@LOCALHOST");
 TO(to_bare, "postmaster");
 TO(to_sub, "joe@a.wild.org");
@@ -351,6 +355,10 @@ static const struct row rows[] = {
 	TWO("!for any", C(FROM_ANY), C(FOR_ANY, NOT), &remote, NO),
 	TWO("!for local", C(FROM_ANY), C(FOR_LOCAL, NOT), &remote, YES),
 	TWO("!for local, local", C(FROM_ANY), C(FOR_LOCAL, NOT), &to_host, NO),
+	TWO("own name", C(FROM_ANY), C(FOR_LOCAL), &to_own, YES),
+	TWO("its first label", C(FROM_ANY), C(FOR_LOCAL), &to_label, YES),
+	TWO("two of its labels", C(FROM_ANY), C(FOR_LOCAL), &to_part, NO),
+	TWO("part of a label", C(FROM_ANY), C(FOR_LOCAL), &to_other, NO),
 	TWO("for domain", C(FROM_ANY), C(FOR_DOMAIN, T("domains")), &remote,
 	    YES),
 	TWO("for domain, other", C(FROM_ANY), C(FOR_DOMAIN, T("domains")),
@@ -469,6 +477,7 @@ decide(struct conf_match *matches, uint32_t count,
     void (*trace)(void *, uint32_t, const struct conf_condition *))
 {
 	struct conf conf = { .server_name = S("mx.relais.example"),
+		.host_name = S("web1.relais.example"),
 		.actions = actions,
 		.nactions = sizeof(actions) / sizeof(actions[0]),
 		.matches = matches,
