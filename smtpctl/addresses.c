@@ -77,7 +77,7 @@ take(struct collector *c)
 	struct address a;
 	enum address_error e = ADDRESS_OK;
 	const char *why = NULL;
-	int empty = c->len == 0 && c->angle == 0;
+	int empty = c->len == 0 && c->angle != 1; /* <> names nobody */
 
 	c->text[c->len] = '\0';
 	if (c->angle == 1)

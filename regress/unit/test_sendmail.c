@@ -124,6 +124,7 @@ test_addresses(void **state)
 		{ "us: a@x.test, b@x.test;, c@x.test",
 		    "a@x.test b@x.test c@x.test" },
 		{ "undisclosed-recipients:;", "" },
+		{ "<>, Nobody <>, a@x.test", "a@x.test" },
 		{ "a @ x.test", "a@x.test" },
 		{ "\"a b\"@x.test", "\"a b\"@x.test" },
 		{ "a@x.test, A@X.TEST, a@x.test", "a@x.test A@x.test" },
