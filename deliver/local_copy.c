@@ -151,7 +151,8 @@ put_heading(struct copy *c, const struct local_job *job)
 	size_t n;
 
 	if (c->style & (COPY_MBOX | COPY_FROM)) {
-		gmtime_r(&now, &tm);
+		/* without a zone, and mail readers show it as it is */
+		localtime_r(&now, &tm);
 		n = (size_t)snprintf(line, sizeof(line), "From %s ",
 		    job->sender[0] ? job->sender : "MAILER-DAEMON");
 		/* a space in a quoted local part would split the line */

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <libdeflate.h>
@@ -391,6 +392,7 @@ main(int argc, char **argv)
 		.place = &c.place };
 	mode = read_arguments(&c.job, argc, argv);
 	log_init("local", mode);
+	tzset(); /* the sandbox keeps files from whoever comes later */
 	if (fcntl(MASTER_FD, F_GETFD) == -1) {
 		log_error("this program is started by relaisd, not by hand");
 		return 2;
