@@ -2,15 +2,17 @@
 
 regress/fuzz/run counts the time of a target for as long as this name is the
 same. It is of the sources of those objects that the linker really took, which
-the debug information of the binary lists, and of the headers that they
-include. It trusts that the binary was made of the sources that are here now.
-Comments and blank space do not count, nor does where the tree lies.
+the debug information of the binary lists, and of what they use of the headers
+that they include. It trusts that the binary was made of the sources that are
+here now. Comments and blank space do not count, nor does where the tree lies.
 """
 import functools
 import hashlib
 import os
 import re
 import subprocess
+
+import declared
 
 TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), '../..'))
 
@@ -110,7 +112,11 @@ def changed(path):
 
 
 def code(build, target):
+    texts = {x: contents(x, build)[0] for x in sources(build, target)}
+    headers = {x: t for x, t in texts.items() if x.endswith('.h')}
+    texts.update(declared.used(
+        [t for x, t in texts.items() if x not in headers], headers))
     h = hashlib.sha256()
-    for path in sources(build, target):
-        h.update(f'{path}\0{contents(path, build)[0]}\0'.encode())
+    for path in sorted(texts):
+        h.update(f'{path}\0{texts[path]}\0'.encode())
     return h.hexdigest()[:12]
