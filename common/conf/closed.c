@@ -87,10 +87,25 @@ table_is_wide(const struct conf *conf, const struct conf_condition *c)
 	return false;
 }
 
+/* The authorities of the system vouch for anybody who asks them. */
 static bool
-listener_is_safe(const struct conf_listener *l)
+ca_is_own(const struct conf_ca *ca)
 {
-	if (l->is_socket || l->auth == CONF_AUTH_REQUIRE)
+	static const char *const system[] = { "/etc/ca-certificates",
+		"/etc/pki/", "/etc/ssl/cert", "/usr/lib/ssl/", "/usr/share/" };
+
+	for (size_t i = 0; i < sizeof(system) / sizeof(system[0]); i++)
+		if (ca == NULL ||
+		    strncmp(ca->path, system[i], strlen(system[i])) == 0)
+			return false;
+	return true;
+}
+
+static bool
+listener_is_safe(const struct conf *conf, const struct conf_listener *l)
+{
+	if (l->is_socket || l->auth == CONF_AUTH_REQUIRE ||
+	    (l->tls_verify && ca_is_own(conf_find_ca(conf, l->ca))))
 		return true;
 	if (l->interface == NULL)
 		return false;
@@ -114,7 +129,7 @@ tag_is_safe(const struct conf *conf, const struct conf_condition *c)
 
 		for (uint32_t k = 0; l->tag != NULL && k < t->nentries; k++)
 			if (strcasecmp(l->tag, t->entries[k].key) == 0 &&
-			    !listener_is_safe(l))
+			    !listener_is_safe(conf, l))
 				return false;
 	}
 	return true;
@@ -227,8 +242,10 @@ conf_check_closed(const struct conf *conf, conf_report *report, void *arg)
 			report(arg, &m->where,
 			    "this rule relays for anyone on the Internet to "
 			    "anywhere; add `auth`, or `for domain`, or "
-			    "`from src` with your networks, or the word "
-			    "`open-relay` if that is what you want");
+			    "`from src` with your networks, or the `tag` of "
+			    "listeners that demand a login or a certificate, "
+			    "or the word `open-relay` if that is what you "
+			    "want");
 			count++;
 		}
 		if (rule_takes_all_strangers(conf, m))

@@ -32,6 +32,9 @@ static struct conf_entry user_part[] = { { S("abuse") } };
 static struct conf_entry submit[] = { { S("SUBMIT") } };
 static struct conf_entry dkim[] = { { S("DKIM") } };
 static struct conf_entry mx[] = { { S("MX") } };
+static struct conf_entry certs[] = { { S("CERTS") } };
+static struct conf_entry any_certs[] = { { S("ANY-CERTS") } };
+static struct conf_entry no_ca[] = { { S("NO-CA") } };
 
 #define TABLE(n, e)                                                      \
 	{                                                                \
@@ -52,6 +55,9 @@ static struct conf_table tables[] = {
 	TABLE("SUBMIT", submit),
 	TABLE("DKIM", dkim),
 	TABLE("MX", mx),
+	TABLE("CERTS", certs),
+	TABLE("ANY-CERTS", any_certs),
+	TABLE("NO-CA", no_ca),
 	{ .name = S("file"), .kind = CONF_TABLE_FILE },
 };
 static struct conf_action actions[] = {
@@ -69,7 +75,21 @@ static struct conf_listener listeners[] = {
 	{ .interface = S("egress"),
 	    .tag = S("MX"),
 	    .auth = CONF_AUTH_OPTIONAL },
+	{ .interface = S("egress"),
+	    .tag = S("CERTS"),
+	    .tls_verify = true,
+	    .ca = S("own") },
+	{ .interface = S("egress"),
+	    .tag = S("ANY-CERTS"),
+	    .tls_verify = true,
+	    .ca = S("system") },
+	{ .interface = S("egress"), .tag = S("NO-CA"), .ca = S("own") },
 	{ .is_socket = true },
+};
+static struct conf_ca cas[] = {
+	{ .name = S("own"), .path = S("/etc/relais/ca.crt") },
+	{ .name = S("system"),
+	    .path = S("/etc/ssl/certs/ca-certificates.crt") },
 };
 
 #define C(k, ...)                             \
@@ -168,6 +188,12 @@ static const struct row rows[] = {
 	    0 },
 	{ "tag of loopback", { R(FROM, FOR, C(IF_TAG, T("DKIM"))) }, 1, 0, 0 },
 	{ "tag of the MX", { R(FROM, FOR, C(IF_TAG, T("MX"))) }, 1, 1, 1 },
+	{ "tag of certificates", { R(FROM, FOR, C(IF_TAG, T("CERTS"))) }, 1, 0,
+	    0 },
+	{ "tag of anybody's certificates",
+	    { R(FROM, FOR, C(IF_TAG, T("ANY-CERTS"))) }, 1, 1, 1 },
+	{ "tag where none is demanded", { R(FROM, FOR, C(IF_TAG, T("NO-CA"))) },
+	    1, 1, 1 },
 	{ "!tag", { R(FROM, FOR, C(IF_TAG, NOT, T("MX"))) }, 1, 1, 1 },
 	/* rules ahead */
 	{ "strangers rejected ahead",
@@ -213,7 +239,9 @@ test_rows(void **state)
 			.actions = actions,
 			.nactions = 3,
 			.listeners = listeners,
-			.nlisteners = 4,
+			.nlisteners = sizeof(listeners) / sizeof(listeners[0]),
+			.cas = cas,
+			.ncas = sizeof(cas) / sizeof(cas[0]),
 			.matches = m,
 			.nmatches = r->count };
 		unsigned int n;
@@ -272,7 +300,7 @@ test_sources(void **state)
 	struct conf conf = { .tables = tables,
 		.ntables = sizeof(tables) / sizeof(tables[0]),
 		.listeners = listeners,
-		.nlisteners = 4 };
+		.nlisteners = sizeof(listeners) / sizeof(listeners[0]) };
 
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
 		struct conf_match m = {
