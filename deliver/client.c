@@ -63,8 +63,9 @@ static const struct {
 
 enum { NOTE_MAX = 500 /* octets of a line in the trace */ };
 
-/* The slowest server that a body is sent to, in octets a second. */
-enum { BODY_RATE_MIN = 1024 };
+/* The slowest server that a body is sent to, in octets a second, and what it
+ * may think about a recipient on the average: tarpits take 10 to 30 s. */
+enum { BODY_RATE_MIN = 1024, RCPT_TIME = 30 * SECOND };
 
 void
 client_do(struct client *c, enum client_do what)
@@ -158,6 +159,8 @@ client_enter(struct client *c, enum phase phase, int64_t now)
 		    c->mail->size < INT64_MAX / SECOND)
 			c->total +=
 			    (int64_t)(c->mail->size / BODY_RATE_MIN) * SECOND;
+		if (phase == PHASE_ENVELOPE)
+			c->total += (int64_t)c->batch_count * RCPT_TIME;
 	}
 	client_progress(c, now);
 }

@@ -458,6 +458,50 @@ test_deadline(void **state)
 	client_free(c);
 }
 
+/* A tarpit of 25 s a recipient gets its hundred recipients told; one that
+ * takes a minute does not keep us for ever. */
+static void
+test_tarpit(void **state)
+{
+	static const struct client_config config = { .helo = "us.test" };
+	static const struct {
+		int64_t seconds;
+		size_t answers;
+	} servers[] = { { 25, 101 }, { 60, 69 } };
+	struct client_rcpt rcpts[100];
+	struct client_mail mail = { .sender = "a@b.test",
+		.envid = "",
+		.rcpts = rcpts,
+		.rcpts_count = COUNT(rcpts) };
+	struct client_action a;
+	size_t n;
+
+	for (n = 0; n < COUNT(rcpts); n++)
+		rcpts[n] =
+		    (struct client_rcpt){ .address = "c@d.test", .orcpt = "" };
+	for (size_t i = 0; i < COUNT(servers); i++) {
+		struct client *c = client_new(&config, 0);
+		int64_t now = 0;
+
+		client_connected(c, now);
+		client_octets(c, "220 mx\r\n", 8, now);
+		client_octets(c, "250 mx\r\n", 8, now);
+		while (client_next(c, &a))
+			;
+		client_transaction(c, &mail, now);
+		for (n = 0; n < 101; n++) {
+			now += servers[i].seconds * 1000;
+			if (now >= client_deadline(c))
+				break;
+			client_octets(c, "250 ok\r\n", 8, now);
+		}
+		assert_int_equal(n, servers[i].answers);
+		while (client_next(c, &a))
+			;
+		client_free(c);
+	}
+}
+
 int
 main(void)
 {
@@ -468,6 +512,7 @@ main(void)
 		cmocka_unit_test(test_sasl),
 		cmocka_unit_test(test_endless),
 		cmocka_unit_test(test_deadline),
+		cmocka_unit_test(test_tarpit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
