@@ -167,8 +167,8 @@ log_result(const struct transfer *t, size_t i)
 
 	snprintf(id, sizeof(id), "%08" PRIx32, t->msgid);
 	snprintf(reply, sizeof(reply), "%u %s", r->code, r->enhanced);
-	log_event(t->log_id, t->mail.probe ? "callahead" : "delivery",
-	    "message", id, "from", t->sender, "to", t->rcpts[i].address, "host",
+	log_event(t->log_id, t->mail.probe ? "callahead" : "delivery", "msgid",
+	    id, "from", t->sender, "to", t->rcpts[i].address, "host",
 	    *by->name != '\0' ? by->name : NULL, "address",
 	    *by->addr != '\0' ? by->addr : NULL, "tls",
 	    *by->tls != '\0' ? by->tls : NULL, "result", words[r->status],

@@ -35,12 +35,12 @@ trace_start(const struct job *job, const struct sched_job *from)
 {
 	static const char *const kinds[SCHED_KINDS] = { "relay", "local",
 		"expand" };
-	char id[24], message[24], rcpts[24];
+	char id[24], msgid[24], rcpts[24];
 
 	if (!is_traced() || from->kind >= SCHED_KINDS)
 		return;
 	log_trace_event(TRACE_QUEUE, job->session, "start", "job",
-	    hex(id, 1, job->id), "message", hex(message, 8, job->msgid), "kind",
+	    hex(id, 1, job->id), "msgid", hex(msgid, 8, job->msgid), "kind",
 	    kinds[from->kind], "action", from->action, "destination",
 	    from->domain, "rcpts", decimal(rcpts, job->nrcpts), "probe",
 	    from->probe ? "yes" : NULL, NULL);
@@ -75,10 +75,10 @@ trace_finish(const struct job *job, enum sched_route route)
 		[SCHED_ROUTE_SLOW] = "slow",
 		[SCHED_ROUTE_FAILED] = "failed",
 		[SCHED_ROUTE_UNKNOWN] = "unknown" };
-	char id[24], message[24];
+	char id[24], msgid[24];
 
 	if (is_traced())
 		log_trace_event(TRACE_QUEUE, job->session, "finish", "job",
-		    hex(id, 1, job->id), "message", hex(message, 8, job->msgid),
+		    hex(id, 1, job->id), "msgid", hex(msgid, 8, job->msgid),
 		    "route", routes[route], NULL);
 }
