@@ -5,7 +5,7 @@
  * piece. A message with a fault is read to its end and then refused as a
  * whole: bare CR or LF, NUL, too many hops, a header or a size over the
  * limits. RFC 5321 section 4.4 for the trace, RFC 6409 section 8 for what is
- * added to the mail of our own users.
+ * added to the mail of our own.
  */
 #include <stdio.h>
 #include <string.h>
@@ -181,7 +181,8 @@ insert_at_end(struct transaction *txn, const char *text, size_t len)
 	return 0;
 }
 
-/* The fields that a message of our own users lacks. */
+/* The fields that a message of our own lacks: of our users, and of programs on
+ * this machine, for which we do not answer who they are. */
 static size_t
 missing_fields(const struct session *s, const struct session_turn *t, char *out,
     size_t size)
@@ -200,6 +201,8 @@ missing_fields(const struct session *s, const struct session_turn *t, char *out,
 		len += trace_message_id(
 		    out + len, size - len, unique, s->hostname);
 	}
+	if (!session_is_submission(s))
+		return len;
 	if (count[HEADER_FROM] == 0 && *txn->sender != '\0')
 		len += (size_t)snprintf(
 		    out + len, size - len, "From: %s\r\n", txn->sender);
@@ -223,7 +226,7 @@ end_header(struct session *s, const struct session_turn *t)
 	txn->header_over = 1;
 	if (txn->header.bare)
 		return REPLY_HEADER_BAD;
-	if (session_is_submission(s))
+	if (session_is_submission(s) || s->inside)
 		len = missing_fields(s, t, added, sizeof(added) - 2);
 	if (txn->header.malformed) {
 		memcpy(added + len, "\r\n", 2);

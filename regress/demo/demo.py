@@ -53,11 +53,14 @@ class Progress:
 def make_message(i, rng):
     """(recipient, octets with CRLF line ends) of message i."""
     rcpt = f'user{i:04d}@example.test'
-    head = (f'From: sender@source.test\r\nTo: <{rcpt}>\r\n'
+    # a program on this machine gets these where it leaves them out
+    whole = ('Date: Tue, 24 Nov 2026 12:00:00 +0000\r\n'
+             f'Message-ID: <{i}@source.test>\r\n')
+    head = (f'{whole}From: sender@source.test\r\nTo: <{rcpt}>\r\n'
             f'Subject: message {i}\r\n\r\n').encode()
     kind = i % 10
     if i == 0:
-        return rcpt, b''
+        return rcpt, whole.encode()
     if kind == 1:
         body = b'.\r\n..\r\n.a dot line\r\n...\r\n' * (1 + i % 7)
     elif kind == 2:
@@ -66,7 +69,7 @@ def make_message(i, rng):
         body = 'Grüße, Привет, 你好 – 8 bit\r\n'.encode() * (1 + i % 50)
     elif kind == 4:
         rcpt = f'usér{i:04d}@example.test'
-        head = (f'From: sender@source.test\r\nTo: <{rcpt}>\r\n'
+        head = (f'{whole}From: sender@source.test\r\nTo: <{rcpt}>\r\n'
                 f'Subject: Nachricht für {i}\r\n\r\n').encode()
         body = b'an address in UTF-8\r\n'
     elif kind == 5:
@@ -195,7 +198,7 @@ def main():
 def play(args, messages, dns_port):
     say('1. A backup MX for example.test starts; its primary is down.')
     backup = relais.Instance(BACKUP, root=args.root, dns_port=dns_port)
-    say(f'2. {len(messages)} messages arrive, from 0 octets to 10 MiB.')
+    say(f'2. {len(messages)} messages arrive, of a header alone up to 10 MiB.')
     send_all(backup.port, messages)
     waiting = queue_length(backup)
     say(f'3. smtpctl show queue: {waiting} wait, durable. The first three:')
