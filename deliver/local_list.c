@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +28,21 @@ enum {
 	FORWARD_MAX = 1000
 };
 
+/* Whether it is the own group of somebody else, who is in it without standing
+ * among its members. */
+static int
+is_shared(gid_t gid)
+{
+	const struct passwd *other;
+	int shared = 0;
+
+	setpwent();
+	while (!shared && (other = getpwent()) != NULL)
+		shared = other->pw_gid == gid && other->pw_uid != geteuid();
+	endpwent();
+	return shared;
+}
+
 /* Debian and others give each user a group of his own, and a umask that lets
  * it write: nobody is in it but him. */
 static int
@@ -37,14 +53,24 @@ is_private_group(gid_t gid)
 
 	return user != NULL && user->pw_gid == gid &&
 	    strcmp(user->pw_name, group->gr_name) == 0 &&
-	    group->gr_mem[0] == NULL;
+	    group->gr_mem[0] == NULL && !is_shared(gid);
+}
+
+/* Where there is an access control list, the rights of the group are the most
+ * that anybody has whom it names. */
+static int
+has_access_list(const char *path)
+{
+	return getxattr(path, "system.posix_acl_access", NULL, 0) != -1 ||
+	    (errno != ENODATA && errno != ENOTSUP);
 }
 
 static int
-others_may_write(const struct stat *st)
+others_may_write(const char *path, const struct stat *st)
 {
 	return (st->st_mode & S_IWOTH) != 0 ||
-	    ((st->st_mode & S_IWGRP) != 0 && !is_private_group(st->st_gid));
+	    ((st->st_mode & S_IWGRP) != 0 &&
+		(has_access_list(path) || !is_private_group(st->st_gid)));
 }
 
 /* The text of the list, NUL-terminated; NULL with an outcome. *own is set where
@@ -52,8 +78,8 @@ others_may_write(const struct stat *st)
 static char *
 read_list(const char *path, int *own, struct local_outcome *out)
 {
+	char *text = NULL, opened[40];
 	struct stat st;
-	char *text = NULL;
 	ssize_t n;
 	int fd;
 
@@ -62,8 +88,9 @@ read_list(const char *path, int *own, struct local_outcome *out)
 		local_error(out, path, errno);
 		goto out;
 	}
+	snprintf(opened, sizeof(opened), "/proc/self/fd/%d", fd);
 	*own = (st.st_uid == geteuid() || st.st_uid == 0) &&
-	    !others_may_write(&st);
+	    !others_may_write(opened, &st);
 	if (!S_ISREG(st.st_mode) || st.st_size > LIST_MAX) {
 		local_done(out, DELIVERY_PERMFAIL, 550, "5.2.4",
 		    "%s is not a regular file of at most 1 MiB", path);
@@ -280,7 +307,7 @@ is_open_folder(const char *path)
 
 	return stat(path, &st) == -1 ||
 	    (st.st_uid != geteuid() && st.st_uid != 0) ||
-	    (others_may_write(&st) && (st.st_mode & S_ISVTX) == 0);
+	    (others_may_write(path, &st) && (st.st_mode & S_ISVTX) == 0);
 }
 
 /* A .forward that somebody else could have written is not obeyed: the mail
@@ -297,7 +324,8 @@ local_has_forward(const struct local_job *job, char *path, size_t size,
 		    ? 0
 		    : local_error(out, path, errno);
 	if (!S_ISREG(st.st_mode) ||
-	    (st.st_uid != geteuid() && st.st_uid != 0) || others_may_write(&st))
+	    (st.st_uid != geteuid() && st.st_uid != 0) ||
+	    others_may_write(path, &st))
 		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
 		    "%s must be a regular file that only its owner may write",
 		    path);
