@@ -365,14 +365,45 @@ policy_decide(const struct policy_host *host, const struct policy_facts *f)
 	return v;
 }
 
+/* Whether the rule has the whole address; one that takes a domain, or what an
+ * expression holds for, knows nobody. */
 static int
-names_recipients(const struct conf_match *m)
+names_recipient(const struct policy_host *host, const struct policy_facts *f,
+    const struct conf_match *m)
 {
-	for (uint32_t i = 0; i < m->nconditions; i++)
-		if (!m->conditions[i].negated &&
-		    (m->conditions[i].kind == CONF_FOR_RCPT_TO ||
-			m->conditions[i].kind == CONF_IF_RCPT_TO))
+	for (uint32_t i = 0; i < m->nconditions; i++) {
+		const struct conf_condition *c = &m->conditions[i];
+
+		if ((c->kind == CONF_FOR_RCPT_TO ||
+			c->kind == CONF_IF_RCPT_TO) &&
+		    !c->negated && !c->regex &&
+		    ask(host, c, CONF_SERVICE_STRING, f->recipient) ==
+			POLICY_YES)
 			return 1;
+	}
+	return 0;
+}
+
+/* The rule that decided is for all the world, and one behind it may be for
+ * this client. */
+static int
+is_let_in(const struct policy_host *host, const struct policy_facts *f,
+    uint32_t first)
+{
+	const struct conf_condition *failed;
+	enum rcpt_reach reach = REACH_ALL;
+
+	for (uint32_t i = first; i < host->conf->nmatches; i++) {
+		const struct conf_match *m = &host->conf->matches[i];
+
+		if (rule_matches(host, f, m, &failed, &reach) != POLICY_YES)
+			continue;
+		if (m->reject)
+			return 0;
+		if (m->open_relay || conf_names_source(host->conf, m) ||
+		    names_recipient(host, f, m))
+			return 1;
+	}
 	return 0;
 }
 
@@ -380,15 +411,11 @@ int
 policy_refuses_route(const struct policy_host *host,
     const struct policy_facts *f, const struct policy_verdict *v)
 {
-	const struct conf_match *m;
-
-	if (v->kind != POLICY_ACTION || v->action->kind != CONF_ACTION_RELAY ||
-	    !address_is_routed(f->recipient))
-		return 0;
-	m = &host->conf->matches[v->rule];
-	return (f->flags & SESSION_AUTH) == 0 &&
-	    test_from_local(host, f, NULL) == POLICY_NO && !m->open_relay &&
-	    !conf_names_source(host->conf, m) && !names_recipients(m);
+	return v->kind == POLICY_ACTION &&
+	    v->action->kind == CONF_ACTION_RELAY &&
+	    address_is_routed(f->recipient) && (f->flags & SESSION_AUTH) == 0 &&
+	    test_from_local(host, f, NULL) == POLICY_NO &&
+	    !is_let_in(host, f, v->rule);
 }
 
 /* Only what a rule says of recipients is asked; a `reject` or another action

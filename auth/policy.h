@@ -76,7 +76,8 @@ struct policy_verdict policy_decide(
  * Whether a relay would be open after all to the recipient of a verdict: the
  * next hop, which trusts us, may read his local part as the way to another
  * domain, as a Postfix does, and send the mail of a stranger there. Whoever a
- * rule lets in by name is no stranger, and who is named by `rcpt-to` is known.
+ * rule lets in by name is no stranger, be it one behind that of the verdict,
+ * and whose whole address `rcpt-to` has is known.
  */
 int policy_refuses_route(const struct policy_host *,
     const struct policy_facts *, const struct policy_verdict *);

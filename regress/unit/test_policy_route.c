@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -23,6 +24,7 @@
 #define T(name) .table = S(name)
 #define PERCENT "x%far.example@ours.example"
 #define STRANGER "198.51.100.9"
+#define OWN "192.0.2.200"
 #define TO_DOMAINS C(FROM_ANY), C(FOR_DOMAIN, T("domains"))
 
 static const struct row {
@@ -52,12 +54,21 @@ static const struct row {
 	    CONF_ACTION_RELAY, 0, 0 },
 	{ "this machine", PERCENT, "127.0.0.1", 0, { TO_DOMAINS }, 2,
 	    CONF_ACTION_RELAY, 0, 0 },
-	{ "a network that the rule names", PERCENT, "192.0.2.200", 0,
+	{ "a network that the rule names", PERCENT, OWN, 0,
 	    { C(FROM_SRC, T("nets")), C(FOR_ANY) }, 2, CONF_ACTION_RELAY, 0,
 	    0 },
 	{ "recipients that the rule names", PERCENT, STRANGER, 0,
 	    { C(FROM_ANY), C(FOR_RCPT_TO, T("addresses")) }, 2,
 	    CONF_ACTION_RELAY, 0, 0 },
+	{ "recipients of a domain that the rule names", PERCENT, STRANGER, 0,
+	    { C(FROM_ANY), C(FOR_RCPT_TO, T("@ours.example")) }, 2,
+	    CONF_ACTION_RELAY, 0, 1 },
+	{ "recipients that an expression names", PERCENT, STRANGER, 0,
+	    { C(FROM_ANY), C(FOR_ANY),
+		C(IF_RCPT_TO, .regex = true, T("expressions")) },
+	    3, CONF_ACTION_RELAY, 0, 1 },
+	{ "a network that a rule behind names", PERCENT, OWN, 0, { TO_DOMAINS },
+	    2, CONF_ACTION_RELAY, 0, 0 },
 	{ "recipients that the rule does not name", PERCENT, STRANGER, 0,
 	    { C(FROM_ANY), C(FOR_ANY),
 		C(IF_RCPT_TO, .negated = true, T("addresses")) },
@@ -66,16 +77,38 @@ static const struct row {
 	    CONF_ACTION_RELAY, 1, 0 },
 };
 
+static enum policy_answer
+lookup(void *arg, const char *table, enum conf_service service, const char *key,
+    const char **value)
+{
+	int found = 1;
+
+	if (strcmp(table, "nets") == 0)
+		found = strcmp(key, OWN) == 0;
+	else if (strcmp(table, "addresses") == 0)
+		found = strcmp(key, PERCENT) == 0;
+	else if (service == CONF_SERVICE_STRING)
+		found = 0;
+	return found ? POLICY_YES : POLICY_NO;
+}
+
 static void
 test_routes(void **state)
 {
+	struct conf_condition own[] = { C(FROM_SRC, T("nets")), C(FOR_ANY) };
+
 	for (const struct row *r = rows; r < rows + sizeof(rows) / sizeof(*r);
 	     r++) {
-		struct conf_match m = { .nconditions = r->count,
-			.conditions = (struct conf_condition *)r->conditions,
-			.open_relay = r->open };
-		const struct conf conf = { .matches = &m, .nmatches = 1 };
-		const struct policy_host host = { .conf = &conf };
+		struct conf_match matches[] = {
+			{ .nconditions = r->count,
+			    .conditions =
+				(struct conf_condition *)r->conditions,
+			    .open_relay = r->open },
+			{ .nconditions = 2, .conditions = own },
+		};
+		const struct conf conf = { .matches = matches, .nmatches = 2 };
+		const struct policy_host host = { .conf = &conf,
+			.lookup = lookup };
 		const struct policy_facts facts = { .recipient = r->recipient,
 			.client_addr = r->client,
 			.flags = r->flags };
