@@ -88,12 +88,13 @@ run_child(const struct drop *d, int fd)
 	_exit(127);
 }
 
-/* Opens a file of the folder if it is what sendmail makes; -1 if not. */
+/* Opens a file of the folder if it is what sendmail makes; -1 if not. Its owner
+ * may write, as he notes there who has got the message. */
 static int
 open_file(struct drop *d, const char *name)
 {
 	int fd = openat(d->dir, name,
-	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	    O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
 	if (fd == -1)
 		return -1;

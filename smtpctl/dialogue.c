@@ -197,8 +197,9 @@ transaction(struct dialogue *d, struct submission *s, const char *sender,
     const struct draft *draft, size_t *next, int *status, char *error,
     size_t size)
 {
+	size_t taken = 0, before = s->refused,
+	       n = before > 0 ? strlen(error) : 0;
 	int eight_bit = compose_is_8bit(draft), utf8;
-	size_t taken = 0;
 
 	utf8 = address_needs_utf8(sender);
 	for (size_t i = 0; i < s->rcpts->count; i++)
@@ -230,7 +231,8 @@ transaction(struct dialogue *d, struct submission *s, const char *sender,
 	}
 failed:
 	*status = exit_status(d);
-	snprintf(error, size, "%.700s", d->line);
+	s->refused = before;
+	snprintf(error + n, size - n, "%s%.700s", n > 0 ? "\n" : "", d->line);
 	return -1;
 }
 
@@ -254,7 +256,7 @@ submit(struct dialogue *d, struct submission *s, const struct draft *draft,
 		addresses_free(&sender);
 		return EX_TEMPFAIL;
 	}
-	while (next < s->rcpts->count)
+	while ((s->done = next) < s->rcpts->count)
 		if (transaction(d, s, sender.count ? sender.list[0] : "", draft,
 			&next, &status, error, size) == -1)
 			break;
@@ -271,7 +273,7 @@ dialogue_submit(int fd, struct submission *s, const struct draft *draft,
 	struct dialogue d = { .verbose = s->verbose };
 	int copy = dup(fd), status = EX_OSERR;
 
-	s->refused = s->taken = 0;
+	s->refused = s->taken = s->done = 0;
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
 	d.in = fdopen(fd, "r");

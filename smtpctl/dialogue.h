@@ -23,11 +23,13 @@ struct submission {
 	 * others the message has gone */
 	size_t refused;
 	size_t taken;
+	size_t done; /* how many of the first all is known of */
 };
 
 /* Takes fd. An exit status of sysexits.h, the reason in error unless it is
  * EX_OK; each recipient that is refused has a line of it, and the others get
- * the message. Recipients without domain get that of the daemon. */
+ * the message. What ends all for those that are not done is the last line.
+ * Recipients without domain get that of the daemon. */
 int dialogue_submit(int fd, struct submission *, const struct draft *,
     char *error, size_t size);
 /* -bs: passes on octets between standard input and output and fd. */

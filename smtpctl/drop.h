@@ -25,5 +25,8 @@ int drop_write(const char *folder, const struct sendmail_options *,
 int drop_parse(const char *data, size_t len, struct sendmail_options *,
     const char **sender, struct addresses *, struct draft *, char **text,
     char *error, size_t size);
+/* Notes in the file of a descriptor, of which data are the octets, that its
+ * first recipients need no other attempt. */
+void drop_mark(int fd, const char *data, size_t len, size_t count);
 
 #endif

@@ -35,6 +35,7 @@ struct mail {
 	struct draft draft;
 	size_t taken; /* recipients to whom it has gone */
 	size_t refused; /* and those to whom it never will */
+	size_t done; /* the first of them that need no other attempt */
 	char odd[400]; /* what stood among them and is no address, or "" */
 	char error[4000];
 };
@@ -271,7 +272,31 @@ submit(const struct caller *c, struct mail *m)
 	status = dialogue_submit(fd, &s, &m->draft, m->error, sizeof(m->error));
 	m->taken = s.taken;
 	m->refused = s.refused;
+	m->done = s.done;
 	return status;
+}
+
+/* The words that an attempt ended with, behind those on who was refused. */
+static char *
+last_words(struct mail *m)
+{
+	char *end = m->refused > 0 ? strrchr(m->error, '\n') : NULL;
+
+	return end != NULL ? end + 1 : m->error;
+}
+
+/* What the others have is not left for a second time. */
+static void
+forget_done(struct mail *m)
+{
+	struct addresses rest = { 0 };
+	int rc = 0;
+
+	for (size_t i = m->done; i < m->rcpts.count && rc == 0; i++)
+		rc = addresses_add(&rest, m->rcpts.list[i]);
+	addresses_free(rc == 0 ? &m->rcpts : &rest);
+	if (rc == 0)
+		m->rcpts = rest;
 }
 
 /* Mail that cannot be taken now waits in the drop folder. */
@@ -281,7 +306,8 @@ leave(const struct caller *c, struct mail *m)
 	char why[600];
 	int rc;
 
-	snprintf(why, sizeof(why), "%.590s", m->error);
+	snprintf(why, sizeof(why), "%.590s", last_words(m));
+	forget_done(m);
 	if (setegid(c->drop_gid) == -1)
 		return fail(m, EX_TEMPFAIL);
 	rc = drop_write(c->folder, &m->options, m->sender, &m->rcpts, &m->draft,
@@ -420,20 +446,37 @@ sendmail_main(const struct caller *c, int argc, char **argv)
 		return fail(&m, EX_USAGE);
 	if (read_message(&m) == -1)
 		return fail(&m, EX_IOERR);
-	if (m.options.extract && set_recipients(&m, argc, argv) == -1)
-		return fail(&m, EX_DATAERR);
+	if (m.options.extract && set_recipients(&m, argc, argv) == -1) {
+		m.odd[0] = '\0'; /* it is the error */
+		return tell(c, &m, EX_DATAERR);
+	}
 	status = submit(c, &m);
 	if (status == EX_TEMPFAIL && (status = leave(c, &m)) == EX_OK) {
-		m.taken = m.rcpts.count;
-		m.error[0] = '\0';
+		m.taken += m.rcpts.count;
+		last_words(&m)[0] = '\0';
 	}
-	if (status != EX_TEMPFAIL && (status != EX_OK || m.odd[0] != '\0'))
+	if (status != EX_TEMPFAIL &&
+	    (status != EX_OK || m.refused > 0 || m.odd[0] != '\0'))
 		status = tell(c, &m, status != EX_OK ? status : EX_DATAERR);
 	addresses_free(&m.rcpts);
 	return status;
 }
 
 /* ---- mail that waited ------------------------------------------------- */
+
+/* The exit status: mail of which something was taken is not tried again only
+ * because nobody can be told of the rest; our words are in the log. */
+static int
+report_waited(const struct caller *c, const struct mail *m, int status)
+{
+	int told = m->sender[0] == '\0' ? EX_OK : report_failure(c, m, 0);
+
+	if (told != EX_OK && m->taken > 0) {
+		fail(m, told);
+		told = EX_OK;
+	}
+	return status == EX_TEMPFAIL ? status : told;
+}
 
 int
 sendmail_from_drop(const struct caller *c)
@@ -452,10 +495,15 @@ sendmail_from_drop(const struct caller *c)
 	}
 	snprintf(m.sender, sizeof(m.sender), "%s", sender);
 	status = submit(c, &m);
+	if (status == EX_TEMPFAIL) {
+		drop_mark(STDIN_FILENO, file.data, file.len, m.done);
+		fail(&m, status);
+		last_words(&m)[0] = '\0';
+	}
 	/* nobody waits for an answer any more */
-	if (status != EX_TEMPFAIL && (status != EX_OK || m.refused > 0))
-		status = m.sender[0] == '\0' ? EX_OK : report_failure(c, &m, 0);
-	if (status != EX_OK)
+	if (m.refused > 0 || (status != EX_TEMPFAIL && status != EX_OK))
+		status = report_waited(c, &m, status);
+	if (status != EX_OK && m.error[0] != '\0')
 		fail(&m, status);
 out:
 	free(text);
