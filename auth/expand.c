@@ -502,6 +502,7 @@ begin(struct run *run)
 	/* an action that a reload took away: the rules choose another */
 	action = conf_find_action(
 	    run->host->conf, *q->action != '\0' ? q->action : NULL);
+	run->result->lacking = action == NULL && *q->action != '\0';
 	if (is_name && (action == NULL || action->kind == CONF_ACTION_RELAY))
 		is_name = 0;
 	/* \user in a .forward: the user and no alias of that name */

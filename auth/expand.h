@@ -51,6 +51,7 @@ struct expand_entry {
 struct expand_result {
 	/* code 0: an answer is pending; 250; or the failure of the whole */
 	struct recipient_reply reply;
+	int lacking; /* there is no such action: the rules have spoken */
 	char *owner; /* owner-ALIAS as an address, or NULL */
 	struct expand_entry *dests;
 	size_t count;

@@ -371,6 +371,7 @@ run_expand(struct auth *auth, struct job *job, const struct msg_expand *m)
 		a.owner = r.owner;
 		a.dests = ipc_buf_list(&list);
 	}
+	a.lacking = r.lacking != 0;
 	a.code = r.reply.code;
 	a.enhanced = r.reply.enhanced;
 	a.text = r.reply.text;

@@ -368,6 +368,7 @@ test_rows(void **state)
 		struct expand_result r;
 
 		expand_run(&host, &q, &r);
+		assert_int_equal(r.lacking, strcmp(q.action, "gone") == 0);
 		if (r.reply.code != row->code ||
 		    strcmp(r.reply.enhanced, row->enhanced) != 0)
 			fail_msg("%s: %u %s %s", row->recipient, r.reply.code,

@@ -47,6 +47,7 @@ struct world {
 	char destination[256];
 	uint32_t expansions;
 	int unknown; /* auth knows nobody */
+	int lacking; /* nor the action, as the configuration that it has says */
 	uint32_t locals;
 	char users[256];
 	uint8_t body[LARGE + 1];
@@ -152,6 +153,7 @@ on_expand(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 	};
 
 	world.expansions++;
+	e.lacking = (uint8_t)world.lacking;
 	if (world.unknown) {
 		e.code = 550;
 		e.enhanced = "5.7.1";
@@ -600,13 +602,12 @@ test_local(void **state)
 	end_empty();
 }
 
-/* Who uses an id that is not his is cut off. */
 /* Its action is gone before it was expanded, and no rule takes it: it is held,
  * and tried again with each reload. */
 static void
 test_no_action(void **state)
 {
-	world.unknown = 1;
+	world.unknown = world.lacking = 1;
 	submit("two@example.org", "gone", message, 0);
 	if (world.expansions == 0)
 		stage_await(&stage, MSG_expand);
@@ -624,6 +625,24 @@ test_no_action(void **state)
 	end_empty();
 }
 
+/* Auth has not swapped yet, and refuses by rules where we have the action: that
+ * is not said to the sender. */
+static void
+test_auth_behind(void **state)
+{
+	world.unknown = world.lacking = 1;
+	submit("two@example.org", "local", message, 0);
+	if (world.expansions == 0)
+		stage_await(&stage, MSG_expand);
+	world.unknown = world.lacking = 0;
+	while (world.locals < 2)
+		stage_await(&stage, MSG_local_delivery);
+	assert_string_equal(world.users, "joe ann ");
+	assert_int_equal(world.transfers, 0);
+	end_empty();
+}
+
+/* Who uses an id that is not his is cut off. */
 static void
 test_forged(void **state)
 {
@@ -665,6 +684,7 @@ main(void)
 		TEST(test_success_report),
 		TEST(test_local),
 		TEST(test_no_action),
+		TEST(test_auth_behind),
 		TEST(test_forged),
 	};
 
