@@ -158,6 +158,51 @@ store_meta_put(struct store *st, const char *name, uint64_t value)
 	return rc == 0 ? STORE_OK : store_fail(st, name, rc);
 }
 
+/* The id of the last message; 0 if there is none, or if it cannot be read. */
+static uint32_t
+last_message(struct store *st)
+{
+	uint8_t octets[STORE_KEY];
+	DBT key = { 0 }, none = { 0 };
+	uint32_t msgid = 0, n;
+	DBC *cursor;
+	int rc;
+
+	key.data = octets;
+	key.ulen = sizeof(octets);
+	key.flags = DB_DBT_USERMEM;
+	none.flags = DB_DBT_USERMEM | DB_DBT_PARTIAL;
+	rc = st->envelopes->cursor(st->envelopes, NULL, &cursor, 0);
+	if (rc == 0) {
+		rc = cursor->get(cursor, &key, &none, DB_LAST);
+		if (rc == 0 && store_key_parse(&key, &msgid, &n) == -1)
+			rc = EINVAL;
+		cursor->close(cursor);
+	}
+	if (rc != 0 && rc != DB_NOTFOUND)
+		store_fail(st, "last message", rc);
+	return msgid;
+}
+
+/* An import that was killed has left messages with ids that nobody gave out,
+ * and until the ids come round it is not looked whether one is taken. */
+static enum store_status
+load_next_id(struct store *st)
+{
+	enum store_status status = store_meta_get(st, "next-id", &st->next_id);
+	uint32_t last;
+
+	if (status == STORE_NOTFOUND)
+		st->next_id = 1;
+	else if (status != STORE_OK)
+		return status;
+	last = last_message(st);
+	if (st->next_id <= last)
+		st->next_id = (uint64_t)last + 1;
+	st->id_limit = st->next_id;
+	return STORE_OK;
+}
+
 static int
 check_schema(struct store *st, char *error, size_t size)
 {
@@ -184,18 +229,10 @@ check_schema(struct store *st, char *error, size_t size)
 		    (unsigned long long)schema, STORE_SCHEMA);
 		return -1;
 	}
-	switch (store_meta_get(st, "next-id", &st->next_id)) {
-	case STORE_OK:
-		break;
-	case STORE_NOTFOUND:
-		st->next_id = 1;
-		break;
-	default:
-		snprintf(error, size, "the next message id cannot be read");
-		return -1;
-	}
-	st->id_limit = st->next_id;
-	return 0;
+	if (load_next_id(st) == STORE_OK)
+		return 0;
+	snprintf(error, size, "the next message id cannot be read");
+	return -1;
 }
 
 /* ---- opening ------------------------------------------------------------ */

@@ -105,6 +105,22 @@ test_port(void **state)
 	fclose(stream);
 }
 
+/* An import that was killed has taken some messages and no more: their ids are
+ * not given to others. */
+static void
+test_port_killed(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t first;
+
+	for (uint32_t i = 1; i <= 100; i++)
+		put(f->st, i, 2, 10, 0);
+	store_close(f->st);
+	f->st = fixture_open(f->path);
+	assert_int_equal(store_id_block(f->st, 64, &first), STORE_OK);
+	assert_true(first > 100);
+}
+
 /* The spool of another release says by which commands it is carried over. */
 static void
 test_schema(void **state)
@@ -196,6 +212,7 @@ main(void)
 		TEST(test_port),
 		TEST(test_port_taken),
 		TEST(test_port_damage),
+		TEST(test_port_killed),
 		TEST(test_schema),
 	};
 
