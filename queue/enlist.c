@@ -259,6 +259,22 @@ enlist_all(struct queue *q, const struct envelope *env)
 	return n;
 }
 
+/* Where its route leads now, with its next attempt; held if it was. */
+static uint32_t
+enlist_elsewhere(struct queue *q, const struct envelope *env, uint32_t index,
+    const struct sched_info *was)
+{
+	int held = was->state == SCHED_HELD;
+
+	if (sched_remove(q->sched, env->msgid, index) != 1 ||
+	    enlist_rcpt(q, env, index) == 0)
+		return 0;
+	/* the envelope does not say so of what was found damaged */
+	if (held)
+		sched_hold(q->sched, env->msgid, index);
+	return 1;
+}
+
 uint32_t
 enlist_reroute(struct queue *q, const struct envelope *env, uint32_t index)
 {
@@ -268,15 +284,9 @@ enlist_reroute(struct queue *q, const struct envelope *env, uint32_t index)
 	if (!sched_domain_paused(q->sched, domain) ||
 	    !sched_lookup(q->sched, env->msgid, index, &info) ||
 	    info.kind != SCHED_RELAY || info.state == SCHED_INFLIGHT ||
-	    info.state == SCHED_DONE || strcasecmp(info.domain, domain) == 0 ||
-	    sched_remove(q->sched, env->msgid, index) != 1)
+	    info.state == SCHED_DONE || strcasecmp(info.domain, domain) == 0)
 		return 0;
-	if (enlist_rcpt(q, env, index) == 0)
-		return 0;
-	/* the envelope does not say so of what was found damaged */
-	if (info.state == SCHED_HELD)
-		sched_hold(q->sched, env->msgid, index);
-	return 1;
+	return enlist_elsewhere(q, env, index, &info);
 }
 
 /* Into the schedule again, as if it were new there: what it waited for was
@@ -304,20 +314,25 @@ uint32_t
 enlist_again(struct queue *q, const struct envelope *env, uint32_t index)
 {
 	const struct envelope_rcpt *rcpt = &env->rcpts[index];
-	struct sched_add unused = { 0 };
+	struct sched_add now = { 0 };
 	struct sched_info info;
 	int lacks;
 
 	if (!sched_lookup(q->sched, env->msgid, index, &info) ||
 	    info.state == SCHED_DONE)
 		return 0;
-	lacks = find_route(q, rcpt, &unused) == -1;
+	lacks = find_route(q, rcpt, &now) == -1;
 	if (info.state == SCHED_INFLIGHT) {
 		enlist_inflight(q, env, index, lacks, &info);
 		return 0;
 	}
-	if (!lacks)
+	if (!lacks) {
+		/* the operator held it, or it was under way, while it lacked
+		 * its action */
+		if (info.class == CLASS_UNKNOWN && now.class != info.class)
+			enlist_elsewhere(q, env, index, &info);
 		return 0;
+	}
 	if (info.class != CLASS_UNKNOWN) {
 		enlist_anew(q, env, index);
 		return 1;
