@@ -2,6 +2,7 @@
  * See offline.h. Called by main.c; trusts master for its arguments, and
  * nothing of the stream. What it has to say goes to standard error.
  */
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <fcntl.h>
@@ -46,33 +47,21 @@ export_queue(struct store *st)
 
 /* Berkeley DB must not meet the end of the disk. */
 static int
-has_room(const char *folder)
+has_room(struct guard *guard)
 {
-	struct store_options options;
-	enum guard_verdict verdict;
-	char error[ERROR_SIZE];
-	struct guard *guard;
 	struct stat sb;
 
-	store_options_default(&options);
-	guard = guard_open(
-	    folder, options.cache, options.log_file, error, sizeof(error));
-	if (guard == NULL || fstat(STREAM_FD, &sb) == -1) {
-		log_error("the disk of the spool cannot be looked at");
-		guard_close(guard);
-		return 0;
-	}
-	verdict = guard_check(guard, (uint64_t)sb.st_size);
-	guard_close(guard);
-	if (verdict != GUARD_OK)
-		log_error("the disk of the spool has too little room for the "
-			  "file: nothing was imported");
-	return verdict == GUARD_OK;
+	if (fstat(STREAM_FD, &sb) == 0 &&
+	    guard_check(guard, (uint64_t)sb.st_size) == GUARD_OK)
+		return 1;
+	log_error("the disk of the spool has too little room for the file: "
+		  "nothing was imported");
+	return 0;
 }
 
 /* All of the stream is looked at before any of it is taken. */
 static int
-import_queue(struct store *st, const char *folder)
+import_queue(struct store *st, struct guard *guard)
 {
 	char error[ERROR_SIZE];
 	uint64_t skipped;
@@ -83,7 +72,7 @@ import_queue(struct store *st, const char *folder)
 		log_error("%s: nothing was imported", error);
 		return FAILED;
 	}
-	if (!has_room(folder))
+	if (!has_room(guard))
 		return FAILED;
 	if (lseek(STREAM_FD, 0, SEEK_SET) == -1 ||
 	    (n = store_import(st, STREAM_FD, &skipped, error, sizeof(error))) ==
@@ -98,22 +87,44 @@ import_queue(struct store *st, const char *folder)
 	return DONE;
 }
 
+/* Whether no daemon has the spool, whose ballast would be its own. */
+static int
+is_free(const char *folder)
+{
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+
+	rc = fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+	if (fd != -1)
+		close(fd);
+	return rc;
+}
+
 static int
 work(const char *verb, const char *folder)
 {
 	struct store_options options;
 	char error[ERROR_SIZE];
+	struct guard *guard = NULL;
 	struct store *st;
-	int status;
+	int status = FAILED;
 
 	store_options_default(&options);
 	options.lock_ms = PATIENCE;
-	if ((st = store_open(folder, &options, error, sizeof(error))) == NULL) {
+	/* before the store: it gives recovery the room that it needs */
+	if (is_free(folder))
+		guard = guard_open(folder, options.cache, options.log_file,
+		    error, sizeof(error));
+	st = store_open(folder, &options, error, sizeof(error));
+	if (st != NULL && guard == NULL)
+		guard = guard_open(folder, options.cache, options.log_file,
+		    error, sizeof(error));
+	if (st == NULL || guard == NULL)
 		log_error("%s", error);
-		return FAILED;
-	}
-	status = *verb == 'e' ? export_queue(st) : import_queue(st, folder);
+	else
+		status =
+		    *verb == 'e' ? export_queue(st) : import_queue(st, guard);
 	store_close(st);
+	guard_close(guard);
 	return status;
 }
 
