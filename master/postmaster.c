@@ -139,21 +139,30 @@ local_action(const struct conf *conf)
 	return NULL;
 }
 
+/* A name for one that is still to be written. */
+static const char *
+new_action(const struct conf *conf)
+{
+	return conf_find_action(conf, "own") == NULL ? "own" : "postmaster";
+}
+
 void
 postmaster_check(const struct conf *conf, FILE *errors)
 {
 	const char *name = conf->server_name;
 	const struct conf_match *door = find_open_door(conf);
-	const char *action = local_action(conf);
-	char at[512];
+	const char *action = local_action(conf), *made = new_action(conf);
+	char at[512], more[64] = "";
 
 	if (door == NULL || is_taken(conf, name))
 		return;
 	conf_where_text(conf, &door->where, at, sizeof(at));
+	if (action == NULL)
+		snprintf(more, sizeof(more),
+		    ", and above it `action \"%s\" mbox`", made);
 	fprintf(errors,
 	    "%s: warning: mail is taken from everybody here, and for this "
 	    "server's own postmaster nowhere, as RFC 5321 wants it; write "
 	    "`match from any for rcpt-to \"postmaster@%s\" action \"%s\"`%s\n",
-	    at, name, action != NULL ? action : "own",
-	    action != NULL ? "" : ", and above it `action \"own\" mbox`");
+	    at, name, action != NULL ? action : made, more);
 }
