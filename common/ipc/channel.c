@@ -237,6 +237,8 @@ channel_destroy(struct channel *ch)
 	free(ch);
 }
 
+const char channel_closed[] = "closed by the other end";
+
 /* The end is told from the end of the turn, never from inside a send: the
  * caller of a send need not expect its channel to go away under it. */
 static void
@@ -669,7 +671,7 @@ read_once(struct channel *ch)
 		return 0;
 	}
 	if (n == 0) {
-		channel_fail(ch, "closed by the other end");
+		channel_fail(ch, channel_closed);
 		return 0;
 	}
 	ch->in.end += (size_t)n;

@@ -88,7 +88,9 @@ void channel_drain(struct channel *);
 /* For a handler: what the message says breaks the rules, so that the other
  * end is not to be trusted. `closed` follows; reason must be a literal. */
 void channel_refuse(struct channel *, const char *reason);
-/* In `closed`: whether the other end broke the rules, or just went away. */
+/* The reason in `closed` when the other end just went away. */
+extern const char channel_closed[];
+/* In `closed`: whether the other end broke the rules. */
 int channel_was_broken(const struct channel *);
 
 /* Keeps back `octets` of credit from the peer until they are released. */

@@ -168,7 +168,8 @@ on_closed(void *arg, struct channel *ch, const char *reason)
 		_exit(0);
 	}
 	/* master tells of deaths; at a stop the others go one by one */
-	log_debug("lost %s %u: %s", process_name(kind), instance, reason);
+	(reason == channel_closed ? log_debug : log_info)(
+	    "lost %s %u: %s", process_name(kind), instance, reason);
 	ipc_send(w->master, peer_lost, &lost);
 	drop_peer(w, ch);
 }
