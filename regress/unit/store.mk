@@ -10,6 +10,7 @@ regress_unit_test_envelope_LDADD = $(store_libs)
 check_PROGRAMS += regress/unit/test_store
 TESTS += regress/unit/test_store
 regress_unit_test_store_SOURCES = regress/unit/test_store.c \
+	regress/unit/store_case.c regress/unit/store_case.h \
 	regress/unit/store_fixture.c regress/unit/store_fixture.h
 regress_unit_test_store_CFLAGS = $(unit_cflags)
 regress_unit_test_store_LDADD = $(store_libs)
@@ -17,6 +18,7 @@ regress_unit_test_store_LDADD = $(store_libs)
 check_PROGRAMS += regress/unit/test_store_port
 TESTS += regress/unit/test_store_port
 regress_unit_test_store_port_SOURCES = regress/unit/test_store_port.c \
+	regress/unit/store_case.c regress/unit/store_case.h \
 	regress/unit/store_fixture.c regress/unit/store_fixture.h
 regress_unit_test_store_port_CFLAGS = $(unit_cflags)
 regress_unit_test_store_port_LDADD = $(store_libs)

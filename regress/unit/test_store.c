@@ -23,61 +23,17 @@
 #include <cmocka.h>
 #include <libdeflate.h>
 
-#include "store_fixture.h"
-
-struct fixture {
-	char *path;
-	struct store *st;
-};
-
-static int
-setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	f->path = fixture_folder();
-	f->st = fixture_open(f->path);
-	*state = f;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	store_close(f->st);
-	fixture_remove(f->path);
-	free(f);
-	return 0;
-}
+#include "store_case.h"
 
 static void
-reopen(struct fixture *f)
+reopen(struct store_case *f)
 {
 	store_close(f->st);
 	f->st = fixture_open(f->path);
 }
 
-static void
-put(struct store *st, uint32_t msgid, uint32_t rcpts, size_t len, int spooled)
-{
-	assert_int_equal(store_batch_begin(st), STORE_OK);
-	assert_int_equal(fixture_put(st, msgid, rcpts, len, spooled), STORE_OK);
-	assert_int_equal(store_batch_commit(st), STORE_OK);
-}
-
-static void
-assert_message(struct store *st, uint32_t msgid, uint32_t rcpts, size_t len)
-{
-	const char *wrong = fixture_check(st, msgid, rcpts, len);
-
-	if (wrong != NULL)
-		fail_msg("%08x: %s", msgid, wrong);
-}
-
 static int
-has_file(struct fixture *f, uint32_t msgid)
+has_file(struct store_case *f, uint32_t msgid)
 {
 	char name[512];
 
@@ -110,14 +66,14 @@ test_sizes(void **state)
 		{ 3000000, 1, 1 },
 	};
 	size_t n = sizeof(rows) / sizeof(rows[0]);
-	struct fixture *f = *state;
+	struct store_case *f = *state;
 
 	for (int again = 0; again < 2; again++) {
 		for (uint32_t i = 0; i < n; i++) {
 			if (again == 0)
-				put(f->st, i + 1, i, rows[i].len,
+				store_case_put(f->st, i + 1, i, rows[i].len,
 				    rows[i].spooled);
-			assert_message(f->st, i + 1, i, rows[i].len);
+			store_case_assert(f->st, i + 1, i, rows[i].len);
 			assert_int_equal(has_file(f, i + 1), rows[i].file);
 		}
 		reopen(f);
@@ -133,7 +89,7 @@ test_in_turn(void **state)
 	struct store_content content = { .size = SIZE };
 	struct store_spool *spools[COUNT];
 	uint8_t *data = malloc(SIZE);
-	struct fixture *f = *state;
+	struct store_case *f = *state;
 	struct envelope *env;
 
 	for (int i = 0; i < COUNT; i++)
@@ -159,7 +115,7 @@ test_in_turn(void **state)
 	}
 	assert_int_equal(store_batch_commit(f->st), STORE_OK);
 	for (uint32_t i = 0; i < COUNT; i++)
-		assert_message(f->st, i + 1, 1, SIZE);
+		store_case_assert(f->st, i + 1, 1, SIZE);
 	free(data);
 }
 
@@ -167,11 +123,11 @@ static void
 test_remove(void **state)
 {
 	struct envelope *env = envelope_new(0);
-	struct fixture *f = *state;
+	struct store_case *f = *state;
 
-	put(f->st, 1, 100, 100, 0);
-	put(f->st, 2, 1, 100, 0);
-	put(f->st, 3, 1, 100000, 1);
+	store_case_put(f->st, 1, 100, 100, 0);
+	store_case_put(f->st, 2, 1, 100, 0);
+	store_case_put(f->st, 3, 1, 100000, 1);
 	assert_int_equal(store_batch_begin(f->st), STORE_OK);
 	assert_int_equal(store_remove(f->st, 1), STORE_OK);
 	assert_int_equal(store_remove(f->st, 3), STORE_OK);
@@ -184,7 +140,7 @@ test_remove(void **state)
 	reopen(f);
 	assert_int_equal(store_read_envelope(f->st, 1, env), STORE_NOTFOUND);
 	assert_int_equal(store_read_envelope(f->st, 3, env), STORE_NOTFOUND);
-	assert_message(f->st, 2, 1, 100);
+	store_case_assert(f->st, 2, 1, 100);
 	envelope_free(env);
 }
 
@@ -192,9 +148,9 @@ static void
 test_abort(void **state)
 {
 	struct envelope *env = envelope_new(0);
-	struct fixture *f = *state;
+	struct store_case *f = *state;
 
-	put(f->st, 1, 1, 100000, 1);
+	store_case_put(f->st, 1, 1, 100000, 1);
 	assert_int_equal(store_batch_begin(f->st), STORE_OK);
 	assert_int_equal(fixture_put(f->st, 2, 1, 100000, 1), STORE_OK);
 	assert_int_equal(fixture_put(f->st, 3, 1, 10, 0), STORE_OK);
@@ -204,8 +160,8 @@ test_abort(void **state)
 	assert_int_equal(store_read_envelope(f->st, 2, env), STORE_NOTFOUND);
 	assert_int_equal(store_read_envelope(f->st, 3, env), STORE_NOTFOUND);
 	/* the removal was undone, and the next commit must not redo it */
-	put(f->st, 4, 1, 10, 0);
-	assert_message(f->st, 1, 1, 100000);
+	store_case_put(f->st, 4, 1, 10, 0);
+	store_case_assert(f->st, 1, 1, 100000);
 	envelope_free(env);
 }
 
@@ -213,10 +169,10 @@ test_abort(void **state)
 static void
 test_taken(void **state)
 {
-	struct fixture *f = *state;
+	struct store_case *f = *state;
 
-	put(f->st, 1, 1, 100000, 1);
-	put(f->st, 2, 1, 10, 0);
+	store_case_put(f->st, 1, 1, 100000, 1);
+	store_case_put(f->st, 2, 1, 10, 0);
 	assert_int_equal(store_batch_begin(f->st), STORE_OK);
 	assert_int_equal(fixture_put(f->st, 1, 5, 50, 0), STORE_EXISTS);
 	assert_int_equal(fixture_put(f->st, 1, 5, 200000, 1), STORE_EXISTS);
@@ -224,9 +180,9 @@ test_taken(void **state)
 	assert_int_equal(fixture_put(f->st, 0, 5, 50, 0), STORE_FAILED);
 	assert_int_equal(fixture_put(f->st, 3, 5, 50, 0), STORE_OK);
 	assert_int_equal(store_batch_commit(f->st), STORE_OK);
-	assert_message(f->st, 1, 1, 100000);
-	assert_message(f->st, 2, 1, 10);
-	assert_message(f->st, 3, 5, 50);
+	store_case_assert(f->st, 1, 1, 100000);
+	store_case_assert(f->st, 2, 1, 10);
+	store_case_assert(f->st, 3, 5, 50);
 }
 
 static void
@@ -234,9 +190,9 @@ test_update(void **state)
 {
 	struct envelope *env = envelope_new(0);
 	struct envelope_rcpt r, *edit;
-	struct fixture *f = *state;
+	struct store_case *f = *state;
 
-	put(f->st, 9, 100, 10, 0);
+	store_case_put(f->st, 9, 100, 10, 0);
 	assert_int_equal(store_read_envelope(f->st, 9, env), STORE_OK);
 	edit = envelope_edit(env, 99);
 	edit->state = ENVELOPE_WAITING;
@@ -281,7 +237,7 @@ static void
 test_iterate(void **state)
 {
 	static struct seen all, pages;
-	struct fixture *f = *state;
+	struct store_case *f = *state;
 	uint32_t next = 0;
 	int rounds = 0;
 
@@ -326,7 +282,7 @@ test_iterate_large(void **state)
 	struct envelope *env = fixture_envelope(5, 0);
 	struct store_content content = { .data = (const uint8_t *)"" };
 	static struct seen seen;
-	struct fixture *f = *state;
+	struct store_case *f = *state;
 	struct envelope_rcpt r;
 	char *text = malloc(4001);
 	uint32_t next;
@@ -352,7 +308,7 @@ test_iterate_large(void **state)
 }
 
 static void
-touch(struct fixture *f, const char *name)
+touch(struct store_case *f, const char *name)
 {
 	char path[512];
 	int fd;
@@ -365,7 +321,7 @@ touch(struct fixture *f, const char *name)
 }
 
 static int
-exists(struct fixture *f, const char *name)
+exists(struct store_case *f, const char *name)
 {
 	char path[512];
 
@@ -376,11 +332,11 @@ exists(struct fixture *f, const char *name)
 static void
 test_sweep(void **state)
 {
-	struct fixture *f = *state;
+	struct store_case *f = *state;
 	struct store_stats stats;
 
-	put(f->st, 0x100, 1, 100000, 1);
-	put(f->st, 0x101, 1, 10, 0);
+	store_case_put(f->st, 0x100, 1, 100000, 1);
+	store_case_put(f->st, 0x101, 1, 10, 0);
 	touch(f, "bodies/01/00000102"); /* no envelope at all */
 	touch(f, "bodies/01/00000101"); /* an envelope with its own body */
 	touch(f, "bodies/01/readme"); /* not ours: left alone */
@@ -392,14 +348,14 @@ test_sweep(void **state)
 	assert_false(exists(f, "bodies/01/00000101"));
 	assert_true(exists(f, "bodies/01/readme"));
 	assert_false(exists(f, "incoming/0000000000000007"));
-	assert_message(f->st, 0x100, 1, 100000);
-	assert_message(f->st, 0x101, 1, 10);
+	store_case_assert(f->st, 0x100, 1, 100000);
+	store_case_assert(f->st, 0x101, 1, 10);
 }
 
 static void
 test_ids(void **state)
 {
-	struct fixture *f = *state;
+	struct store_case *f = *state;
 	uint32_t first, last = 0;
 
 	for (int i = 0; i < 100; i++) {
@@ -424,11 +380,11 @@ test_ids(void **state)
 static void
 test_ids_wrap(void **state)
 {
-	struct fixture *f = *state;
+	struct store_case *f = *state;
 	uint32_t first;
 
-	put(f->st, 5, 1, 10, 0);
-	put(f->st, 130, 1, 10, 0);
+	store_case_put(f->st, 5, 1, 10, 0);
+	store_case_put(f->st, 130, 1, 10, 0);
 	assert_int_equal(store_id_floor(f->st, 0xffffff00), STORE_OK);
 	assert_int_equal(store_id_block(f->st, 100, &first), STORE_OK);
 	assert_int_equal(first, 0xffffff01);
@@ -442,21 +398,22 @@ test_ids_wrap(void **state)
 static void
 test_backup(void **state)
 {
-	struct fixture *f = *state, to;
+	struct store_case *f = *state, to;
 	struct store_backup *b;
 	uint32_t msgid = 301;
 	uint64_t checked;
 	int fd, rc;
 
 	for (uint32_t i = 1; i <= 300; i++)
-		put(f->st, i, 2, i % 10 == 0 ? 100000 : 8000, i % 10 == 0);
+		store_case_put(
+		    f->st, i, 2, i % 10 == 0 ? 100000 : 8000, i % 10 == 0);
 	to.path = fixture_folder();
 	fd = open(to.path, O_RDONLY | O_DIRECTORY);
 	assert_non_null(b = store_backup_begin(f->st, fd));
 	assert_null(store_backup_begin(f->st, fd));
 	/* mail flows and leaves meanwhile */
 	while ((rc = store_backup_step(b, 100000)) == 1) {
-		put(f->st, msgid++, 2, 100000, 1);
+		store_case_put(f->st, msgid++, 2, 100000, 1);
 		assert_int_equal(store_batch_begin(f->st), STORE_OK);
 		assert_int_equal(store_remove(f->st, msgid - 300), STORE_OK);
 		assert_int_equal(store_batch_commit(f->st), STORE_OK);
@@ -468,7 +425,7 @@ test_backup(void **state)
 	to.st = fixture_open(to.path);
 	/* all that nobody removed, and every message is whole */
 	for (uint32_t i = msgid - 299; i <= 300; i++)
-		assert_message(to.st, i, 2, i % 10 == 0 ? 100000 : 8000);
+		store_case_assert(to.st, i, 2, i % 10 == 0 ? 100000 : 8000);
 	assert_int_equal(store_verify(to.st, &checked), 0);
 	assert_true(checked >= 300);
 	store_close(to.st);
@@ -485,13 +442,14 @@ test_body_fd(void **state)
 {
 	static const size_t sizes[] = { 0, 5000, 100000 };
 	struct envelope *env = envelope_new(0);
-	struct fixture *f = *state;
+	struct store_case *f = *state;
 	struct store_body *body;
 	uint8_t *want = malloc(100000), *got = malloc(100001);
 	int fd;
 
 	for (uint32_t i = 0; i < 3; i++) {
-		put(f->st, i + 1, 1, sizes[i], sizes[i] > STORE_INLINE);
+		store_case_put(
+		    f->st, i + 1, 1, sizes[i], sizes[i] > STORE_INLINE);
 		assert_int_equal(
 		    store_read_envelope(f->st, i + 1, env), STORE_OK);
 		assert_int_equal(store_body_open(f->st, env, &body), STORE_OK);
@@ -517,7 +475,7 @@ static void
 test_damaged_body(void **state)
 {
 	struct envelope *env = envelope_new(0);
-	struct fixture *f = *state;
+	struct store_case *f = *state;
 	struct store_body *body;
 	struct store_stats stats;
 	uint8_t data[8192];
@@ -526,8 +484,8 @@ test_damaged_body(void **state)
 	ssize_t n;
 	int fd;
 
-	put(f->st, 1, 1, 100000, 1);
-	put(f->st, 2, 1, 100000, 1);
+	store_case_put(f->st, 1, 1, 100000, 1);
+	store_case_put(f->st, 2, 1, 100000, 1);
 	snprintf(path, sizeof(path), "%s/bodies/00/00000001", f->path);
 	fd = open(path, O_WRONLY);
 	assert_int_equal(pwrite(fd, "!", 1, 50000), 1);
@@ -572,7 +530,7 @@ broken_read(int fd, void *to, size_t n)
 
 static void
 expect_unread(
-    struct fixture *f, struct envelope *env, enum store_status expected)
+    struct store_case *f, struct envelope *env, enum store_status expected)
 {
 	struct store_body *body;
 	uint8_t data[100];
@@ -590,17 +548,17 @@ test_unreadable(void **state)
 	struct envelope *env = envelope_new(0), *large = envelope_new(0);
 	const struct store_options small = { .cache = 256 << 10 };
 	struct rlimit files, none;
-	struct fixture *f = *state;
+	struct store_case *f = *state;
 	struct store_body *body;
 	struct store_stats stats;
 	uint64_t checked;
 	char error[512];
 
-	put(f->st, 1, 1, 60000, 0);
-	put(f->st, 2, 1, 100000, 1);
+	store_case_put(f->st, 1, 1, 60000, 0);
+	store_case_put(f->st, 2, 1, 100000, 1);
 	/* these take the place of the first one in the cache */
 	for (uint32_t id = 3; id < 20; id++)
-		put(f->st, id, 1, 60000, 0);
+		store_case_put(f->st, id, 1, 60000, 0);
 	assert_int_equal(store_read_envelope(f->st, 1, env), STORE_OK);
 	assert_int_equal(store_read_envelope(f->st, 2, large), STORE_OK);
 	store_close(f->st);
@@ -634,7 +592,7 @@ test_unreadable(void **state)
 static void
 test_refused(void **state)
 {
-	struct fixture *f = *state;
+	struct store_case *f = *state;
 	char error[512];
 
 	store_close(f->st);
@@ -657,7 +615,7 @@ static void
 test_locked(void **state)
 {
 	const struct store_options hasty = { .lock_ms = 1 };
-	struct fixture *f = *state;
+	struct store_case *f = *state;
 	char error[512];
 
 	assert_null(store_open(f->path, &hasty, error, sizeof(error)));
@@ -671,7 +629,7 @@ test_locked(void **state)
 static void
 test_no_batch(void **state)
 {
-	struct fixture *f = *state;
+	struct store_case *f = *state;
 	struct envelope *env = fixture_envelope(1, 1);
 	struct store_content content = { .data = (const uint8_t *)"" };
 	uint32_t first;
@@ -690,7 +648,9 @@ test_no_batch(void **state)
 int
 main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f)                          \
+	cmocka_unit_test_setup_teardown( \
+	    f, store_case_setup, store_case_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_sizes),
 		TEST(test_in_turn),

@@ -17,68 +17,24 @@
 #include <cmocka.h>
 
 #include "queue/store_bdb.h"
-#include "store_fixture.h"
-
-struct fixture {
-	char *path;
-	struct store *st;
-};
-
-static int
-setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	f->path = fixture_folder();
-	f->st = fixture_open(f->path);
-	*state = f;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	store_close(f->st);
-	fixture_remove(f->path);
-	free(f);
-	return 0;
-}
-
-static void
-put(struct store *st, uint32_t msgid, uint32_t rcpts, size_t len, int spooled)
-{
-	assert_int_equal(store_batch_begin(st), STORE_OK);
-	assert_int_equal(fixture_put(st, msgid, rcpts, len, spooled), STORE_OK);
-	assert_int_equal(store_batch_commit(st), STORE_OK);
-}
-
-static void
-assert_message(struct store *st, uint32_t msgid, uint32_t rcpts, size_t len)
-{
-	const char *wrong = fixture_check(st, msgid, rcpts, len);
-
-	if (wrong != NULL)
-		fail_msg("%08x: %s", msgid, wrong);
-}
+#include "store_case.h"
 
 static void
 test_port(void **state)
 {
-	struct fixture *f = *state, to;
+	struct store_case *f = *state, to;
 	char error[256] = "";
 	uint64_t skipped, checked;
 	uint32_t first;
 	FILE *stream = tmpfile();
 
 	for (uint32_t i = 1; i <= 100; i++)
-		put(f->st, i, i % 40 + 1, i * 1000, i > 70);
+		store_case_put(f->st, i, i % 40 + 1, i * 1000, i > 70);
 	assert_int_equal(
 	    store_export(f->st, fileno(stream), error, sizeof(error)), 100);
 	to.path = fixture_folder();
 	to.st = fixture_open(to.path);
-	put(to.st, 17, 17 % 40 + 1, 17 * 1000, 0);
+	store_case_put(to.st, 17, 17 % 40 + 1, 17 * 1000, 0);
 	/* the check says what the import would, and does nothing */
 	rewind(stream);
 	assert_int_equal(store_import_check(to.st, fileno(stream), &skipped,
@@ -95,7 +51,7 @@ test_port(void **state)
 		assert_int_equal(skipped, again ? 100 : 1);
 	}
 	for (uint32_t i = 1; i <= 100; i++)
-		assert_message(to.st, i, i % 40 + 1, i * 1000);
+		store_case_assert(to.st, i, i % 40 + 1, i * 1000);
 	assert_int_equal(store_verify(to.st, &checked), 0);
 	assert_int_equal(checked, 100);
 	assert_int_equal(store_id_block(to.st, 1, &first), STORE_OK);
@@ -110,11 +66,11 @@ test_port(void **state)
 static void
 test_port_killed(void **state)
 {
-	struct fixture *f = *state;
+	struct store_case *f = *state;
 	uint32_t first;
 
 	for (uint32_t i = 1; i <= 100; i++)
-		put(f->st, i, 2, 10, 0);
+		store_case_put(f->st, i, 2, 10, 0);
 	store_close(f->st);
 	f->st = fixture_open(f->path);
 	assert_int_equal(store_id_block(f->st, 64, &first), STORE_OK);
@@ -125,7 +81,7 @@ test_port_killed(void **state)
 static void
 test_schema(void **state)
 {
-	struct fixture *f = *state;
+	struct store_case *f = *state;
 	char error[512] = "";
 
 	assert_int_equal(
@@ -141,17 +97,17 @@ test_schema(void **state)
 static void
 test_port_taken(void **state)
 {
-	struct fixture *f = *state, to;
+	struct store_case *f = *state, to;
 	int fd = memfd_create("stream", 0);
 	char error[256] = "";
 	uint64_t skipped;
 
-	put(f->st, 1, 1, 10, 0);
-	put(f->st, 2, 1, 100000, 1);
+	store_case_put(f->st, 1, 1, 10, 0);
+	store_case_put(f->st, 2, 1, 100000, 1);
 	assert_int_equal(store_export(f->st, fd, error, sizeof(error)), 2);
 	to.path = fixture_folder();
 	to.st = fixture_open(to.path);
-	put(to.st, 2, 1, 11, 0);
+	store_case_put(to.st, 2, 1, 11, 0);
 	lseek(fd, 0, SEEK_SET);
 	assert_int_equal(
 	    store_import_check(to.st, fd, &skipped, error, sizeof(error)), -1);
@@ -159,7 +115,7 @@ test_port_taken(void **state)
 	lseek(fd, 0, SEEK_SET);
 	assert_int_equal(
 	    store_import(to.st, fd, &skipped, error, sizeof(error)), -1);
-	assert_message(to.st, 2, 1, 11);
+	store_case_assert(to.st, 2, 1, 11);
 	store_close(to.st);
 	fixture_remove(to.path);
 	close(fd);
@@ -170,14 +126,14 @@ test_port_taken(void **state)
 static void
 test_port_damage(void **state)
 {
-	struct fixture *f = *state;
+	struct store_case *f = *state;
 	char error[256];
 	uint64_t skipped;
 	uint8_t octets[4096];
 	ssize_t len;
 	int fd = memfd_create("stream", 0);
 
-	put(f->st, 1, 2, 300, 0);
+	store_case_put(f->st, 1, 2, 300, 0);
 	assert_int_equal(store_export(f->st, fd, error, sizeof(error)), 1);
 	len = pread(fd, octets, sizeof(octets), 0);
 	assert_true(len > 0 && len < (ssize_t)sizeof(octets));
@@ -201,13 +157,15 @@ test_port_damage(void **state)
 		octets[i] ^= 0x10;
 	}
 	close(fd);
-	assert_message(f->st, 1, 2, 300);
+	store_case_assert(f->st, 1, 2, 300);
 }
 
 int
 main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f)                          \
+	cmocka_unit_test_setup_teardown( \
+	    f, store_case_setup, store_case_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_port),
 		TEST(test_port_taken),
