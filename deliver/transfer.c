@@ -126,7 +126,7 @@ is_settled(struct transfer *t, size_t i, enum delivery_status status)
 
 	if (r->done)
 		return 1;
-	if (!r->put_off || status == DELIVERY_OK)
+	if (!r->first || status == DELIVERY_OK)
 		return 0;
 	r->done = 1;
 	t->undone--;
@@ -142,7 +142,7 @@ set_result(struct transfer *t, size_t i, enum delivery_status status,
 	if (is_settled(t, i, status))
 		return;
 	r->done = 1;
-	r->put_off = 0;
+	r->first = 0;
 	t->undone--;
 	r->status = status;
 	r->code = (uint16_t)code;
@@ -154,6 +154,12 @@ set_result(struct transfer *t, size_t i, enum delivery_status status,
 	r->text = strndup(text, 1024);
 }
 
+static const struct transfer_remote *
+remote_of(const struct transfer *t, const struct transfer_result *r)
+{
+	return r->first ? &t->first : &t->remote;
+}
+
 static void
 log_result(const struct transfer *t, size_t i)
 {
@@ -162,7 +168,7 @@ log_result(const struct transfer *t, size_t i)
 		[DELIVERY_PERMFAIL] = "permfail",
 		[DELIVERY_DAMAGED] = "damaged" };
 	const struct transfer_result *r = &t->results[i];
-	const struct transfer_remote *by = r->put_off ? &t->first : &t->remote;
+	const struct transfer_remote *by = remote_of(t, r);
 	char id[16], reply[64];
 
 	snprintf(id, sizeof(id), "%08" PRIx32, t->msgid);
@@ -186,14 +192,20 @@ give_up(struct deliver *d)
 	worker_exit(d->worker, 1);
 }
 
-/* The one remote of an answer: the last, unless all results are the first's. */
+/* The one remote of an answer. Of one more host only a yes counts, so what has
+ * to be explained to a sender is the word of the first. */
 static const struct transfer_remote *
 answering(const struct transfer *t)
 {
-	for (size_t i = 0; i < t->count; i++)
-		if (!t->results[i].put_off)
-			return &t->remote;
-	return &t->first;
+	const struct transfer_result *yes = &t->results[0];
+
+	for (size_t i = 0; i < t->count; i++) {
+		if (t->results[i].status != DELIVERY_OK)
+			return remote_of(t, &t->results[i]);
+		if (!t->results[i].first)
+			yes = &t->results[i];
+	}
+	return remote_of(t, yes);
 }
 
 static void
@@ -214,8 +226,7 @@ answer_queue(struct transfer *t, struct channel *ch)
 			.code = r->code,
 			.enhanced = r->enhanced,
 			.text = r->text != NULL ? r->text : "",
-			.said = r->said != 0 &&
-			    (!r->put_off || remote == &t->first),
+			.said = r->said != 0 && remote_of(t, r) == remote,
 			.hop = (uint8_t)r->hop };
 
 		if (!r->done)
@@ -298,7 +309,7 @@ transfer_fail(struct transfer *t, enum route_status route,
 	/* a session may end well, with QUIT; what it left undone has failed */
 	if (status == DELIVERY_OK)
 		status = DELIVERY_TEMPFAIL;
-	/* that nobody else could be asked says nothing against the first */
+	/* that nobody else took it says nothing against the first */
 	t->route_status = t->asks_another ? t->first_status : route;
 	for (size_t i = 0; i < t->count; i++)
 		set_result(t, i, status, code, enhanced, text);
@@ -318,6 +329,7 @@ begin_attempt(struct transfer *t)
 		t->attempt_rcpts[n] = t->rcpts[i];
 		t->attempt_map[n++] = i;
 	}
+	t->unanswered = 0;
 	t->attempt = t->mail;
 	t->attempt.rcpts = t->attempt_rcpts;
 	t->attempt.rcpts_count = n;
@@ -360,7 +372,8 @@ on_ready(void *owner, struct session *s)
 	}
 	limit = conf_find_mta_limit(t->settings->conf, t->destination);
 	t->session = NULL;
-	pool_keep(s, limit->session_keepalive);
+	/* a host that stood in is not the one that the next mail goes to */
+	pool_keep(s, t->asks_another ? 0 : limit->session_keepalive);
 	if (transfer_may_ask_another(t))
 		transfer_ask_another(t);
 	else
@@ -383,6 +396,8 @@ on_results(void *owner, struct session *s)
 	for (size_t i = 0; i < t->attempt.rcpts_count; i++) {
 		r = client_result(session_client(s), i);
 		at = t->attempt_map[i];
+		t->unanswered |= r->scope == CLIENT_SCOPE_MESSAGE &&
+		    r->status == DELIVERY_TEMPFAIL && !r->said;
 		if (r->scope == CLIENT_SCOPE_SESSION ||
 		    is_settled(t, at, r->status))
 			continue;
@@ -418,20 +433,13 @@ on_body(void *owner, char *out, size_t size, int *last)
 	return body_read(&t->body, out, size, last);
 }
 
-/* Whether the session broke when it only had to say that the mail was taken. */
+/* Whether the session broke, which is no word of the server. */
 static int
-is_unanswered(const struct transfer *t, const struct client_outcome *outcome)
+is_broken(const struct client_outcome *outcome)
 {
-	if (outcome->end != CLIENT_END_LOST &&
-	    outcome->end != CLIENT_END_TIMEOUT &&
-	    outcome->end != CLIENT_END_PROTOCOL)
-		return 0;
-	for (size_t i = 0; i < t->count; i++)
-		if (t->results[i].scope == CLIENT_SCOPE_MESSAGE &&
-		    t->results[i].status == DELIVERY_TEMPFAIL &&
-		    !t->results[i].said)
-			return 1;
-	return 0;
+	return outcome->end == CLIENT_END_LOST ||
+	    outcome->end == CLIENT_END_TIMEOUT ||
+	    outcome->end == CLIENT_END_PROTOCOL;
 }
 
 /* Every recipient has a result. */
@@ -442,13 +450,17 @@ end_attempts(
 	enum route_status status = route_status(outcome);
 
 	/* it was tried, and the mail may be the reason: it waits by itself,
-	 * and then goes to another host where there is one */
-	if (is_unanswered(t, outcome)) {
+	 * and then goes to another host where there is one, if the session only
+	 * had to say that the mail was taken */
+	if (is_broken(outcome)) {
 		status = ROUTE_SLOW;
-		route_doubt(t->deliver->hosts, session_peer(s), session_port(s),
-		    loop_now(t->deliver->loop));
+		if (t->unanswered)
+			route_doubt(t->deliver->hosts, session_peer(s),
+			    session_port(s), loop_now(t->deliver->loop));
 	}
-	if (t->route_status == ROUTE_OK)
+	if (t->asks_another)
+		t->route_status = t->first_status;
+	else if (t->route_status == ROUTE_OK)
 		t->route_status = status;
 	if (transfer_may_ask_another(t))
 		transfer_ask_another(t);

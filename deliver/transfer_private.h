@@ -24,7 +24,9 @@ struct transfer_result {
 	enum hop_kind hop;
 	enum client_scope scope;
 	int said; /* as in client.h */
-	int put_off; /* by the first host: only a success takes its place */
+	/* of the first host; if it was put off, so that it is not done, only a
+	 * success at one more takes its place */
+	int first;
 	char enhanced[12];
 	char *text; /* ours; NULL when memory was short */
 };
@@ -81,6 +83,8 @@ struct transfer {
 	size_t *attempt_map;
 	struct body body;
 	int body_asked;
+
+	int unanswered; /* it has ended without a word on the whole body */
 
 	/* what was learnt */
 	int transient; /* some host failed for now, not for good */

@@ -188,8 +188,9 @@ transfer_may_ask_another(const struct transfer *t)
 	const struct conf_relay *relay = &t->action->relay;
 
 	/* only MX records say that another host serves the same addresses */
-	if (t->asks_another || t->orphan || t->origin != PROC_QUEUE ||
-	    relay->host != NULL || relay->domain != NULL ||
+	if (t->asks_another || t->orphan || t->deliver->stop_by != 0 ||
+	    t->origin != PROC_QUEUE || relay->host != NULL ||
+	    relay->domain != NULL ||
 	    (t->candidates != NULL &&
 		!route_has_other(&t->plan, t->remote.name)))
 		return 0;
@@ -215,9 +216,9 @@ transfer_ask_another(struct transfer *t)
 	for (size_t i = 0; i < t->count; i++) {
 		struct transfer_result *r = &t->results[i];
 
+		r->first = 1;
 		if (!was_put_off(r))
 			continue;
-		r->put_off = 1;
 		r->done = 0;
 		t->undone++;
 	}
