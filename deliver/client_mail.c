@@ -363,7 +363,7 @@ reply_rcpt(struct client *c, size_t place, const struct smtp_reply *reply)
 	memcpy(softened.enhanced, (unsigned short[3]){ 4, 5, 3 },
 	    sizeof(softened.enhanced));
 	client_set_reply(c, i, CLIENT_SCOPE_RECIPIENT, &softened);
-	c->results[i].said = 0;
+	c->results[i].said = reply->code == softened.code;
 }
 
 static void
