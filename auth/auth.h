@@ -52,7 +52,6 @@ struct auth {
 	TAILQ_HEAD(, login) logins;
 	TAILQ_HEAD(, client_login) client_logins;
 	size_t nlogins; /* of both sides */
-	size_t turn; /* of the entries of lists */
 	uint64_t last_id; /* of questions about hashes, and of call-aheads */
 };
 

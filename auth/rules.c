@@ -16,6 +16,7 @@
 #include "auth/expand.h"
 #include "auth/recipient.h"
 #include "conf/closed.h"
+#include "conf/url.h"
 #include "net/loop.h"
 #include "os/log.h"
 #include "smtp/address.h"
@@ -610,36 +611,70 @@ may_be_told(const struct auth *auth, const char *table, uint8_t service)
 	    (t == NULL || (t->uses & secret) == 0);
 }
 
-/* Any entry of a list, each in turn. */
-static enum lookup_status
-any_entry(struct auth *auth, const char *table, const char **value)
+/* The family that is wanted of a list of own addresses. */
+static enum conf_family
+wanted_family(const char *key)
 {
+	return strcmp(key, "inet4") == 0 ? CONF_INET4
+	    : strcmp(key, "inet6") == 0  ? CONF_INET6
+					 : CONF_FAMILY_ANY;
+}
+
+static int
+is_wanted(const char *value, enum conf_family want)
+{
+	struct conf_address a;
+
+	return want == CONF_FAMILY_ANY ||
+	    (url_address_parse(value, &a, NULL) == 0 && a.family == want);
+}
+
+/* Any entry of a list, by chance: one that goes on from the last answer would
+ * give some who ask in step always the same. */
+static enum lookup_status
+any_entry(const struct auth *auth, const char *table, enum conf_family want,
+    const char **value)
+{
+	size_t count = tables_count(auth->now.tables, table);
+	size_t first = arc4random_uniform((uint32_t)count);
 	enum lookup_status status;
 
-	status =
-	    tables_entry(auth->now.tables, table, auth->turn++, value, NULL);
-	if (status != LOOKUP_NONE)
-		return status;
-	auth->turn = 1;
-	return tables_entry(auth->now.tables, table, 0, value, NULL);
+	for (size_t i = 0; i < count; i++) {
+		status = tables_entry(
+		    auth->now.tables, table, (first + i) % count, value, NULL);
+		if (status != LOOKUP_FOUND || is_wanted(*value, want))
+			return status;
+	}
+	*value = "";
+	/* an empty one, or none */
+	return tables_entry(auth->now.tables, table, count, NULL, NULL);
+}
+
+static enum lookup_status
+answer_query(const struct auth *auth, const struct msg_table_query *q,
+    const char **value)
+{
+	enum conf_family want = wanted_family(q->key);
+
+	if (!may_be_told(auth, q->table, q->service))
+		return LOOKUP_TEMPFAIL;
+	if (q->service == CONF_SERVICE_SOURCE &&
+	    (want != CONF_FAMILY_ANY || *q->key == '\0'))
+		return any_entry(auth, q->table, want, value);
+	if (q->service == CONF_SERVICE_RELAYHOST && *q->key == '\0')
+		return any_entry(auth, q->table, CONF_FAMILY_ANY, value);
+	return tables_lookup(
+	    auth->now.tables, q->table, q->service, q->key, value);
 }
 
 void
 on_table_query(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
 	const struct msg_table_query *q = &m->table_query;
-	struct msg_table_answer a = { .id = q->id, .status = LOOKUP_TEMPFAIL };
-	struct auth *auth = arg;
+	struct msg_table_answer a = { .id = q->id };
 	const char *value = "";
-	int told = may_be_told(auth, q->table, q->service);
 
-	if (told && *q->key == '\0' &&
-	    (q->service == CONF_SERVICE_RELAYHOST ||
-		q->service == CONF_SERVICE_SOURCE))
-		a.status = (uint8_t)any_entry(auth, q->table, &value);
-	else if (told)
-		a.status = (uint8_t)tables_lookup(
-		    auth->now.tables, q->table, q->service, q->key, &value);
+	a.status = (uint8_t)answer_query(arg, q, &value);
 	a.value = value;
 	if (ipc_send(ch, table_answer, &a) == -1) {
 		/* longer than any answer */

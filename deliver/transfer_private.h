@@ -74,7 +74,6 @@ struct transfer {
 	struct lookup *lookup;
 	struct mx_candidate *candidates;
 	struct route_plan plan;
-	int source_asks; /* left for an own address of the right family */
 
 	/* the attempt under way: the recipients without a result */
 	struct session *session;

@@ -15,8 +15,6 @@
 #include "deliver/transfer_private.h"
 #include "net/loop.h"
 
-enum { SOURCE_ASKS = 16 };
-
 static void
 fail_internal(struct transfer *t, const char *text)
 {
@@ -59,16 +57,17 @@ begin_session(struct transfer *t, const struct mx_address *source)
 		fail_internal(t, "out of memory");
 }
 
-static void ask_source(struct transfer *);
+static uint8_t
+current_family(const struct transfer *t)
+{
+	return t->plan.list[t->plan.current].address.family;
+}
 
-/* auth gives the entries in turn: one of the candidate's family is looked for
- * among some. Nothing leaves from another address because it cannot be asked.
- */
+/* Nothing leaves from another address because it cannot be asked. */
 static void
 on_source(void *arg, const union ipc_msg *answer)
 {
 	struct transfer *t = arg;
-	uint8_t family = t->plan.list[t->plan.current].address.family;
 	struct mx_address source;
 
 	t->question = NULL;
@@ -76,11 +75,8 @@ on_source(void *arg, const union ipc_msg *answer)
 		fail_internal(t, "the table of own addresses cannot be asked");
 	else if (answer->table_answer.status == LOOKUP_FOUND &&
 	    settings_own_address(answer->table_answer.value,
-		(enum mx_family)family, &source) == 0)
+		(enum mx_family)current_family(t), &source) == 0)
 		begin_session(t, &source);
-	else if (answer->table_answer.status == LOOKUP_FOUND &&
-	    --t->source_asks > 0)
-		ask_source(t);
 	else
 		begin_session(t, NULL);
 }
@@ -89,7 +85,8 @@ static void
 ask_source(struct transfer *t)
 {
 	t->question = question_table(t->deliver->questions,
-	    t->action->relay.src, CONF_SERVICE_SOURCE, "", on_source, t);
+	    t->action->relay.src, CONF_SERVICE_SOURCE,
+	    current_family(t) == MX_INET4 ? "inet4" : "inet6", on_source, t);
 	if (t->question == NULL)
 		on_source(t, NULL);
 }
@@ -98,19 +95,17 @@ ask_source(struct transfer *t)
 static void
 open_session(struct transfer *t)
 {
-	uint8_t family = t->plan.list[t->plan.current].address.family;
 	struct mx_address source;
 	int elsewhere;
 
-	if (settings_source(t->settings, t->action, (enum mx_family)family,
-		arc4random(), &source, &elsewhere) == 0)
+	if (settings_source(t->settings, t->action,
+		(enum mx_family)current_family(t), arc4random(), &source,
+		&elsewhere) == 0)
 		begin_session(t, &source);
 	else if (!elsewhere)
 		begin_session(t, NULL);
-	else {
-		t->source_asks = SOURCE_ASKS;
+	else
 		ask_source(t);
-	}
 }
 
 /*

@@ -86,12 +86,23 @@ static struct conf_table tables[] = {
 	    .backend = S("file"),
 	    .config = S("senders"),
 	    .uses = 1 << CONF_SERVICE_SENDERS },
+	{ .name = S("sources"),
+	    .kind = CONF_TABLE_FILE,
+	    .backend = S("file"),
+	    .config = S("sources"),
+	    .uses = 1 << CONF_SERVICE_SOURCE },
+	{ .name = S("source"),
+	    .kind = CONF_TABLE_FILE,
+	    .backend = S("file"),
+	    .config = S("source"),
+	    .uses = 1 << CONF_SERVICE_SOURCE },
 };
 static const char *const contents[] = { NULL, NULL, NULL,
 	"list: joe, ann, x@far.example\nowner-list: joe\n",
 	"joe: {PLAIN}pencil\n", "hub: me:secret\n",
 	"joe: joe@example.org, @corp.example\n"
-	"ann: " TEN(TEN("one.of.them@corp.example, ")) "ann@example.org\n" };
+	"ann: " TEN(TEN("one.of.them@corp.example, ")) "ann@example.org\n",
+	"192.0.2.1\n192.0.2.2\n2001:db8::1\n", "192.0.2.9\n" };
 
 static struct conf_action actions[] = {
 	{ .name = S("local"),
@@ -545,6 +556,32 @@ test_tables(void **state)
 	assert_int_equal(world.status, LOOKUP_TEMPFAIL);
 }
 
+/* Any entry of a list may come, whoever asks for those of another list
+ * meanwhile; with a family, any of that. */
+static void
+test_lists(void **state)
+{
+	static const char *const all[] = { "192.0.2.1", "192.0.2.2",
+		"2001:db8::1" };
+	unsigned seen[3] = { 0 };
+
+	for (unsigned i = 0; i < 60; i++) {
+		query("sources", CONF_SERVICE_SOURCE, "");
+		for (size_t at = 0; at < 3; at++)
+			seen[at] += strcmp(world.text, all[at]) == 0;
+		query("source", CONF_SERVICE_SOURCE, "");
+		assert_string_equal(world.text, "192.0.2.9");
+		query("sources", CONF_SERVICE_SOURCE, "inet6");
+		assert_string_equal(world.text, "2001:db8::1");
+	}
+	for (size_t at = 0; at < 3; at++)
+		assert_in_range(seen[at], 1, 60);
+	query("source", CONF_SERVICE_SOURCE, "inet6");
+	assert_int_equal(world.status, LOOKUP_NONE);
+	query("nowhere", CONF_SERVICE_SOURCE, "inet6");
+	assert_int_equal(world.status, LOOKUP_TEMPFAIL);
+}
+
 static enum lookup_status
 check_sender(const char *table, const char *user, const char *sender)
 {
@@ -653,6 +690,7 @@ main(void)
 		cmocka_unit_test(test_login_steps),
 		cmocka_unit_test(test_smarthost),
 		cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_senders),
 		cmocka_unit_test(test_backup),
 		cmocka_unit_test(test_peer_gone),
