@@ -499,8 +499,11 @@ client_connected(struct client *c, int64_t now)
 void
 client_unreachable(struct client *c, const char *text)
 {
-	client_end(
-	    c, CLIENT_END_CONNECT, DELIVERY_TEMPFAIL, 451, "4.4.1", "%s", text);
+	const char *server = c->config->server;
+
+	client_end(c, CLIENT_END_CONNECT, DELIVERY_TEMPFAIL, 451, "4.4.1",
+	    "%s%s%s", server != NULL ? server : "", server != NULL ? ": " : "",
+	    text);
 }
 
 void

@@ -40,6 +40,8 @@ struct client_config {
 	int authenticate; /* AUTH must succeed before mail */
 	int clear_password; /* PLAIN and LOGIN may go to whoever answers */
 	const char *helo;
+	const char *server; /* its name and address, for who reads that it was
+			     * not reached; NULL: unknown */
 	const char *own_name; /* a server that calls itself so is ourselves
 				 (5.4.6); NULL: no such check */
 	uint32_t transactions_max; /* of a session; 0: no limit of ours */

@@ -49,6 +49,7 @@ struct session {
 	char host[MX_NAME_SIZE];
 	struct mx_address peer;
 	char address[64]; /* peer as text */
+	char server[MX_NAME_SIZE + 80]; /* both, and the port */
 	uint16_t port;
 	char tls_text[128];
 	struct loop_deferred pump;
@@ -464,6 +465,10 @@ fill_config(struct session *s, const struct session_options *o)
 	s->peer = o->candidate->address;
 	mx_address_text(&o->candidate->address, s->address, sizeof(s->address));
 	s->port = o->port;
+	/* a literal is its own name */
+	snprintf(s->server, sizeof(s->server), "%s%s[%s]:%u",
+	    *s->host == '[' ? "" : s->host, *s->host == '[' ? "" : " ",
+	    s->address, s->port);
 	s->config = (struct client_config){ .lmtp = o->protocol == URL_LMTP,
 		.implicit_tls = o->protocol == URL_SMTPS,
 		.tls = o->tls,
@@ -471,6 +476,7 @@ fill_config(struct session *s, const struct session_options *o)
 		.authenticate = *o->label != '\0',
 		.clear_password = mx_address_loopback(&o->candidate->address),
 		.helo = s->helo,
+		.server = s->server,
 		.own_name = o->explicit_host ? NULL : conf->server_name,
 		.transactions_max = o->transactions_max };
 }
