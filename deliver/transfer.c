@@ -324,6 +324,7 @@ begin_attempt(struct transfer *t)
 	size_t n = 0;
 
 	for (size_t i = 0; i < t->count; i++) {
+		t->results[i].put_off = 0;
 		if (t->results[i].done)
 			continue;
 		t->attempt_rcpts[n] = t->rcpts[i];
@@ -411,6 +412,8 @@ on_results(void *owner, struct session *s)
 		t->results[at].hop = r->hop;
 		t->results[at].scope = r->scope;
 		t->results[at].said = r->said;
+		t->results[at].put_off =
+		    r->status == DELIVERY_TEMPFAIL && r->said;
 	}
 }
 

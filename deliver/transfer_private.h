@@ -24,6 +24,7 @@ struct transfer_result {
 	enum hop_kind hop;
 	enum client_scope scope;
 	int said; /* as in client.h */
+	int put_off; /* for now, by the host that was asked last */
 	/* of the first host; if it was put off, so that it is not done, only a
 	 * success at one more takes its place */
 	int first;

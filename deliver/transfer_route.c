@@ -171,12 +171,6 @@ transfer_retry(struct transfer *t, const struct client_outcome *outcome)
 
 /* ---- one more host ---------------------------------------------------- */
 
-static int
-was_put_off(const struct transfer_result *r)
-{
-	return r->status == DELIVERY_TEMPFAIL && r->said;
-}
-
 int
 transfer_may_ask_another(const struct transfer *t)
 {
@@ -189,8 +183,9 @@ transfer_may_ask_another(const struct transfer *t)
 	    (t->candidates != NULL &&
 		!route_has_other(&t->plan, t->remote.name)))
 		return 0;
+	/* whom a host before the last put off would pass over the last */
 	for (size_t i = 0; i < t->count; i++)
-		if (was_put_off(&t->results[i]))
+		if (t->results[i].put_off)
 			return 1;
 	return 0;
 }
@@ -212,7 +207,7 @@ transfer_ask_another(struct transfer *t)
 		struct transfer_result *r = &t->results[i];
 
 		r->first = 1;
-		if (!was_put_off(r))
+		if (!r->put_off)
 			continue;
 		r->done = 0;
 		t->undone++;
