@@ -252,6 +252,7 @@ open_environment(struct store *st, const char *home, char *error, size_t size)
 	if ((rc = db_env_create(&env, 0)) != 0)
 		goto fail;
 	st->env = env;
+	store_spare_keep();
 	env->app_private = st;
 	env->set_errcall(env, note_error);
 	step = "options";
@@ -308,8 +309,11 @@ free_store(struct store *st)
 	close_database(&st->envelopes);
 	close_database(&st->bodies);
 	close_database(&st->meta);
-	if (st->env != NULL && st->env->close(st->env, 0) != 0)
-		log_warn("store: the environment did not close well");
+	if (st->env != NULL) {
+		if (st->env->close(st->env, 0) != 0)
+			log_warn("store: the environment did not close well");
+		store_spare_drop();
+	}
 	store_files_close(st);
 	envelope_free(st->scratch);
 	envelope_buf_free(&st->record);

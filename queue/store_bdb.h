@@ -121,6 +121,11 @@ enum store_status store_meta_get(
 enum store_status store_meta_put(
     struct store *, const char *name, uint64_t value);
 
+/* store_spare.c: descriptors that only Berkeley DB gets, from before it opens
+ * an environment until after it closed it. */
+void store_spare_keep(void);
+void store_spare_drop(void);
+
 /* store_ticker.c */
 int store_ticker_start(struct store_ticker *, DB_ENV *, uint32_t interval_ms);
 void store_ticker_stop(struct store_ticker *);

@@ -49,7 +49,7 @@ $(sim_common): libcommon.a
 $(sim_queue): queue/libqueue.a
 	cp queue/libqueue.a $@ && $(AR) d $@ store_backup.o store_bdb.o \
 	    store_bdb_batch.o store_bdb_read.o store_files.o store_port.o \
-	    store_spool.o store_ticker.o && $(RANLIB) $@
+	    store_spare.o store_spool.o store_ticker.o && $(RANLIB) $@
 
 sim_map = $(srcdir)/regress/sim/calls.map
 sim_inside = $(sim_dir)/libinside_a

@@ -645,6 +645,42 @@ test_no_batch(void **state)
 	envelope_free(env);
 }
 
+/* Berkeley DB finds a descriptor for the files of its log where nobody else
+ * finds one and all that is let go is taken, for more files than there are
+ * descriptors kept for it. */
+static void
+test_no_descriptors(void **state)
+{
+	enum {
+		MESSAGES = 900,
+		OCTETS = 60000, /* five files of log */
+		TAKEN = 8
+	};
+	struct store_case *f = *state;
+	struct rlimit before, none;
+	int taken[TAKEN], taken_count = 0, lowest = dup(0);
+
+	assert_int_not_equal(lowest, -1);
+	close(lowest);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = (rlim_t)lowest;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(dup(0), -1);
+	for (uint32_t id = 1; id <= MESSAGES; id++) {
+		store_case_put(f->st, id, 1, OCTETS, 0);
+		if (taken_count < TAKEN && (taken[taken_count] = dup(0)) != -1)
+			taken_count++;
+	}
+	assert_int_equal(store_checkpoint(f->st), STORE_OK);
+	while (taken_count > 0)
+		close(taken[--taken_count]);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	reopen(f);
+	for (uint32_t id = 1; id <= MESSAGES; id++)
+		store_case_assert(f->st, id, 1, OCTETS);
+}
+
 int
 main(void)
 {
@@ -670,6 +706,7 @@ main(void)
 		TEST(test_refused),
 		TEST(test_locked),
 		TEST(test_no_batch),
+		TEST(test_no_descriptors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
