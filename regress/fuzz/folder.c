@@ -4,12 +4,13 @@
 #include "config.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <ftw.h>
 
 #include "regress/fuzz/fuzz.h"
 
-static char folder[] = "/tmp/relais-fuzz-XXXXXX";
+static char folder[256];
 
 static int
 remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
@@ -26,11 +27,14 @@ remove_folder(void)
 const char *
 fuzz_folder(void)
 {
-	static int made;
+	const char *base = getenv("TMPDIR");
+	int n;
 
-	if (!made) {
+	if (folder[0] == '\0') {
+		n = snprintf(folder, sizeof(folder), "%s/relais-fuzz-XXXXXX",
+		    base != NULL ? base : "/tmp");
+		require(n > 0 && (size_t)n < sizeof(folder));
 		require(mkdtemp(folder) != NULL);
-		made = 1;
 		atexit(remove_folder);
 	}
 	return folder;

@@ -10,9 +10,11 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 
 import linked
 
+MEMORY = '/dev/shm'     # a sync of a file there costs nothing
 CORPUS = os.path.join(linked.TOP, 'regress/fuzz/corpus')
 PATIENCE = 10   # s for a target to end after SIGINT
 INTERRUPTED = 72    # libFuzzer's exit status then
@@ -63,11 +65,12 @@ def dictionary(build, target):
 
 class Pool:
     """Runs targets beside each other until there is none to run, or a signal
-    says stop. A target's log and its exit status stay in the build folder."""
+    says stop. A target's log and its exit status stay in the build folder, its
+    other files are in memory."""
 
     def __init__(self, build, jobs):
         self.build, self.jobs = build, jobs
-        self.running, self.stopped = {}, False
+        self.running, self.stopped, self.folder = {}, False, None
         self.results, self.status, self.findings = {}, {}, []
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number != signal.SIGHUP or \
@@ -93,7 +96,8 @@ class Pool:
                         f'-max_total_time={seconds}', '-print_final_stats=1',
                         *dictionary(self.build, target),
                         *folders(f'{self.build}/corpus/{target}', target)),
-                stdout=log, stderr=log, start_new_session=True)
+                stdout=log, stderr=log, start_new_session=True,
+                env=dict(os.environ, TMPDIR=self.folder))
         self.running[p.pid] = (target, p)
         if self.stopped:
             os.kill(p.pid, signal.SIGINT)
@@ -149,14 +153,17 @@ class Pool:
     def run(self, choose, ended):
         """choose(running targets, findings) says which is next and for how
         long, or None; ended(result, CPU seconds) hears of what counts."""
-        try:
-            self.fill(choose)
-            while self.running:
-                self.end(ended)
+        with tempfile.TemporaryDirectory(
+                prefix='relais-fuzz.', ignore_cleanup_errors=True,
+                dir=MEMORY if os.path.isdir(MEMORY) else None) as self.folder:
+            try:
                 self.fill(choose)
-        finally:
-            self.kill(signal.SIGINT)
-            signal.alarm(0)
+                while self.running:
+                    self.end(ended)
+                    self.fill(choose)
+            finally:
+                self.kill(signal.SIGINT)
+                signal.alarm(0)
 
     def say(self, target):
         """Where a finding is, and the words of its log that say which."""
