@@ -107,7 +107,9 @@ read_input(int keep_dots)
 			break;
 	}
 	free(line);
-	return to == NULL || ferror(stdin) || ferror(to) || fflush(to) != 0
+	/* a line that finds no memory is no end */
+	return to == NULL || ferror(to) || (n == -1 && !feof(stdin)) ||
+		fflush(to) != 0
 	    ? NULL
 	    : to;
 }
