@@ -13,7 +13,7 @@
 #include "smtp/address.h"
 #include "smtpctl/addresses.h"
 
-enum { TEXT_MAX = 2048, COMMENT_DEPTH = 32 };
+enum { TEXT_MAX = 2048, NOTE_MAX = 200, COMMENT_DEPTH = 32 };
 
 /* The address under collection. */
 struct collector {
@@ -68,6 +68,21 @@ put(struct collector *c, char ch)
 	c->text[c->len++] = ch;
 }
 
+/* A line of error, or that there are others where it finds no room. */
+static void
+note(struct collector *c, const char *why)
+{
+	static const char others[] = "\nand others";
+	size_t n = strlen(c->error);
+
+	if (n == 0 || c->size - n > NOTE_MAX + sizeof(others))
+		snprintf(c->error + n, c->size - n, "%s`%.100s`: %s",
+		    n > 0 ? "\n" : "", c->text, why);
+	else if (n < sizeof(others) ||
+	    strcmp(c->error + n - sizeof(others) + 1, others) != 0)
+		snprintf(c->error + n, c->size - n, "%s", others);
+}
+
 /* The element is over. */
 static int
 take(struct collector *c)
@@ -99,8 +114,8 @@ take(struct collector *c)
 		else if (addresses_add(c->out, canonical) == -1)
 			why = "too many recipients";
 	}
-	if (why != NULL && c->error[0] == '\0')
-		snprintf(c->error, c->size, "`%.100s`: %s", c->text, why);
+	if (why != NULL)
+		note(c, why);
 	c->len = 0;
 	c->angle = c->space = c->overflow = 0;
 	return why == NULL ? 0 : -1;

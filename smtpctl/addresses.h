@@ -18,7 +18,7 @@ struct addresses {
 };
 
 /* Adds what text (len octets) lists. What is no address is left out, and -1
- * returned with the first of such in error, unless error holds a text. */
+ * returned with a line for each of such behind what error holds. */
 int addresses_parse(
     struct addresses *, const char *text, size_t len, char *error, size_t size);
 /* Adds one canonical address; -1 when memory or ADDRESSES_MAX is reached. */

@@ -185,10 +185,12 @@ static void
 note_refusal(struct submission *s, const char *rcpt, const char *reply,
     char *error, size_t size)
 {
-	size_t n = s->refused++ == 0 ? 0 : strlen(error);
+	size_t n = s->told;
 
 	snprintf(error + n, size - n, "%s%.200s: %.500s", n > 0 ? "\n" : "",
 	    rcpt, reply);
+	s->refused++;
+	s->told = n + strlen(error + n);
 }
 
 /* One transaction, for recipients from *next on; -1 when it failed. */
@@ -197,8 +199,7 @@ transaction(struct dialogue *d, struct submission *s, const char *sender,
     const struct draft *draft, size_t *next, int *status, char *error,
     size_t size)
 {
-	size_t taken = 0, before = s->refused,
-	       n = before > 0 ? strlen(error) : 0;
+	size_t taken = 0, before = s->refused, n = s->told;
 	int eight_bit = compose_is_8bit(draft), utf8;
 
 	utf8 = address_needs_utf8(sender);
@@ -232,6 +233,7 @@ transaction(struct dialogue *d, struct submission *s, const char *sender,
 failed:
 	*status = exit_status(d);
 	s->refused = before;
+	s->told = n;
 	snprintf(error + n, size - n, "%s%.700s", n > 0 ? "\n" : "", d->line);
 	return -1;
 }
@@ -273,7 +275,7 @@ dialogue_submit(int fd, struct submission *s, const struct draft *draft,
 	struct dialogue d = { .verbose = s->verbose };
 	int copy = dup(fd), status = EX_OSERR;
 
-	s->refused = s->taken = s->done = 0;
+	s->refused = s->told = s->taken = s->done = 0;
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
 	d.in = fdopen(fd, "r");

@@ -22,9 +22,13 @@ struct submission {
 	/* out: recipients that were refused for good, and to how many of the
 	 * others the message has gone */
 	size_t refused;
+	size_t told; /* octets of error that tell of those */
 	size_t taken;
 	size_t done; /* how many of the first all is known of */
 };
+
+/* What error needs for each recipient, and besides. */
+#define DIALOGUE_LINE 720
 
 /* Takes fd. An exit status of sysexits.h, the reason in error unless it is
  * EX_OK; each recipient that is refused has a line of it, and the others get

@@ -36,15 +36,35 @@ struct mail {
 	size_t taken; /* recipients to whom it has gone */
 	size_t refused; /* and those to whom it never will */
 	size_t done; /* the first of them that need no other attempt */
-	char odd[400]; /* what stood among them and is no address, or "" */
-	char error[4000];
+	/* a line for each, or "": what stood among them and is no address,
+	 * those who were refused, and what ended all */
+	char odd[4000];
+	char *refusals; /* may be NULL */
+	char error[1200];
 };
+
+static void
+print_words(const struct mail *m, FILE *f, const char *before)
+{
+	const char *words[] = { m->odd, m->refusals, m->error };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (words[i] != NULL && words[i][0] != '\0')
+			fprintf(f, "%s%s\n", before, words[i]);
+}
 
 static int
 fail(const struct mail *m, int status)
 {
-	fprintf(stderr, "sendmail: %s\n", m->error);
+	print_words(m, stderr, "sendmail: ");
 	return status;
+}
+
+static void
+mail_free(struct mail *m)
+{
+	addresses_free(&m->rcpts);
+	free(m->refusals);
 }
 
 /* ---- the message ------------------------------------------------------ */
@@ -222,9 +242,7 @@ set_recipients(struct mail *m, int argc, char **argv)
 		    &m->draft, &m->rcpts, m->odd, sizeof(m->odd));
 	if (m->rcpts.count > 0)
 		return 0;
-	if (m->odd[0] != '\0')
-		snprintf(m->error, sizeof(m->error), "%s", m->odd);
-	else
+	if (m->odd[0] == '\0')
 		snprintf(m->error, sizeof(m->error),
 		    m->options.extract
 			? "neither To, Cc nor Bcc names a recipient"
@@ -267,24 +285,24 @@ submit(const struct caller *c, struct mail *m)
 		.notify = m->options.notify,
 		.ret = m->options.ret,
 		.verbose = m->options.verbose };
+	size_t size = DIALOGUE_LINE * (m->rcpts.count + 1);
 	int status = EX_OK, fd;
 
+	if ((m->refusals = malloc(size)) == NULL) {
+		snprintf(m->error, sizeof(m->error), "%s", strerror(errno));
+		return EX_TEMPFAIL;
+	}
+	m->refusals[0] = '\0';
 	if ((fd = open_session(c, m, &status)) == -1)
 		return status;
-	status = dialogue_submit(fd, &s, &m->draft, m->error, sizeof(m->error));
+	status = dialogue_submit(fd, &s, &m->draft, m->refusals, size);
+	snprintf(m->error, sizeof(m->error), "%s",
+	    m->refusals + s.told + (m->refusals[s.told] == '\n'));
+	m->refusals[s.told] = '\0';
 	m->taken = s.taken;
 	m->refused = s.refused;
 	m->done = s.done;
 	return status;
-}
-
-/* The words that an attempt ended with, behind those on who was refused. */
-static char *
-last_words(struct mail *m)
-{
-	char *end = m->refused > 0 ? strrchr(m->error, '\n') : NULL;
-
-	return end != NULL ? end + 1 : m->error;
 }
 
 /* What the others have is not left for a second time. */
@@ -308,7 +326,7 @@ leave(const struct caller *c, struct mail *m)
 	char why[600];
 	int rc;
 
-	snprintf(why, sizeof(why), "%.590s", last_words(m));
+	snprintf(why, sizeof(why), "%.590s", m->error);
 	forget_done(m);
 	if (setegid(c->drop_gid) == -1)
 		return fail(m, EX_TEMPFAIL);
@@ -366,11 +384,10 @@ send_report(
 	fprintf(f,
 	    "From: MAILER-DAEMON\nTo: %s\n"
 	    "Subject: Undelivered mail\nAuto-Submitted: auto-replied\n\n"
-	    "This mail could not be sent%s:\n\n%s%s%s\n\nIt %s.\n\n",
-	    failed->sender, failed->taken > 0 ? " to all that it is for" : "",
-	    failed->odd,
-	    failed->odd[0] != '\0' && failed->error[0] != '\0' ? "\n" : "",
-	    failed->error,
+	    "This mail could not be sent%s:\n\n",
+	    failed->sender, failed->taken > 0 ? " to all that it is for" : "");
+	print_words(failed, f, "");
+	fprintf(f, "\nIt %s.\n\n",
 	    len == failed->draft.len ? "follows as you gave it"
 		: len > 0            ? "begins as follows"
 				     : "cannot be shown here");
@@ -381,7 +398,7 @@ send_report(
 		if (status == EX_TEMPFAIL && may_wait)
 			status = leave(c, &m);
 	}
-	addresses_free(&m.rcpts);
+	mail_free(&m);
 	free(text);
 	return status;
 }
@@ -410,10 +427,7 @@ tell(const struct caller *c, struct mail *m, int status)
 {
 	int sent = m->taken > 0;
 
-	if (m->odd[0] != '\0')
-		fprintf(stderr, "sendmail: %s\n", m->odd);
-	if (m->error[0] != '\0')
-		fail(m, status);
+	fail(m, status);
 	if (m->sender[0] == '\0' || (!sent && !m->options.mail_errors))
 		return status; /* a report is not reported upon */
 	return report_failure(c, m, 1) == EX_OK && sent ? EX_OK : status;
@@ -448,19 +462,17 @@ sendmail_main(const struct caller *c, int argc, char **argv)
 		return fail(&m, EX_USAGE);
 	if (read_message(&m) == -1)
 		return fail(&m, EX_IOERR);
-	if (m.options.extract && set_recipients(&m, argc, argv) == -1) {
-		m.odd[0] = '\0'; /* it is the error */
+	if (m.options.extract && set_recipients(&m, argc, argv) == -1)
 		return tell(c, &m, EX_DATAERR);
-	}
 	status = submit(c, &m);
 	if (status == EX_TEMPFAIL && (status = leave(c, &m)) == EX_OK) {
 		m.taken += m.rcpts.count;
-		last_words(&m)[0] = '\0';
+		m.error[0] = '\0';
 	}
 	if (status != EX_TEMPFAIL &&
 	    (status != EX_OK || m.refused > 0 || m.odd[0] != '\0'))
 		status = tell(c, &m, status != EX_OK ? status : EX_DATAERR);
-	addresses_free(&m.rcpts);
+	mail_free(&m);
 	return status;
 }
 
@@ -487,7 +499,7 @@ sendmail_from_drop(const struct caller *c)
 	const char *sender;
 	struct draft file;
 	char *text = NULL;
-	int status = EX_DATAERR;
+	int status = EX_DATAERR, waits;
 
 	if (map_file(STDIN_FILENO, &file) == -1 ||
 	    drop_parse(file.data, file.len, &m.options, &sender, &m.rcpts,
@@ -497,18 +509,18 @@ sendmail_from_drop(const struct caller *c)
 	}
 	snprintf(m.sender, sizeof(m.sender), "%s", sender);
 	status = submit(c, &m);
-	if (status == EX_TEMPFAIL) {
+	if ((waits = status == EX_TEMPFAIL)) {
 		drop_mark(STDIN_FILENO, file.data, file.len, m.done);
 		fail(&m, status);
-		last_words(&m)[0] = '\0';
+		m.error[0] = '\0';
 	}
 	/* nobody waits for an answer any more */
-	if (m.refused > 0 || (status != EX_TEMPFAIL && status != EX_OK))
+	if (m.refused > 0 || (!waits && status != EX_OK))
 		status = report_waited(c, &m, status);
-	if (status != EX_OK && m.error[0] != '\0')
+	if (status != EX_OK && !waits)
 		fail(&m, status);
 out:
 	free(text);
-	addresses_free(&m.rcpts);
+	mail_free(&m);
 	return status;
 }

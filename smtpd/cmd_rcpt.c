@@ -155,7 +155,8 @@ refuse_recipient(
 	session_reply_peer(s, t, m->code, m->enhanced, m->text);
 	if (m->code == 421)
 		session_hang_up(s, t, "refused", 1);
-	else if (m->code >= 500 && ++s->refused >= s->conf->max_refused) {
+	else if (m->code >= 500 && !s->local &&
+	    ++s->refused >= s->conf->max_refused) {
 		session_reply(s, t, REPLY_TOO_MANY_ERRORS);
 		session_hang_up(s, t, "too many recipients refused", 1);
 	}

@@ -62,7 +62,8 @@ struct session_conf {
 	uint32_t max_rcpts; /* recipients of a message */
 	uint32_t max_excess; /* recipients without room before we hang up */
 	uint32_t max_errors; /* before we hang up */
-	uint32_t max_refused; /* recipients refused before we hang up */
+	uint32_t max_refused; /* recipients refused before we hang up, but on
+			       * sendmail, whose message has others as well */
 	uint32_t max_auths; /* failed logins before we hang up */
 	uint32_t max_idle_commands; /* commands between two messages */
 	int64_t greet_time; /* that a stranger must not speak in; 0: none */

@@ -167,6 +167,24 @@ test_once(void **state)
 	addresses_free(&a);
 }
 
+/* Each that is none has a line, and the rest one where there is no room. */
+static void
+test_none(void **state)
+{
+	static const char end[] = "`x@@y`: malformed domain\nand others";
+	struct addresses a = { 0 };
+	char error[500] = "";
+
+	for (int i = 0; i < 50; i++)
+		addresses_parse(&a, "x@@y", 4, error, sizeof(error));
+	assert_int_equal(a.count, 0);
+	assert_non_null(strchr(strchr(error, '\n') + 1, '\n'));
+	assert_string_equal(error + strlen(error) - (sizeof(end) - 1), end);
+	error[strlen(error) - strlen("and others")] = '\0';
+	assert_null(strstr(error, "and others"));
+	addresses_free(&a);
+}
+
 static void
 test_extract(void **state)
 {
@@ -386,6 +404,7 @@ main(void)
 		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_once),
+		cmocka_unit_test(test_none),
 		cmocka_unit_test(test_extract),
 		cmocka_unit_test(test_write),
 		cmocka_unit_test(test_nul),

@@ -302,6 +302,11 @@ static const struct dialogue recipients[] = {
 	    "C: RCPT TO:<x@y>\nQ: rcpt_check\nA: verdict 550 5.1.1 No\n"
 	    "S: 550 5.1.1 No\nS: 421 4.7.0 Too many errors\nX: close\n",
 	    0 },
+	{ "refused recipients of sendmail, whose others are to get the message",
+	    "O: local socket max_refused=1\n" GREETING HELO MAIL
+	    "C: RCPT TO:<x@y>\nQ: rcpt_check\nA: verdict 550 5.1.1 No\n"
+	    "S: 550 5.1.1 No\n" RCPT,
+	    0 },
 	{ "a reply of the rules cannot forge another",
 	    GREETING HELO MAIL "C: RCPT TO:<x@y>\nQ: rcpt_check\n"
 			       "A: verdict 550 2.0.0 a\rb\nS: 550 5.0.0 a?b\n",
