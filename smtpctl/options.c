@@ -215,8 +215,7 @@ parse_word(int argc, char **argv, int *i, struct sendmail_options *o,
 			    "handled");
 		if (kind == NONE)
 			return fail(error, size, s, "no such option");
-		/* these never take the next word */
-		if (*value == '\0' && strchr("qoe", *s) == NULL) {
+		if (*value == '\0' && *s != 'q') { /* which never has one */
 			if (*i + 1 >= argc)
 				return fail(error, size, s, "wants a value");
 			value = argv[++*i];

@@ -51,6 +51,8 @@ test_options(void **state)
 		{ "sendmail -oi -f x@y a@b", 1, 0, 1, "x@y", SENDMAIL_MAIL },
 		{ "sendmail -fx@y -- a@b", 1, 0, 0, "x@y", SENDMAIL_MAIL },
 		{ "sendmail -rx@y a", 1, 0, 0, "x@y", SENDMAIL_MAIL },
+		{ "sendmail -o i -e m -o em a", 1, 0, 1, NULL, SENDMAIL_MAIL },
+		{ "sendmail -o Q/tmp a", -1, 0, 0, NULL, 0 },
 		{ "sendmail -odb -oem -om a", 1, 0, 0, NULL, SENDMAIL_MAIL },
 		{ "sendmail -B 8BITMIME -h 5 a", 1, 0, 0, NULL, SENDMAIL_MAIL },
 		{ "sendmail -bs", 0, 0, 0, NULL, SENDMAIL_SMTP },
