@@ -1,6 +1,7 @@
 /*
- * What the tests of the store begin with and end with: see store_fixture.h for
- * the messages.
+ * What the tests of the store, test_store.c and test_store_port.c, begin and
+ * end with: see store_fixture.h for the messages. Any failure is that of the
+ * test.
  */
 #ifndef UNIT_STORE_CASE_H
 #define UNIT_STORE_CASE_H
@@ -12,7 +13,11 @@ struct store_case {
 	struct store *st;
 };
 
-/* For cmocka_unit_test_setup_teardown: an empty store. */
+/* A test whose state is an empty store. */
+#define STORE_CASE(f)                    \
+	cmocka_unit_test_setup_teardown( \
+	    f, store_case_setup, store_case_teardown)
+
 int store_case_setup(void **state);
 int store_case_teardown(void **state);
 

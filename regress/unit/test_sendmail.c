@@ -209,6 +209,22 @@ test_extract(void **state)
 	addresses_free(&a);
 }
 
+/* What is made of it, to be freed: text, for no NUL is left. */
+static char *
+written(const char *in, size_t len, const struct additions *add)
+{
+	struct draft d = { in, len };
+	char *text;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	assert_non_null(f);
+	compose_write(&d, add, f);
+	fclose(f);
+	assert_int_equal(size, strlen(text));
+	return text;
+}
+
 static void
 test_write(void **state)
 {
@@ -231,14 +247,8 @@ test_write(void **state)
 	const struct additions add = { "From: me", "Date: now", NULL, NULL };
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct draft d = { cases[i].in, strlen(cases[i].in) };
-		char *text;
-		size_t size;
-		FILE *f = open_memstream(&text, &size);
+		char *text = written(cases[i].in, strlen(cases[i].in), &add);
 
-		assert_non_null(f);
-		compose_write(&d, &add, f);
-		fclose(f);
 		assert_string_equal(text, cases[i].out);
 		free(text);
 	}
@@ -248,16 +258,9 @@ static void
 test_nul(void **state)
 {
 	static const char in[] = "From: m\0\nDate: d\n\n\0.a\0b\n";
-	struct draft d = { in, sizeof(in) - 1 };
 	const struct additions none = { 0 };
-	char *text;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
+	char *text = written(in, sizeof(in) - 1, &none);
 
-	assert_non_null(f);
-	compose_write(&d, &none, f);
-	fclose(f);
-	assert_int_equal(size, strlen(text));
 	assert_string_equal(text, "From: m\r\nDate: d\r\n\r\n..ab\r\n.\r\n");
 	free(text);
 }
@@ -291,15 +294,10 @@ test_domain(void **state)
 	const struct additions add = { .domain = "d" };
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct draft d = { cases[i].in, strlen(cases[i].in) };
-		char *text;
-		size_t size, len = strlen(cases[i].out);
-		FILE *f = open_memstream(&text, &size);
+		char *text = written(cases[i].in, strlen(cases[i].in), &add);
+		size_t len = strlen(cases[i].out);
 
 		print_message("%s\n", cases[i].in);
-		assert_non_null(f);
-		compose_write(&d, &add, f);
-		fclose(f);
 		assert_int_equal(strncmp(text, cases[i].out, len), 0);
 		assert_string_equal(text + len, "\r\n.\r\n");
 		free(text);

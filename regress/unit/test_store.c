@@ -1,6 +1,7 @@
 /*
- * The store, on a real disk: what is committed is there, also after closing,
- * backup and transport; what is not is gone without a trace.
+ * The store, on a real disk: what is committed is there, also after closing
+ * and backup; what is not is gone without a trace. test_store_port.c has what
+ * is carried to another.
  */
 #include "config.h"
 
@@ -684,29 +685,26 @@ test_no_descriptors(void **state)
 int
 main(void)
 {
-#define TEST(f)                          \
-	cmocka_unit_test_setup_teardown( \
-	    f, store_case_setup, store_case_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_sizes),
-		TEST(test_in_turn),
-		TEST(test_remove),
-		TEST(test_abort),
-		TEST(test_taken),
-		TEST(test_update),
-		TEST(test_iterate),
-		TEST(test_iterate_large),
-		TEST(test_sweep),
-		TEST(test_ids),
-		TEST(test_ids_wrap),
-		TEST(test_backup),
-		TEST(test_body_fd),
-		TEST(test_damaged_body),
-		TEST(test_unreadable),
-		TEST(test_refused),
-		TEST(test_locked),
-		TEST(test_no_batch),
-		TEST(test_no_descriptors),
+		STORE_CASE(test_sizes),
+		STORE_CASE(test_in_turn),
+		STORE_CASE(test_remove),
+		STORE_CASE(test_abort),
+		STORE_CASE(test_taken),
+		STORE_CASE(test_update),
+		STORE_CASE(test_iterate),
+		STORE_CASE(test_iterate_large),
+		STORE_CASE(test_sweep),
+		STORE_CASE(test_ids),
+		STORE_CASE(test_ids_wrap),
+		STORE_CASE(test_backup),
+		STORE_CASE(test_body_fd),
+		STORE_CASE(test_damaged_body),
+		STORE_CASE(test_unreadable),
+		STORE_CASE(test_refused),
+		STORE_CASE(test_locked),
+		STORE_CASE(test_no_batch),
+		STORE_CASE(test_no_descriptors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

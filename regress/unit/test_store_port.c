@@ -163,15 +163,12 @@ test_port_damage(void **state)
 int
 main(void)
 {
-#define TEST(f)                          \
-	cmocka_unit_test_setup_teardown( \
-	    f, store_case_setup, store_case_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_port),
-		TEST(test_port_taken),
-		TEST(test_port_damage),
-		TEST(test_port_killed),
-		TEST(test_schema),
+		STORE_CASE(test_port),
+		STORE_CASE(test_port_taken),
+		STORE_CASE(test_port_damage),
+		STORE_CASE(test_port_killed),
+		STORE_CASE(test_schema),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
