@@ -2,7 +2,8 @@
  * Who of those that ask the resolver is next, and who gives up a place when
  * there is none. Each has a line of its own, and the lines take turns: one that
  * asks a thousand things waits behind itself. Pure; the questions and places
- * are the caller's. An asker is known for as long as it asks something.
+ * are those of resolver.c, which calls this. An asker is known for as long as
+ * it asks something.
  */
 #ifndef AUTH_TURNS_H
 #define AUTH_TURNS_H

@@ -35,6 +35,7 @@ struct dialogue {
 	char line[1024]; /* the last line of the last reply */
 	char server[ADDRESS_DOMAIN_SIZE];
 	int has_dsn, has_8bit, has_utf8, has_size;
+	unsigned long long max_size; /* 0: any */
 };
 
 static void
@@ -42,8 +43,10 @@ note_extension(struct dialogue *d, const char *s)
 {
 	d->has_dsn |= strcasecmp(s, "DSN") == 0;
 	d->has_8bit |= strcasecmp(s, "8BITMIME") == 0;
-	d->has_size |=
-	    strncasecmp(s, "SIZE", 4) == 0 && (s[4] == ' ' || s[4] == '\0');
+	if (strncasecmp(s, "SIZE", 4) == 0 && (s[4] == ' ' || s[4] == '\0')) {
+		d->has_size = 1;
+		d->max_size = strtoull(s + 4, NULL, 10);
+	}
 	d->has_utf8 |= strcasecmp(s, "SMTPUTF8") == 0;
 }
 
@@ -200,8 +203,11 @@ transaction(struct dialogue *d, struct submission *s, const char *sender,
     size_t size)
 {
 	size_t taken = 0, before = s->refused, n = s->told;
-	int eight_bit = compose_is_8bit(draft), utf8;
+	int eight_bit, utf8;
 
+	/* what is too large is not read through before it is refused */
+	eight_bit = (d->max_size == 0 || draft->len <= d->max_size) &&
+	    compose_is_8bit(draft);
 	utf8 = address_needs_utf8(sender);
 	for (size_t i = 0; i < s->rcpts->count; i++)
 		utf8 |= address_needs_utf8(s->rcpts->list[i]);
