@@ -213,6 +213,19 @@ addresses_qualify(struct addresses *a, const char *domain)
 	return rc;
 }
 
+void
+addresses_leave_out(struct addresses *a, const char *done)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < a->count; i++)
+		if (done[i] == 1)
+			free(a->list[i]);
+		else
+			a->list[kept++] = a->list[i];
+	a->count = kept;
+}
+
 /* Steps over a quoted string; the index of its last octet. */
 static size_t
 skip_quoted(const char *s, size_t i, size_t len)

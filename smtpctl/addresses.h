@@ -26,6 +26,8 @@ int addresses_add(struct addresses *, const char *);
 /* Gives those without a domain this one; each stands once then, too. -1
  * without memory. */
 int addresses_qualify(struct addresses *, const char *domain);
+/* Leaves out those whose octet of done, one for each, is 1. */
+void addresses_leave_out(struct addresses *, const char *done);
 /* The octets of a header field's body up to and with the first address that
  * has no domain, 0 if none is left. What is no address is passed over. */
 size_t addresses_next_bare(const char *, size_t len);

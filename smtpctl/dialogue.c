@@ -25,7 +25,14 @@
 #include "smtp/xtext.h"
 #include "smtpctl/dialogue.h"
 
-enum { REPLY_SECONDS = 600, RCPTS_TRANSACTION = 1000 };
+enum {
+	REPLY_SECONDS = 600,
+	RCPTS_TRANSACTION = 1000,
+	PUT_OFF_MAX = 100 /* recipients, until all that come behind wait too */
+};
+
+/* What is known of a recipient, as addresses_leave_out() has it. */
+enum { WAITS, DONE, PUT_OFF };
 
 struct dialogue {
 	FILE *in;
@@ -36,6 +43,9 @@ struct dialogue {
 	char server[ADDRESS_DOMAIN_SIZE];
 	int has_dsn, has_8bit, has_utf8, has_size;
 	unsigned long long max_size; /* 0: any */
+	char *known; /* of each recipient */
+	size_t put_off;
+	char why[720]; /* the last of those was */
 };
 
 static void
@@ -196,13 +206,22 @@ note_refusal(struct submission *s, const char *rcpt, const char *reply,
 	s->told = n + strlen(error + n);
 }
 
+/* One who is put off is no reason for the others to wait. */
+static void
+note_put_off(struct dialogue *d, size_t i, const char *rcpt)
+{
+	d->known[i] = PUT_OFF;
+	d->put_off++;
+	snprintf(d->why, sizeof(d->why), "%.200s: %.500s", rcpt, d->line);
+}
+
 /* One transaction, for recipients from *next on; -1 when it failed. */
 static int
 transaction(struct dialogue *d, struct submission *s, const char *sender,
     const struct draft *draft, size_t *next, int *status, char *error,
     size_t size)
 {
-	size_t taken = 0, before = s->refused, n = s->told;
+	size_t taken = 0, begin = *next, before = s->refused, n = s->told;
 	int eight_bit, utf8;
 
 	/* what is too large is not read through before it is refused */
@@ -213,7 +232,8 @@ transaction(struct dialogue *d, struct submission *s, const char *sender,
 		utf8 |= address_needs_utf8(s->rcpts->list[i]);
 	if (mail_from(d, s, sender, draft->len, eight_bit, utf8) == -1)
 		goto failed;
-	for (; *next < s->rcpts->count && taken < RCPTS_TRANSACTION;
+	for (; *next < s->rcpts->count && taken < RCPTS_TRANSACTION &&
+	     d->put_off < PUT_OFF_MAX;
 	     (*next)++) {
 		if (rcpt_to(d, s, s->rcpts->list[*next]) == 0) {
 			taken++;
@@ -223,19 +243,24 @@ transaction(struct dialogue *d, struct submission *s, const char *sender,
 		if (taken > 0 && (d->code == 452 || d->code == 552) &&
 		    strstr(d->line, ".5.3") != NULL)
 			break;
-		if (d->code < 500)
+		if (d->code < 400 || d->code == 421)
 			goto failed;
+		if (d->code < 500) {
+			note_put_off(d, *next, s->rcpts->list[*next]);
+			continue;
+		}
 		*status = exit_status(d);
 		note_refusal(s, s->rcpts->list[*next], d->line, error, size);
 	}
-	if (taken == 0) {
+	if (taken > 0 && send_content(d, s, sender, draft) == -1)
+		goto failed;
+	if (taken == 0)
 		say(d, "RSET");
-		return 0;
-	}
-	if (send_content(d, s, sender, draft) == 0) {
-		s->taken += taken;
-		return 0;
-	}
+	s->taken += taken;
+	for (size_t i = begin; i < *next; i++)
+		if (d->known[i] != PUT_OFF)
+			d->known[i] = DONE;
+	return 0;
 failed:
 	*status = exit_status(d);
 	s->refused = before;
@@ -249,7 +274,7 @@ submit(struct dialogue *d, struct submission *s, const struct draft *draft,
     char *error, size_t size)
 {
 	struct addresses sender = { 0 };
-	int status = EX_OK;
+	int status = EX_OK, failed = 0;
 	size_t next = 0;
 
 	if (greet(d) == -1) {
@@ -257,6 +282,7 @@ submit(struct dialogue *d, struct submission *s, const struct draft *draft,
 		return exit_status(d);
 	}
 	if (addresses_qualify(s->rcpts, d->server) == -1 ||
+	    (d->known = calloc(s->rcpts->count + 1, 1)) == NULL ||
 	    (s->sender[0] != '\0' &&
 		(addresses_add(&sender, s->sender) == -1 ||
 		    addresses_qualify(&sender, d->server) == -1))) {
@@ -264,11 +290,16 @@ submit(struct dialogue *d, struct submission *s, const struct draft *draft,
 		addresses_free(&sender);
 		return EX_TEMPFAIL;
 	}
-	while ((s->done = next) < s->rcpts->count)
-		if (transaction(d, s, sender.count ? sender.list[0] : "", draft,
-			&next, &status, error, size) == -1)
-			break;
+	while (!failed && next < s->rcpts->count && d->put_off < PUT_OFF_MAX)
+		failed = transaction(d, s, sender.count ? sender.list[0] : "",
+		    draft, &next, &status, error, size);
 	say(d, "QUIT");
+	addresses_leave_out(s->rcpts, d->known);
+	if (!failed && s->rcpts->count > 0) {
+		status = EX_TEMPFAIL;
+		snprintf(error + s->told, size - s->told, "%s%s",
+		    s->told > 0 ? "\n" : "", d->why);
+	}
 	addresses_free(&sender);
 	return status;
 }
@@ -281,7 +312,7 @@ dialogue_submit(int fd, struct submission *s, const struct draft *draft,
 	struct dialogue d = { .verbose = s->verbose };
 	int copy = dup(fd), status = EX_OSERR;
 
-	s->refused = s->told = s->taken = s->done = 0;
+	s->refused = s->told = s->taken = 0;
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
 	d.in = fdopen(fd, "r");
@@ -290,6 +321,7 @@ dialogue_submit(int fd, struct submission *s, const struct draft *draft,
 		status = submit(&d, s, draft, error, size);
 	else
 		snprintf(error, size, "%s", strerror(errno));
+	free(d.known);
 	if (d.in != NULL)
 		fclose(d.in);
 	else

@@ -13,6 +13,7 @@
 
 struct submission {
 	const char *sender; /* canonical, without domain, or "" */
+	/* out: those of them who need another attempt, in their order */
 	struct addresses *rcpts;
 	const char *full_name; /* may be NULL */
 	const char *envid; /* may be NULL */
@@ -24,7 +25,6 @@ struct submission {
 	size_t refused;
 	size_t told; /* octets of error that tell of those */
 	size_t taken;
-	size_t done; /* how many of the first all is known of */
 };
 
 /* What error needs for each recipient, and besides. */
@@ -32,7 +32,7 @@ struct submission {
 
 /* Takes fd. An exit status of sysexits.h, the reason in error unless it is
  * EX_OK; each recipient that is refused has a line of it, and the others get
- * the message. What ends all for those that are not done is the last line.
+ * the message. Why those who are left need another attempt is the last line.
  * Recipients without domain get that of the daemon. */
 int dialogue_submit(int fd, struct submission *, const struct draft *,
     char *error, size_t size);

@@ -217,20 +217,41 @@ bad:
 	return -1;
 }
 
+/* Whether one of them is that address, or has got a domain behind it. The
+ * search begins behind the last that was found: mostly it is the next. */
+static int
+is_among(const struct addresses *a, const char *text, size_t len, size_t *last)
+{
+	for (size_t n = 1; n <= a->count; n++) {
+		size_t i = (*last + n) % a->count;
+		const char *address = a->list[i];
+
+		if (strncmp(address, text, len) != 0 ||
+		    (address[len] != '\0' &&
+			address_domain(address) != address + len + 1))
+			continue;
+		*last = i;
+		return 1;
+	}
+	return 0;
+}
+
 void
-drop_mark(int fd, const char *data, size_t len, size_t count)
+drop_mark(int fd, const char *data, size_t len, const struct addresses *waiting)
 {
 	const size_t n = strlen(word_recipient);
-	const char *end = memmem(data, len, "\n\n", 2), *line = data;
+	const char *end = memmem(data, len, "\n\n", 2), *line, *next = data;
+	size_t last = SIZE_MAX;
 
-	for (; count > 0 && end != NULL && line < end;
-	     line = strchrnul(line, '\n') + 1) {
-		if (strncmp(line, word_recipient, n) != 0)
+	while ((line = next) < end) {
+		next = strchrnul(line, '\n') + 1;
+		if (strncmp(line, word_recipient, n) != 0 ||
+		    is_among(waiting, line + n + 1,
+			(size_t)(next - line) - n - 2, &last))
 			continue;
 		/* if it cannot be noted, he gets it twice */
 		if (pwrite(fd, word_done, n, line - data) == -1)
 			return;
-		count--;
 	}
 	fsync(fd);
 }

@@ -29,13 +29,12 @@ enum { REPORT_OCTETS = 64 * 1024, MEMORY_OCTETS = 8 * 1024 * 1024 };
 /* One run. */
 struct mail {
 	struct sendmail_options options;
-	struct addresses rcpts;
+	struct addresses rcpts; /* after an attempt those who need another */
 	char sender[ADDRESS_SIZE];
 	char name[256];
 	struct draft draft;
 	size_t taken; /* recipients to whom it has gone */
 	size_t refused; /* and those to whom it never will */
-	size_t done; /* the first of them that need no other attempt */
 	/* a line for each, or "": what stood among them and is no address,
 	 * those who were refused, and what ended all */
 	char odd[4000];
@@ -301,22 +300,7 @@ submit(const struct caller *c, struct mail *m)
 	m->refusals[s.told] = '\0';
 	m->taken = s.taken;
 	m->refused = s.refused;
-	m->done = s.done;
 	return status;
-}
-
-/* What the others have is not left for a second time. */
-static void
-forget_done(struct mail *m)
-{
-	struct addresses rest = { 0 };
-	int rc = 0;
-
-	for (size_t i = m->done; i < m->rcpts.count && rc == 0; i++)
-		rc = addresses_add(&rest, m->rcpts.list[i]);
-	addresses_free(rc == 0 ? &m->rcpts : &rest);
-	if (rc == 0)
-		m->rcpts = rest;
 }
 
 /* Mail that cannot be taken now waits in the drop folder. */
@@ -327,7 +311,6 @@ leave(const struct caller *c, struct mail *m)
 	int rc;
 
 	snprintf(why, sizeof(why), "%.590s", m->error);
-	forget_done(m);
 	if (setegid(c->drop_gid) == -1)
 		return fail(m, EX_TEMPFAIL);
 	rc = drop_write(c->folder, &m->options, m->sender, &m->rcpts, &m->draft,
@@ -345,8 +328,11 @@ leave(const struct caller *c, struct mail *m)
 	fprintf(stderr,
 	    "sendmail: %s\n"
 	    "sendmail: nor can the message wait in %s\n"
-	    "sendmail: the message is not kept: send it again after that\n",
-	    why, m->error);
+	    "sendmail: the message is not kept: send it again%s%s%s after "
+	    "that\n",
+	    why, m->error, m->taken > 0 ? " to " : "",
+	    m->taken > 0 ? m->rcpts.list[0] : "",
+	    m->taken > 0 && m->rcpts.count > 1 ? " and others" : "");
 	return EX_TEMPFAIL;
 }
 
@@ -510,7 +496,7 @@ sendmail_from_drop(const struct caller *c)
 	snprintf(m.sender, sizeof(m.sender), "%s", sender);
 	status = submit(c, &m);
 	if ((waits = status == EX_TEMPFAIL)) {
-		drop_mark(STDIN_FILENO, file.data, file.len, m.done);
+		drop_mark(STDIN_FILENO, file.data, file.len, &m.rcpts);
 		fail(&m, status);
 		m.error[0] = '\0';
 	}
