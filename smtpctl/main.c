@@ -52,7 +52,7 @@ usage(void)
 static int
 encrypt_password(const char *given, int json)
 {
-	char line[512], *salt, *hash;
+	char line[CRYPT_MAX_PASSPHRASE_SIZE + 1], *salt, *hash;
 	struct crypt_data data = { 0 };
 
 	if (given == NULL) {
@@ -60,6 +60,12 @@ encrypt_password(const char *given, int json)
 			return EX_NOINPUT;
 		line[strcspn(line, "\r\n")] = '\0';
 		given = line;
+	}
+	if (strlen(given) >= CRYPT_MAX_PASSPHRASE_SIZE) {
+		fprintf(stderr,
+		    "smtpctl: encrypt: a password has at most %d octets\n",
+		    CRYPT_MAX_PASSPHRASE_SIZE - 1);
+		return EX_DATAERR;
 	}
 	if ((salt = crypt_gensalt("$y$", 0, NULL, 0)) == NULL ||
 	    (hash = crypt_r(given, salt, &data)) == NULL || hash[0] == '*') {
