@@ -3,11 +3,11 @@ check_PROGRAMS += regress/crash/store_kill regress/crash/store_full
 TESTS += regress/crash/store_kill regress/crash/store_full
 crash_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/regress/unit
 regress_crash_store_kill_SOURCES = regress/crash/store_kill.c \
-	regress/unit/store_fixture.c regress/unit/store_fixture.h
+	$(store_fixture)
 regress_crash_store_kill_CPPFLAGS = $(crash_cppflags)
 regress_crash_store_kill_LDADD = $(queue_libs)
 regress_crash_store_full_SOURCES = regress/crash/store_full.c \
-	regress/unit/store_fixture.c regress/unit/store_fixture.h
+	$(store_fixture)
 regress_crash_store_full_CPPFLAGS = $(crash_cppflags)
 regress_crash_store_full_LDADD = $(queue_libs)
 

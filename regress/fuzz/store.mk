@@ -8,7 +8,7 @@ regress_fuzz_fuzz_envelope_LDADD = regress/fuzz/libfuzz.a \
 
 noinst_PROGRAMS += regress/fuzz/fuzz_import
 regress_fuzz_fuzz_import_SOURCES = regress/fuzz/fuzz_import.c \
-	regress/unit/store_fixture.c regress/unit/store_fixture.h
+	$(store_fixture)
 regress_fuzz_fuzz_import_CFLAGS = $(AM_CFLAGS)
 regress_fuzz_fuzz_import_LDFLAGS = $(fuzz_ldflags)
 regress_fuzz_fuzz_import_LDADD = regress/fuzz/libfuzz.a $(queue_libs)
