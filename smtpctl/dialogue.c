@@ -333,18 +333,57 @@ dialogue_submit(int fd, struct submission *s, const struct draft *draft,
 	return status;
 }
 
+/* An input, whose first line says how all of them end. */
+struct input {
+	enum { UNKNOWN, AS_THEY_ARE, BARE } ending;
+	char last; /* octet that was read */
+};
+
 static int
-pass_on(int from, int to)
+write_all(int to, const char *data, size_t len)
+{
+	ssize_t w;
+
+	for (; len > 0; data += w, len -= (size_t)w)
+		if ((w = write(to, data, len)) <= 0)
+			return -1;
+	return 0;
+}
+
+/* In SMTP a line ends in CRLF, on a terminal in LF. Whoever ends one in CRLF
+ * may send by BDAT, of which no octet may change. */
+static int
+write_lines(int to, const char *data, size_t len, struct input *in)
+{
+	const char *end, *lf;
+
+	while (in->ending != AS_THEY_ARE &&
+	    (end = memchr(data, '\n', len)) != NULL) {
+		lf = (end > data ? end[-1] : in->last) == '\r' ? "\n" : "\r\n";
+		if (in->ending == UNKNOWN) {
+			in->ending = lf[0] == '\n' ? AS_THEY_ARE : BARE;
+			continue;
+		}
+		if (write_all(to, data, (size_t)(end - data)) == -1 ||
+		    write_all(to, lf, strlen(lf)) == -1)
+			return -1;
+		len -= (size_t)(end + 1 - data);
+		data = end + 1;
+	}
+	if (len > 0)
+		in->last = data[len - 1];
+	return write_all(to, data, len);
+}
+
+static int
+pass_on(int from, int to, struct input *in)
 {
 	char data[65536];
-	ssize_t n = read(from, data, sizeof(data)), w;
+	ssize_t n = read(from, data, sizeof(data));
 
 	if (n <= 0)
 		return n == -1 && errno == EINTR ? 1 : 0;
-	for (ssize_t at = 0; at < n; at += w)
-		if ((w = write(to, data + at, (size_t)(n - at))) <= 0)
-			return 0;
-	return 1;
+	return write_lines(to, data, (size_t)n, in) == 0;
 }
 
 int
@@ -352,11 +391,12 @@ dialogue_proxy(int fd)
 {
 	struct pollfd p[2] = { { .fd = STDIN_FILENO, .events = POLLIN },
 		{ .fd = fd, .events = POLLIN } };
+	struct input in = { UNKNOWN, 0 }, replies = { AS_THEY_ARE, 0 };
 
 	while (poll(p, 2, -1) > 0 || errno == EINTR) {
-		if (p[1].revents != 0 && !pass_on(fd, STDOUT_FILENO))
+		if (p[1].revents != 0 && !pass_on(fd, STDOUT_FILENO, &replies))
 			break;
-		if (p[0].revents != 0 && !pass_on(STDIN_FILENO, fd)) {
+		if (p[0].revents != 0 && !pass_on(STDIN_FILENO, fd, &in)) {
 			shutdown(fd, SHUT_WR);
 			p[0].fd = -1;
 		}
