@@ -310,6 +310,30 @@ is_open_folder(const char *path)
 	    (others_may_write(path, &st) && (st.st_mode & S_ISVTX) == 0);
 }
 
+/* Looks for a .forward, and for nothing in it: 0 if there is none, 1, or -1
+ * with an outcome. */
+static int
+find_forward(const struct local_job *job, char *path, size_t size,
+    struct stat *st, struct local_outcome *out)
+{
+	snprintf(path, size, "%s/.forward", job->home);
+	if (lstat(path, st) == 0)
+		return 1;
+	return errno == ENOENT || errno == ENOTDIR || errno == EACCES
+	    ? 0
+	    : local_error(out, path, errno);
+}
+
+int
+local_finds_forward(const struct local_job *job)
+{
+	struct local_outcome unused;
+	char path[4096];
+	struct stat st;
+
+	return find_forward(job, path, sizeof(path), &st, &unused) != 0;
+}
+
 /* A .forward that somebody else could have written is not obeyed: the mail
  * waits, and the log says what to mend. */
 int
@@ -317,12 +341,10 @@ local_has_forward(const struct local_job *job, char *path, size_t size,
     struct local_outcome *out)
 {
 	struct stat st;
+	int found = find_forward(job, path, size, &st, out);
 
-	snprintf(path, size, "%s/.forward", job->home);
-	if (lstat(path, &st) == -1)
-		return errno == ENOENT || errno == ENOTDIR || errno == EACCES
-		    ? 0
-		    : local_error(out, path, errno);
+	if (found != 1)
+		return found;
 	if (!S_ISREG(st.st_mode) ||
 	    (st.st_uid != geteuid() && st.st_uid != 0) ||
 	    others_may_write(path, &st))

@@ -143,15 +143,11 @@ takes_many(const struct local_job *job)
 	return m != NULL && m->many && !place_varies(job->parameter);
 }
 
-/* Or something in its place that has to be reported. */
+/* Be it empty or not to be obeyed: a process of its own looks into it. */
 static int
-has_forward(const struct local_job *job)
+finds_forward(const struct local_job *job)
 {
-	struct local_outcome out = { 0 };
-	char path[4096];
-
-	return job->use_forward &&
-	    local_has_forward(job, path, sizeof(path), &out) != 0;
+	return job->use_forward && local_finds_forward(job);
 }
 
 /* Reads the body from its start to its end. -1 with an outcome if it cannot be
@@ -280,7 +276,7 @@ on_turn_end(void *arg)
 
 	channel_drain(c->master);
 	/* we can no longer do what it says */
-	if (c->many && has_forward(&c->job))
+	if (c->many && finds_forward(&c->job))
 		hand_back(c);
 	deliver_batch(c);
 }
@@ -410,7 +406,7 @@ main(int argc, char **argv)
 		 0, &master_ops, &c)) == NULL)
 		log_fatal("out of memory");
 	loop_deferred_init(&c.deferred, on_turn_end, &c);
-	c.many = takes_many(&c.job) && !has_forward(&c.job);
+	c.many = takes_many(&c.job) && !finds_forward(&c.job);
 	ready.more = (uint8_t)c.many;
 	ipc_send(c.master, local_ready, &ready);
 	loop_run(c.loop);
