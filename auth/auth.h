@@ -64,8 +64,11 @@ extern channel_handler on_rcpt_check, on_expand, on_table_query,
 /* The reply of a verdict that is no action; 0 as its code for POLICY_WAIT. */
 struct recipient_reply;
 void rules_refusal(enum policy_kind, struct recipient_reply *);
-/* That of policy_refuses_route. */
-void rules_refuse_route(struct recipient_reply *);
+/* That of policy_refuses_route; 0 if it refuses nothing. */
+struct policy_facts;
+struct policy_verdict;
+int rules_refuse_route(const struct policy_host *, const struct policy_facts *,
+    const struct policy_verdict *, struct recipient_reply *);
 /* Whether an answer was sent; if not, it waits for an account. */
 int explain_run(struct auth *, struct channel *, const struct msg_explain *);
 /* What master said about an account; a hash is for a login. */

@@ -144,10 +144,8 @@ explain_verdict(struct explanation *x, const struct policy_host *host,
 		recipient_check(host, v->action, recipient, reply);
 		return "";
 	}
-	if (policy_refuses_route(host, f, v)) {
-		rules_refuse_route(reply);
+	if (rules_refuse_route(host, f, v, reply))
 		return "";
-	}
 	if (v->action->relay.backup)
 		return explain_backup(x, v->action, recipient, reply);
 	recipient_set_reply(reply, 250, "2.1.5", "");

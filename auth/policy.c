@@ -367,55 +367,61 @@ policy_decide(const struct policy_host *host, const struct policy_facts *f)
 
 /* Whether the rule has the whole address; one that takes a domain, or what an
  * expression holds for, knows nobody. */
-static int
+static enum policy_answer
 names_recipient(const struct policy_host *host, const struct policy_facts *f,
     const struct conf_match *m)
 {
-	for (uint32_t i = 0; i < m->nconditions; i++) {
+	enum policy_answer a = POLICY_NO;
+
+	for (uint32_t i = 0; a == POLICY_NO && i < m->nconditions; i++) {
 		const struct conf_condition *c = &m->conditions[i];
 
 		if ((c->kind == CONF_FOR_RCPT_TO ||
 			c->kind == CONF_IF_RCPT_TO) &&
-		    !c->negated && !c->regex &&
-		    ask(host, c, CONF_SERVICE_STRING, f->recipient) ==
-			POLICY_YES)
-			return 1;
+		    !c->negated && !c->regex)
+			a = ask(host, c, CONF_SERVICE_STRING, f->recipient);
 	}
-	return 0;
+	return a;
 }
 
 /* The rule that decided is for all the world, and one behind it may be for
  * this client. */
-static int
+static enum policy_answer
 is_let_in(const struct policy_host *host, const struct policy_facts *f,
     uint32_t first)
 {
 	const struct conf_condition *failed;
 	enum rcpt_reach reach = REACH_ALL;
+	enum policy_answer a = POLICY_NO;
 
-	for (uint32_t i = first; i < host->conf->nmatches; i++) {
+	for (uint32_t i = first; a == POLICY_NO && i < host->conf->nmatches;
+	     i++) {
 		const struct conf_match *m = &host->conf->matches[i];
 
-		if (rule_matches(host, f, m, &failed, &reach) != POLICY_YES)
+		a = rule_matches(host, f, m, &failed, &reach);
+		if (a != POLICY_YES)
 			continue;
 		if (m->reject)
-			return 0;
-		if (m->open_relay || conf_names_source(host->conf, m) ||
-		    names_recipient(host, f, m))
-			return 1;
+			return POLICY_NO;
+		if (!m->open_relay && !conf_names_source(host->conf, m))
+			a = names_recipient(host, f, m);
 	}
-	return 0;
+	return a;
 }
 
-int
+enum policy_answer
 policy_refuses_route(const struct policy_host *host,
     const struct policy_facts *f, const struct policy_verdict *v)
 {
-	return v->kind == POLICY_ACTION &&
-	    v->action->kind == CONF_ACTION_RELAY &&
-	    address_is_routed(f->recipient) && (f->flags & SESSION_AUTH) == 0 &&
-	    test_from_local(host, f, NULL) == POLICY_NO &&
-	    !is_let_in(host, f, v->rule);
+	enum policy_answer a;
+
+	if (v->kind != POLICY_ACTION || v->action->kind != CONF_ACTION_RELAY ||
+	    !address_is_routed(f->recipient) ||
+	    (f->flags & SESSION_AUTH) != 0 ||
+	    test_from_local(host, f, NULL) == POLICY_YES)
+		return POLICY_NO;
+	a = is_let_in(host, f, v->rule);
+	return a == POLICY_YES || a == POLICY_NO ? answer(a == POLICY_NO) : a;
 }
 
 /* Only what a rule says of recipients is asked; a `reject` or another action

@@ -79,7 +79,7 @@ struct policy_verdict policy_decide(
  * rule lets in by name is no stranger, be it one behind that of the verdict,
  * and whose whole address `rcpt-to` has is known.
  */
-int policy_refuses_route(const struct policy_host *,
+enum policy_answer policy_refuses_route(const struct policy_host *,
     const struct policy_facts *, const struct policy_verdict *);
 
 /* Whether any rule gives this recipient to a backup action, whoever the

@@ -265,11 +265,25 @@ rules_refusal(enum policy_kind kind, struct recipient_reply *reply)
 	}
 }
 
-void
-rules_refuse_route(struct recipient_reply *reply)
+int
+rules_refuse_route(const struct policy_host *host, const struct policy_facts *f,
+    const struct policy_verdict *v, struct recipient_reply *reply)
 {
-	recipient_set_reply(reply, 550, "5.7.1",
-	    "A local part with %, ! or @ is not relayed for strangers");
+	switch (policy_refuses_route(host, f, v)) {
+	case POLICY_NO:
+		return 0;
+	case POLICY_YES:
+		recipient_set_reply(reply, 550, "5.7.1",
+		    "A local part with %, ! or @ is not relayed for strangers");
+		break;
+	case POLICY_ERROR:
+		rules_refusal(POLICY_TEMPFAIL, reply);
+		break;
+	case POLICY_PENDING:
+		rules_refusal(POLICY_WAIT, reply);
+		break;
+	}
+	return 1;
 }
 
 static void
@@ -278,9 +292,9 @@ check_relay(struct auth *auth, struct job *job, const struct msg_rcpt_check *m,
 {
 	struct policy_facts facts = facts_of(m);
 
-	if (policy_refuses_route(&auth->host, &facts, v))
-		rules_refuse_route(reply);
-	else if (v->action->relay.backup)
+	if (rules_refuse_route(&auth->host, &facts, v, reply))
+		return;
+	if (v->action->relay.backup)
 		check_backup(auth, job, m, v->action, reply);
 	else
 		recipient_set_reply(reply, 250, "2.1.5", "");

@@ -25,6 +25,7 @@
 #define PERCENT "x%far.example@ours.example"
 #define STRANGER "198.51.100.9"
 #define OWN "192.0.2.200"
+#define DOWN "192.0.2.201" /* whom no table can tell now */
 #define TO_DOMAINS C(FROM_ANY), C(FOR_DOMAIN, T("domains"))
 
 static const struct row {
@@ -36,45 +37,50 @@ static const struct row {
 	uint32_t count;
 	enum conf_action_kind kind;
 	bool open;
-	int refused;
+	enum policy_answer refused;
 } rows[] = {
 	{ "percent", PERCENT, STRANGER, 0, { TO_DOMAINS }, 2, CONF_ACTION_RELAY,
-	    0, 1 },
+	    0, POLICY_YES },
 	{ "bang", "far.example!x@ours.example", STRANGER, 0, { TO_DOMAINS }, 2,
-	    CONF_ACTION_RELAY, 0, 1 },
+	    CONF_ACTION_RELAY, 0, POLICY_YES },
 	{ "quoted", "\"x@far.example\"@ours.example", STRANGER, 0,
-	    { TO_DOMAINS }, 2, CONF_ACTION_RELAY, 0, 1 },
+	    { TO_DOMAINS }, 2, CONF_ACTION_RELAY, 0, POLICY_YES },
 	{ "other signs", "x+y=z#w@ours.example", STRANGER, 0, { TO_DOMAINS }, 2,
-	    CONF_ACTION_RELAY, 0, 0 },
+	    CONF_ACTION_RELAY, 0, POLICY_NO },
 	{ "kept here", PERCENT, STRANGER, 0, { TO_DOMAINS }, 2,
-	    CONF_ACTION_MBOX, 0, 0 },
+	    CONF_ACTION_MBOX, 0, POLICY_NO },
 	{ "TLS is no name", PERCENT, STRANGER, SESSION_TLS,
-	    { TO_DOMAINS, C(IF_TLS) }, 3, CONF_ACTION_RELAY, 0, 1 },
+	    { TO_DOMAINS, C(IF_TLS) }, 3, CONF_ACTION_RELAY, 0, POLICY_YES },
 	{ "a user", PERCENT, STRANGER, SESSION_AUTH, { TO_DOMAINS }, 2,
-	    CONF_ACTION_RELAY, 0, 0 },
+	    CONF_ACTION_RELAY, 0, POLICY_NO },
 	{ "this machine", PERCENT, "127.0.0.1", 0, { TO_DOMAINS }, 2,
-	    CONF_ACTION_RELAY, 0, 0 },
+	    CONF_ACTION_RELAY, 0, POLICY_NO },
 	{ "a network that the rule names", PERCENT, OWN, 0,
 	    { C(FROM_SRC, T("nets")), C(FOR_ANY) }, 2, CONF_ACTION_RELAY, 0,
-	    0 },
+	    POLICY_NO },
 	{ "recipients that the rule names", PERCENT, STRANGER, 0,
 	    { C(FROM_ANY), C(FOR_RCPT_TO, T("addresses")) }, 2,
-	    CONF_ACTION_RELAY, 0, 0 },
+	    CONF_ACTION_RELAY, 0, POLICY_NO },
 	{ "recipients of a domain that the rule names", PERCENT, STRANGER, 0,
 	    { C(FROM_ANY), C(FOR_RCPT_TO, T("@ours.example")) }, 2,
-	    CONF_ACTION_RELAY, 0, 1 },
+	    CONF_ACTION_RELAY, 0, POLICY_YES },
 	{ "recipients that an expression names", PERCENT, STRANGER, 0,
 	    { C(FROM_ANY), C(FOR_ANY),
 		C(IF_RCPT_TO, .regex = true, T("expressions")) },
-	    3, CONF_ACTION_RELAY, 0, 1 },
+	    3, CONF_ACTION_RELAY, 0, POLICY_YES },
 	{ "a network that a rule behind names", PERCENT, OWN, 0, { TO_DOMAINS },
-	    2, CONF_ACTION_RELAY, 0, 0 },
+	    2, CONF_ACTION_RELAY, 0, POLICY_NO },
 	{ "recipients that the rule does not name", PERCENT, STRANGER, 0,
 	    { C(FROM_ANY), C(FOR_ANY),
 		C(IF_RCPT_TO, .negated = true, T("addresses")) },
-	    3, CONF_ACTION_RELAY, 0, 1 },
+	    3, CONF_ACTION_RELAY, 0, POLICY_YES },
+	{ "a network that cannot be looked up", PERCENT, DOWN, 0,
+	    { TO_DOMAINS }, 2, CONF_ACTION_RELAY, 0, POLICY_ERROR },
+	{ "recipients that cannot be looked up", PERCENT, STRANGER, 0,
+	    { C(FROM_ANY), C(FOR_RCPT_TO, T("down")) }, 2, CONF_ACTION_RELAY, 0,
+	    POLICY_ERROR },
 	{ "an open relay", PERCENT, STRANGER, 0, { TO_DOMAINS }, 2,
-	    CONF_ACTION_RELAY, 1, 0 },
+	    CONF_ACTION_RELAY, 1, POLICY_NO },
 };
 
 static enum policy_answer
@@ -83,6 +89,9 @@ lookup(void *arg, const char *table, enum conf_service service, const char *key,
 {
 	int found = 1;
 
+	if (strcmp(key, DOWN) == 0 ||
+	    (strcmp(table, "down") == 0 && service == CONF_SERVICE_STRING))
+		return POLICY_ERROR;
 	if (strcmp(table, "nets") == 0)
 		found = strcmp(key, OWN) == 0;
 	else if (strcmp(table, "addresses") == 0)
