@@ -92,7 +92,8 @@ static bool
 ca_is_own(const struct conf_ca *ca)
 {
 	static const char *const system[] = { "/etc/ca-certificates",
-		"/etc/pki/", "/etc/ssl/cert", "/usr/lib/ssl/", "/usr/share/" };
+		"/etc/pki/", "/etc/ssl/ca-bundle", "/etc/ssl/cert",
+		"/usr/lib/ssl/", "/usr/share/", "/var/lib/ca-certificates/" };
 
 	for (size_t i = 0; i < sizeof(system) / sizeof(system[0]); i++)
 		if (ca == NULL ||

@@ -34,6 +34,7 @@ static struct conf_entry dkim[] = { { S("DKIM") } };
 static struct conf_entry mx[] = { { S("MX") } };
 static struct conf_entry certs[] = { { S("CERTS") } };
 static struct conf_entry any_certs[] = { { S("ANY-CERTS") } };
+static struct conf_entry bundle[] = { { S("BUNDLE") } };
 static struct conf_entry no_ca[] = { { S("NO-CA") } };
 
 #define TABLE(n, e)                                                      \
@@ -57,6 +58,7 @@ static struct conf_table tables[] = {
 	TABLE("MX", mx),
 	TABLE("CERTS", certs),
 	TABLE("ANY-CERTS", any_certs),
+	TABLE("BUNDLE", bundle),
 	TABLE("NO-CA", no_ca),
 	{ .name = S("file"), .kind = CONF_TABLE_FILE },
 };
@@ -83,6 +85,10 @@ static struct conf_listener listeners[] = {
 	    .tag = S("ANY-CERTS"),
 	    .tls_verify = true,
 	    .ca = S("system") },
+	{ .interface = S("egress"),
+	    .tag = S("BUNDLE"),
+	    .tls_verify = true,
+	    .ca = S("suse") },
 	{ .interface = S("egress"), .tag = S("NO-CA"), .ca = S("own") },
 	{ .is_socket = true },
 };
@@ -90,6 +96,7 @@ static struct conf_ca cas[] = {
 	{ .name = S("own"), .path = S("/etc/relais/ca.crt") },
 	{ .name = S("system"),
 	    .path = S("/etc/ssl/certs/ca-certificates.crt") },
+	{ .name = S("suse"), .path = S("/etc/ssl/ca-bundle.pem") },
 };
 
 #define C(k, ...)                             \
@@ -192,6 +199,8 @@ static const struct row rows[] = {
 	    0 },
 	{ "tag of anybody's certificates",
 	    { R(FROM, FOR, C(IF_TAG, T("ANY-CERTS"))) }, 1, 1, 1 },
+	{ "tag of what a bundle elsewhere signs",
+	    { R(FROM, FOR, C(IF_TAG, T("BUNDLE"))) }, 1, 1, 1 },
 	{ "tag where none is demanded", { R(FROM, FOR, C(IF_TAG, T("NO-CA"))) },
 	    1, 1, 1 },
 	{ "!tag", { R(FROM, FOR, C(IF_TAG, NOT, T("MX"))) }, 1, 1, 1 },
