@@ -81,6 +81,17 @@ disown(struct transfer *t)
 }
 
 static void
+free_remotes(struct transfer *t)
+{
+	struct transfer_remote *r;
+
+	while ((r = t->remote) != NULL) {
+		t->remote = r->before;
+		free(r);
+	}
+}
+
+static void
 free_transfer(struct transfer *t)
 {
 	disown(t);
@@ -99,6 +110,7 @@ free_transfer(struct transfer *t)
 		pool_release(t->route);
 	settings_release(t->settings);
 	body_free(&t->body);
+	free_remotes(t);
 	free(t->rcpts);
 	free(t->indexes);
 	free(t->results);
@@ -126,7 +138,7 @@ is_settled(struct transfer *t, size_t i, enum delivery_status status)
 
 	if (r->done)
 		return 1;
-	if (!r->first || status == DELIVERY_OK)
+	if (r->by == NULL || status == DELIVERY_OK)
 		return 0;
 	r->done = 1;
 	t->undone--;
@@ -142,7 +154,7 @@ set_result(struct transfer *t, size_t i, enum delivery_status status,
 	if (is_settled(t, i, status))
 		return;
 	r->done = 1;
-	r->first = 0;
+	r->by = t->remote;
 	t->undone--;
 	r->status = status;
 	r->code = (uint16_t)code;
@@ -154,12 +166,6 @@ set_result(struct transfer *t, size_t i, enum delivery_status status,
 	r->text = strndup(text, 1024);
 }
 
-static const struct transfer_remote *
-remote_of(const struct transfer *t, const struct transfer_result *r)
-{
-	return r->first ? &t->first : &t->remote;
-}
-
 static void
 log_result(const struct transfer *t, size_t i)
 {
@@ -168,7 +174,8 @@ log_result(const struct transfer *t, size_t i)
 		[DELIVERY_PERMFAIL] = "permfail",
 		[DELIVERY_DAMAGED] = "damaged" };
 	const struct transfer_result *r = &t->results[i];
-	const struct transfer_remote *by = remote_of(t, r);
+	static const struct transfer_remote nobody;
+	const struct transfer_remote *by = r->by != NULL ? r->by : &nobody;
 	char id[16], reply[64];
 
 	snprintf(id, sizeof(id), "%08" PRIx32, t->msgid);
@@ -192,31 +199,12 @@ give_up(struct deliver *d)
 	worker_exit(d->worker, 1);
 }
 
-/* The one remote of an answer. Of one more host only a yes counts, so what has
- * to be explained to a sender is the word of the first. */
-static const struct transfer_remote *
-answering(const struct transfer *t)
-{
-	const struct transfer_result *yes = &t->results[0];
-
-	for (size_t i = 0; i < t->count; i++) {
-		if (t->results[i].status != DELIVERY_OK)
-			return remote_of(t, &t->results[i]);
-		if (!t->results[i].first)
-			yes = &t->results[i];
-	}
-	return remote_of(t, yes);
-}
-
 static void
 answer_queue(struct transfer *t, struct channel *ch)
 {
-	const struct transfer_remote *remote = answering(t);
 	struct msg_transfer_done m = { .id = t->id,
 		.route = (uint8_t)t->route_status,
-		.remote_name = remote->name,
-		.remote_addr = remote->addr,
-		.tls = remote->tls };
+		.tls = t->remote != NULL ? t->remote->tls : "" };
 	struct ipc_buf buf = { 0 };
 
 	for (size_t i = 0; i < t->count; i++) {
@@ -226,7 +214,7 @@ answer_queue(struct transfer *t, struct channel *ch)
 			.code = r->code,
 			.enhanced = r->enhanced,
 			.text = r->text != NULL ? r->text : "",
-			.said = r->said != 0 && remote_of(t, r) == remote,
+			.remote = r->said && r->by != NULL ? r->by->name : "",
 			.hop = (uint8_t)r->hop };
 
 		if (!r->done)
@@ -343,10 +331,9 @@ begin_attempt(struct transfer *t)
  * bare address becomes a literal, since a report has names only.
  */
 static void
-note_remote(struct transfer *t, struct session *s)
+fill_remote(struct transfer_remote *r, struct session *s)
 {
 	const char *host = session_host(s), *address = session_address(s);
-	struct transfer_remote *r = &t->remote;
 
 	if (*host != '[' &&
 	    (strchr(host, ':') != NULL || strcmp(host, address) == 0))
@@ -357,6 +344,29 @@ note_remote(struct transfer *t, struct session *s)
 	snprintf(r->addr, sizeof(r->addr), "%s", address);
 	snprintf(r->port, sizeof(r->port), "%u", session_port(s));
 	snprintf(r->tls, sizeof(r->tls), "%s", session_tls(s));
+}
+
+static int
+is_remote(const struct transfer_remote *a, const struct transfer_remote *b)
+{
+	return strcmp(a->name, b->name) == 0 && strcmp(a->addr, b->addr) == 0 &&
+	    strcmp(a->port, b->port) == 0 && strcmp(a->tls, b->tls) == 0;
+}
+
+static void
+note_remote(struct transfer *t, struct session *s)
+{
+	struct transfer_remote now = { .before = t->remote }, *r;
+
+	fill_remote(&now, s);
+	if (t->remote != NULL && is_remote(t->remote, &now))
+		return;
+	if ((r = malloc(sizeof(*r))) == NULL) {
+		give_up(t->deliver);
+		return;
+	}
+	*r = now;
+	t->remote = r;
 }
 
 static void

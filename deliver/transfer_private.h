@@ -17,6 +17,15 @@ struct question;
 struct session;
 struct settings;
 
+/* A host that was asked, as the log and reports name it. */
+struct transfer_remote {
+	struct transfer_remote *before; /* the one asked before it */
+	char name[256];
+	char addr[64];
+	char port[8];
+	char tls[128];
+};
+
 struct transfer_result {
 	int done;
 	enum delivery_status status;
@@ -25,19 +34,11 @@ struct transfer_result {
 	enum client_scope scope;
 	int said; /* as in client.h */
 	int put_off; /* for now, by the host that was asked last */
-	/* of the first host; if it was put off, so that it is not done, only a
-	 * success at one more takes its place */
-	int first;
+	/* whose result it is, NULL for none; if that host put it off, so that
+	 * it is not done, only a success at one more takes its place */
+	const struct transfer_remote *by;
 	char enhanced[12];
 	char *text; /* ours; NULL when memory was short */
-};
-
-/* Who said it, for the log and for reports. */
-struct transfer_remote {
-	char name[256];
-	char addr[64];
-	char port[8];
-	char tls[128];
 };
 
 struct transfer {
@@ -89,13 +90,12 @@ struct transfer {
 	/* what was learnt */
 	int transient; /* some host failed for now, not for good */
 	enum route_status route_status;
-	struct transfer_remote remote;
+	struct transfer_remote *remote; /* the last; NULL before the first */
 
 	/* a host that put off some recipients, whom one more host is asked to
 	 * take, and what its session said of the route */
 	int asks_another;
 	enum route_status first_status;
-	struct transfer_remote first;
 };
 
 /* transfer.c: the same failure for all recipients without a result, for now

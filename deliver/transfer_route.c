@@ -177,11 +177,11 @@ transfer_may_ask_another(const struct transfer *t)
 	const struct conf_relay *relay = &t->action->relay;
 
 	/* only MX records say that another host serves the same addresses */
-	if (t->asks_another || t->orphan || t->deliver->stop_by != 0 ||
-	    t->origin != PROC_QUEUE || relay->host != NULL ||
-	    relay->domain != NULL ||
+	if (t->asks_another || t->orphan || t->remote == NULL ||
+	    t->deliver->stop_by != 0 || t->origin != PROC_QUEUE ||
+	    relay->host != NULL || relay->domain != NULL ||
 	    (t->candidates != NULL &&
-		!route_has_other(&t->plan, t->remote.name)))
+		!route_has_other(&t->plan, t->remote->name)))
 		return 0;
 	/* whom a host before the last put off would pass over the last */
 	for (size_t i = 0; i < t->count; i++)
@@ -193,7 +193,8 @@ transfer_may_ask_another(const struct transfer *t)
 static void
 try_another(struct transfer *t)
 {
-	route_leave(&t->plan, t->first.name);
+	/* nobody was asked since */
+	route_leave(&t->plan, t->remote->name);
 	try_next(t, NULL);
 }
 
@@ -201,12 +202,10 @@ void
 transfer_ask_another(struct transfer *t)
 {
 	t->asks_another = 1;
-	t->first = t->remote;
 	t->first_status = t->route_status;
 	for (size_t i = 0; i < t->count; i++) {
 		struct transfer_result *r = &t->results[i];
 
-		r->first = 1;
 		if (!r->put_off)
 			continue;
 		r->done = 0;

@@ -322,7 +322,7 @@ apply_results(struct queue *q, struct job *job, struct events *ev,
 			.code = r.code,
 			.enhanced = r.enhanced,
 			.text = r.text,
-			.remote = r.said ? m->remote_name : "",
+			.remote = r.remote,
 			.relayed = r.hop == HOP_NO_DSN,
 			.passed = r.hop == HOP_DSN };
 

@@ -223,14 +223,13 @@ on_transfer_done(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	struct msg_rcpt_result r;
 
 	h->route = m->transfer_done.route;
-	snprintf(h->remote_name, sizeof(h->remote_name), "%s",
-	    m->transfer_done.remote_name);
 	snprintf(h->tls_text, sizeof(h->tls_text), "%s", m->transfer_done.tls);
 	for (h->results = 0; ipc_next_rcpt_result(&list, &r); h->results++) {
 		assert_true(r.index < RESULTS);
 		h->status[r.index] = r.status;
 		snprintf(h->enhanced[r.index], 12, "%s", r.enhanced);
 		snprintf(h->text[r.index], 1025, "%s", r.text);
+		snprintf(h->remote, sizeof(h->remote), "%s", r.remote);
 	}
 	stage_got(&h->stage, MSG_transfer_done);
 }

@@ -63,7 +63,8 @@ struct harness {
 	char enhanced[RESULTS][12];
 	char text[RESULTS][1025];
 	unsigned results;
-	char remote_name[256], tls_text[129];
+	char remote[256]; /* of the last result */
+	char tls_text[129];
 	uint8_t callahead_status;
 	uint16_t callahead_code;
 

@@ -95,7 +95,7 @@ test_reuse(void **state)
 	assert_string_equal(h->envelope,
 	    "MAIL FROM:<a@b.test> SIZE=27\nRCPT TO:<c@d.test>\n"
 	    "RCPT TO:<e@d.test>\n");
-	assert_string_equal(h->remote_name, "[127.0.0.1]");
+	assert_string_equal(h->remote, "[127.0.0.1]");
 	transfer(h, 2, "host", "");
 	expect(h, ROUTE_OK, DELIVERY_OK, "2.0.0");
 	assert_int_equal(h->mail_len, 2 * 28);
@@ -197,7 +197,7 @@ test_next_host(void **state)
 	expect(h, ROUTE_OK, DELIVERY_OK, "2.0.0");
 	assert_int_equal(h->connected, 1);
 	/* by the name that it was asked for by, whatever it calls itself */
-	assert_string_equal(h->remote_name, "live.test");
+	assert_string_equal(h->remote, "live.test");
 }
 
 static void

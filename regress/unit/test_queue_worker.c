@@ -183,8 +183,7 @@ answer_transfer(
     struct world *w, struct channel *ch, uint64_t id, struct ipc_list rcpts)
 {
 	struct msg_transfer_done done = { .id = id,
-		.route = (uint8_t)w->route,
-		.remote_name = "mx.far.example" };
+		.route = (uint8_t)w->route };
 	struct ipc_buf results = { 0 };
 	struct msg_transfer_rcpt r;
 
@@ -195,7 +194,7 @@ answer_transfer(
 			.code = 250,
 			.enhanced = "2.0.0",
 			.text = "ok",
-			.said = 1 };
+			.remote = "mx.far.example" };
 
 		if (w->verdict == DELIVERY_PERMFAIL) {
 			result.code = 550;
