@@ -50,24 +50,34 @@ hold_rcpt(struct envelope *env, uint32_t index, int held)
 	r->next = 0;
 }
 
+/* Holds or releases in the schedule; index may be SCHED_ALL. */
+static uint32_t
+set_held(struct queue *q, uint32_t msgid, uint32_t index, int held)
+{
+	return held ? sched_hold(q->sched, msgid, index)
+		    : sched_release(q->sched, msgid, index, queue_now(q));
+}
+
 static uint32_t
 on_hold(void *ctx, uint32_t msgid, const uint32_t *rcpts, uint32_t n, int held)
 {
 	enum store_status status;
-	uint32_t changed = 0;
+	uint32_t index, one, changed = 0;
 	struct queue *q = ctx;
-	struct envelope *env;
+	struct envelope *env = batch_envelope(q->batch, msgid, &status);
 
-	for (uint32_t i = 0; i < n; i++)
-		changed += held
-		    ? sched_hold(q->sched, msgid, rcpts[i])
-		    : sched_release(q->sched, msgid, rcpts[i], queue_now(q));
-	if ((env = batch_envelope(q->batch, msgid, &status)) == NULL)
+	if (env == NULL) {
+		for (uint32_t i = 0; i < n; i++)
+			changed += set_held(q, msgid, rcpts[i], held);
 		return changed;
+	}
 	for (uint32_t i = 0; i < how_many(env, rcpts, n); i++) {
-		hold_rcpt(env, which(rcpts, i), held);
-		if (!held)
-			changed -= enlist_again(q, env, which(rcpts, i));
+		index = which(rcpts, i);
+		one = set_held(q, msgid, index, held);
+		hold_rcpt(env, index, held);
+		/* what lacks its action is not released, if it was held */
+		if (held || enlist_again(q, env, index) == 0)
+			changed += one;
 	}
 	queue_kick(q);
 	return changed;
