@@ -350,7 +350,8 @@ find_us(const struct domain *d)
 	return NULL;
 }
 
-/* A better host must have failed in the same attempt, or not be known. */
+/* A better host must have failed this deliver in the same attempt, or keep it
+ * waiting, or not be known. */
 void
 check_connect(struct process *p, struct host *h)
 {
@@ -368,7 +369,7 @@ check_connect(struct process *p, struct host *h)
 	for (size_t n = 0; n < h->domain->nhosts; n++) {
 		b = h->domain->hosts[n];
 		if (b->preference >= h->preference || !b->answered[i] ||
-		    b->troubled > 0 ||
+		    b->waiting[i] > 0 ||
 		    (b->failed_at[i] != 0 &&
 			sim.now - b->failed_at[i] < ATTEMPT))
 			continue;

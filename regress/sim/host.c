@@ -19,6 +19,7 @@ struct visit {
 	struct host *host;
 	struct object *object; /* ours; NULL once it is over */
 	struct object *theirs;
+	uint16_t by; /* the deliver that came */
 	enum host_mood mood;
 	int greeted;
 	int busy; /* a reply is being thought about */
@@ -70,8 +71,15 @@ visit_free(void *arg)
 static void
 disappoint(struct visit *v)
 {
-	for (int i = 0; i < SIM_DELIVERS; i++)
-		v->host->failed_at[i] = sim.now;
+	v->host->failed_at[v->by] = sim.now;
+}
+
+/* Whether the client may give it up at any time, which is seen here after it
+ * has called the next host. */
+static int
+keeps_waiting(const struct visit *v)
+{
+	return v->mood == MOOD_DEAF || v->mood == MOOD_SLOW;
 }
 
 static void
@@ -80,9 +88,10 @@ hang_up(struct visit *v)
 	if (v->object == NULL)
 		return;
 	settle_doubts(v, 0);
-	if (v->mood != MOOD_GOOD) {
-		disappoint(v);
-		v->host->troubled--;
+	if (keeps_waiting(v)) {
+		if (!v->closing)
+			disappoint(v);
+		v->host->waiting[v->by]--;
 	}
 	socket_hang_up(v->object, dice_one_in(3));
 	v->object = NULL;
@@ -438,13 +447,12 @@ on_connect(void *arg)
 	v->host = h;
 	v->mood = sim.calm ? MOOD_GOOD : h->mood;
 	v->theirs = theirs;
+	v->by = theirs->owner->instance;
 	v->object = theirs->peer;
 	v->object->actor = &visitor;
 	v->object->actor_arg = v;
-	if (v->mood != MOOD_GOOD) {
-		disappoint(v);
-		h->troubled++;
-	}
+	if (keeps_waiting(v))
+		h->waiting[v->by]++;
 	greet(v);
 }
 
@@ -464,8 +472,7 @@ host_connect(struct process *p, struct object *o, const uint8_t address[4])
 	check_connect(p, c->host);
 	if (c->host != NULL && !sim.calm &&
 	    (c->host->mood == MOOD_LOST || c->host->mood == MOOD_DOWN))
-		for (int i = 0; i < SIM_DELIVERS; i++)
-			c->host->failed_at[i] = sim.now;
+		c->host->failed_at[p->instance] = sim.now;
 	if (c->host != NULL && c->host->mood == MOOD_LOST && !sim.calm) {
 		free(c);
 		return;

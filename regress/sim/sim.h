@@ -272,8 +272,9 @@ struct host {
 	int dns_broken;
 	enum host_mood mood;
 	unsigned options; /* enum host_option */
-	int troubled; /* sessions that go badly */
-	/* by deliver instance: when it last disappointed, and was asked for */
+	/* by deliver instance: its sessions that it may give up, when it was
+	 * last disappointed, and whether it asked for the host */
+	int waiting[SIM_DELIVERS];
 	int64_t failed_at[SIM_DELIVERS];
 	int answered[SIM_DELIVERS];
 };
