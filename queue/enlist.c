@@ -21,7 +21,8 @@ enum {
 	    64, /* that one process does in turn, if it is quick */
 	/* looks of a step: a thousand, for which mail waits */
 	RECHECK_PAGE = 64,
-	RECHECK_PAGES = 16
+	RECHECK_PAGES = 16,
+	RECHECK_KEPT = 4096 /* recipients of messages that were read for it */
 };
 
 /* The class of a relay action; it keeps it over reloads. */
@@ -360,19 +361,21 @@ is_concerned(const struct queue *q, const struct sched_info *info)
 	    (action->kind == CONF_ACTION_RELAY) != (info->kind == SCHED_RELAY);
 }
 
-static void
+/* How many recipients its message has, which was read for it. */
+static uint32_t
 enlist_concerned(struct queue *q, const struct sched_info *info)
 {
 	enum store_status status;
 	struct envelope *env = batch_envelope(q->batch, info->msgid, &status);
 
 	if (env == NULL || info->rcpt >= env->rcpt_count)
-		return;
+		return 0;
 	if (info->kind == SCHED_EXPAND ||
 	    (info->state == SCHED_HELD && !is_held(env, info->rcpt)))
 		enlist_anew(q, env, info->rcpt);
 	else
 		enlist_again(q, env, info->rcpt);
+	return env->rcpt_count;
 }
 
 int
@@ -381,6 +384,7 @@ enlist_recheck(struct queue *q, uint64_t *cursor)
 	static const struct sched_filter all = { 0 };
 	struct sched_info rows[RECHECK_PAGE];
 	size_t n = RECHECK_PAGE, concerned;
+	uint32_t msgid = 0, read, kept = 0;
 
 	for (int page = 0; page < RECHECK_PAGES && n == RECHECK_PAGE; page++) {
 		n = sched_list(q->sched, &all, cursor, rows, RECHECK_PAGE);
@@ -389,12 +393,20 @@ enlist_recheck(struct queue *q, uint64_t *cursor)
 		for (size_t i = 0; i < n; i++)
 			if (is_concerned(q, &rows[i]))
 				rows[concerned++] = rows[i];
-		for (size_t i = 0; i < concerned; i++)
-			enlist_concerned(q, &rows[i]);
-		/* it keeps all that it has read */
-		if (concerned > 0)
-			batch_flush(q->batch);
+		for (size_t i = 0; i < concerned; i++) {
+			/* the batch keeps all that it has read, and one
+			 * message of many thousands is to be read once */
+			if (rows[i].msgid != msgid && kept >= RECHECK_KEPT) {
+				batch_flush(q->batch);
+				kept = 0;
+			}
+			read = enlist_concerned(q, &rows[i]);
+			kept += rows[i].msgid != msgid ? read : 0;
+			msgid = rows[i].msgid;
+		}
 	}
+	if (msgid != 0)
+		batch_flush(q->batch);
 	return n == RECHECK_PAGE;
 }
 
