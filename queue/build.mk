@@ -24,6 +24,7 @@ queue_libqueue_a_SOURCES += \
 	queue/idblock.c queue/idblock.h \
 	queue/ingest.c queue/ingest.h \
 	queue/known.c queue/known.h \
+	queue/share.h \
 	queue/store.h \
 	queue/store_backup.c \
 	queue/store_bdb.c queue/store_bdb.h \

@@ -22,14 +22,13 @@
 #include "net/loop.h"
 #include "os/log.h"
 #include "queue/control_private.h"
+#include "queue/share.h"
 
 #define NITEMS(a) (sizeof(a) / sizeof((a)[0]))
 
 enum {
 	CONNS_MAX = 256,
-	/* one in so many of the descriptors that are not kept back; the last
-	 * such part of those is left to bodies that go out */
-	CONNS_PART = 8,
+	CONNS_PART = 8, /* one in so many of the descriptors */
 	ACCEPT_PAUSE = 1, /* seconds */
 	IDLE_MS = 15 * 1000,
 	STALLED_MS = 60 * 1000, /* an answer that nobody takes */
@@ -374,15 +373,6 @@ conns_max(const struct control *ctl)
 	return part < CONNS_MAX ? part : CONNS_MAX;
 }
 
-/* Whether a descriptor is one of those that connections may use. */
-static int
-is_for_conns(const struct control *ctl, int fd)
-{
-	int reserve = worker_reserve(ctl->env.worker);
-
-	return fd < reserve - reserve / CONNS_PART;
-}
-
 static void
 conn_new(struct control *ctl, int fd)
 {
@@ -392,7 +382,9 @@ conn_new(struct control *ctl, int fd)
 	struct control_conn *c;
 	int copy;
 
-	if (ctl->count >= conns_max(ctl) || !is_for_conns(ctl, fd) ||
+	if (ctl->count >= conns_max(ctl) ||
+	    !share_has(
+		SHARE_CONNECTIONS, worker_reserve(ctl->env.worker), fd) ||
 	    (c = calloc(1, sizeof(*c))) == NULL) {
 		close(fd);
 		return;

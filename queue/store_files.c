@@ -25,15 +25,10 @@
 #include <unistd.h>
 
 #include "os/log.h"
+#include "queue/share.h"
 #include "queue/store_bdb.h"
 
 enum { NAME_OCTETS = 32, LOCK_STEP_MS = 20 };
-
-/* Up to which eighth of the descriptors before the reserve each may go, in the
- * order in which they do without: folders, which are opened anew each time
- * then; bodies on their way in, which are refused for now; those on their way
- * out, which wait. See os/reserve.h. */
-enum share { SHARE_FOLDERS = 1, SHARE_INCOMING = 6, SHARE_BODIES = 8 };
 
 int
 store_ids_add(struct store_ids *ids, uint32_t msgid)
@@ -75,7 +70,7 @@ static int
 is_in_share(const struct store *st, int fd, enum share share)
 {
 	return st->options.reserve == 0 ||
-	    fd < (int64_t)st->options.reserve * share / 8;
+	    share_has(share, st->options.reserve, fd);
 }
 
 /* The descriptor, or -1 with errno if it is not for that use. */
