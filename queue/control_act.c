@@ -525,12 +525,12 @@ submit(struct control_conn *c)
 		control_end(c, strerror(errno));
 		return;
 	}
-	c->has_session = 1;
 	if (ipc_send_fd(ch, local_session, &m, sv[0]) == -1) {
 		close(sv[1]);
 		control_end(c, "the session could not be opened");
 		return;
 	}
+	c->has_session = 1;
 	ipc_send_fd(c->channel, ctl_session, &s, sv[1]);
 	control_end(c, NULL);
 }
