@@ -335,8 +335,8 @@ put_message(struct importer *im)
 {
 	if (!im->begun || !envelope_complete(im->env))
 		return refuse(im, "a message ends early");
-	if (im->env->msgid == 0)
-		return refuse(im, "a message has no id");
+	if (im->env->msgid <= im->highest)
+		return refuse(im, "the ids of messages do not rise from 1");
 	if (im->env->body_size != im->body_size ||
 	    im->env->body_crc != (uint32_t)im->crc)
 		return refuse(im, "a body is not that of its envelope");
@@ -352,8 +352,7 @@ put_message(struct importer *im)
 	default:
 		return -1;
 	}
-	if (im->env->msgid > im->highest)
-		im->highest = im->env->msgid;
+	im->highest = im->env->msgid;
 	im->begun = 0;
 	close_spool(im);
 	return commit_some(im, 0);

@@ -4,7 +4,7 @@
  * made right, those of envelopes too. A stream is refused with a reason, or as
  * many messages are in the store as it says, all of them whole, none with the
  * id 0; their export can be imported again, and its export is the same. The
- * check of a stream changes nothing, and refuses none that is taken.
+ * check of a stream changes nothing, and refuses what is refused and no other.
  */
 #include "config.h"
 
@@ -168,8 +168,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	stream = make_stream(&in);
 	fit = store_import_check(store, stream, &there, error, sizeof(error));
 	require(empty_store() == 0 && lseek(stream, 0, SEEK_SET) == 0);
-	if ((n = import(stream, &skipped)) >= 0) {
-		require(fit + (int64_t)there == n + (int64_t)skipped);
+	n = import(stream, &skipped);
+	require(fit == n && there == 0 && skipped == 0);
+	if (n >= 0) {
 		require(store_verify(store, &checked) == 0);
 		require((int64_t)checked == n);
 		first = export(n);

@@ -5,6 +5,7 @@
 
 #include <sys/mman.h>
 
+#include <endian.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <libdeflate.h>
 
 #include "queue/store_bdb.h"
 #include "store_case.h"
@@ -160,6 +162,39 @@ test_port_damage(void **state)
 	store_case_assert(f->st, 1, 2, 300);
 }
 
+/* A stream that has an id twice is refused as a whole, before any is taken. */
+static void
+test_port_twice(void **state)
+{
+	enum { MAGIC = 16, END = 5 + 8 + 4 };
+	struct store_case *f = *state;
+	uint8_t octets[4096], total[8] = { 0, 0, 0, 0, 0, 0, 0, 2 };
+	char error[256] = "";
+	uint64_t skipped;
+	uint32_t crc = htobe32(libdeflate_crc32(0, total, sizeof(total)));
+	int fd = memfd_create("stream", 0);
+	size_t len;
+
+	store_case_put(f->st, 1, 2, 300, 0);
+	assert_int_equal(store_export(f->st, fd, error, sizeof(error)), 1);
+	len = (size_t)pread(fd, octets, sizeof(octets), 0) - MAGIC - END;
+	assert_in_range(len, 1, sizeof(octets) - MAGIC - END);
+	assert_int_equal(store_batch_begin(f->st), STORE_OK);
+	assert_int_equal(store_remove(f->st, 1), STORE_OK);
+	assert_int_equal(store_batch_commit(f->st), STORE_OK);
+	assert_int_equal(ftruncate(fd, (off_t)(MAGIC + len)), 0);
+	lseek(fd, 0, SEEK_END);
+	assert_int_equal(write(fd, octets + MAGIC, len), len);
+	assert_int_equal(write(fd, octets + MAGIC + len, 5), 5);
+	assert_int_equal(write(fd, total, sizeof(total)), sizeof(total));
+	assert_int_equal(write(fd, &crc, sizeof(crc)), sizeof(crc));
+	lseek(fd, 0, SEEK_SET);
+	assert_int_equal(
+	    store_import_check(f->st, fd, &skipped, error, sizeof(error)), -1);
+	assert_non_null(strstr(error, "ids of messages do not rise"));
+	close(fd);
+}
+
 int
 main(void)
 {
@@ -167,6 +202,7 @@ main(void)
 		STORE_CASE(test_port),
 		STORE_CASE(test_port_taken),
 		STORE_CASE(test_port_damage),
+		STORE_CASE(test_port_twice),
 		STORE_CASE(test_port_killed),
 		STORE_CASE(test_schema),
 	};
