@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,8 @@ run_queue(const struct master *m, const char *verb, int fd)
 
 	if (pid == -1)
 		return EXIT_FAILURE;
+	/* a ^C ends the program, and what it leaves is ours to remove */
+	signal(SIGINT, SIG_IGN);
 	while (waitpid(pid, &status, 0) == -1)
 		if (errno != EINTR)
 			return EXIT_FAILURE;
