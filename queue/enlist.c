@@ -370,6 +370,10 @@ enlist_concerned(struct queue *q, const struct sched_info *info)
 
 	if (env == NULL || info->rcpt >= env->rcpt_count)
 		return 0;
+	/* it is held for that already, and has been told of */
+	if (info->state == SCHED_HELD && info->class == CLASS_UNKNOWN &&
+	    !enlist_has_action(q, &env->rcpts[info->rcpt]))
+		return env->rcpt_count;
 	if (info->kind == SCHED_EXPAND ||
 	    (info->state == SCHED_HELD && !is_held(env, info->rcpt)))
 		enlist_anew(q, env, info->rcpt);
