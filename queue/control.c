@@ -29,7 +29,9 @@
 enum {
 	CONNS_MAX = 256,
 	CONNS_PART = 8, /* one in so many of the descriptors */
-	ACCEPT_PAUSE = 1, /* seconds */
+	/* who is refused for want of descriptors tries at once again, and
+	 * whoever only looks now and then finds none */
+	ACCEPT_PAUSE_MS = 50,
 	IDLE_MS = 15 * 1000,
 	STALLED_MS = 60 * 1000, /* an answer that nobody takes */
 	TICK_MS = 250,
@@ -408,20 +410,24 @@ conn_new(struct control *ctl, int fd)
 static void
 on_accept(evutil_socket_t listener, short what, void *arg)
 {
-	const struct timeval pause = { ACCEPT_PAUSE, 0 };
+	const struct timeval pause = { 0, ACCEPT_PAUSE_MS * 1000 };
 	struct control *ctl = arg;
 	int fd;
 
 	for (int i = 0; i < ACCEPTS_TURN; i++) {
 		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 		if (fd != -1) {
+			ctl->must_wait = 0;
 			conn_new(ctl, fd);
 			continue;
 		}
 		/* who waits would wake us again and again */
 		if (errno != EAGAIN && errno != EINTR &&
 		    errno != ECONNABORTED) {
-			log_warn("smtpctl must wait: %s", strerror(errno));
+			if (!ctl->must_wait)
+				log_warn(
+				    "smtpctl must wait: %s", strerror(errno));
+			ctl->must_wait = 1;
 			event_del(ctl->accept_event);
 			event_add(ctl->accept_pause, &pause);
 		}

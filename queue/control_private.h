@@ -105,6 +105,7 @@ struct control {
 	struct control_env env;
 	struct event *accept_event;
 	struct event *accept_pause;
+	int must_wait; /* the last accept found no descriptor */
 	struct event *timer;
 	int listen_fd;
 	TAILQ_HEAD(control_conns, control_conn) conns;
