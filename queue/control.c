@@ -3,7 +3,8 @@
  * the pace of their answers. A connection gets no channel, and so cannot ask,
  * before master has said whose it is. Somebody who holds many open connections
  * uses up his own share alone, and an idle one is closed. All of them together
- * leave descriptors to the store and to the other processes.
+ * leave descriptors to the store and to the other processes, and where those
+ * took all there is still one for the operator.
  */
 #include "config.h"
 
@@ -66,6 +67,7 @@ conn_free(struct control_conn *c)
 		channel_free(c->channel);
 	if (c->fd != -1)
 		close(c->fd);
+	spare_keep(&c->control->spare);
 	free(c);
 }
 
@@ -407,6 +409,19 @@ conn_new(struct control *ctl, int fd)
 		event_add(ctl->timer, &tv);
 }
 
+/* Whether there is now a descriptor for who waits, and one for the question
+ * whose he is: an operator must be heard when there is none left. */
+static int
+make_room(struct control *ctl)
+{
+	int had = 0;
+
+	if (errno == EMFILE || errno == ENFILE)
+		while (spare_give_up(&ctl->spare))
+			had = 1;
+	return had;
+}
+
 static void
 on_accept(evutil_socket_t listener, short what, void *arg)
 {
@@ -421,6 +436,8 @@ on_accept(evutil_socket_t listener, short what, void *arg)
 			conn_new(ctl, fd);
 			continue;
 		}
+		if (make_room(ctl))
+			continue;
 		/* who waits would wake us again and again */
 		if (errno != EAGAIN && errno != EINTR &&
 		    errno != ECONNABORTED) {
@@ -440,6 +457,7 @@ on_pause_over(evutil_socket_t fd, short what, void *arg)
 {
 	struct control *ctl = arg;
 
+	spare_keep(&ctl->spare);
 	if (ctl->accept_event != NULL)
 		event_add(ctl->accept_event, NULL);
 }
@@ -616,6 +634,8 @@ control_free(struct control *ctl)
 		event_free(ctl->timer);
 	if (ctl->accept_pause != NULL)
 		event_free(ctl->accept_pause);
+	while (spare_give_up(&ctl->spare))
+		;
 	free(ctl);
 }
 
@@ -631,6 +651,7 @@ control_new(const struct control_env *env)
 	ctl->listen_fd = -1;
 	ctl->started = loop_time(worker_loop(env->worker));
 	TAILQ_INIT(&ctl->conns);
+	spare_keep(&ctl->spare);
 	ctl->timer = evtimer_new(base, on_tick, ctl);
 	ctl->accept_pause = evtimer_new(base, on_pause_over, ctl);
 	if (ctl->timer == NULL || ctl->accept_pause == NULL) {

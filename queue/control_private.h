@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "conf/conf.h"
+#include "os/spare.h"
 #include "queue/control.h"
 #include "queue/envelope.h"
 
@@ -106,6 +107,7 @@ struct control {
 	struct event *accept_event;
 	struct event *accept_pause;
 	int must_wait; /* the last accept found no descriptor */
+	struct spare spare; /* for a connection and what asks whose it is */
 	struct event *timer;
 	int listen_fd;
 	TAILQ_HEAD(control_conns, control_conn) conns;

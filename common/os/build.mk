@@ -1,4 +1,5 @@
 libcommon_a_SOURCES += \
 	common/os/log.c common/os/log.h \
 	common/os/reserve.c common/os/reserve.h \
-	common/os/sandbox.c common/os/sandbox.h
+	common/os/sandbox.c common/os/sandbox.h \
+	common/os/spare.c common/os/spare.h
