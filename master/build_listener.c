@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <netdb.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "conf/url.h"
@@ -279,6 +280,16 @@ pki_dhe(struct parser *p, const struct conf_where *where, const char *mode)
 	    mode);
 }
 
+/* What a link leads to is what is trusted: conf/closed.h knows the system's
+ * list by its path. */
+static char *
+real_path(struct parser *p, const char *path)
+{
+	char *real = realpath(path, NULL);
+
+	return real != NULL ? real : parse_strdup(p, path);
+}
+
 void
 ca_define(struct parser *p, const struct conf_where *where, const char *name,
     const char *path)
@@ -296,7 +307,7 @@ ca_define(struct parser *p, const struct conf_where *where, const char *name,
 	}
 	ca->where = *where;
 	ca->name = certificate_name(p, where, name);
-	ca->path = parse_strdup(p, path);
+	ca->path = real_path(p, path);
 	if (ca->name == NULL)
 		ca->name = parse_strdup(p, name);
 }
