@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,12 @@ struct job {
 	unsigned int outstanding; /* accounts that it waits for */
 	uint64_t callahead; /* the id of a question to a primary, or 0 */
 	struct channel *asked; /* the deliver that has it */
+	/* The primary's word counts for the action that it was asked for, in
+	 * the configuration that had it. */
+	const struct conf_action *action;
+	uint32_t generation;
+	enum callahead_status word;
+	bool answered;
 };
 
 static void
@@ -166,10 +173,10 @@ decide(const struct auth *auth, const struct msg_rcpt_check *m)
 /* Sends the primary a question through the deliver worker of the domain. */
 static int
 ask_primary(struct auth *auth, struct job *job, const struct msg_rcpt_check *m,
-    const char *action)
+    const struct conf_action *action)
 {
 	uint16_t count = worker_peer_count(auth->worker, PROC_DELIVER);
-	struct msg_callahead q = { .action = action,
+	struct msg_callahead q = { .action = action->name,
 		.recipient = m->recipient };
 	uint32_t h = 0;
 
@@ -180,10 +187,53 @@ ask_primary(struct auth *auth, struct job *job, const struct msg_rcpt_check *m,
 		 auth->worker, PROC_DELIVER, (uint16_t)(h % count))) == NULL)
 		return -1;
 	q.id = job->callahead = ++auth->last_id;
+	job->action = action;
+	job->generation = worker_generation(auth->worker);
+	job->answered = false;
 	if (ipc_send(job->asked, callahead, &q) == 0)
 		return 0;
 	job->callahead = 0;
 	return -1;
+}
+
+/* What the primary says of a recipient; what a restart may not forget goes to
+ * the queue. */
+static enum callahead_advice
+take_word(struct auth *auth, const struct conf_action *action,
+    const char *recipient, enum callahead_status status)
+{
+	struct channel *queue = worker_peer(auth->worker, PROC_QUEUE, 0);
+	int64_t now = loop_time(worker_loop(auth->worker));
+	struct msg_callahead_keep keep = { .action = action->name,
+		.recipient = recipient,
+		.good = status == CALLAHEAD_GOOD,
+		.when = (uint64_t)now };
+
+	if (queue != NULL &&
+	    callahead_worth(auth->callahead, action->name, recipient, status))
+		ipc_send(queue, callahead_keep, &keep);
+	return callahead_answer(auth->callahead, action->name, recipient,
+	    status, action->relay.unknown, now);
+}
+
+/* What is known of a recipient, or what the primary has just said; asks it
+ * where there is neither. */
+static enum callahead_advice
+call_ahead(struct auth *auth, struct job *job, const struct msg_rcpt_check *m,
+    const struct conf_action *action)
+{
+	int64_t now = loop_time(worker_loop(auth->worker));
+	enum callahead_advice advice;
+
+	if (job->answered && job->action == action &&
+	    job->generation == worker_generation(auth->worker))
+		return take_word(auth, action, m->recipient, job->word);
+	advice =
+	    callahead_look(auth->callahead, action->name, m->recipient, now);
+	if (advice == CALLAHEAD_ASK && ask_primary(auth, job, m, action) == -1)
+		advice = callahead_answer(auth->callahead, action->name,
+		    m->recipient, CALLAHEAD_NONE, action->relay.unknown, now);
+	return advice;
 }
 
 static void
@@ -212,8 +262,6 @@ check_backup(struct auth *auth, struct job *job, const struct msg_rcpt_check *m,
     const struct conf_action *action, struct recipient_reply *reply)
 {
 	const struct conf_relay *relay = &action->relay;
-	int64_t now = loop_time(worker_loop(auth->worker));
-	enum callahead_advice advice;
 	enum policy_answer listed = POLICY_NO;
 
 	if (relay->recipients != NULL)
@@ -229,17 +277,9 @@ check_backup(struct auth *auth, struct job *job, const struct msg_rcpt_check *m,
 		    reply, 451, "4.3.0", "Recipients cannot be looked up now");
 		return;
 	}
-	if (!relay->call_ahead) {
-		reply_to_advice(CALLAHEAD_REFUSE, reply);
-		return;
-	}
-	advice =
-	    callahead_look(auth->callahead, action->name, m->recipient, now);
-	if (advice == CALLAHEAD_ASK &&
-	    ask_primary(auth, job, m, action->name) == -1)
-		advice = callahead_answer(auth->callahead, action->name,
-		    m->recipient, CALLAHEAD_NONE, relay->unknown, now);
-	reply_to_advice(advice, reply);
+	reply_to_advice(relay->call_ahead ? call_ahead(auth, job, m, action)
+					  : CALLAHEAD_REFUSE,
+	    reply);
 }
 
 void
@@ -531,53 +571,16 @@ on_callahead_keep(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	    (int64_t)k->when);
 }
 
-/* What the primary says of a recipient; what a restart may not forget goes to
- * the queue. */
-static enum callahead_advice
-take_word(struct auth *auth, const struct conf_action *action,
-    const char *recipient, enum callahead_status status)
-{
-	struct channel *queue = worker_peer(auth->worker, PROC_QUEUE, 0);
-	int64_t now = loop_time(worker_loop(auth->worker));
-	struct msg_callahead_keep keep = { .action = action->name,
-		.recipient = recipient,
-		.good = status == CALLAHEAD_GOOD,
-		.when = (uint64_t)now };
-
-	if (queue != NULL &&
-	    callahead_worth(auth->callahead, action->name, recipient, status))
-		ipc_send(queue, callahead_keep, &keep);
-	return callahead_answer(auth->callahead, action->name, recipient,
-	    status, action->relay.unknown, now);
-}
-
-/* The primary's word, or none, on the recipient of a job. */
+/* The primary's word, or none, on the recipient of a job, which is asked again
+ * from the start: the rules may be others by now. */
 static void
 callahead_finish(
     struct auth *auth, struct job *job, enum callahead_status status)
 {
-	const struct conf_action *action;
-	struct recipient_reply reply;
-	struct policy_verdict v;
-	union ipc_msg m;
-
-	if (msg_decode(
-		MSG_rcpt_check, job->payload.data, job->payload.len, &m) == 0) {
-		const struct msg_rcpt_check *q = &m.rcpt_check;
-
-		/* the configuration may be another one by now */
-		v = decide(auth, q);
-		action = v.kind == POLICY_ACTION ? v.action : NULL;
-		if (action != NULL && action->kind == CONF_ACTION_RELAY)
-			reply_to_advice(
-			    take_word(auth, action, q->recipient, status),
-			    &reply);
-		else
-			recipient_set_reply(&reply, 451, "4.3.0",
-			    "The rules have changed, try again");
-		send_verdict(auth, job->channel, q->id, &reply, &v);
-	}
-	job_free(auth, job);
+	job->callahead = 0;
+	job->word = status;
+	job->answered = true;
+	job_run(auth, job);
 }
 
 void
