@@ -2,13 +2,18 @@
  * See ingest.h. A submit comes from smtpd, which may have been taken over:
  * its form is checked by the decoder, what it says is checked here.
  */
+#include <sys/tree.h>
+
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <libdeflate.h>
 
 #include "os/log.h"
 #include "queue/ingest.h"
+#include "smtp/address.h"
 
 static void
 answer(struct ingest *in, uint32_t sender, uint64_t id, uint32_t msgid,
@@ -23,22 +28,73 @@ answer(struct ingest *in, uint32_t sender, uint64_t id, uint32_t msgid,
 	in->ops->answer(in->arg, sender, &m);
 }
 
-static void
-add_rcpts(struct ingest *in, struct envelope *env, struct ipc_list list)
-{
+/* A recipient of a message that comes in. */
+struct named {
+	RB_ENTRY(named) entry;
 	struct msg_rcpt_spec spec;
+};
+
+static int
+address_order(const char *a, const char *b)
+{
+	const char *a_domain = address_domain(a), *b_domain = address_domain(b);
+	ptrdiff_t local = a_domain - a, other = b_domain - b;
+	int order;
+
+	if (local != other)
+		return local < other ? -1 : 1;
+	order = memcmp(a, b, (size_t)local);
+	return order != 0 ? order : strcasecmp(a_domain, b_domain);
+}
+
+/* Two are one if the reports that are asked for are the same, too. */
+static int
+named_compare(const struct named *a, const struct named *b)
+{
+	int order = address_order(a->spec.address, b->spec.address);
+
+	if (order == 0)
+		order = strcmp(a->spec.orcpt, b->spec.orcpt);
+	return order != 0 ? order : a->spec.notify - b->spec.notify;
+}
+
+RB_HEAD(named_tree, named);
+RB_GENERATE_INTERNAL(
+    named_tree, named, entry, named_compare, static __attribute__((unused)))
+
+static void
+add_rcpt(
+    struct ingest *in, struct envelope *env, const struct msg_rcpt_spec *spec)
+{
 	struct envelope_rcpt r;
 
-	while (ipc_next_rcpt_spec(&list, &spec)) {
-		envelope_rcpt_init(&r);
-		r.address = spec.address;
-		r.orcpt = spec.orcpt;
-		r.notify = spec.notify;
-		r.action = spec.action;
-		r.state = (uint8_t)in->ops->first_state(in->arg, spec.action);
-		r.routed = r.state == ENVELOPE_READY;
-		envelope_add(env, &r);
+	envelope_rcpt_init(&r);
+	r.address = spec->address;
+	r.orcpt = spec->orcpt;
+	r.notify = spec->notify;
+	r.action = spec->action;
+	r.state = (uint8_t)in->ops->first_state(in->arg, spec->action);
+	r.routed = r.state == ENVELOPE_READY;
+	envelope_add(env, &r);
+}
+
+/* Who is named twice, in To and in Cc say, gets one message. -1 when there is
+ * no memory. */
+static int
+add_rcpts(struct ingest *in, struct envelope *env, struct ipc_list list)
+{
+	struct named_tree tree = RB_INITIALIZER(&tree);
+	struct named *all = calloc(list.count, sizeof(*all));
+
+	if (all == NULL)
+		return -1;
+	for (struct named *n = all; list.count > 0; n++) {
+		ipc_next_rcpt_spec(&list, &n->spec);
+		if (RB_INSERT(named_tree, &tree, n) == NULL)
+			add_rcpt(in, env, &n->spec);
 	}
+	free(all);
+	return 0;
 }
 
 static struct envelope *
@@ -61,7 +117,10 @@ make_envelope(struct ingest *in, const struct msg_submit *m, int64_t now)
 	envelope_set(env, &env->helo, m->helo);
 	envelope_set(env, &env->auth_user, m->auth_user);
 	envelope_set(env, &env->tag, m->tag);
-	add_rcpts(in, env, m->rcpts);
+	if (add_rcpts(in, env, m->rcpts) == -1) {
+		envelope_free(env);
+		return NULL;
+	}
 	return env;
 }
 

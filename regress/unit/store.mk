@@ -35,7 +35,7 @@ TESTS += regress/unit/test_ingest
 regress_unit_test_ingest_SOURCES = regress/unit/test_ingest.c \
 	$(store_fixture)
 regress_unit_test_ingest_CFLAGS = $(unit_cflags)
-regress_unit_test_ingest_LDADD = $(store_libs)
+regress_unit_test_ingest_LDADD = $(store_libs) $(IDN2_LIBS)
 
 # Runs the worker that was built.
 check_PROGRAMS += regress/unit/test_queue_worker

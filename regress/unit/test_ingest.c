@@ -182,6 +182,51 @@ test_submit(void **state)
 	envelope_free(env);
 }
 
+/* Who is named twice gets the message once; who is not the same for sure, or
+ * wants another report, is another. */
+static void
+test_named_twice(void **state)
+{
+	static const struct msg_rcpt_spec specs[] = {
+		{ "joe@example.net", "", NOTIFY_UNSAID, "relay" },
+		{ "ann@example.net", "", NOTIFY_UNSAID, "relay" },
+		{ "joe@EXAMPLE.net", "", NOTIFY_UNSAID, "relay" },
+		{ "Joe@example.net", "", NOTIFY_UNSAID, "relay" },
+		{ "joe@example.net", "", NOTIFY_NEVER, "relay" },
+		{ "joe@example.net", "rfc822;j@a.test", NOTIFY_UNSAID,
+		    "relay" },
+		{ "joe", "", NOTIFY_UNSAID, "relay" },
+		{ "joe@example.net", "", NOTIFY_UNSAID, "relay" },
+		{ "joe@example.ne", "", NOTIFY_UNSAID, "relay" },
+	};
+	static const int kept[] = { 0, 1, 3, 4, 5, 6, 8 };
+	struct envelope *env = envelope_new(0);
+	struct fixture *f = *state;
+	struct ipc_buf rcpts = { 0 };
+	struct msg_submit m = { .id = 77, .msgid = f->first, .session = 9 };
+
+	for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++)
+		ipc_add_rcpt_spec(&rcpts, &specs[i]);
+	m.sender = "s@example.org";
+	m.envid = m.client_addr = m.client_name = m.helo = m.auth_user = m.tag =
+	    "";
+	m.rcpts = ipc_buf_list(&rcpts);
+	assert_int_equal(ingest_submit(&f->in, WORKER, &m, 1795536000), 0);
+	batch_flush(f->batch);
+	assert_int_equal(f->code, 250);
+	assert_int_equal(store_read_envelope(f->st, f->first, env), STORE_OK);
+	assert_int_equal(env->rcpt_count, sizeof(kept) / sizeof(kept[0]));
+	for (uint32_t i = 0; i < env->rcpt_count; i++) {
+		const struct msg_rcpt_spec *s = &specs[kept[i]];
+
+		assert_string_equal(env->rcpts[i].address, s->address);
+		assert_string_equal(env->rcpts[i].orcpt, s->orcpt);
+		assert_int_equal(env->rcpts[i].notify, s->notify);
+	}
+	ipc_buf_free(&rcpts);
+	envelope_free(env);
+}
+
 /* A batch flushes itself when it is full, and every message is answered. */
 static void
 test_full(void **state)
@@ -395,6 +440,7 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_submit),
+		TEST(test_named_twice),
 		TEST(test_full),
 		TEST(test_body_waits),
 		TEST(test_body_sent),
