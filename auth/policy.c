@@ -94,18 +94,23 @@ test_from_rdns(const struct policy_host *host, const struct policy_facts *f,
 	return ask(host, c, CONF_SERVICE_DOMAIN, f->client_name);
 }
 
+/* The whole name, or all of a domain. The `joe` of a table is not
+ * joe@example.org, who may be anybody's customer. */
 static enum policy_answer
 test_auth(const struct policy_host *host, const struct policy_facts *f,
     const struct conf_condition *c)
 {
+	const char *domain = strrchr(f->auth_user, '@');
+	enum policy_answer answer;
+
 	if (f->internal || (f->flags & SESSION_AUTH) == 0)
 		return POLICY_NO;
 	if (c->table == NULL)
 		return POLICY_YES;
-	return ask(host, c,
-	    strchr(f->auth_user, '@') != NULL ? CONF_SERVICE_MAILADDR
-					      : CONF_SERVICE_STRING,
-	    f->auth_user);
+	answer = ask(host, c, CONF_SERVICE_STRING, f->auth_user);
+	if (answer != POLICY_NO || c->regex || domain == NULL)
+		return answer;
+	return ask(host, c, CONF_SERVICE_STRING, domain);
 }
 
 static enum policy_answer

@@ -28,7 +28,8 @@ static struct conf_entry domains[] = { { S("example.org") },
 static struct conf_entry nets[] = { { S("192.0.2.0/24") },
 	{ S("[2001:db8::]/32") }, { S("203.0.113.7") } };
 static struct conf_entry everywhere[] = { { S("0.0.0.0/0") } };
-static struct conf_entry users[] = { { S("joe") }, { S("ann@example.org") } };
+static struct conf_entry users[] = { { S("joe") }, { S("ann@example.org") },
+	{ S("@corp.example") } };
 static struct conf_entry addresses[] = { { S("joe@example.org") },
 	{ S("@corp.example") }, { S("abuse") }, { S("list@*.wild.org") },
 	{ S("tag+one@example.org") } };
@@ -93,8 +94,11 @@ static const struct policy_facts plain = { .tag = "",
 
 static const struct policy_facts remote = { .flags = 0 };
 
-#define TO(name, address) \
-	static const struct policy_facts name = { .recipient = address }
+#define FACTS(name, ...) static const struct policy_facts name = { __VA_ARGS__ }
+#define TO(name, a) FACTS(name, .recipient = a)
+#define LOGIN(name, user) FACTS(name, .auth_user = user, .flags = SESSION_AUTH)
+#define NAMED(name, c, f) FACTS(name, .client_name = c, .flags = SESSION_##f)
+#define AT(name, a, f) FACTS(name, .client_addr = a, .flags = SESSION_##f)
 
 TO(to_far, "x@far.example");
 TO(to_host, "joe@mx.relais.example");
@@ -115,35 +119,26 @@ TO(to_percent, "x%far.example@example.org");
 TO(to_quoted, "\"x@example.org\"@far.example");
 TO(to_literal, "joe@[127.0.0.1]");
 TO(to_mail7, "x@mail7.example.org");
-static const struct policy_facts lo4 = { .client_addr = "127.0.0.1" };
-static const struct policy_facts lo6 = { .client_addr = "::1" };
-static const struct policy_facts lo_mapped = { .client_addr =
-						   "::ffff:127.0.0.1" };
-static const struct policy_facts own = { .client_addr = "10.9.8.7",
-	.flags = SESSION_INSIDE };
-static const struct policy_facts own_before = { .client_addr = "10.9.8.7" };
-static const struct policy_facts sock = { .client_addr = "",
-	.flags = SESSION_LOCAL };
-static const struct policy_facts sock2 = { .client_addr = "",
-	.flags = SESSION_SOCKET };
-static const struct policy_facts net4 = { .client_addr = "192.0.2.200" };
-static const struct policy_facts net6 = { .client_addr = "2001:db8:1::9" };
-static const struct policy_facts net_one = { .client_addr = "203.0.113.7" };
-static const struct policy_facts net10 = { .client_addr = "10.1.2.3" };
-static const struct policy_facts far6 = { .client_addr = "2001:dead::1" };
-static const struct policy_facts bad_addr = { .client_addr =
-						  "127.0.0.1;127.0.0.1" };
-static const struct policy_facts named = { .client_name = "example.org",
-	.flags = SESSION_FCRDNS };
-static const struct policy_facts named7 = { .client_name = "mail7.example.org",
-	.flags = SESSION_FCRDNS };
-static const struct policy_facts forged_name = { .client_name = "example.org" };
-static const struct policy_facts nameless = { .client_name = "<unknown>" };
+FACTS(lo4, .client_addr = "127.0.0.1");
+FACTS(lo6, .client_addr = "::1");
+FACTS(lo_mapped, .client_addr = "::ffff:127.0.0.1");
+FACTS(own_before, .client_addr = "10.9.8.7");
+AT(sock, "", LOCAL);
+AT(sock2, "", SOCKET);
+AT(own, "10.9.8.7", INSIDE);
+FACTS(net4, .client_addr = "192.0.2.200");
+FACTS(net6, .client_addr = "2001:db8:1::9");
+FACTS(net_one, .client_addr = "203.0.113.7");
+FACTS(net10, .client_addr = "10.1.2.3");
+FACTS(far6, .client_addr = "2001:dead::1");
+FACTS(bad_addr, .client_addr = "127.0.0.1;127.0.0.1");
+NAMED(named, "example.org", FCRDNS);
+NAMED(named7, "mail7.example.org", FCRDNS);
+FACTS(forged_name, .client_name = "example.org");
+FACTS(nameless, .client_name = "<unknown>");
 /* the DNS tells nothing, or only a name without its confirmation */
-static const struct policy_facts open_name = { .client_name = "",
-	.flags = SESSION_NAME_OPEN };
-static const struct policy_facts open_named = { .client_name = "example.org",
-	.flags = SESSION_NAME_OPEN };
+NAMED(open_name, "", NAME_OPEN);
+NAMED(open_named, "example.org", NAME_OPEN);
 static const struct policy_facts open_other = { .flags = SESSION_NAME_OPEN };
 static const struct policy_facts open_far = { .client_name = "",
 	.recipient = "x@far.example",
@@ -151,14 +146,13 @@ static const struct policy_facts open_far = { .client_name = "",
 static const struct policy_facts open_internal = {
 	.internal = 1, .client_name = "", .flags = SESSION_NAME_OPEN
 };
-static const struct policy_facts authed = { .auth_user = "joe",
-	.flags = SESSION_AUTH };
-static const struct policy_facts authed_big = { .auth_user = "JOE",
-	.flags = SESSION_AUTH };
-static const struct policy_facts authed_ann = { .auth_user = "ann@example.org",
-	.flags = SESSION_AUTH };
-static const struct policy_facts authed_eve = { .auth_user = "eve",
-	.flags = SESSION_AUTH };
+LOGIN(authed, "joe");
+LOGIN(authed_big, "JOE");
+LOGIN(authed_ann, "ann@example.org");
+LOGIN(authed_tag, "ann+x@example.org");
+LOGIN(authed_corp, "bob@corp.example");
+LOGIN(authed_other, "joe@far.example");
+LOGIN(authed_eve, "eve");
 static const struct policy_facts name_only = { .auth_user = "joe" };
 static const struct policy_facts over_tls = { .flags = SESSION_TLS };
 static const struct policy_facts tagged = { .tag = "submit" };
@@ -170,15 +164,10 @@ static const struct policy_facts internal = { .internal = 1 };
 static const struct policy_facts internal_named = {
 	.internal = 1, .client_name = "example.org", .flags = SESSION_FCRDNS
 };
-static const struct policy_facts inject_addr = {
-	.recipient = "|cmd;$(x)`y`%n@example.org"
-};
-static const struct policy_facts inject_ldap = { .auth_user = "*)(uid=*",
-	.flags = SESSION_AUTH };
-static const struct policy_facts inject_sql = { .auth_user = "' OR 1=1 --",
-	.flags = SESSION_AUTH };
-static const struct policy_facts inject_line = { .auth_user = "eve\njoe",
-	.flags = SESSION_AUTH };
+FACTS(inject_addr, .recipient = "|cmd;$(x)`y`%n@example.org");
+LOGIN(inject_ldap, "*)(uid=*");
+LOGIN(inject_sql, "' OR 1=1 --");
+LOGIN(inject_line, "eve\njoe");
 static const struct policy_facts inject_star = { .recipient = "joe@*",
 	.helo = "*" };
 
@@ -337,6 +326,12 @@ static const struct row rows[] = {
 	    &authed_big, YES),
 	TWO("from auth user, address", C(FROM_AUTH, T("users")), C(FOR_ANY),
 	    &authed_ann, YES),
+	TWO("from auth user, tag", C(FROM_AUTH, T("users")), C(FOR_ANY),
+	    &authed_tag, NO),
+	TWO("from auth user, domain", C(FROM_AUTH, T("users")), C(FOR_ANY),
+	    &authed_corp, YES),
+	TWO("from auth user, same name", C(FROM_AUTH, T("users")), C(FOR_ANY),
+	    &authed_other, NO),
 	TWO("from auth user, other", C(FROM_AUTH, T("users")), C(FOR_ANY),
 	    &authed_eve, NO),
 	TWO("!from auth user, other", C(FROM_AUTH, NOT, T("users")), C(FOR_ANY),
@@ -411,6 +406,7 @@ static const struct row rows[] = {
 	ALSO("auth, alias", C(IF_AUTH), &internal_authed, NO),
 	ALSO("!auth", C(IF_AUTH, NOT), &remote, YES),
 	ALSO("auth user", C(IF_AUTH, T("users")), &authed, YES),
+	ALSO("auth user, same name", C(IF_AUTH, T("users")), &authed_other, NO),
 	ALSO("auth user, other", C(IF_AUTH, T("users")), &authed_eve, NO),
 	ALSO("auth user, ldap words", C(IF_AUTH, T("users")), &inject_ldap, NO),
 	ALSO("auth user, sql words", C(IF_AUTH, T("users")), &inject_sql, NO),
