@@ -55,6 +55,31 @@ domain_pattern(const char *text)
 	return p != text && strstr(text, "..") == NULL;
 }
 
+/* How domains come: as A-labels, and without a final dot. 1 with a clause where
+ * one of `text` is written otherwise, for such an entry is never found. */
+static int
+check_form(const char *domain, const char *text, struct complaint *why)
+{
+	const char *p;
+
+	for (p = domain; *p != '\0'; p++)
+		if (*p & 0x80) {
+			complain(why,
+			    "`%s` matches nothing, as domains come in "
+			    "US-ASCII; "
+			    "write the `xn--...` that idn2(1) prints of it",
+			    text);
+			return 1;
+		}
+	if (p == domain || p[-1] != '.')
+		return 0;
+	complain(why,
+	    "`%s` matches nothing, as domains come without a final dot; "
+	    "leave it out",
+	    text);
+	return 1;
+}
+
 static int
 check_domain(const char *key, const char *value, struct complaint *why)
 {
@@ -63,7 +88,7 @@ check_domain(const char *key, const char *value, struct complaint *why)
 		    "`%s` is no domain; write `example.org` "
 		    "or `*.example.org`",
 		    key);
-	return 0;
+	return check_form(key, key, why);
 }
 
 static int
@@ -142,15 +167,16 @@ mailaddr_pattern(const char *text)
 }
 
 /* In a local part `*` is an octet like others: 1 with a clause where it is
- * meant for more, for such an entry is well-formed and never found. */
+ * meant for more, for such an entry is well-formed and never found. The same
+ * for a domain in another form than they come in. */
 static int
-check_star(const char *text, struct complaint *why)
+check_pattern(const char *text, struct complaint *why)
 {
 	const char *at = strrchr(text, '@');
 	size_t len = at != NULL ? (size_t)(at - text) : strlen(text);
 
 	if (*text == '"' || memchr(text, '*', len) == NULL)
-		return 0;
+		return at != NULL ? check_form(at + 1, text, why) : 0;
 	if (len == 1)
 		complain(why,
 		    "`%s` matches nobody, as `*` stands for others in a domain "
@@ -172,7 +198,7 @@ check_recipient(const char *key, const char *value, struct complaint *why)
 		    "`%s` is no mail address; write `user`, "
 		    "`@example.org` or `user@example.org`",
 		    key);
-	return check_star(key, why);
+	return check_pattern(key, why);
 }
 
 /* `<>` is the null sender. */
@@ -268,7 +294,7 @@ check_senders(const char *key, const char *value, struct complaint *why)
 			    "no mail address",
 			    item, key);
 		else
-			rc = check_star(item, why);
+			rc = check_pattern(item, why);
 	}
 	free(copy);
 	return rc;
