@@ -418,6 +418,8 @@ body_chunk(
 		used += n;
 	}
 	s->chunk_left -= used;
+	if (s->txn != NULL)
+		s->txn->taken += used;
 	if (s->chunk_left == 0)
 		cmd_bdat_end(s, t);
 	return used;

@@ -330,7 +330,7 @@ client_deadline(const struct session *s)
 	int64_t whole = s->begun + s->conf->session_time;
 
 	if (txn != NULL) {
-		whole = txn->deadline + (int64_t)(txn->octets / 1024 * 1000);
+		whole = txn->deadline + (int64_t)(txn->taken / 1024 * 1000);
 		if (txn->msgid != 0 &&
 		    (s->input == INPUT_DATA || s->input == INPUT_CHUNK))
 			return whole;
@@ -422,6 +422,9 @@ run_command(
 		return;
 	}
 	refusal = commands[cmd.verb].refusal[s->stage];
+	/* RFC 2033, 4.2 */
+	if (refusal == REPLY_NO_RCPT_TAKEN && s->lmtp)
+		refusal = REPLY_SAY_RCPT;
 	if (commands[cmd.verb].needs_tls && !s->tls &&
 	    (s->conf->options & OPT_TLS_REQUIRED))
 		refusal = REPLY_TLS_REQUIRED;

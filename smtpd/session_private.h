@@ -96,7 +96,7 @@ struct transaction {
 	uint8_t streamed; /* body_data went to the queue */
 	size_t pending_flush; /* octets of data that the turn has sent */
 	uint64_t octets; /* of the client's message, without stuffing */
-	uint64_t taken; /* by DATA, stuffing and what was refused included */
+	uint64_t taken; /* with stuffing and what was refused */
 	uint64_t flushed; /* octets that went to the queue */
 	uint64_t trace; /* octets that we put before the message */
 	struct body_decoder decoder;

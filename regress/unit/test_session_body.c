@@ -372,6 +372,36 @@ test_bdat(void **state)
 	dialogues_play(bdat, NITEMS(bdat));
 }
 
+/* What comes of a message earns time for the rest, also when the message is
+ * not to be taken: who is told nothing else tries for days. */
+static void
+test_slow(void **state)
+{
+	static const struct {
+		const char *open, *end;
+	} cases[] = {
+		{ TO_DATA "c: A: 1\\r\\n\\r\\n\\0\\r\\n\n",
+		    "C: .\nS: 550 5.6.0 The message holds a NUL octet\n"
+		    "X: close\n" },
+		{ TO_RCPT "c: BDAT 5\\r\\nA: 1\\n\n" BARE
+			  "c: BDAT 5407\\r\\n\n",
+		    "c: x\n" BARE ALIVE },
+	};
+	char script[8192];
+	struct dialogue d = { "slow", script, 0 };
+
+	for (size_t i = 0; i < NITEMS(cases); i++) {
+		char *at = script;
+
+		at += sprintf(at, "%s", cases[i].open);
+		for (int n = 0; n < 6; n++)
+			at += sprintf(at, "c: %0899d\\r\\n\n", 0);
+		sprintf(at, "A: tick 299999\nA: tick 299999\nA: tick 4000\n%s",
+		    cases[i].end);
+		dialogues_play(&d, 1);
+	}
+}
+
 /* A body of many lines; what is submitted is as it was sent. */
 static void
 play_big(const char *open, size_t lines, const char *step, const char *close)
@@ -468,6 +498,7 @@ main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_smuggling),
 		cmocka_unit_test(test_bdat),
+		cmocka_unit_test(test_slow),
 		cmocka_unit_test(test_big),
 		cmocka_unit_test(test_big_lost),
 		cmocka_unit_test(test_big_header),
