@@ -6,6 +6,8 @@
 #include "config.h"
 
 #include <seccomp.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +30,11 @@ static const int syscalls[] = {
 	SCMP_SYS(ioctl),
 	SCMP_SYS(getuid),
 };
+
+/* TCP ports beside 53, 0 at the end: the sandbox has those of the first
+ * configuration, and nobody can add one. */
+enum { PORTS_MAX = 32 };
+static uint16_t ports[PORTS_MAX + 1];
 
 static void
 on_done(void *asker, uint64_t id, const struct resolver_answer *a)
@@ -63,6 +70,49 @@ on_dns_cancel(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 }
 
 static int
+port_is_open(unsigned int port)
+{
+	const uint16_t *p = ports;
+
+	while (*p != 0 && *p != port)
+		p++;
+	return port == 0 || port == 53 || *p != 0;
+}
+
+/* Each configuration but the first has to do with the ports that are open. */
+static int
+check_ports(const struct conf_resolver *conf, char *error, size_t size)
+{
+	for (uint32_t i = 0; i < conf->nservers; i++)
+		if (!port_is_open(conf->servers[i].port)) {
+			snprintf(error, size,
+			    "port %u of a resolver is new: stop relaisd and "
+			    "start it again",
+			    (unsigned int)conf->servers[i].port);
+			return -1;
+		}
+	return 0;
+}
+
+static int
+open_ports(const struct conf_resolver *conf, char *error, size_t size)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < conf->nservers; i++) {
+		if (port_is_open(conf->servers[i].port))
+			continue;
+		if (n == PORTS_MAX) {
+			snprintf(error, size,
+			    "the resolvers have more than %d ports", PORTS_MAX);
+			return -1;
+		}
+		ports[n++] = (uint16_t)conf->servers[i].port;
+	}
+	return 0;
+}
+
+static int
 configure(void *arg, struct worker *worker, const uint8_t *slice, size_t len,
     const struct worker_file *files, size_t file_count, char *error,
     size_t size)
@@ -72,7 +122,10 @@ configure(void *arg, struct worker *worker, const uint8_t *slice, size_t len,
 	c->worker = worker;
 	conf_free(c->next);
 	c->next = conf_decode(slice, len, error, size);
-	return c->next != NULL ? 0 : -1;
+	if (c->next == NULL)
+		return -1;
+	return c->conf != NULL ? check_ports(&c->next->resolver, error, size)
+			       : open_ports(&c->next->resolver, error, size);
 }
 
 static int
@@ -128,6 +181,7 @@ static const struct worker_ops ops = {
 	.syscalls = syscalls,
 	.syscall_count = sizeof(syscalls) / sizeof(syscalls[0]),
 	.net = SANDBOX_NET_DNS,
+	.ports = ports,
 	.configure = configure,
 	.before_sandbox = before_sandbox,
 	.swap = swap,

@@ -8,9 +8,11 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,7 +38,17 @@ try_connect(void)
 
 	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	fd = (int)syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);
-	syscall(SYS_connect, fd, &sin, sizeof(sin));
+	if (syscall(SYS_connect, fd, &sin, sizeof(sin)) == -1)
+		log_error("connect to port 9: %s", strerror(errno));
+	if (syscall(SYS_sendto, fd, "x", 1, MSG_FASTOPEN, &sin, sizeof(sin)) ==
+	    -1)
+		log_error("Fast Open to port 9: %s", strerror(errno));
+}
+
+static void
+try_signal(void)
+{
+	syscall(SYS_tgkill, getppid(), getppid(), SIGCONT);
 }
 
 static void
@@ -84,6 +96,7 @@ static const struct {
 } calls[] = {
 	{ "open", try_open },
 	{ "connect", try_connect },
+	{ "signal", try_signal },
 	{ "unix", try_unix },
 	{ "execve", try_execve },
 	{ "ptrace", try_ptrace },

@@ -252,7 +252,8 @@ serve(struct worker *w)
 		.folders = w->folders[0] ? w->folders : NULL,
 		.syscalls = w->ops->syscalls,
 		.syscall_count = w->ops->syscall_count,
-		.net = w->ops->net };
+		.net = w->ops->net,
+		.ports = w->ops->ports };
 	char error[ERROR_SIZE] = "";
 
 	if (w->ops->before_sandbox != NULL &&

@@ -35,6 +35,8 @@ struct worker_ops {
 	const int *syscalls;
 	size_t syscall_count;
 	enum sandbox_net net;
+	const uint16_t *ports; /* see struct sandbox; looked at after
+				* before_sandbox */
 
 	/*
 	 * A configuration has arrived: decode and check it, and keep it aside

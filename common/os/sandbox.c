@@ -73,9 +73,7 @@ static const int base_syscalls[] = {
 	SCMP_SYS(write),
 	SCMP_SYS(writev),
 	SCMP_SYS(recvmsg),
-	SCMP_SYS(sendmsg),
 	SCMP_SYS(recvfrom),
-	SCMP_SYS(sendto),
 	SCMP_SYS(close),
 	SCMP_SYS(shutdown),
 	SCMP_SYS(epoll_wait),
@@ -98,7 +96,6 @@ static const int base_syscalls[] = {
 	SCMP_SYS(restart_syscall),
 	SCMP_SYS(exit),
 	SCMP_SYS(exit_group),
-	SCMP_SYS(tgkill),
 #ifdef RELAIS_SANITIZE
 	/* what the sanitizers do behind the program's back */
 	SCMP_SYS(openat),
@@ -201,20 +198,36 @@ allow_folder(
 			     strerror(errno));
 }
 
-/* A client may choose its address: port 0 is one that the kernel picks, and
- * only that. */
 static int
-allow_own_address(int ruleset, char *error, size_t size)
+allow_port(
+    int ruleset, uint64_t access, uint64_t number, char *error, size_t size)
 {
 	struct {
 		uint64_t allowed_access, port;
-	} any_port = { NET_BIND_TCP, 0 };
+	} port = { access, number };
 
-	if (syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &any_port,
-		0) == -1)
-		return fail(error, size, "Landlock rule for own addresses: %s",
-		    strerror(errno));
+	if (syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &port, 0) ==
+	    -1)
+		return fail(error, size, "Landlock rule for port %llu: %s",
+		    (unsigned long long)number, strerror(errno));
 	return 0;
+}
+
+static int
+allow_ports(int ruleset, const struct sandbox *sb, char *error, size_t size)
+{
+	const uint16_t *p = sb->ports;
+
+	/* a client may choose its address: port 0 is one that the kernel
+	 * picks, and only that */
+	if (sb->net == SANDBOX_NET_CONNECT)
+		return allow_port(ruleset, NET_BIND_TCP, 0, error, size);
+	if (sb->net != SANDBOX_NET_DNS)
+		return 0;
+	for (; p != NULL && *p != 0; p++)
+		if (allow_port(ruleset, NET_CONNECT_TCP, *p, error, size) == -1)
+			return -1;
+	return allow_port(ruleset, NET_CONNECT_TCP, 53, error, size);
 }
 
 static int
@@ -228,7 +241,7 @@ restrict_files(const struct sandbox *sb, char *error, size_t size)
 	attr.handled_access_fs = all_fs_rights(abi);
 	if (abi >= 4) {
 		attr.handled_access_net = NET_BIND_TCP;
-		if (sb->net == SANDBOX_NET_NONE)
+		if (sb->net != SANDBOX_NET_CONNECT)
 			attr.handled_access_net |= NET_CONNECT_TCP;
 	}
 	fd = (int)syscall(SYS_landlock_create_ruleset, &attr,
@@ -240,8 +253,7 @@ restrict_files(const struct sandbox *sb, char *error, size_t size)
 			attr.handled_access_fs & ~LANDLOCK_ACCESS_FS_EXECUTE,
 			error, size) == -1)
 			goto out;
-	if (abi >= 4 && sb->net == SANDBOX_NET_CONNECT &&
-	    allow_own_address(fd, error, size) == -1)
+	if (abi >= 4 && allow_ports(fd, sb, error, size) == -1)
 		goto out;
 	if (syscall(SYS_landlock_restrict_self, fd, 0) == -1)
 		fail(error, size, "Landlock: %s", strerror(errno));
@@ -278,6 +290,29 @@ limit_resources(char *error, size_t size)
 
 /* ---- system calls: seccomp -------------------------------------------- */
 
+/* To send must not mean to connect: Landlock does not look at TCP Fast Open.
+ * libunbound, which would use it, connects when it hears that there is none. */
+static int
+allow_sending(scmp_filter_ctx filter)
+{
+	static const struct {
+		int call;
+		unsigned int flags; /* which argument */
+	} calls[] = { { SCMP_SYS(sendto), 3 }, { SCMP_SYS(sendmsg), 2 } };
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i].call, 1,
+		    SCMP_CMP(
+			calls[i].flags, SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
+		rc |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(EOPNOTSUPP),
+		    calls[i].call, 1,
+		    SCMP_CMP(calls[i].flags, SCMP_CMP_MASKED_EQ, MSG_FASTOPEN,
+			MSG_FASTOPEN));
+	}
+	return rc;
+}
+
 static int
 add_rules(scmp_filter_ctx filter, const struct sandbox *sb)
 {
@@ -290,6 +325,10 @@ add_rules(scmp_filter_ctx filter, const struct sandbox *sb)
 	for (size_t i = 0; i < sb->syscall_count; i++)
 		rc |= seccomp_rule_add(
 		    filter, SCMP_ACT_ALLOW, sb->syscalls[i], 0);
+	rc |= allow_sending(filter);
+	/* abort, but no signal for others of the same user */
+	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+	    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
 	/* memory, but none that is executable */
 	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
 	    SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));

@@ -27,6 +27,9 @@ struct sandbox {
 	const int *syscalls;
 	size_t syscall_count;
 	enum sandbox_net net;
+	/* For SANDBOX_NET_DNS: the ports besides 53 that TCP may go to, 0 at
+	 * the end; NULL: none. */
+	const uint16_t *ports;
 	int outlives; /* ends by itself, not with master */
 };
 
