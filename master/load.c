@@ -245,8 +245,8 @@ load_configuration(
 		return NULL;
 	if (files_check(conf, strict, errors) > 0 ||
 	    conf_unbuilt(conf, report_unbuilt, &report) > 0 ||
-	    conf_check_closed(conf, report_refusal, &report) > 0 ||
 	    complete(conf, &report) == -1 ||
+	    conf_check_closed(conf, report_refusal, &report) > 0 ||
 	    conf_check_overlap(conf, report_refusal, &report) > 0) {
 		conf_free(conf);
 		return NULL;

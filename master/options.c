@@ -157,8 +157,8 @@ options_check(const struct master_options *options)
 	if ((conf = conf_parse(options->path, options->macros, stderr)) == NULL)
 		return EXIT_FAILURE;
 	wrong = files_check(conf, false, stderr);
-	wrong += conf_check_closed(conf, report_open, conf);
 	wrong += check_listeners(conf);
+	wrong += conf_check_closed(conf, report_open, conf);
 	unbuilt = conf_unbuilt(conf, report_unbuilt, conf);
 	if (options->verbose > 0 && conf_print(conf, stdout) == -1)
 		wrong++;

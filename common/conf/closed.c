@@ -6,13 +6,13 @@
 #include <sys/types.h>
 #include <sys/socket.h>
 
-#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <regex.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "conf/closed.h"
+#include "conf/url.h"
 
 enum {
 	/* shorter prefixes than these are no network of anyone's */
@@ -25,14 +25,27 @@ enum {
 #define STRANGE_ADDRESS "q7zx@" STRANGE_DOMAIN
 
 static bool
+is_mapped(const struct conf_address *a)
+{
+	static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
+
+	return memcmp(a->octets, prefix, sizeof(prefix)) == 0;
+}
+
+static bool
 is_wide_network(const char *text)
 {
-	const char *slash = strchr(text, '/');
-	bool six = strchr(text, ':') != NULL;
+	struct conf_address a;
+	int prefix;
 
-	if (slash == NULL)
+	if (url_address_parse(text, &a, &prefix) == -1)
 		return false;
-	return atoi(slash + 1) < (six ? NARROW_INET6 : NARROW_INET4);
+	if (a.family == CONF_INET4)
+		return prefix < NARROW_INET4;
+	/* the rest of IPv6 holds no address of IPv4 */
+	if (prefix >= 96 && is_mapped(&a))
+		return prefix - 96 < NARROW_INET4;
+	return prefix < NARROW_INET6;
 }
 
 /* `*`, `*.*`, `@`, `@*` name no domain, and neither does a user part alone. */
@@ -60,18 +73,26 @@ expression_matches(const char *expression, const char *key)
 	return matches;
 }
 
+/* Whether an expression takes what nobody can have meant to name. */
+static bool
+is_wide_expression(const struct conf_condition *c, const char *key)
+{
+	if (c->kind == CONF_FROM_SRC)
+		return expression_matches(key, "198.51.100.77") ||
+		    expression_matches(key, "2001:db8:7a78::77");
+	return expression_matches(key,
+	    c->kind == CONF_FOR_RCPT_TO || c->kind == CONF_IF_RCPT_TO
+		? STRANGE_ADDRESS
+		: STRANGE_DOMAIN);
+}
+
 static bool
 entry_is_wide(const struct conf_condition *c, const char *key)
 {
 	bool source = c->kind == CONF_FROM_SRC;
 
 	if (c->regex)
-		return expression_matches(key,
-		    source ? "198.51.100.77"
-			: c->kind == CONF_FOR_RCPT_TO ||
-			    c->kind == CONF_IF_RCPT_TO
-			? STRANGE_ADDRESS
-			: STRANGE_DOMAIN);
+		return is_wide_expression(c, key);
 	return source ? is_wide_network(key) : is_wide_name(c, key);
 }
 
@@ -103,18 +124,39 @@ ca_is_own(const struct conf_ca *ca)
 }
 
 static bool
+is_loopback(const struct conf_address *a)
+{
+	struct in6_addr six;
+
+	if (a->family == CONF_INET4)
+		return a->octets[0] == 127;
+	memcpy(&six, a->octets, sizeof(six));
+	return IN6_IS_ADDR_LOOPBACK(&six) ||
+	    (is_mapped(a) && a->octets[12] == 127);
+}
+
+/* Whether only this machine can speak to a listener. The loopback interface
+ * may have addresses that others reach, so its name counts only where it is
+ * not known what that stands for. */
+static bool
+hears_itself_only(const struct conf_listener *l)
+{
+	for (uint32_t i = 0; i < l->naddresses; i++)
+		if (!is_loopback(&l->addresses[i]))
+			return false;
+	return l->naddresses > 0 ||
+	    (l->interface != NULL &&
+		(strcmp(l->interface, "lo") == 0 ||
+		    strcmp(l->interface, "lo0") == 0));
+}
+
+static bool
 listener_is_safe(const struct conf *conf, const struct conf_listener *l)
 {
 	if (l->is_socket || l->auth == CONF_AUTH_REQUIRE ||
 	    (l->tls_verify && ca_is_own(conf_find_ca(conf, l->ca))))
 		return true;
-	if (l->interface == NULL)
-		return false;
-	return strcmp(l->interface, "lo") == 0 ||
-	    strcmp(l->interface, "lo0") == 0 ||
-	    strcmp(l->interface, "localhost") == 0 ||
-	    strncmp(l->interface, "127.", 4) == 0 ||
-	    strcmp(l->interface, "::1") == 0;
+	return hears_itself_only(l);
 }
 
 /* Whether all listeners with a tag of the table keep strangers out. */

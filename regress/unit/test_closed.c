@@ -26,6 +26,10 @@ static struct conf_entry internet[] = { { S("0.0.0.0/0") } };
 static struct conf_entry internet6[] = { { S("[2000::]/3") } };
 static struct conf_entry office[] = { { S("10.0.0.0/8") },
 	{ S("[fc00::]/7") } };
+static struct conf_entry mapped[] = { { S("::ffff:0.0.0.0/96") } };
+static struct conf_entry mapped_office[] = { { S("::ffff:10.0.0.0/104") } };
+static struct conf_entry sixes[] = { { S("^[0-9a-f:]+$") } };
+static struct conf_entry vip[] = { { S("VIP") } };
 static struct conf_entry dot_star[] = { { S(".*") } };
 static struct conf_entry anchored[] = { { S("^(.*\\.)?example\\.org$") } };
 static struct conf_entry user_part[] = { { S("abuse") } };
@@ -50,6 +54,10 @@ static struct conf_table tables[] = {
 	TABLE("internet", internet),
 	TABLE("internet6", internet6),
 	TABLE("office", office),
+	TABLE("mapped", mapped),
+	TABLE("mapped-office", mapped_office),
+	TABLE("sixes", sixes),
+	TABLE("VIP", vip),
 	TABLE("dot-star", dot_star),
 	TABLE("anchored", anchored),
 	TABLE("user", user_part),
@@ -69,7 +77,24 @@ static struct conf_action actions[] = {
 	    .relay = { .backup = true } },
 	{ .name = S("mbox"), .kind = CONF_ACTION_MBOX },
 };
+/* on the loopback interface, and yet others may reach the second */
+static struct conf_address vips[] = {
+	{ .family = CONF_INET4, .octets = { 127, 0, 0, 1 } },
+	{ .family = CONF_INET4, .octets = { 203, 0, 113, 25 } },
+};
+static struct conf_address own_addresses[] = {
+	{ .family = CONF_INET4, .octets = { 127, 0, 0, 1 } },
+	{ .family = CONF_INET6, .octets = { [15] = 1 } },
+};
 static struct conf_listener listeners[] = {
+	{ .interface = S("lo0"),
+	    .tag = S("VIP"),
+	    .addresses = vips,
+	    .naddresses = 2 },
+	{ .interface = S("localhost"),
+	    .tag = S("DKIM"),
+	    .addresses = own_addresses,
+	    .naddresses = 2 },
 	{ .interface = S("egress"),
 	    .tag = S("SUBMIT"),
 	    .auth = CONF_AUTH_REQUIRE },
@@ -161,6 +186,12 @@ static const struct row rows[] = {
 	    1 },
 	{ "from src internet 6", { R(C(FROM_SRC, T("internet6")), FOR) }, 1, 1,
 	    1 },
+	{ "from src all of IPv4, mapped", { R(C(FROM_SRC, T("mapped")), FOR) },
+	    1, 1, 1 },
+	{ "from src office, mapped",
+	    { R(C(FROM_SRC, T("mapped-office")), FOR) }, 1, 0, 0 },
+	{ "from src regex of all of IPv6",
+	    { R(C(FROM_SRC, RE, T("sixes")), FOR) }, 1, 1, 1 },
 	{ "!from src", { R(C(FROM_SRC, NOT, T("office")), FOR) }, 1, 1, 1 },
 	{ "from src regex", { R(C(FROM_SRC, RE, T("dot-star")), FOR) }, 1, 1,
 	    1 },
@@ -194,6 +225,8 @@ static const struct row rows[] = {
 	{ "tag of submission", { R(FROM, FOR, C(IF_TAG, T("SUBMIT"))) }, 1, 0,
 	    0 },
 	{ "tag of loopback", { R(FROM, FOR, C(IF_TAG, T("DKIM"))) }, 1, 0, 0 },
+	{ "tag of loopback with an address of others",
+	    { R(FROM, FOR, C(IF_TAG, T("VIP"))) }, 1, 1, 1 },
 	{ "tag of the MX", { R(FROM, FOR, C(IF_TAG, T("MX"))) }, 1, 1, 1 },
 	{ "tag of certificates", { R(FROM, FOR, C(IF_TAG, T("CERTS"))) }, 1, 0,
 	    0 },
