@@ -18,7 +18,7 @@ enum {
 	WAYS = 8, /* entries that one key may occupy */
 	DIGEST_OCTETS = 12,
 	USER_MAX = 255,
-	SUBJECT_MAX = 64 + 2 + USER_MAX + 1
+	SUBJECT_MAX = HISTORY_ADDRESS_SIZE + 2 + USER_MAX + 1
 };
 
 struct entry {
@@ -45,20 +45,18 @@ const struct history_limits history_default_limits = {
 	.lock_max = 3600,
 };
 
-/* Writes the address as it is counted: IPv4 (also mapped) whole, the first
- * 64 bits of IPv6, anything else as it stands. */
-static void
-subject_address(char out[64], const char *addr)
+void
+history_address(char out[HISTORY_ADDRESS_SIZE], const char *addr)
 {
 	struct in6_addr bits;
 
 	if (!match_parse_address(addr, &bits)) {
-		snprintf(out, 64, "%s", addr);
+		snprintf(out, HISTORY_ADDRESS_SIZE, "%s", addr);
 		return;
 	}
 	if (!IN6_IS_ADDR_V4MAPPED(&bits))
 		memset(&bits.s6_addr[8], 0, 8);
-	inet_ntop(AF_INET6, &bits, out, 64);
+	inet_ntop(AF_INET6, &bits, out, HISTORY_ADDRESS_SIZE);
 }
 
 /* The subject of an entry: the address alone, or the address and the user,
@@ -71,7 +69,7 @@ subject_digest(const struct history *h, const char *addr, const char *user,
 	unsigned int len = 0;
 	size_t n;
 
-	subject_address(subject, addr);
+	history_address(subject, addr);
 	n = strlen(subject) + 1;
 	/* so that the empty user is not the address itself */
 	subject[n++] = user != NULL;

@@ -18,7 +18,7 @@
 
 struct history;
 
-enum { HISTORY_KEY_OCTETS = 32 };
+enum { HISTORY_KEY_OCTETS = 32, HISTORY_ADDRESS_SIZE = 64 };
 
 struct history_limits {
 	uint32_t user_failures; /* of one user from one address */
@@ -35,6 +35,10 @@ extern const struct history_limits history_default_limits;
 struct history *history_new(const uint8_t key[HISTORY_KEY_OCTETS],
     const struct history_limits *, size_t entries);
 void history_free(struct history *);
+
+/* Writes the address as it is counted: IPv4 (also mapped) whole, the first
+ * 64 bits of IPv6, anything else as it stands. */
+void history_address(char out[HISTORY_ADDRESS_SIZE], const char *addr);
 
 /* Seconds until this client may try this user again, 0 if it may now. */
 uint32_t history_wait(

@@ -22,10 +22,13 @@ struct login {
 	struct channel *channel; /* NULL: nobody waits any more */
 	uint64_t id;
 	uint64_t question; /* to master, or 0 */
+	int waiting; /* for another of its address that the thread has */
 	int hashing; /* the thread has it */
 	struct sasl *sasl;
+	char *mechanism;
 	char *table; /* "" for the system's accounts */
 	char *client_addr;
+	char address[HISTORY_ADDRESS_SIZE]; /* the same as it is counted */
 	int inside; /* it is this machine's */
 };
 
@@ -44,6 +47,7 @@ login_free(struct login *l)
 	TAILQ_REMOVE(&l->auth->logins, l, entry);
 	l->auth->nlogins--;
 	sasl_free(l->sasl);
+	free(l->mechanism);
 	free(l->table);
 	free(l->client_addr);
 	free(l);
@@ -93,6 +97,11 @@ login_end(struct login *l, enum sasl_status status)
 {
 	if (l->channel != NULL)
 		send_reply(l->channel, l->id, status, l->sasl);
+	else if (status == SASL_DENIED)
+		/* smtpd, which would say so, has the client no more */
+		log_event(0, "authentication-failed", "user",
+		    sasl_user(l->sasl), "mechanism", l->mechanism, "address",
+		    l->client_addr, NULL);
 	login_free(l);
 }
 
@@ -112,16 +121,82 @@ table_model(const struct auth *auth, const char *table, const char *user)
 
 static void login_go_on(struct login *, enum sasl_state);
 
+/* Whether the thread has a login of this address. */
+static int
+address_hashes(const struct auth *auth, const char *address)
+{
+	const struct login *l;
+
+	TAILQ_FOREACH (l, &auth->logins, entry)
+		if (l->hashing && strcmp(l->address, address) == 0)
+			return 1;
+	return 0;
+}
+
+/* The thread is done with a login of this address: the next one's turn. */
+static void
+next_turn(struct auth *auth, const char *address)
+{
+	struct login *l, *next;
+
+	for (l = TAILQ_FIRST(&auth->logins); l != NULL; l = next) {
+		next = TAILQ_NEXT(l, entry);
+		if (!l->waiting || strcmp(l->address, address) != 0)
+			continue;
+		login_go_on(l, SASL_WANT_VERDICT);
+		if (address_hashes(auth, address))
+			return;
+	}
+}
+
 static void
 on_verdict(void *arg, int fits)
 {
+	char address[HISTORY_ADDRESS_SIZE];
 	struct login *l = arg;
+	struct auth *auth = l->auth;
 
+	memcpy(address, l->address, sizeof(address));
 	l->hashing = 0;
-	if (l->channel == NULL)
-		login_free(l);
-	else
-		login_go_on(l, sasl_verdict(l->sasl, fits));
+	/* a guess counts though nobody waits for its verdict */
+	login_go_on(l, sasl_verdict(l->sasl, fits));
+	next_turn(auth, address);
+}
+
+/* Whether too many of the client's logins have failed. */
+static int
+login_locked(const struct login *l)
+{
+	struct auth *auth = l->auth;
+	const char *name = sasl_user(l->sasl);
+
+	if (history_wait(auth->history, l->client_addr, name, auth_now(auth)) ==
+	    0)
+		return 0;
+	log_event(
+	    0, "login-locked", "user", name, "address", l->client_addr, NULL);
+	return 1;
+}
+
+/* Has the password hashed. 0 when the verdict will come later. One login of an
+ * address at a time: what became of it counts before the next is tried, and
+ * nobody's guesses fill the thread's line. */
+static int
+login_verify(struct login *l)
+{
+	const char *stored, *password;
+
+	l->waiting = address_hashes(l->auth, l->address);
+	if (l->waiting)
+		return 0;
+	if (login_locked(l))
+		return -1;
+	sasl_question(l->sasl, &stored, &password);
+	if (hasher_verify(l->auth->hasher, stored, password, on_verdict, l) ==
+	    -1)
+		return -1;
+	l->hashing = 1;
+	return 0;
 }
 
 /* Finds what is stored. 0 when the answer will come later. */
@@ -132,10 +207,7 @@ login_look_up(struct login *l, enum sasl_state *state)
 	const char *name = sasl_user(l->sasl), *stored = NULL;
 	struct msg_user_query q = { .name = name, .want_hash = 1 };
 
-	if (history_wait(auth->history, l->client_addr, name, auth_now(auth)) >
-	    0) {
-		log_event(0, "login-locked", "user", name, "address",
-		    l->client_addr, NULL);
+	if (login_locked(l)) {
 		*state = SASL_FAULT;
 		return 1;
 	}
@@ -179,17 +251,11 @@ login_count(struct login *l, enum sasl_state state)
 static void
 login_go_on(struct login *l, enum sasl_state state)
 {
-	const char *stored, *password;
-
 	if (state == SASL_WANT_STORED && !login_look_up(l, &state))
 		return;
 	if (state == SASL_WANT_VERDICT) {
-		sasl_question(l->sasl, &stored, &password);
-		if (hasher_verify(l->auth->hasher, stored, password, on_verdict,
-			l) == 0) {
-			l->hashing = 1;
+		if (login_verify(l) == 0)
 			return;
-		}
 		state = SASL_FAULT;
 	}
 	switch (state) {
@@ -232,14 +298,16 @@ on_sasl_begin(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 	l->auth = auth;
 	l->channel = ch;
 	l->id = m->id;
+	l->mechanism = strdup(m->mechanism);
 	l->table = strdup(m->table);
 	l->client_addr = strdup(m->client_addr);
+	history_address(l->address, m->client_addr);
 	l->inside = m->inside;
 	l->sasl = sasl_new(m->mechanism, m->channel_binding.data,
 	    m->channel_binding.len, auth->secret);
 	TAILQ_INSERT_TAIL(&auth->logins, l, entry);
 	auth->nlogins++;
-	if (l->table == NULL || l->client_addr == NULL)
+	if (l->mechanism == NULL || l->table == NULL || l->client_addr == NULL)
 		login_end(l, SASL_TEMPFAIL);
 	else if (l->sasl == NULL)
 		login_end(l, SASL_UNSUPPORTED);
@@ -261,9 +329,12 @@ on_sasl_step(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 
 	if (l == NULL)
 		send_reply(ch, m->id, SASL_TEMPFAIL, NULL);
-	else if (l->hashing || l->question != 0)
+	else if (l->waiting || l->hashing || l->question != 0)
 		/* an answer before the challenge */
 		login_drop(l);
+	else if (*sasl_user(l->sasl) != '\0' && login_locked(l))
+		/* others may have failed since its challenge */
+		login_end(l, SASL_TEMPFAIL);
 	else
 		login_go_on(l,
 		    sasl_respond(l->sasl,

@@ -462,6 +462,40 @@ test_lock(void **state)
 	    plain("creds", "203.0.113.5", OCTETS("\0joe\0pencil")), SASL_OK);
 }
 
+/* Those who have their challenge before the others fail have no more guesses.
+ */
+static void
+test_lock_behind_challenge(void **state)
+{
+	enum { LOGINS = 8, GUESSES = 6, NONCE = 100 };
+	struct msg_sasl_begin m = { .mechanism = "SCRAM-SHA-256",
+		.table = "creds",
+		.client_addr = "198.51.100.3",
+		.initial = ipc_blob(OCTETS("n,,n=joe,r=nonce")),
+		.has_initial = 1 };
+	struct msg_sasl_step step;
+	char nonce[LOGINS][NONCE + 1], text[256];
+	uint64_t first = last_id + 1;
+
+	for (int i = 0; i < LOGINS; i++) {
+		m.id = ++last_id;
+		stage_ask(&stage, PROC_SMTPD, sasl_begin, &m, sasl_reply);
+		assert_int_equal(world.status, SASL_CONTINUE);
+		snprintf(nonce[i], sizeof(nonce[i]), "%.*s",
+		    (int)strcspn((char *)world.octets, ","),
+		    (char *)world.octets);
+	}
+	for (int i = 0; i < LOGINS; i++) {
+		snprintf(text, sizeof(text), "c=biws,%.100s,p=%s=", nonce[i],
+		    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+		step.id = first + (uint64_t)i;
+		step.response = ipc_blob(text, strlen(text));
+		stage_ask(&stage, PROC_SMTPD, sasl_step, &step, sasl_reply);
+		assert_int_equal(
+		    world.status, i < GUESSES ? SASL_DENIED : SASL_TEMPFAIL);
+	}
+}
+
 static void
 test_login_steps(void **state)
 {
@@ -687,6 +721,7 @@ main(void)
 		cmocka_unit_test(test_expand),
 		cmocka_unit_test(test_logins),
 		cmocka_unit_test(test_lock),
+		cmocka_unit_test(test_lock_behind_challenge),
 		cmocka_unit_test(test_login_steps),
 		cmocka_unit_test(test_smarthost),
 		cmocka_unit_test(test_tables),
