@@ -29,7 +29,7 @@ struct account {
 };
 
 struct accounts {
-	TAILQ_HEAD(, account) order;
+	TAILQ_HEAD(account_order, account) order;
 	LIST_HEAD(, account) buckets[BUCKETS];
 	size_t count;
 	size_t max;
@@ -162,7 +162,8 @@ accounts_answer(struct accounts *as, uint64_t question,
 	struct wait *waits, *w;
 	struct account *a;
 
-	TAILQ_FOREACH (a, &as->order, order)
+	/* what is not answered yet is among the newest */
+	TAILQ_FOREACH_REVERSE (a, &as->order, account_order, order)
 		if (a->answer == POLICY_PENDING && a->question == question)
 			break;
 	if (a == NULL)
