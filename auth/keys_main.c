@@ -18,6 +18,7 @@
 #include "conf/codec.h"
 #include "ipc/worker.h"
 #include "keys.h"
+#include "net/key_name.h"
 #include "os/log.h"
 
 enum {
@@ -26,6 +27,7 @@ enum {
 };
 
 struct context {
+	struct keys *former; /* for sessions older than the last reload */
 	struct keys *keys;
 	struct keys *next;
 };
@@ -41,24 +43,30 @@ wipe_pem(struct conf *conf)
 			OPENSSL_cleanse(pem, strlen(pem));
 }
 
-/* Whether the key, which has been read before, belongs to the certificate:
- * with another no handshake would ever succeed. Of a certificate that cannot
- * be read those tell who show it. */
-static bool
-is_pair(const struct conf_pki *pki)
+/* NULL if there is none; of one that cannot be read those tell who show it. */
+static X509 *
+read_certificate(const char *pem)
 {
-	BIO *cert = BIO_new_mem_buf(pki->cert_pem, -1);
-	BIO *key = BIO_new_mem_buf(pki->key_pem, -1);
-	X509 *x = cert ? PEM_read_bio_X509(cert, NULL, NULL, NULL) : NULL;
+	BIO *bio = pem != NULL ? BIO_new_mem_buf(pem, -1) : NULL;
+	X509 *x = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+
+	BIO_free(bio);
+	ERR_clear_error();
+	return x;
+}
+
+/* Whether the key, which has been read before, belongs to the certificate:
+ * with another no handshake would ever succeed. */
+static bool
+is_pair(const X509 *x, const char *key_pem)
+{
+	BIO *bio = BIO_new_mem_buf(key_pem, -1);
 	EVP_PKEY *pkey =
-	    key ? PEM_read_bio_PrivateKey(key, NULL, NULL, NULL) : NULL;
-	bool pair =
-	    x == NULL || (pkey != NULL && X509_check_private_key(x, pkey) == 1);
+	    bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
+	bool pair = pkey != NULL && X509_check_private_key(x, pkey) == 1;
 
 	EVP_PKEY_free(pkey);
-	X509_free(x);
-	BIO_free(key);
-	BIO_free(cert);
+	BIO_free(bio);
 	ERR_clear_error();
 	return pair;
 }
@@ -66,19 +74,28 @@ is_pair(const struct conf_pki *pki)
 static int
 add_key(struct keys *keys, const struct conf_pki *pki, char *error, size_t size)
 {
-	if (pki->key_pem == NULL)
+	const char *pem = pki->key_pem;
+	char name[KEY_NAME_SIZE];
+	int rc = 0;
+	X509 *x;
+
+	if (pem == NULL)
 		return 0; /* certificate and ca use only */
-	if (keys_add(keys, pki->name, pki->key_pem, strlen(pki->key_pem), error,
-		size) == -1)
-		return -1;
-	if (pki->cert_pem == NULL || is_pair(pki))
-		return 0;
-	snprintf(error, size,
-	    "pki %s: the key is not that of the certificate: write `cert` and "
-	    "`key` of one pair, and see that the file of `cert` begins with "
-	    "its own certificate",
-	    pki->name);
-	return -1;
+	x = read_certificate(pki->cert_pem);
+	key_name(name, pki->name, X509_get0_pubkey(x));
+	if (keys_add(keys, name, pem, strlen(pem), error, size) == -1)
+		/* again, for a message with the name that its owner knows */
+		rc = keys_add(keys, pki->name, pem, strlen(pem), error, size);
+	else if (x != NULL && !is_pair(x, pem)) {
+		snprintf(error, size,
+		    "pki %s: the key is not that of the certificate: write "
+		    "`cert` and `key` of one pair, and see that the file of "
+		    "`cert` begins with its own certificate",
+		    pki->name);
+		rc = -1;
+	}
+	X509_free(x);
+	return rc;
 }
 
 static struct keys *
@@ -108,6 +125,9 @@ configure(void *arg, struct worker *w, const uint8_t *slice, size_t len,
 
 	if (conf == NULL)
 		return -1;
+	/* before the next are read: there is room for two sets of keys */
+	keys_free(c->former);
+	c->former = NULL;
 	keys_free(c->next);
 	c->next = load_keys(conf, error, size);
 	wipe_pem(conf);
@@ -120,7 +140,7 @@ swap(void *arg)
 {
 	struct context *c = arg;
 
-	keys_free(c->keys);
+	c->former = c->keys;
 	c->keys = c->next;
 	c->next = NULL;
 	log_debug("holding %zu private keys", keys_count(c->keys));
@@ -130,17 +150,19 @@ static void
 on_key_sign(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 {
 	struct context *c = arg;
+	const struct keys *held[] = { c->former, c->keys };
 	const struct msg_key_sign *m = &msg->key_sign;
 	struct msg_key_signed answer = { .id = m->id };
 	uint8_t signature[KEYS_SIGNATURE_MAX];
 	const char *reason = "";
 	char name[300];
-	size_t len;
+	size_t len = 0;
 
 	/* peers may ask before the first swap, while nothing is held */
-	len = c->keys == NULL
-	    ? 0
-	    : keys_sign(c->keys, channel_peer(ch), m, signature, &reason);
+	for (size_t i = 0; i < 2 && len == 0; i++)
+		if (held[i] != NULL)
+			len = keys_sign(
+			    held[i], channel_peer(ch), m, signature, &reason);
 	if (len == 0)
 		log_warn("refused to sign for %s, pki %s: %s",
 		    process_name(channel_peer(ch)),
@@ -165,7 +187,7 @@ static const struct worker_ops ops = {
 int
 main(int argc, char **argv)
 {
-	struct context context = { NULL, NULL };
+	struct context context = { NULL, NULL, NULL };
 	uint8_t seed[16];
 	int rc;
 
@@ -184,5 +206,6 @@ main(int argc, char **argv)
 	rc = worker_main(argc, argv, &ops, &context);
 	keys_free(context.next);
 	keys_free(context.keys);
+	keys_free(context.former);
 	return rc;
 }

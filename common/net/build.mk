@@ -1,6 +1,7 @@
 libcommon_a_SOURCES += \
 	common/net/buffer.c common/net/buffer.h \
 	common/net/key_client.c common/net/key_client.h \
+	common/net/key_name.c common/net/key_name.h \
 	common/net/key_object.c common/net/key_object.h \
 	common/net/key_provider.c common/net/key_provider.h \
 	common/net/loop.c common/net/loop.h \

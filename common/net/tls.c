@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "net/key_name.h"
 #include "net/key_provider.h"
 #include "net/tls_internal.h"
 
@@ -252,6 +253,7 @@ static int
 use_chain(SSL_CTX *ctx, BIO *bio, const struct tls_pki *pki,
     const struct key_signer *keys, char *error, size_t error_size)
 {
+	char name[KEY_NAME_SIZE];
 	EVP_PKEY *key = NULL;
 	X509 *leaf, *x = NULL;
 	int bad, rc = -1;
@@ -262,7 +264,8 @@ use_chain(SSL_CTX *ctx, BIO *bio, const struct tls_pki *pki,
 			: "there is no certificate in PEM form");
 		return -1;
 	}
-	key = key_provider_key(leaf, pki->name, keys, error, error_size);
+	key_name(name, pki->name, X509_get0_pubkey(leaf));
+	key = key_provider_key(leaf, name, keys, error, error_size);
 	if (key == NULL)
 		goto out;
 	if (SSL_CTX_use_certificate(ctx, leaf) != 1 ||

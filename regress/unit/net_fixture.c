@@ -315,15 +315,17 @@ hold(int fd, enum process_kind peer, const struct cert *const *certs,
 	};
 	static const struct channel_ops ops = { handlers, holder_closed, NULL };
 	struct holder h = { loop_new(), keys_new(), peer, delay_ms };
-	char error[256];
+	char name[KEY_NAME_SIZE], error[256];
 
-	for (size_t i = 0; i < count; i++)
-		if (keys_add(h.keys, certs[i]->name, certs[i]->key_pem,
+	for (size_t i = 0; i < count; i++) {
+		key_name(name, certs[i]->name, certs[i]->key);
+		if (keys_add(h.keys, name, certs[i]->key_pem,
 			strlen(certs[i]->key_pem), error,
 			sizeof(error)) == -1) {
 			fprintf(stderr, "%s\n", error);
 			_exit(1);
 		}
+	}
 	if (channel_new(h.loop, fd, PROC_KEYS, peer, 0, &ops, &h) == NULL)
 		_exit(1);
 	loop_run(h.loop);

@@ -13,6 +13,7 @@
 
 #include "ipc/enums.h"
 #include "net/key_client.h"
+#include "net/key_name.h"
 #include "net/loop.h"
 #include "net/stream.h"
 #include "net/tls.h"

@@ -96,13 +96,15 @@ static int
 ask(enum process_kind kind, const struct cert *cert, const char *text,
     size_t len)
 {
+	char name[KEY_NAME_SIZE];
 	struct msg_key_sign m = { .id = 7,
-		.pki = cert->name,
+		.pki = name,
 		.digest = "SHA256",
 		.data = ipc_blob(text, len) };
 	EVP_MD_CTX *ctx;
 	int good;
 
+	key_name(name, cert->name, cert->key);
 	stage_ask(&stage, kind, key_sign, &m, key_signed);
 	if (signature_len == 0)
 		return 0;
@@ -151,9 +153,15 @@ test_life(void **state)
 	assert_int_equal(ask(PROC_SMTPD, &two, server_text, TEXT_LEN), 0);
 	stage_swap(&stage);
 	assert_int_equal(ask(PROC_SMTPD, &two, server_text, TEXT_LEN), 1);
+	/* what is taken away is there for sessions until the next reload */
 	assert_true(configure(certs + 1, 1, NULL));
 	stage_swap(&stage);
+	assert_int_equal(ask(PROC_SMTPD, &one, server_text, TEXT_LEN), 1);
+	assert_true(configure(certs + 1, 1, NULL));
 	assert_int_equal(ask(PROC_SMTPD, &one, server_text, TEXT_LEN), 0);
+	stage_swap(&stage);
+	assert_int_equal(ask(PROC_SMTPD, &one, server_text, TEXT_LEN), 0);
+	assert_int_equal(ask(PROC_SMTPD, &two, server_text, TEXT_LEN), 1);
 
 	/* another peer, other rights */
 	stage_drop_peer(&stage, PROC_SMTPD);
@@ -165,6 +173,31 @@ test_life(void **state)
 	stop();
 	cert_free(&one);
 	cert_free(&two);
+}
+
+/* Both keys of a pki that is renewed sign, each for its own certificate, and
+ * the newest two of three. */
+static void
+test_renewal(void **state)
+{
+	struct cert made[3];
+	const struct cert *cert;
+
+	start();
+	stage_add_peer(&stage, PROC_SMTPD);
+	for (int i = 0; i < 3; i++) {
+		cert_make(&made[i], i == 1 ? CERT_P384 : CERT_P256, "one");
+		cert = &made[i];
+		assert_true(configure(&cert, 1, NULL));
+		stage_swap(&stage);
+		for (int k = 0; k <= i; k++)
+			assert_int_equal(
+			    ask(PROC_SMTPD, &made[k], server_text, TEXT_LEN),
+			    k + 1 >= i);
+	}
+	stop();
+	for (int i = 0; i < 3; i++)
+		cert_free(&made[i]);
 }
 
 /* No key at all is a configuration as well. */
@@ -217,6 +250,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_life),
+		cmocka_unit_test(test_renewal),
 		cmocka_unit_test(test_no_keys),
 		cmocka_unit_test(test_garbage),
 	};

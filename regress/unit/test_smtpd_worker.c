@@ -158,10 +158,12 @@ on_key_sign(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	struct world *w = arg;
 	struct msg_key_signed a = { .id = q->id };
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	char name[KEY_NAME_SIZE];
 	uint8_t out[512];
 	size_t len = sizeof(out);
 
-	assert_string_equal(q->pki, "mx.example");
+	key_name(name, "mx.example", w->cert.key);
+	assert_string_equal(q->pki, name);
 	assert_int_equal(
 	    EVP_DigestSignInit(
 		ctx, NULL, EVP_get_digestbyname(q->digest), NULL, w->cert.key),
