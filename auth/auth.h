@@ -40,7 +40,6 @@ struct auth {
 	struct generation now;
 	struct generation next;
 	struct policy_host host;
-	uint8_t *names_source; /* by match: conf_names_source */
 	struct accounts *accounts;
 	struct callahead *callahead;
 	struct history *history;

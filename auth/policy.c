@@ -8,7 +8,6 @@
 
 #include "auth/match.h"
 #include "auth/policy.h"
-#include "conf/closed.h"
 #include "smtp/address.h"
 
 typedef enum policy_answer condition_test(const struct policy_host *,
@@ -408,7 +407,7 @@ is_let_in(const struct policy_host *host, const struct policy_facts *f,
 			continue;
 		if (m->reject)
 			return POLICY_NO;
-		if (!m->open_relay && !conf_names_source(host->conf, m))
+		if (!m->open_relay && !m->names_source)
 			a = names_recipient(host, f, m);
 	}
 	return a;

@@ -16,7 +16,6 @@
 #include "auth/auth.h"
 #include "auth/expand.h"
 #include "auth/recipient.h"
-#include "conf/closed.h"
 #include "conf/url.h"
 #include "net/loop.h"
 #include "os/log.h"
@@ -108,19 +107,10 @@ user(void *arg, const char *name)
 void
 rules_swap(struct auth *auth)
 {
-	const struct conf *conf = auth->now.conf;
-
-	auth->host.conf = conf;
+	auth->host.conf = auth->now.conf;
 	auth->host.lookup = lookup;
 	auth->host.user = user;
 	auth->host.arg = auth;
-	auth->names_source =
-	    reallocarray(auth->names_source, conf->nmatches + 1, 1);
-	if (auth->names_source == NULL)
-		log_fatal("out of memory");
-	for (uint32_t i = 0; i < conf->nmatches; i++)
-		auth->names_source[i] =
-		    conf_names_source(conf, &conf->matches[i]);
 }
 
 /* ---- rcpt_check ------------------------------------------------------- */
@@ -139,7 +129,7 @@ send_verdict(const struct auth *auth, struct channel *ch, uint64_t id,
 		v.rule = why->rule;
 	if (why != NULL && reply->code == 250) {
 		v.action = why->action->name;
-		v.known = auth->names_source[why->rule];
+		v.known = auth->now.conf->matches[why->rule].names_source;
 		v.generation = worker_generation(auth->worker);
 		/* a trace of the rules tells of every recipient */
 		if ((log_traced() & TRACE_RULES) == 0)

@@ -251,6 +251,7 @@ load_configuration(
 		conf_free(conf);
 		return NULL;
 	}
+	conf_mark_sources(conf);
 	postmaster_check(conf, errors);
 	return conf;
 }

@@ -315,3 +315,11 @@ conf_names_source(const struct conf *conf, const struct conf_match *m)
 	/* what is left out means local */
 	return !has_from;
 }
+
+void
+conf_mark_sources(struct conf *conf)
+{
+	for (uint32_t i = 0; i < conf->nmatches; i++)
+		conf->matches[i].names_source =
+		    conf_names_source(conf, &conf->matches[i]);
+}

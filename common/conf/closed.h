@@ -1,7 +1,7 @@
 /*
  * Whether a configuration is closed: no rule lets a stranger, from anywhere
- * and without a login, send to domains that are not named. Called by master
- * before a configuration is used; and by auth, for whom a rule lets in. Pure.
+ * and without a login, send to domains that are not named. Called by master,
+ * which alone knows listeners, before a configuration is used. Pure.
  */
 #ifndef CONF_CLOSED_H
 #define CONF_CLOSED_H
@@ -22,5 +22,7 @@ unsigned int conf_check_closed(const struct conf *, conf_report *, void *arg);
 /* Whether a rule takes mail only from sources that it names: this machine,
  * networks, hosts, who has logged in. For these the operator answers. */
 bool conf_names_source(const struct conf *, const struct conf_match *);
+/* Says so in each rule, for auth. */
+void conf_mark_sources(struct conf *);
 
 #endif

@@ -276,6 +276,8 @@ struct conf_match {
 	bool reject;
 	bool open_relay; /* `open-relay`: relays for strangers, and the
 			  * administrator says so (closed.h) */
+	bool names_source; /* by master: whether it takes mail only from
+			    * sources that it names (closed.h) */
 	char *action; /* name; NULL if reject */
 };
 

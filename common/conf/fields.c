@@ -260,6 +260,7 @@ static const struct field match_fields[] = {
 	LIST(conditions, &shape_condition, LIST_LIMIT, A),
 	FLAG(reject, A),
 	FLAG(open_relay, A),
+	FLAG(names_source, A),
 	STR(action, NAME_LIMIT, A),
 };
 static SHAPE(match, NULL);

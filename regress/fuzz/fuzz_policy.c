@@ -64,6 +64,7 @@ static struct conf_match matches[] = {
 		COND({ .kind = CONF_FROM_LOCAL }, { .kind = CONF_FOR_ANY },
 		    { .kind = CONF_IF_TAG, .table = S("tags") }),
 	    .nconditions = 3,
+	    .names_source = true,
 	    .action = S("out") },
 	{ .conditions = COND({ .kind = CONF_FROM_ANY },
 	      { .kind = CONF_FOR_DOMAIN, .table = S("domains") },
@@ -77,10 +78,12 @@ static struct conf_match matches[] = {
 	{ .conditions = COND({ .kind = CONF_FROM_AUTH, .table = S("users") },
 	      { .kind = CONF_FOR_ANY }),
 	    .nconditions = 2,
+	    .names_source = true,
 	    .action = S("out") },
 	{ .conditions =
 		COND({ .kind = CONF_FROM_LOCAL }, { .kind = CONF_FOR_ANY }),
 	    .nconditions = 2,
+	    .names_source = true,
 	    .action = S("out") },
 };
 static struct conf conf = { .server_name = S("a.org"),

@@ -351,7 +351,10 @@ test_sources(void **state)
 			.nconditions = i == 2 ? 1 : 2
 		};
 
-		if (conf_names_source(&conf, &m) != sources[i].named)
+		conf.matches = &m;
+		conf.nmatches = 1;
+		conf_mark_sources(&conf);
+		if (m.names_source != sources[i].named)
 			fail_msg("case %zu", i);
 	}
 }

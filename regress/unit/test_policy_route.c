@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "auth/policy.h"
+#include "conf/closed.h"
 
 #define S(text)      \
 	(char[])     \
@@ -115,7 +116,7 @@ test_routes(void **state)
 			    .open_relay = r->open },
 			{ .nconditions = 2, .conditions = own },
 		};
-		const struct conf conf = { .matches = matches, .nmatches = 2 };
+		struct conf conf = { .matches = matches, .nmatches = 2 };
 		const struct policy_host host = { .conf = &conf,
 			.lookup = lookup };
 		const struct policy_facts facts = { .recipient = r->recipient,
@@ -125,6 +126,7 @@ test_routes(void **state)
 		const struct policy_verdict v = { .kind = POLICY_ACTION,
 			.action = &action };
 
+		conf_mark_sources(&conf);
 		if (policy_refuses_route(&host, &facts, &v) != r->refused)
 			fail_msg("%s", r->name);
 	}
