@@ -280,6 +280,24 @@ login_go_on(struct login *l, enum sasl_state state)
 	}
 }
 
+/* Whether a listener lets its clients log in by this table. An smtpd that was
+ * taken over must not learn by guesses what no listener would tell. */
+static int
+table_is_offered(const struct auth *auth, const char *table)
+{
+	const struct conf *conf = auth->now.conf;
+
+	for (uint32_t i = 0; i < conf->nlisteners; i++) {
+		const struct conf_listener *l = &conf->listeners[i];
+
+		if (l->auth != CONF_AUTH_NONE &&
+		    strcmp(table, l->auth_table != NULL ? l->auth_table : "") ==
+			0)
+			return 1;
+	}
+	return 0;
+}
+
 void
 on_sasl_begin(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 {
@@ -290,7 +308,7 @@ on_sasl_begin(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 	/* an id that is in use ends what it stood for */
 	if ((l = login_find(auth, ch, m->id)) != NULL)
 		login_drop(l);
-	if (auth->nlogins >= LOGINS_MAX ||
+	if (auth->nlogins >= LOGINS_MAX || !table_is_offered(auth, m->table) ||
 	    (l = calloc(1, sizeof(*l))) == NULL) {
 		send_reply(ch, m->id, SASL_TEMPFAIL, NULL);
 		return;

@@ -48,6 +48,7 @@ struct world {
 
 static struct conf_entry ours[] = { { S("example.org") } };
 static struct conf_entry backed[] = { { S("backup.example") } };
+static struct conf_entry logins[] = { { S("joe"), S("{PLAIN}pencil") } };
 static struct conf_entry relays[] = { { S("smtp+tls://hub@hub.example") } };
 
 static struct conf_table tables[] = {
@@ -96,13 +97,20 @@ static struct conf_table tables[] = {
 	    .backend = S("file"),
 	    .config = S("source"),
 	    .uses = 1 << CONF_SERVICE_SOURCE },
+	/* of no listener */
+	{ .name = S("unused"),
+	    .kind = CONF_TABLE_STATIC,
+	    .mapping = true,
+	    .entries = logins,
+	    .nentries = 1,
+	    .uses = 1 << CONF_SERVICE_CREDENTIALS },
 };
 static const char *const contents[] = { NULL, NULL, NULL,
 	"list: joe, ann, x@far.example\nowner-list: joe\n",
 	"joe: {PLAIN}pencil\n", "hub: me:secret\n",
 	"joe: joe@example.org, @corp.example\n"
 	"ann: " TEN(TEN("one.of.them@corp.example, ")) "ann@example.org\n",
-	"192.0.2.1\n192.0.2.2\n2001:db8::1\n", "192.0.2.9\n" };
+	"192.0.2.1\n192.0.2.2\n2001:db8::1\n", "192.0.2.9\n", NULL };
 
 static struct conf_action actions[] = {
 	{ .name = S("local"),
@@ -132,12 +140,22 @@ static struct conf_match matches[] = {
 	    .action = S("out") },
 };
 
+static struct conf_listener listeners[] = {
+	{ .interface = S("lo0"),
+	    .port = 587,
+	    .auth = CONF_AUTH_REQUIRE,
+	    .auth_table = S("creds") },
+	{ .interface = S("lo0"), .port = 465, .auth = CONF_AUTH_OPTIONAL },
+};
+
 static struct conf conf = { .server_name = S("example.org"),
 	.smtp = { .sub_addr_delim = S("+") },
 	.tables = tables,
 	.ntables = sizeof(tables) / sizeof(tables[0]),
 	.actions = actions,
 	.nactions = sizeof(actions) / sizeof(actions[0]),
+	.listeners = listeners,
+	.nlisteners = 2,
 	.matches = matches,
 	.nmatches = sizeof(matches) / sizeof(matches[0]) };
 
@@ -439,6 +457,9 @@ test_logins(void **state)
 	    plain("", "192.0.2.1", OCTETS("\0eve\0x")), SASL_DENIED);
 	assert_int_equal(
 	    plain("nowhere", "192.0.2.1", OCTETS("\0j\0x")), SASL_TEMPFAIL);
+	/* whatever smtpd says: no listener asks for these */
+	assert_int_equal(plain("unused", "192.0.2.1", OCTETS("\0joe\0pencil")),
+	    SASL_TEMPFAIL);
 	assert_int_equal(
 	    plain("creds", "192.0.2.1", OCTETS("\0joe")), SASL_MALFORMED);
 	/* a step of no exchange */
