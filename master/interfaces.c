@@ -14,6 +14,7 @@
 #include <net/route.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <nss.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,12 +148,14 @@ add_interfaces(struct conf_listener *l)
 	return rc;
 }
 
+/* Those of hosts(5) alone: master, which is root, asks no name server. */
 static int
 add_host(struct conf_listener *l)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list, *ai;
 	int rc = 0;
 
+	__nss_configure_lookup("hosts", "files");
 	if (getaddrinfo(l->interface, NULL, &hints, &list) != 0)
 		return 0;
 	for (ai = list; ai != NULL && rc == 0; ai = ai->ai_next)

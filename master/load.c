@@ -214,8 +214,9 @@ report_missing(void *arg, const struct conf_where *where, const char *name)
 	const char *why = strcmp(name, "egress") == 0
 	    ? "no interface has a default route: see `ip route`, or write an "
 	      "interface or an address"
-	    : "no such interface, address or host: write an interface (see "
-	      "`ip link`), an address, lo0, egress or all";
+	    : "no such interface or address, and no such host in "
+	      "/etc/hosts: write an interface (see `ip link`), an address, "
+	      "lo0, egress or all";
 	char text[512];
 
 	conf_where_text(r->conf, where, text, sizeof(text));

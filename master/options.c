@@ -126,8 +126,10 @@ report_missing(void *arg, const struct conf_where *where, const char *name)
 
 	conf_where_text(arg, where, at, sizeof(at));
 	fprintf(stderr,
-	    "%s: warning: `listen on %s`: this machine has no such interface, "
-	    "address or host; a start fails until it is there\n",
+	    "%s: warning: `listen on %s`: this machine has no such interface "
+	    "or "
+	    "address, and no such host in /etc/hosts; a start fails until it "
+	    "is there\n",
 	    at, name);
 }
 
