@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mail/text.h"
 #include "smtp/address.h"
 #include "smtpctl/addresses.h"
 
@@ -74,10 +75,13 @@ note(struct collector *c, const char *why)
 {
 	static const char others[] = "\nand others";
 	size_t n = strlen(c->error);
+	char text[101];
 
+	/* whoever wrote the message is not to write to our terminal */
+	text_safe(text, sizeof(text), c->text, TEXT_PLAIN, 1);
 	if (n == 0 || c->size - n > NOTE_MAX + sizeof(others))
-		snprintf(c->error + n, c->size - n, "%s`%.100s`: %s",
-		    n > 0 ? "\n" : "", c->text, why);
+		snprintf(c->error + n, c->size - n, "%s`%s`: %s",
+		    n > 0 ? "\n" : "", text, why);
 	else if (n < sizeof(others) ||
 	    strcmp(c->error + n - sizeof(others) + 1, others) != 0)
 		snprintf(c->error + n, c->size - n, "%s", others);

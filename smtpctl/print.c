@@ -10,19 +10,31 @@
 #include <time.h>
 
 #include "mail/header.h"
+#include "mail/text.h"
 #include "smtp/base64.h"
+#include "smtp/utf8.h"
 #include "smtpctl/print.h"
 
-/* A value between bars: neither a control character nor a bar. */
+/* One line, and no character that a terminal could obey. */
+enum { DUMP = JSON_COMPACT | JSON_ENSURE_ASCII };
+
+/* A value as a terminal may have it: a control character of ASCII, which may
+ * be the end of a line, is a blank, and so is a bar between bars; what else is
+ * no safe UTF-8 is `?`. */
 static void
 put_value(FILE *out, const char *s, int bars)
 {
-	for (; *s != '\0'; s++)
-		putc(
-		    (unsigned char)*s < ' ' || *s == 0x7f || (bars && *s == '|')
-			? ' '
-			: *s,
-		    out);
+	size_t len = strlen(s), n;
+	uint32_t c;
+
+	for (; len > 0; s += n, len -= n)
+		if ((n = utf8_decode(s, len, &c)) == 0) {
+			putc('?', out);
+			n = 1;
+		} else if (!utf8_is_safe(c) || (bars && c == '|'))
+			putc(n == 1 ? ' ' : '?', out);
+		else
+			fwrite(s, 1, n, out);
 }
 
 /* In a column of `width` octets, at its left when that is negative. */
@@ -62,6 +74,22 @@ is_number(const char *s)
 	    (s[0] != '0' || digits == 1);
 }
 
+/* A text that has octets which are no UTF-8: each is `?`. */
+static json_t *
+safe_string(const char *s)
+{
+	size_t size = strlen(s) + 1;
+	char *safe = malloc(size);
+	json_t *value = NULL;
+
+	if (safe != NULL) {
+		text_safe(safe, size, s, TEXT_PLAIN, 1);
+		value = json_string(safe);
+	}
+	free(safe);
+	return value;
+}
+
 void
 print_json(FILE *out, struct ipc_list fields)
 {
@@ -82,10 +110,10 @@ print_json(FILE *out, struct ipc_list fields)
 		value = number ? json_integer(atoll(f.value))
 			       : json_string(f.value);
 		if (value == NULL)
-			value = json_string("(not UTF-8)");
+			value = safe_string(f.value);
 		json_object_set_new(row, name, value);
 	}
-	if (row != NULL && (text = json_dumps(row, JSON_COMPACT)) != NULL) {
+	if (row != NULL && (text = json_dumps(row, DUMP)) != NULL) {
 		fprintf(out, "%s\n", text);
 		free(text);
 	}
@@ -146,7 +174,7 @@ print_json_message(FILE *out, const char *data, size_t len)
 	} while (status == HEADER_FIELD);
 	json_object_set_new(message, "header", header);
 	set_octets(message, names, data + scan.body, len - (size_t)scan.body);
-	json_dumpf(message, out, JSON_COMPACT);
+	json_dumpf(message, out, DUMP);
 	putc('\n', out);
 	json_decref(message);
 }

@@ -1,8 +1,8 @@
 /*
  * How answers look: bars for people and scripts, JSON lines, `name=value`,
  * and the columns of mailq. Rows are printed as they come; no state but what
- * one message of mailq needs. Strings that others wrote go out without their
- * control characters.
+ * one message of mailq needs. Strings that others wrote go out without what a
+ * terminal would obey: controls, marks of direction, octets that are no UTF-8.
  */
 #ifndef SMTPCTL_PRINT_H
 #define SMTPCTL_PRINT_H

@@ -1,13 +1,15 @@
 /*
  * How smtpctl prints what the daemon says, with any values in it: a row is one
- * line without a control character, has as many bars as fields, and as JSON is
- * an object that can be read again. The input is texts.
+ * line of characters that are safe on a terminal, has as many bars as fields,
+ * and as JSON is an object in US-ASCII that can be read again. The input is
+ * texts.
  */
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "regress/fuzz/fuzz.h"
+#include "smtp/utf8.h"
 #include "smtpctl/print.h"
 
 enum { FIELDS = 8 };
@@ -15,8 +17,17 @@ enum { FIELDS = 8 };
 static const char *const names[FIELDS] = { "+message", "+size", "created",
 	"sender", "destination", "state", "error", "limit" };
 
-/* What a printer wrote; every octet but the ends of lines is printable, and
- * DEL, which JSON may have. */
+static int
+is_plain(const char *s, const char *end)
+{
+	for (; s < end; s++)
+		if (*s < ' ' || *s > 0x7f)
+			return 0;
+	return 1;
+}
+
+/* What a printer wrote; but for the ends of lines it is safe to look at. JSON
+ * may have DEL, which moves nothing. */
 static char *
 printed(void (*print)(FILE *, struct ipc_list), struct ipc_list fields)
 {
@@ -28,10 +39,12 @@ printed(void (*print)(FILE *, struct ipc_list), struct ipc_list fields)
 	print(out, fields);
 	fclose(out);
 	require(strlen(text) == size && size > 0 && text[size - 1] == '\n');
-	for (const char *s = text; *s != '\0'; s++)
-		require(*s == '\n' ||
-		    ((unsigned char)*s >= ' ' &&
-			(*s != 0x7f || print == print_json)));
+	for (const char *s = text, *end; *s != '\0'; s = end + 1) {
+		end = strchr(s, '\n');
+		require(print == print_json
+			? is_plain(s, end)
+			: utf8_is_text(s, (size_t)(end - s)));
+	}
 	return text;
 }
 

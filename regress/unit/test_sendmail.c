@@ -152,6 +152,21 @@ test_addresses(void **state)
 	}
 }
 
+/* What is no address is told of as a terminal may have it. */
+static void
+test_odd(void **state)
+{
+	static const char list[] = "\"\x1b[2J\n\xc2\x9b\" x\xff";
+	struct addresses a = { 0 };
+	char error[300] = "";
+
+	assert_int_equal(
+	    addresses_parse(&a, list, strlen(list), error, sizeof(error)), -1);
+	assert_string_equal(
+	    error, "`\"?[2J??\" x?`: control or hiding character");
+	addresses_free(&a);
+}
+
 static void
 test_once(void **state)
 {
@@ -355,6 +370,55 @@ test_drop(void **state)
 	addresses_free(&a);
 }
 
+/* What a printer makes of one field, to be freed. */
+static char *
+printed(
+    void (*print)(FILE *, struct ipc_list), const char *name, const char *value)
+{
+	const struct msg_ctl_field f = { name, value };
+	struct ipc_buf b = { 0 };
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	ipc_add_ctl_field(&b, &f);
+	print(out, ipc_buf_list(&b));
+	fclose(out);
+	ipc_buf_free(&b);
+	return text;
+}
+
+/* Nothing that others wrote steers a terminal, and what is no UTF-8 is not
+ * lost beside one wrong octet. */
+static void
+test_strangers(void **state)
+{
+	static const struct {
+		const char *value, *bars, *json;
+	} cases[] = {
+		{ "\xc3\xa4 b", "\xc3\xa4 b\n", "{\"error\":\"\\u00E4 b\"}\n" },
+		{ "a\x1b[2J|\x7f", "a [2J  \n",
+		    "{\"error\":\"a\\u001B[2J|\x7f\"}\n" },
+		{ "\xc2\x9b"
+		  "2J\xc2\x85",
+		    "?2J?\n", "{\"error\":\"\\u009B2J\\u0085\"}\n" },
+		{ "a\xe2\x80\xae-", "a?-\n", "{\"error\":\"a\\u202E-\"}\n" },
+		{ "a\x9b"
+		  "b\xc3",
+		    "a?b?\n", "{\"error\":\"a?b?\"}\n" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *bars = printed(print_bars, "error", cases[i].value);
+		char *json = printed(print_json, "error", cases[i].value);
+
+		assert_string_equal(bars, cases[i].bars);
+		assert_string_equal(json, cases[i].json);
+		free(bars);
+		free(json);
+	}
+}
+
 static void
 mailq_add(struct mailq *q, const char *id, const char *rcpt, const char *error)
 {
@@ -405,12 +469,14 @@ main(void)
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_once),
 		cmocka_unit_test(test_none),
+		cmocka_unit_test(test_odd),
 		cmocka_unit_test(test_extract),
 		cmocka_unit_test(test_write),
 		cmocka_unit_test(test_nul),
 		cmocka_unit_test(test_domain),
 		cmocka_unit_test(test_mailbox),
 		cmocka_unit_test(test_drop),
+		cmocka_unit_test(test_strangers),
 		cmocka_unit_test(test_mailq),
 	};
 
