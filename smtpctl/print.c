@@ -64,13 +64,22 @@ print_bars(FILE *out, struct ipc_list fields)
 	putc('\n', out);
 }
 
-/* Whether JSON may have it as a number without changing it. */
+/* Whether it is one that JSON may have as a number: by its name, for what a
+ * stranger says may look like anything; and without changing it. */
 static int
-is_number(const char *s)
+is_number(const char *name, const char *s)
 {
+	static const char *const numbers[] = { "aliases", "attempts", "changed",
+		"created", "damaged", "delay", "envelopes", "expires",
+		"failures", "idle", "inflight", "last", "longest", "messages",
+		"next", "octets", "probe", "ready", "sessions", "size", "time",
+		"transfers", "uptime", "window" };
+	int known = strchr(name, '.') != NULL; /* those of `show stats` */
 	size_t digits = strspn(s, "0123456789");
 
-	return digits > 0 && digits < 16 && s[digits] == '\0' &&
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		known |= strcmp(name, numbers[i]) == 0;
+	return known && digits > 0 && digits < 16 && s[digits] == '\0' &&
 	    (s[0] != '0' || digits == 1);
 }
 
@@ -93,22 +102,15 @@ safe_string(const char *s)
 void
 print_json(FILE *out, struct ipc_list fields)
 {
-	/* which fields are identifiers though they may look like numbers */
-	static const char *const texts[] = { "envelope", "message", "session",
-		"recipient", "sender", "error", "flags", "user" };
 	json_t *row = json_object(), *value;
 	struct msg_ctl_field f;
 	char *text;
 
 	while (row != NULL && ipc_next_ctl_field(&fields, &f)) {
 		const char *name = f.name + (f.name[0] == '+');
-		int number = is_number(f.value);
 
-		for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-			if (strcmp(name, texts[i]) == 0)
-				number = 0;
-		value = number ? json_integer(atoll(f.value))
-			       : json_string(f.value);
+		value = is_number(name, f.value) ? json_integer(atoll(f.value))
+						 : json_string(f.value);
 		if (value == NULL)
 			value = safe_string(f.value);
 		json_object_set_new(row, name, value);

@@ -1,8 +1,8 @@
 /*
  * How smtpctl prints what the daemon says, with any values in it: a row is one
  * line of characters that are safe on a terminal, has as many bars as fields,
- * and as JSON is an object in US-ASCII that can be read again. The input is
- * texts.
+ * and as JSON is an object in US-ASCII that can be read again, in which no text
+ * becomes a number. The input is texts.
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "smtp/utf8.h"
 #include "smtpctl/print.h"
 
-enum { FIELDS = 8 };
+enum { FIELDS = 8, FIRST_TEXT = 3 /* those before it may be numbers */ };
 
 static const char *const names[FIELDS] = { "+message", "+size", "created",
 	"sender", "destination", "state", "error", "limit" };
@@ -77,6 +77,8 @@ check_json(struct ipc_list fields)
 
 	require(count(text, '\n') == 1);
 	require(row != NULL && json_object_size(row) == FIELDS);
+	for (size_t i = FIRST_TEXT; i < FIELDS; i++)
+		require(json_is_string(json_object_get(row, names[i])));
 	json_decref(row);
 	free(text);
 }
