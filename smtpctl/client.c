@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #include <errno.h>
+#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ struct client {
 	int session;
 	int answered;
 	int ended;
+	int late;
 	char *error;
 	size_t size;
 };
@@ -79,6 +81,15 @@ on_closed(void *arg, struct channel *ch, const char *reason)
 	loop_stop(c->loop);
 }
 
+static void
+on_late(evutil_socket_t fd, short what, void *arg)
+{
+	struct client *c = arg;
+
+	c->late = 1;
+	loop_stop(c->loop);
+}
+
 static channel_handler *const handlers[MSG_MAX] = {
 	[MSG_ctl_row] = on_row,
 	[MSG_ctl_data] = on_data,
@@ -87,10 +98,12 @@ static channel_handler *const handlers[MSG_MAX] = {
 };
 static const struct channel_ops channel_ops = { handlers, on_closed, NULL };
 
+/* A full backlog is waited for, but for seconds, if not 0, at most: EAGAIN. */
 static int
-connect_to(const char *path)
+connect_to(const char *path, unsigned seconds)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct timeval limit = { .tv_sec = seconds };
 	int fd;
 
 	if (strlen(path) >= sizeof(sun.sun_path)) {
@@ -100,7 +113,9 @@ connect_to(const char *path)
 	strcpy(sun.sun_path, path);
 	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) == -1)
 		return -1;
-	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1) {
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) ==
+		-1 ||
+	    connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1) {
 		close(fd);
 		return -1;
 	}
@@ -110,7 +125,7 @@ connect_to(const char *path)
 int
 client_is_down(const char *path)
 {
-	int fd = connect_to(path), down;
+	int fd = connect_to(path, 0), down;
 
 	down = fd == -1 && (errno == ENOENT || errno == ECONNREFUSED);
 	if (fd != -1)
@@ -136,6 +151,8 @@ send_question(struct channel *ch, char *const *words, size_t count)
 	return rc;
 }
 
+static const char no_answer[] = "relaisd does not answer";
+
 /* One connection. */
 static enum client_result
 try_once(struct client *c, const char *path, char *const *words, size_t count)
@@ -143,11 +160,12 @@ try_once(struct client *c, const char *path, char *const *words, size_t count)
 	struct channel *ch;
 	int fd;
 
-	if ((fd = connect_to(path)) == -1) {
+	if ((fd = connect_to(path, c->ops->seconds)) == -1) {
 		snprintf(c->error, c->size, "%s: %s", path,
 		    errno == ENOENT || errno == ECONNREFUSED
 			? "relaisd does not run"
-			: strerror(errno));
+			: errno == EAGAIN ? no_answer
+					  : strerror(errno));
 		c->answered = 1; /* not worth another try */
 		return CLIENT_DOWN;
 	}
@@ -161,8 +179,10 @@ try_once(struct client *c, const char *path, char *const *words, size_t count)
 	loop_run(c->loop);
 	channel_free(ch);
 	if (!c->ended) {
-		snprintf(c->error, c->size,
-		    "relaisd closed the connection: it restarts or is busy");
+		snprintf(c->error, c->size, "%s",
+		    c->late ? no_answer
+			    : "relaisd closed the connection: it restarts or "
+			      "is busy");
 		return CLIENT_DOWN;
 	}
 	return c->error[0] != '\0' ? CLIENT_REFUSED : CLIENT_OK;
@@ -176,15 +196,20 @@ client_ask(const char *path, char *const *words, size_t count,
 		.ops = ops, .session = -1, .error = error, .size = size
 	};
 	enum client_result result = CLIENT_DOWN;
+	const struct timeval limit = { .tv_sec = ops->seconds };
 
 	error[0] = '\0';
-	if ((c.loop = loop_new()) == NULL) {
+	if ((c.loop = loop_new()) == NULL ||
+	    (ops->seconds != 0 &&
+		event_base_once(loop_base(c.loop), -1, EV_TIMEOUT, on_late, &c,
+		    &limit) == -1)) {
 		snprintf(error, size, "%s", strerror(errno));
+		loop_free(c.loop);
 		return CLIENT_DOWN;
 	}
 	for (int i = 0; i < TRIES; i++) {
 		result = try_once(&c, path, words, count);
-		if (result != CLIENT_DOWN || c.answered)
+		if (result != CLIENT_DOWN || c.answered || c.late)
 			break;
 		usleep(PAUSE_MS * 1000);
 	}

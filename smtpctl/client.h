@@ -12,6 +12,7 @@ struct client_ops {
 	void (*row)(void *ctx, struct ipc_list fields);
 	void (*data)(void *ctx, const void *, size_t);
 	void *ctx;
+	unsigned seconds; /* for the whole answer; 0: any time */
 };
 
 enum client_result {
