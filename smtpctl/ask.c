@@ -4,10 +4,12 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "smtpctl/client.h"
 #include "smtpctl/print.h"
@@ -20,6 +22,18 @@ struct printer {
 	FILE *message; /* where its octets go */
 };
 
+/* Whoever has closed the other end of a pipe has seen enough: no word to him.
+ */
+void
+flush_output(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return;
+	if (errno != EPIPE)
+		perror("smtpctl: standard output");
+	_exit(EX_IOERR);
+}
+
 static void
 on_row(void *arg, struct ipc_list fields)
 {
@@ -27,7 +41,7 @@ on_row(void *arg, struct ipc_list fields)
 
 	p->row(stdout, fields);
 	/* a monitor is watched, and a long queue's first page shows at once */
-	fflush(stdout);
+	flush_output();
 }
 
 static void
@@ -36,12 +50,14 @@ on_data(void *arg, const void *data, size_t len)
 	const struct printer *p = arg;
 
 	fwrite(data, 1, len, p->message);
+	flush_output();
 }
 
 static void
 on_mailq_row(void *arg, struct ipc_list fields)
 {
 	mailq_row(arg, fields);
+	flush_output();
 }
 
 /* How the rows of a command look; the others are bars. */

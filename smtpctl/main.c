@@ -127,27 +127,35 @@ setting(const char *variable, const char *usual)
 	return usual;
 }
 
-int
-main(int argc, char **argv)
+/* By the name we were started under. */
+static int
+run(struct caller *c, int argc, char **argv)
 {
-	struct caller c = { 0 };
 	const char *name;
-
-	make_harmless(&c);
-	c.socket = setting("RELAIS_CONTROL", RELAIS_RUNDIR "/control");
-	c.folder = setting("RELAIS_DROP", RELAIS_STATEDIR "/drop");
 
 	if (argc == 0 || argv[0] == NULL)
 		return usage();
 	name = strrchr(argv[0], '/');
 	name = name != NULL ? name + 1 : argv[0];
 	if (strcmp(name, "sendmail") == 0 || strcmp(name, "send-mail") == 0)
-		return sendmail_main(&c, argc, argv);
+		return sendmail_main(c, argc, argv);
 	if (strcmp(name, "mailq") == 0)
-		return argc > 1 && strcmp(argv[1], "-j") == 0
-		    ? mailq_main(&c, 1)
-		    : mailq_main(&c, 0);
+		return mailq_main(c, argc > 1 && strcmp(argv[1], "-j") == 0);
 	if (strcmp(name, "newaliases") == 0)
-		return newaliases_main(&c);
-	return smtpctl_main(&c, argc, argv);
+		return newaliases_main(c);
+	return smtpctl_main(c, argc, argv);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct caller c = { 0 };
+	int status;
+
+	make_harmless(&c);
+	c.socket = setting("RELAIS_CONTROL", RELAIS_RUNDIR "/control");
+	c.folder = setting("RELAIS_DROP", RELAIS_STATEDIR "/drop");
+	status = run(&c, argc, argv);
+	flush_output();
+	return status;
 }

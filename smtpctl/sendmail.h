@@ -24,5 +24,7 @@ int newaliases_main(const struct caller *);
 /* One question, its answer printed. */
 int smtpctl_ask(
     const struct caller *, char *const *words, size_t count, int json);
+/* Ends the program with EX_IOERR if what it printed cannot be written. */
+void flush_output(void);
 
 #endif
