@@ -167,6 +167,31 @@ read_message(struct mail *m)
 
 /* ---- who -------------------------------------------------------------- */
 
+/* A word of the caller, or in quotes if it names an account and is no address,
+ * as `CORP\user` of a directory service. */
+static const char *
+account_address(const char *word, char quoted[ADDRESS_LOCAL_SIZE])
+{
+	struct address a;
+	size_t n = 0;
+
+	if (address_parse(word, strlen(word), ADDRESS_CANONICAL, &a) ==
+		ADDRESS_OK ||
+	    getpwnam(word) == NULL)
+		return word;
+	quoted[n++] = '"';
+	for (const char *s = word; *s != '\0'; s++) {
+		if (n + 4 > ADDRESS_LOCAL_SIZE)
+			return word;
+		if (*s == '"' || *s == '\\')
+			quoted[n++] = '\\';
+		quoted[n++] = *s;
+	}
+	quoted[n++] = '"';
+	quoted[n] = '\0';
+	return quoted;
+}
+
 /* An address, <address>, or one with a name as From has it. */
 static enum address_error
 parse_sender(const char *given, struct address *a)
@@ -196,6 +221,7 @@ set_sender(struct mail *m)
 {
 	const char *given = m->options.sender;
 	struct passwd *pw = getpwuid(getuid());
+	char quoted[ADDRESS_LOCAL_SIZE];
 	struct address a;
 	enum address_error e;
 
@@ -213,8 +239,7 @@ set_sender(struct mail *m)
 		    (unsigned)getuid());
 		return -1;
 	}
-	if (given == NULL)
-		given = pw->pw_name;
+	given = account_address(given != NULL ? given : pw->pw_name, quoted);
 	if ((e = parse_sender(given, &a)) != ADDRESS_OK) {
 		snprintf(m->error, sizeof(m->error), "sender `%.100s`: %s",
 		    given, address_strerror(e));
@@ -233,9 +258,14 @@ set_sender(struct mail *m)
 static int
 set_recipients(struct mail *m, int argc, char **argv)
 {
-	for (int i = m->options.first; i < argc; i++)
-		addresses_parse(&m->rcpts, argv[i], strlen(argv[i]), m->odd,
-		    sizeof(m->odd));
+	char quoted[ADDRESS_LOCAL_SIZE];
+
+	for (int i = m->options.first; i < argc; i++) {
+		const char *word = account_address(argv[i], quoted);
+
+		addresses_parse(
+		    &m->rcpts, word, strlen(word), m->odd, sizeof(m->odd));
+	}
 	if (m->options.extract)
 		compose_recipients(
 		    &m->draft, &m->rcpts, m->odd, sizeof(m->odd));

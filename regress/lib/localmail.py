@@ -17,6 +17,8 @@ from relais import Instance, Skip, wait_for
 
 FIRST_UID = 61000
 NAMES = ['relaist1', 'relaist2', 'relaist3', 'relaist4', 'relaist5']
+# More accounts of a test, without a home: their uids by their names.
+MORE = {}
 CLONE_NEWNS = 0x20000
 EVENTS = ('delivered', 'deferred', 'failed', 'expired', 'expanded', 'relayed')
 
@@ -49,7 +51,9 @@ def enter_world():
     mount('-t', 'tmpfs', '-o', 'mode=0755', 'tmpfs', '/home')
     mount('-t', 'tmpfs', '-o', 'mode=02775,gid=8', 'tmpfs', '/var/mail')
     extend('passwd', [f'{x}:x:{uid(x)}:{uid(x)}::/home/{x}:/bin/sh\n'
-                      for x in NAMES])
+                      for x in NAMES] +
+           [f'{x}:x:{n}:{n}::/nonexistent:/bin/sh\n'
+            for x, n in MORE.items()])
     extend('group', [f'{x}:x:{uid(x)}:\n' for x in NAMES])
     for user in NAMES:
         make_home(user)
