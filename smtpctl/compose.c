@@ -135,12 +135,42 @@ holds_addresses(enum header_id id)
 }
 
 static void
-write_line(FILE *out, struct line_state *st, const char *line)
+write_line(
+    FILE *out, struct line_state *st, const char *before, const char *line)
 {
 	if (line == NULL)
 		return;
+	write_text(out, st, before, strlen(before));
 	write_text(out, st, line, strlen(line));
 	write_text(out, st, "\n", 1);
+}
+
+/* Fields that are not among those of the header, by enum header_id; the
+ * Resent- twins too as soon as there is one (RFC 5322 section 3.6.6). */
+static void
+write_missing(FILE *out, struct line_state *st, const struct additions *add,
+    const int seen[HEADER_IDS])
+{
+	const struct {
+		const char *line;
+		enum header_id plain, resent;
+	} fields[] = {
+		{ add->from, HEADER_FROM, HEADER_RESENT_FROM },
+		{ add->date, HEADER_DATE, HEADER_RESENT_DATE },
+		{ add->message_id, HEADER_MESSAGE_ID,
+		    HEADER_RESENT_MESSAGE_ID },
+	};
+	const size_t n = sizeof(fields) / sizeof(fields[0]);
+	int resent = 0;
+
+	for (int i = HEADER_RESENT_FROM; i <= HEADER_RESENT_MESSAGE_ID; i++)
+		resent |= seen[i];
+	for (size_t i = 0; i < n; i++)
+		if (!seen[fields[i].plain])
+			write_line(out, st, "", fields[i].line);
+	for (size_t i = 0; resent && i < n; i++)
+		if (!seen[fields[i].resent])
+			write_line(out, st, "Resent-", fields[i].line);
 }
 
 void
@@ -148,15 +178,13 @@ compose_write(const struct draft *d, const struct additions *add, FILE *out)
 {
 	size_t start = draft_start(d), pos = 0, end = 0, len = d->len - start;
 	const char *section = d->data + start;
-	int from = 0, date = 0, id = 0;
+	int seen[HEADER_IDS] = { 0 };
 	struct line_state st = { .start = 1 };
 	struct header_field f;
 
 	while (header_next(section, len, &pos, &f)) {
 		end = (size_t)f.end;
-		from |= f.id == HEADER_FROM;
-		date |= f.id == HEADER_DATE;
-		id |= f.id == HEADER_MESSAGE_ID;
+		seen[f.id] = 1;
 		if (f.id == HEADER_BCC || f.id == HEADER_RESENT_BCC ||
 		    f.id == HEADER_RETURN_PATH)
 			continue;
@@ -171,12 +199,7 @@ compose_write(const struct draft *d, const struct additions *add, FILE *out)
 		if (!st.start)
 			write_text(out, &st, "\n", 1);
 	}
-	if (!from)
-		write_line(out, &st, add->from);
-	if (!date)
-		write_line(out, &st, add->date);
-	if (!id)
-		write_line(out, &st, add->message_id);
+	write_missing(out, &st, add, seen);
 	/* a body that no empty line sets off gets one */
 	if (end < len && section[end] != '\n' &&
 	    !(section[end] == '\r' && end + 1 < len &&

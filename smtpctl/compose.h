@@ -18,8 +18,9 @@ struct draft {
 	size_t len;
 };
 
-/* Fields that are added where missing; strings of whole lines without their
- * ends, such as "From: a@b". NULL adds none. */
+/* Fields that are added where missing, and to a resent message with `Resent-`
+ * before them; strings of whole lines without their ends, such as "From: a@b".
+ * NULL adds none. */
 struct additions {
 	const char *from;
 	const char *date;

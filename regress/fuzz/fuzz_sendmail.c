@@ -132,6 +132,11 @@ try_write(const struct draft *d)
 		seen[f.id]++;
 	require(seen[HEADER_FROM] > 0 && seen[HEADER_DATE] > 0 &&
 	    seen[HEADER_MESSAGE_ID] > 0);
+	for (int i = HEADER_RESENT_FROM; i <= HEADER_RESENT_MESSAGE_ID; i++)
+		require(seen[i] == 0 ||
+		    (seen[HEADER_RESENT_FROM] > 0 &&
+			seen[HEADER_RESENT_DATE] > 0 &&
+			seen[HEADER_RESENT_MESSAGE_ID] > 0));
 	require(seen[HEADER_BCC] == 0 && seen[HEADER_RESENT_BCC] == 0 &&
 	    seen[HEADER_RETURN_PATH] == 0);
 	free(text);

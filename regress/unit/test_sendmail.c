@@ -256,6 +256,17 @@ test_write(void **state)
 		{ "From: m\nDate: d\n\na\r.\rb\n",
 		    "From: m\r\nDate: d\r\n\r\na\r\n..\r\nb\r\n.\r\n" },
 		{ "", "From: me\r\nDate: now\r\n.\r\n" },
+		/* RFC 5322 section 3.6.6 */
+		{ "From: m\nDate: d\nResent-To: r\n\nb\n",
+		    "From: m\r\nDate: d\r\nResent-To: r\r\n"
+		    "Resent-From: me\r\nResent-Date: now\r\n\r\nb\r\n"
+		    ".\r\n" },
+		{ "From: m\nDate: d\nResent-From: r\nResent-Date: d\n\nb\n",
+		    "From: m\r\nDate: d\r\nResent-From: r\r\n"
+		    "Resent-Date: d\r\n\r\nb\r\n.\r\n" },
+		{ "Resent-Bcc: r\n\nb\n",
+		    "From: me\r\nDate: now\r\nResent-From: me\r\n"
+		    "Resent-Date: now\r\n\r\nb\r\n.\r\n" },
 		{ ">From a b\n>>From c\nFrom: m\nDate: d\n\n>From x\n",
 		    "From: m\r\nDate: d\r\n\r\n>From x\r\n.\r\n" },
 	};
