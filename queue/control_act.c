@@ -18,8 +18,7 @@
 #include "os/log.h"
 #include "queue/control_private.h"
 #include "queue/scheduler.h"
-
-enum { DOMAIN_MAX = 255 };
+#include "smtp/address.h"
 
 static int64_t
 now_of(const struct control_conn *c)
@@ -256,11 +255,15 @@ static const char *
 named_domain(struct control_conn *c)
 {
 	const char *domain = c->words[c->arg];
+	char canonical[ADDRESS_DOMAIN_SIZE], error[128];
+	enum address_error e;
 
-	if (*domain != '\0' && strlen(domain) <= DOMAIN_MAX &&
-	    strpbrk(domain, "*@ \r\n") == NULL)
+	e = address_parse_domain(domain, strlen(domain), 0, canonical);
+	if (e == ADDRESS_OK)
 		return domain;
-	control_end(c, "that is no domain");
+	snprintf(
+	    error, sizeof(error), "that is no domain: %s", address_strerror(e));
+	control_end(c, error);
 	return NULL;
 }
 

@@ -128,7 +128,9 @@ set_filter(struct control_filter *f, const char *name, size_t len,
 		return -1;
 	}
 	if (len == 5 && strncmp(name, "limit", len) == 0) {
-		if ((n = control_parse_age(value)) > 0 && n < UINT32_MAX) {
+		/* a number without the unit of an age */
+		if (value[strspn(value, "0123456789")] == '\0' &&
+		    (n = control_parse_age(value)) > 0 && n < UINT32_MAX) {
 			f->limit = (uint32_t)n;
 			return 0;
 		}
