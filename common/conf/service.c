@@ -208,16 +208,20 @@ check_mailaddr(const char *key, const char *value, struct complaint *why)
 	return strcmp(key, "<>") == 0 ? 0 : check_recipient(key, value, why);
 }
 
-/* Whom an alias leads to: the form alone, what each part may hold is found out
- * in delivery. Quotes may hold anything. */
+/* Whom an alias leads to: the form alone, for master, who asks as root, is not
+ * to link what parses domains. Quotes may hold anything. */
 static bool
 is_destination(const char *text)
 {
 	const char *at = strrchr(text, '@');
+	size_t len = at != NULL ? (size_t)(at - text) : strlen(text);
 
-	return *text == '"' ||
-	    (mailaddr_pattern(text) && at != text &&
-		(at == NULL || at[1] != '\0'));
+	if (*text == '"')
+		return true;
+	return mailaddr_pattern(text) && len > 0 &&
+	    strcspn(text, "()[]:;,\\\"@") >= len && *text != '.' &&
+	    text[len - 1] != '.' && strstr(text, "..") == NULL &&
+	    (at == NULL || (at[1] != '\0' && strchr(at, '*') == NULL));
 }
 
 static int
