@@ -199,6 +199,23 @@ check_group(const char *name, FILE *errors)
 		    name, name);
 }
 
+static void
+check_anchor(struct files *files, const char *path)
+{
+	char error[256], *text;
+	size_t len;
+
+	if (path == NULL)
+		return;
+	text = readfile(path, READFILE_PEM_MAX, &len, error, sizeof(error));
+	if (text == NULL) {
+		files->wrong++;
+		fprintf(
+		    files->errors, "`set trust-anchor`: %s: %s\n", path, error);
+	}
+	free(text);
+}
+
 unsigned int
 files_check(const struct conf *conf, bool strict, FILE *errors)
 {
@@ -220,6 +237,7 @@ files_check(const struct conf *conf, bool strict, FILE *errors)
 	for (i = 0; i < conf->ntables; i++)
 		if (conf->tables[i].kind == CONF_TABLE_FILE)
 			check_table(&files, &conf->tables[i]);
+	check_anchor(&files, conf->resolver.trust_anchor_path);
 	for (i = 0; i < conf->nfiles; i++)
 		check_writers(conf->files[i].text, errors);
 	check_group(conf->paths.admin_group, errors);

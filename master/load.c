@@ -18,6 +18,7 @@
 
 #include "conf/closed.h"
 #include "conf/overlap.h"
+#include "conf/url.h"
 #include "master/files.h"
 #include "master/load.h"
 #include "master/master.h"
@@ -129,10 +130,13 @@ load_server_name(struct conf *conf)
 			name[strcspn(name, " \t\r\n")] = '\0';
 		fclose(fp);
 	}
-	return (conf->server_name = strdup(name[0] != '\0' ? name : own)) !=
-		NULL
-	    ? 0
-	    : -1;
+	if (name[0] != '\0' && !url_host_valid(name)) {
+		log_warn("/etc/mailname does not begin with the name of a "
+			 "host: the host's own is used");
+		name[0] = '\0';
+	}
+	conf->server_name = strdup(name[0] != '\0' ? name : own);
+	return conf->server_name != NULL ? 0 : -1;
 }
 
 static int
