@@ -84,9 +84,12 @@ int local_maildir_at(
 void local_maildir_settle(
     const struct local_job *, struct local_outcome *, size_t count);
 int local_lmtp(const struct local_job *, struct local_outcome *);
-/* style: enum copy_style, of what the command reads. */
-int local_command(const struct local_job *, const char *command, unsigned style,
-    struct local_outcome *);
+/* The command of an action, with its formats. */
+int local_mda(const struct local_job *, struct local_outcome *);
+/* One of an alias or a list, as it stands there: what comes from strangers is
+ * in its environment. */
+int local_command(
+    const struct local_job *, const char *command, struct local_outcome *);
 /* A list of destinations, from ~/.forward or an :include: file. Commands and
  * files are done at once, addresses go to outcome->forward. *keep is set when
  * the user's own mailbox is among them, or when it names nobody at all. An item

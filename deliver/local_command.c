@@ -227,17 +227,25 @@ run(const struct local_job *job, const char *command, unsigned style,
 }
 
 int
-local_command(const struct local_job *job, const char *command, unsigned style,
-    struct local_outcome *out)
+local_mda(const struct local_job *job, struct local_outcome *out)
 {
 	const struct format_values values = { job->sender, job->recipient,
 		job->address, job->user, job->directory, job->msgid,
 		job->delimiter };
-	char expanded[COMMAND_MAX], error[128];
+	char command[COMMAND_MAX], error[128];
 
-	if (format_expand(command, &values, expanded, sizeof(expanded), error,
-		sizeof(error)) == -1)
+	if (format_expand(job->parameter, &values, command, sizeof(command),
+		error, sizeof(error)) == -1)
 		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
 		    "mda command: %s", error);
-	return run(job, expanded, style, out);
+	return run(job, command, COPY_MAIL_ONLY, out);
+}
+
+/* Procmail, vacation and list managers find the sender in a From line, or make
+ * mailboxes without any. */
+int
+local_command(
+    const struct local_job *job, const char *command, struct local_outcome *out)
+{
+	return run(job, command, COPY_FROM, out);
 }

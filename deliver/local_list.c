@@ -228,7 +228,7 @@ deliver_item(const struct local_job *job, const struct alias_item *item,
 		return 0;
 	case ALIAS_COMMAND:
 		if (may_deliver(job, own, out) == 0)
-			rc = local_command(job, item->text, COPY_FROM, out);
+			rc = local_command(job, item->text, out);
 		return note_result(rc, out);
 	case ALIAS_FILE:
 		if (local_discards(item->text))

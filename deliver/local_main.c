@@ -42,17 +42,9 @@ struct context {
 /* ---- the delivery ----------------------------------------------------- */
 
 static int
-deliver_mda(const struct local_job *job, struct local_outcome *out)
-{
-	return local_command(job, job->parameter, COPY_MAIL_ONLY, out);
-}
-
-/* What aliases and .forward files name, procmail, vacation and list managers,
- * finds the sender in a From line, or makes mailboxes without any. */
-static int
 deliver_command(const struct local_job *job, struct local_outcome *out)
 {
-	return local_command(job, job->parameter, COPY_FROM, out);
+	return local_command(job, job->parameter, out);
 }
 
 static int
@@ -94,7 +86,7 @@ static const struct method {
 	{ "maildir-junk", local_maildir, 1 },
 	{ "lmtp", local_lmtp, 0 },
 	{ "lmtp-rcpt-to", local_lmtp, 0 },
-	{ "mda", deliver_mda, 0 },
+	{ "mda", local_mda, 0 },
 	{ "command", deliver_command, 0 },
 	{ "file", deliver_file, 1 },
 	{ "include", deliver_include, 0 },

@@ -1,8 +1,7 @@
 /*
  * The formats that smtpd.conf(5) allows in a command or a path: %{sender},
  * %{rcpt.user}, %{user.directory:raw} and so on. Pure. Called by local
- * to expand them, and by master and whoever checks aliases to find those that
- * do not exist.
+ * to expand them, and by master to find those that do not exist.
  *
  * Values of the envelope come from strangers and end in a shell's command
  * line: every octet that is not a letter, a digit or one of @ . _ + = : , / -

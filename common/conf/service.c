@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "conf/alias.h"
-#include "conf/format.h"
 #include "conf/tablefile.h"
 #include "conf/url.h"
 
@@ -228,9 +227,6 @@ static int
 check_destination(
     const char *key, const struct alias_item *item, struct complaint *why)
 {
-	const char *unknown;
-	size_t len;
-
 	if (item->kind == ALIAS_ADDRESS && !is_destination(item->text))
 		return complain(why,
 		    "`%s`, to whom `%s` leads, is no mail address; write "
@@ -241,12 +237,6 @@ check_destination(
 		    "`error:%s`, to which `%s` leads, needs a code from 400 "
 		    "to 599 and a text; write `error:550 text`",
 		    item->text, key);
-	if (item->kind == ALIAS_COMMAND &&
-	    (unknown = format_unknown(item->text, &len)) != NULL)
-		return complain(why,
-		    "the command of `%s` has `%.*s`, which is no format; "
-		    "relais.conf(5) lists them under FORMATS",
-		    key, (int)len, unknown);
 	return 0;
 }
 
