@@ -81,29 +81,62 @@ run_child(const struct local_job *job, const char *command, int in, int out)
 	_exit(EX_TEMPFAIL);
 }
 
+struct child {
+	pid_t pid;
+	int ended;
+	int status; /* of waitpid, once it has ended */
+};
+
+static int
+has_ended(struct child *child)
+{
+	if (!child->ended)
+		child->ended =
+		    waitpid(child->pid, &child->status, WNOHANG) == child->pid;
+	return child->ended;
+}
+
+/* Waits for the end of a child, and no longer than to the deadline. Whether it
+ * has ended. SIGCHLD is blocked, or one could come just before the wait. */
+static int
+await_end(struct child *child, time_t deadline)
+{
+	const struct timespec second = { .tv_sec = 1 };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	while (!has_ended(child) && time(NULL) < deadline)
+		sigtimedwait(&set, NULL, &second);
+	return child->ended;
+}
+
+static void
+end(struct child *child)
+{
+	kill(child->pid, SIGKILL);
+	while (waitpid(child->pid, &child->status, 0) == -1 && errno == EINTR)
+		continue;
+}
+
 /* The first line of what the program printed, for the bounce; the rest is
  * read and dropped so that it never blocks. It is over when the output is
- * closed, or when the program has ended and only something that it left
- * behind holds the output. Returns whether *status was set, -1 at the
- * deadline. */
-static int
+ * closed, when the program has ended and only something that it left behind
+ * holds the output, or at the deadline. */
+static void
 read_output(
-    int fd, char *text, size_t size, time_t deadline, pid_t pid, int *status)
+    int fd, char *text, size_t size, time_t deadline, struct child *program)
 {
 	struct pollfd pfd = { fd, POLLIN, 0 };
-	int ended = 0, ready;
 	char block[1024];
 	size_t n = 0;
 	ssize_t got;
+	int ready;
 
-	for (;;) {
-		ready = poll(&pfd, 1, ended ? 0 : 500);
-		if (ready == 0 && ended)
+	while (time(NULL) < deadline) {
+		ready = poll(&pfd, 1, has_ended(program) ? 0 : 500);
+		if (ready == 0 && program->ended)
 			break;
-		if (!ended)
-			ended = waitpid(pid, status, WNOHANG) == pid;
-		if (!ended && time(NULL) >= deadline)
-			return -1;
 		if (ready <= 0)
 			continue;
 		got = read(fd, block, sizeof(block));
@@ -116,7 +149,6 @@ read_output(
 	}
 	text[n] = '\0';
 	text[strcspn(text, "\r\n")] = '\0';
-	return ended;
 }
 
 static int
@@ -181,49 +213,62 @@ start_feeder(const struct local_job *job, unsigned style, int fd, int other)
 	return pid;
 }
 
+/* The program and its feeder. Where to read what it prints, or -1 with an
+ * outcome. */
+static int
+start(const struct local_job *job, const char *command, unsigned style,
+    struct child *program, struct child *feeder, struct local_outcome *out)
+{
+	int in[2], output[2];
+
+	if (pipe2(in, O_CLOEXEC) == -1 || pipe2(output, O_CLOEXEC) == -1)
+		return local_error(out, "pipe", errno);
+	if ((program->pid = fork()) == 0)
+		run_child(job, command, in[0], output[1]);
+	close(in[0]);
+	close(output[1]);
+	if (program->pid != -1)
+		feeder->pid = start_feeder(job, style, in[1], output[0]);
+	close(in[1]);
+	if (program->pid != -1 && feeder->pid != -1)
+		return output[0];
+	close(output[0]);
+	return local_error(out, "fork", errno);
+}
+
 static int
 run(const struct local_job *job, const char *command, unsigned style,
     struct local_outcome *out)
 {
-	int in[2] = { -1, -1 }, output[2] = { -1, -1 }, status, fed = 1, rc;
+	struct child program = { .pid = -1 }, feeder = { .pid = -1 };
+	const time_t deadline = time(NULL) + job->deadline;
 	char text[OUTPUT_MAX] = "";
-	pid_t pid, feeder = -1;
+	sigset_t set;
+	int output;
 
-	if (pipe2(in, O_CLOEXEC) == -1 || pipe2(output, O_CLOEXEC) == -1)
-		return local_error(out, "pipe", errno);
-	if ((pid = fork()) == 0)
-		run_child(job, command, in[0], output[1]);
-	close(in[0]);
-	close(output[1]);
-	if (pid != -1)
-		feeder = start_feeder(job, style, in[1], output[0]);
-	close(in[1]);
-	if (pid == -1 || feeder == -1) {
-		close(output[0]);
-		return local_error(out, "fork", errno);
-	}
-	rc = read_output(output[0], text, sizeof(text),
-	    time(NULL) + job->deadline, pid, &status);
-	if (rc == -1) {
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	output = start(job, command, style, &program, &feeder, out);
+	if (output == -1)
+		return -1;
+	read_output(output, text, sizeof(text), deadline, &program);
+	close(output);
+	if (!await_end(&program, deadline)) {
 		/* all that it started; we and the feeder ignore this one */
 		kill(0, SIGTERM);
-		kill(pid, SIGKILL);
-		kill(feeder, SIGKILL);
-	}
-	close(output[0]);
-	while (rc != 1 && waitpid(pid, &status, 0) == -1 && errno == EINTR)
-		continue;
-	if (rc == -1) {
-		waitpid(feeder, &fed, 0);
+		end(&program);
+		end(&feeder);
 		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.0",
 		    "the program takes longer than %d s", job->deadline);
 	}
-	while (waitpid(feeder, &fed, 0) == -1 && errno == EINTR)
-		continue;
-	if (fed != 0)
+	/* what the program left behind may still read, or do nothing */
+	if (!await_end(&feeder, deadline))
+		end(&feeder);
+	else if (feeder.status != 0)
 		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.0",
 		    "the message could not be read to its end");
-	return judge(status, text, out);
+	return judge(program.status, text, out);
 }
 
 int
