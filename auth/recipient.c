@@ -21,28 +21,15 @@ recipient_set_reply(struct recipient_reply *r, uint16_t code,
 	snprintf(r->text, sizeof(r->text), "%s", text);
 }
 
-/* error:550 5.1.6 Moved away; the enhanced code may be missing. */
 void
 recipient_error_reply(struct recipient_reply *r, const char *text)
 {
-	unsigned int class, subject, detail;
-	char enhanced[12];
-	int used = 0;
+	struct alias_error error;
 
-	if ((r->code = alias_error_code(text)) == 0) {
+	if (alias_error_parse(text, &error) == -1)
 		recipient_set_reply(r, 451, "4.3.5", "Bad error: alias");
-		return;
-	}
-	text += 4;
-	snprintf(enhanced, sizeof(enhanced), "%d.2.0", r->code / 100);
-	if (sscanf(text, "%1u.%3u.%3u %n", &class, &subject, &detail, &used) ==
-		3 &&
-	    used > 0 && class == r->code / 100U && text[used] != '\0') {
-		snprintf(enhanced, sizeof(enhanced), "%u.%u.%u", class % 10,
-		    subject % 1000, detail % 1000);
-		text += used;
-	}
-	recipient_set_reply(r, r->code, enhanced, text);
+	else
+		recipient_set_reply(r, error.code, error.enhanced, error.text);
 }
 
 /* Where the tag of a user name begins, or NULL. */

@@ -200,14 +200,14 @@ note_result(int rc, struct local_outcome *out)
 static int
 say_error(const char *text, struct local_outcome *out)
 {
-	uint16_t code = alias_error_code(text);
+	struct alias_error error;
 
-	if (code == 0)
+	if (alias_error_parse(text, &error) == -1)
 		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
 		    "error:%.400s has no code from 400 to 599", text);
 	return local_done(out,
-	    code < 500 ? DELIVERY_TEMPFAIL : DELIVERY_PERMFAIL, code,
-	    code < 500 ? "4.7.1" : "5.7.1", "%.400s", text + 4);
+	    error.code < 500 ? DELIVERY_TEMPFAIL : DELIVERY_PERMFAIL,
+	    error.code, error.enhanced, "%.400s", error.text);
 }
 
 static int deliver_list(const struct local_job *, const char *path, int depth,

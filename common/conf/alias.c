@@ -181,16 +181,30 @@ alias_parse(const char *text, size_t len, struct alias *alias, char *error,
 	return -1;
 }
 
-uint16_t
-alias_error_code(const char *text)
+int
+alias_error_parse(const char *text, struct alias_error *error)
 {
+	unsigned int class, subject, detail;
+	int used = 0;
+
 	if ((text[0] != '4' && text[0] != '5') ||
 	    !isdigit((unsigned char)text[1]) ||
 	    !isdigit((unsigned char)text[2]) || text[3] != ' ' ||
 	    text[4] == '\0')
-		return 0;
-	return (uint16_t)((text[0] - '0') * 100 + (text[1] - '0') * 10 +
+		return -1;
+	error->code = (uint16_t)((text[0] - '0') * 100 + (text[1] - '0') * 10 +
 	    (text[2] - '0'));
+	error->text = text + 4;
+	snprintf(error->enhanced, sizeof(error->enhanced), "%c.2.0", text[0]);
+	if (sscanf(error->text, "%1u.%3u.%3u %n", &class, &subject, &detail,
+		&used) == 3 &&
+	    used > 0 && class == error->code / 100U &&
+	    error->text[used] != '\0') {
+		snprintf(error->enhanced, sizeof(error->enhanced), "%u.%u.%u",
+		    class % 10, subject % 1000, detail % 1000);
+		error->text += used;
+	}
+	return 0;
 }
 
 void

@@ -34,8 +34,15 @@ int alias_parse(const char *text, size_t len, struct alias *, char *error,
     size_t errorlen, size_t *at);
 void alias_free(struct alias *);
 
-/* The code of an ALIAS_ERROR, 400 to 599, before a blank and a text; 0 if its
- * text has another form. */
-uint16_t alias_error_code(const char *text);
+/* What an ALIAS_ERROR says. */
+struct alias_error {
+	uint16_t code; /* 400 to 599 */
+	char enhanced[12]; /* x.2.0 if it has none */
+	const char *text; /* behind the codes */
+};
+
+/* Reads the text of an ALIAS_ERROR, which the text found points into. 0, or -1
+ * if it has another form than a code, a blank and a text. */
+int alias_error_parse(const char *text, struct alias_error *);
 
 #endif

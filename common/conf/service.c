@@ -227,12 +227,15 @@ static int
 check_destination(
     const char *key, const struct alias_item *item, struct complaint *why)
 {
+	struct alias_error error;
+
 	if (item->kind == ALIAS_ADDRESS && !is_destination(item->text))
 		return complain(why,
 		    "`%s`, to whom `%s` leads, is no mail address; write "
 		    "`user` or `user@example.org`",
 		    item->text, key);
-	if (item->kind == ALIAS_ERROR && alias_error_code(item->text) == 0)
+	if (item->kind == ALIAS_ERROR &&
+	    alias_error_parse(item->text, &error) == -1)
 		return complain(why,
 		    "`error:%s`, to which `%s` leads, needs a code from 400 "
 		    "to 599 and a text; write `error:550 text`",
