@@ -104,6 +104,12 @@ read_list(const char *path, int *own, struct local_outcome *out)
 		goto out;
 	}
 	text[n] = '\0';
+	if (memchr(text, '\0', (size_t)n) != NULL) {
+		local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
+		    "%s has a NUL octet; this is no text file", path);
+		free(text);
+		text = NULL;
+	}
 out:
 	if (fd != -1)
 		close(fd);
@@ -250,7 +256,7 @@ deliver_list(const struct local_job *job, const char *path, int depth,
 {
 	struct alias alias;
 	char *text, *line, *rest, error[128];
-	size_t at;
+	size_t at, len;
 	int rc = 0, number = 0, own;
 
 	if (depth > DEPTH_MAX || ++out->lists > LISTS_MAX)
@@ -261,12 +267,14 @@ deliver_list(const struct local_job *job, const char *path, int depth,
 	rest = text;
 	while (rc == 0 && (line = strsep(&rest, "\n")) != NULL) {
 		number++;
-		line[strcspn(line, "\r")] = '\0';
 		line += strspn(line, " \t");
-		if (*line == '\0' || *line == '#')
+		len = strlen(line);
+		while (len > 0 && line[len - 1] == '\r')
+			len--;
+		if (len == 0 || *line == '#')
 			continue;
-		if (alias_parse(line, strlen(line), &alias, error,
-			sizeof(error), &at) == -1) {
+		if (alias_parse(line, len, &alias, error, sizeof(error), &at) ==
+		    -1) {
 			rc = local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
 			    "%s:%d:%zu: %s", path, number, at + 1, error);
 			break;
