@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "deliver/local.h"
+#include "mail/text.h"
 #include "os/sandbox.h"
 
 /* Reading the message, writing and locking files. */
@@ -45,14 +46,17 @@ int
 local_done(struct local_outcome *out, enum delivery_status status, int code,
     const char *enhanced, const char *fmt, ...)
 {
+	char text[sizeof(out->text)];
 	va_list ap;
 
 	out->status = status;
 	out->code = code;
 	strlcpy(out->enhanced, enhanced, sizeof(out->enhanced));
 	va_start(ap, fmt);
-	vsnprintf(out->text, sizeof(out->text), fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	/* a user's words and file names, which an operator's terminal shows */
+	text_safe(out->text, sizeof(out->text), text, TEXT_PLAIN, 1);
 	return status == DELIVERY_OK ? 0 : -1;
 }
 
