@@ -1,11 +1,11 @@
 /*
  * The drop folder: mail that sendmail left there while nobody answered. At
- * start and from time to time master looks for whole files, and for each one
- * forks, becomes its owner for good and executes smtpctl with the file as its
- * standard input; when that reports success the file is removed. Whoever may
- * write to the folder may put anything there: nothing is opened that is not a
- * plain file with one name, nothing is read here, and the file that is removed
- * is the one that was opened.
+ * start and from time to time master looks for whole files, for a few of their
+ * owners at a time, and for each one forks, becomes its owner for good and
+ * executes smtpctl with the file as its standard input; when that reports
+ * success the file is removed. Whoever may write to the folder may put anything
+ * there: nothing is opened that is not a plain file with one name, nothing is
+ * read here, and the file that is removed is the one that was opened.
  */
 #include "config.h"
 
@@ -31,22 +31,39 @@
 enum {
 	SCAN_SECONDS = 10,
 	RETRY_SECONDS = 60, /* after one could not be sent */
-	RUN_SECONDS = 15 * 60,
+	SEND_SECONDS = 15 * 60,
+	RUNS_MAX = 8,
+	STEP_ENTRIES = 1000, /* of the folder, then others have their turn */
 	NAME_SIZE = 64,
 	NO_GROUP = 65534
 };
 
-/* One file at a time: mail that waited can wait its turn. */
-struct drop {
-	struct master *master;
-	struct event *timer;
+#define NO_UID UINT64_MAX
+
+/* What is sent for one user, one file after the other. Whoever stops the
+ * process, which is his, or left thousands of files, holds up nobody else. */
+struct run {
+	struct drop *drop;
 	struct event *deadline;
-	int dir;
-	DIR *scan;
-	pid_t pid;
+	DIR *scan; /* where his next file is looked for; NULL: no run */
+	uid_t uid;
+	pid_t pid; /* 0: none is being sent */
 	char name[NAME_SIZE];
 	struct stat file;
-	int failed; /* one of this scan could not be sent */
+	int failed; /* one could not be sent */
+};
+
+/* In a round all who have mail there get a run, by their uids. */
+struct drop {
+	struct master *master;
+	struct event *timer; /* of the next round */
+	struct event *step;
+	int dir;
+	DIR *scan; /* where who is next is looked for; NULL: all had a run */
+	uint64_t least; /* uid that may be next */
+	uint64_t next; /* the lowest of those that the scan has seen */
+	struct run runs[RUNS_MAX];
+	int failed; /* one of this round could not be sent */
 };
 
 /* For good. An owner without an account, as in a container or one that was
@@ -66,9 +83,9 @@ become_owner(uid_t uid)
 }
 
 static void
-run_child(const struct drop *d, int fd)
+run_child(const struct run *r, int fd)
 {
-	const struct master *m = d->master;
+	const struct master *m = r->drop->master;
 	char path[] = RELAIS_SBINDIR "/smtpctl", option[] = "-S",
 	     command[] = "from-drop", path_var[] = "PATH=/usr/bin:/bin";
 	char *argv[] = { path, option, m->conf->paths.control_socket, command,
@@ -81,121 +98,264 @@ run_child(const struct drop *d, int fd)
 	if (setsid() == -1 || dup2(fd, STDIN_FILENO) == -1)
 		_exit(127);
 	closefrom(STDERR_FILENO + 1);
-	if ((m->privileged && become_owner(d->file.st_uid) == -1) ||
-	    chdir("/") == -1)
+	if ((m->privileged && become_owner(r->uid) == -1) || chdir("/") == -1)
 		_exit(127);
 	execve(path, argv, env);
 	_exit(127);
 }
 
-/* Opens a file of the folder if it is what sendmail makes; -1 if not. Its owner
- * may write, as he notes there who has got the message. */
-static int
-open_file(struct drop *d, const char *name)
+/* ---- the folder ------------------------------------------------------- */
+
+static DIR *
+open_scan(const struct drop *d)
 {
-	int fd = openat(d->dir, name,
+	int fd = openat(d->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *scan = fd != -1 ? fdopendir(fd) : NULL;
+
+	if (scan == NULL)
+		log_warn("drop folder: %s", strerror(errno));
+	if (scan == NULL && fd != -1)
+		close(fd);
+	return scan;
+}
+
+static int
+may_send(const struct drop *d, const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && st->st_nlink == 1 &&
+	    (d->master->privileged || st->st_uid == geteuid());
+}
+
+/* The next name of a scan under which a file to send seems to lie. NULL at the
+ * end, and when no entries are left for this step. */
+static const char *
+next_name(const struct drop *d, DIR *scan, struct stat *st, unsigned *entries)
+{
+	struct dirent *e;
+
+	while (*entries > 0 && (e = readdir(scan)) != NULL) {
+		--*entries;
+		if (strncmp(e->d_name, "m.", 2) == 0 &&
+		    strlen(e->d_name) < NAME_SIZE &&
+		    fstatat(d->dir, e->d_name, st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    may_send(d, st))
+			return e->d_name;
+	}
+	return NULL;
+}
+
+/* Opens a file of the folder if it is what sendmail makes, and still its
+ * owner's; -1 if not. He may write, as he notes there who has got the
+ * message. */
+static int
+open_file(struct run *r, const char *name)
+{
+	int fd = openat(r->drop->dir, name,
 	    O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
 	if (fd == -1)
 		return -1;
-	if (fstat(fd, &d->file) == -1 || !S_ISREG(d->file.st_mode) ||
-	    d->file.st_nlink != 1 ||
-	    (!d->master->privileged && d->file.st_uid != geteuid())) {
+	if (fstat(fd, &r->file) == -1 || !may_send(r->drop, &r->file) ||
+	    r->file.st_uid != r->uid) {
 		close(fd);
 		return -1;
 	}
+	strlcpy(r->name, name, sizeof(r->name));
 	return fd;
 }
 
+/* ---- runs ------------------------------------------------------------- */
+
 static void
-arm(struct drop *d, int seconds)
+arm(struct event *event, int seconds)
 {
 	struct timeval tv = { seconds, 0 };
 
-	event_add(d->timer, &tv);
+	event_add(event, &tv);
 }
 
-/* Goes on with the scan until a file is being sent, or all were seen. */
+/* Once all had a run, new mail is looked for, though one may not end. */
 static void
-next_file(struct drop *d)
+end_round(struct drop *d)
 {
-	struct timeval tv = { RUN_SECONDS, 0 };
-	struct dirent *e;
+	if (d->scan == NULL)
+		arm(d->timer, d->failed ? RETRY_SECONDS : SCAN_SECONDS);
+}
+
+static void
+end_run(struct run *r)
+{
+	closedir(r->scan);
+	r->scan = NULL;
+	r->drop->failed |= r->failed;
+	end_round(r->drop);
+}
+
+/* Looks for the next file of a run's owner, and sends it. */
+static void
+next_file(struct run *r, unsigned *entries)
+{
+	const char *name;
+	struct stat st;
 	int fd;
 
-	while (d->scan != NULL && (e = readdir(d->scan)) != NULL) {
-		if (strncmp(e->d_name, "m.", 2) != 0 ||
-		    strlen(e->d_name) >= sizeof(d->name))
+	while ((name = next_name(r->drop, r->scan, &st, entries)) != NULL) {
+		if (st.st_uid != r->uid || (fd = open_file(r, name)) == -1)
 			continue;
-		if ((fd = open_file(d, e->d_name)) == -1)
-			continue;
-		strlcpy(d->name, e->d_name, sizeof(d->name));
-		if ((d->pid = fork()) == 0)
-			run_child(d, fd);
+		if ((r->pid = fork()) == 0)
+			run_child(r, fd);
 		close(fd);
-		if (d->pid > 0) {
-			event_add(d->deadline, &tv);
+		if (r->pid > 0) {
+			arm(r->deadline, SEND_SECONDS);
 			return;
 		}
-		d->pid = 0;
+		r->pid = 0;
+		r->failed = 1;
 		log_warn("drop folder: %s", strerror(errno));
-		break;
+		end_run(r);
+		return;
 	}
-	if (d->scan != NULL)
-		closedir(d->scan);
+	if (*entries > 0)
+		end_run(r);
+}
+
+static int
+has_run(const struct drop *d, uid_t uid)
+{
+	for (size_t i = 0; i < RUNS_MAX; i++)
+		if (d->runs[i].scan != NULL && d->runs[i].uid == uid)
+			return 1;
+	return 0;
+}
+
+/* Looks for who is next in this round, and gives him the run. */
+static void
+next_owner(struct drop *d, struct run *r, unsigned *entries)
+{
+	struct stat st;
+
+	while (next_name(d, d->scan, &st, entries) != NULL)
+		if (st.st_uid >= d->least && st.st_uid < d->next &&
+		    !has_run(d, st.st_uid))
+			d->next = st.st_uid;
+	if (*entries == 0)
+		return;
+	if (d->next != NO_UID && (r->scan = open_scan(d)) != NULL) {
+		r->uid = (uid_t)d->next;
+		r->failed = 0;
+		d->least = d->next + 1;
+		d->next = NO_UID;
+		rewinddir(d->scan);
+		return;
+	}
+	closedir(d->scan);
 	d->scan = NULL;
-	arm(d, d->failed ? RETRY_SECONDS : SCAN_SECONDS);
+	end_round(d);
+}
+
+/* Goes on until each run sends a file and nobody has to get one, or it has been
+ * enough for now. */
+static void
+on_step(evutil_socket_t fd, short what, void *arg)
+{
+	unsigned entries = STEP_ENTRIES;
+	struct drop *d = arg;
+
+	for (size_t i = 0; i < RUNS_MAX; i++) {
+		struct run *r = &d->runs[i];
+
+		while (entries > 0 && r->pid == 0) {
+			if (r->scan != NULL)
+				next_file(r, &entries);
+			else if (d->scan != NULL)
+				next_owner(d, r, &entries);
+			else
+				break;
+		}
+	}
+	if (entries == 0)
+		arm(d->step, 0);
 }
 
 static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct drop *d = arg;
-	int copy;
 
 	d->failed = 0;
-	copy = openat(d->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (copy != -1 && (d->scan = fdopendir(copy)) == NULL)
-		close(copy);
-	next_file(d);
+	d->least = 0;
+	d->next = NO_UID;
+	if ((d->scan = open_scan(d)) != NULL)
+		arm(d->step, 0);
+	else
+		end_round(d);
 }
 
 static void
 on_deadline(evutil_socket_t fd, short what, void *arg)
 {
-	struct drop *d = arg;
+	struct run *r = arg;
 
-	if (d->pid > 0)
-		kill(-d->pid, SIGKILL);
+	if (r->pid > 0)
+		kill(-r->pid, SIGKILL);
+}
+
+static void
+ended(struct run *r, int status)
+{
+	const struct drop *d = r->drop;
+	struct stat st;
+
+	r->pid = 0;
+	event_del(r->deadline);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+		if (fstatat(d->dir, r->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    st.st_dev == r->file.st_dev && st.st_ino == r->file.st_ino)
+			unlinkat(d->dir, r->name, 0);
+		log_info("mail that waited in the drop folder was taken in");
+	} else {
+		r->failed = 1;
+		log_warn("drop folder: %s of uid %u could not be sent yet",
+		    r->name, (unsigned)r->uid);
+	}
 }
 
 int
 drop_reaped(struct drop *d, pid_t pid, int status)
 {
-	struct stat st;
+	for (size_t i = 0; d != NULL && i < RUNS_MAX; i++)
+		if (d->runs[i].pid == pid) {
+			ended(&d->runs[i], status);
+			arm(d->step, 0);
+			return 1;
+		}
+	return 0;
+}
 
-	if (d == NULL || pid != d->pid)
-		return 0;
-	d->pid = 0;
-	event_del(d->deadline);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-		if (fstatat(d->dir, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    st.st_dev == d->file.st_dev && st.st_ino == d->file.st_ino)
-			unlinkat(d->dir, d->name, 0);
-		log_info("mail that waited in the drop folder was taken in");
-	} else {
-		d->failed = 1;
-		log_warn("drop folder: %s of uid %u could not be sent yet",
-		    d->name, (unsigned)d->file.st_uid);
+/* ---- life ------------------------------------------------------------- */
+
+static int
+make_events(struct drop *d)
+{
+	struct event_base *base = loop_base(d->master->loop);
+	int bad;
+
+	d->timer = evtimer_new(base, on_timer, d);
+	d->step = evtimer_new(base, on_step, d);
+	bad = d->timer == NULL || d->step == NULL;
+	for (size_t i = 0; i < RUNS_MAX; i++) {
+		struct run *r = &d->runs[i];
+
+		r->drop = d;
+		r->deadline = evtimer_new(base, on_deadline, r);
+		bad |= r->deadline == NULL;
 	}
-	next_file(d);
-	return 1;
+	return bad ? -1 : 0;
 }
 
 struct drop *
 drop_new(struct master *m)
 {
-	struct event_base *base = loop_base(m->loop);
 	char path[4096];
 	struct drop *d;
 
@@ -204,16 +364,14 @@ drop_new(struct master *m)
 	d->master = m;
 	spool_drop_path(&m->conf->paths, path, sizeof(path));
 	d->dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	d->timer = evtimer_new(base, on_timer, d);
-	d->deadline = evtimer_new(base, on_deadline, d);
-	if (d->dir == -1 || d->timer == NULL || d->deadline == NULL) {
+	if (make_events(d) == -1 || d->dir == -1) {
 		log_warn(
 		    "%s: %s: mail left there waits", path, strerror(errno));
 		drop_free(d);
 		return NULL;
 	}
 	/* the first look comes when the workers have had time to start */
-	arm(d, 2);
+	arm(d->timer, 2);
 	return d;
 }
 
@@ -222,14 +380,22 @@ drop_free(struct drop *d)
 {
 	if (d == NULL)
 		return;
-	if (d->pid > 0)
-		kill(-d->pid, SIGTERM);
+	for (size_t i = 0; i < RUNS_MAX; i++) {
+		struct run *r = &d->runs[i];
+
+		if (r->pid > 0)
+			kill(-r->pid, SIGTERM);
+		if (r->scan != NULL)
+			closedir(r->scan);
+		if (r->deadline != NULL)
+			event_free(r->deadline);
+	}
 	if (d->scan != NULL)
 		closedir(d->scan);
 	if (d->timer != NULL)
 		event_free(d->timer);
-	if (d->deadline != NULL)
-		event_free(d->deadline);
+	if (d->step != NULL)
+		event_free(d->step);
 	if (d->dir != -1)
 		close(d->dir);
 	free(d);
