@@ -33,6 +33,7 @@ enum {
 	RETRY_SECONDS = 60, /* after one could not be sent */
 	SEND_SECONDS = 15 * 60,
 	RUNS_MAX = 8,
+	UNFINISHED_SECONDS = 24 * 60 * 60,
 	STEP_ENTRIES = 1000, /* of the folder, then others have their turn */
 	NAME_SIZE = 64,
 	NO_GROUP = 65534
@@ -126,6 +127,16 @@ may_send(const struct drop *d, const struct stat *st)
 	    (d->master->privileged || st->st_uid == geteuid());
 }
 
+/* What a sendmail left that was killed while it wrote. One that writes still
+ * hears that its file is gone. */
+static void
+remove_unfinished(const struct drop *d, const char *name, const struct stat *st)
+{
+	if (strncmp(name, "t.", 2) == 0 && S_ISREG(st->st_mode) &&
+	    st->st_mtime < loop_time(d->master->loop) - UNFINISHED_SECONDS)
+		unlinkat(d->dir, name, 0);
+}
+
 /* The next name of a scan under which a file to send seems to lie. NULL at the
  * end, and when no entries are left for this step. */
 static const char *
@@ -135,11 +146,12 @@ next_name(const struct drop *d, DIR *scan, struct stat *st, unsigned *entries)
 
 	while (*entries > 0 && (e = readdir(scan)) != NULL) {
 		--*entries;
-		if (strncmp(e->d_name, "m.", 2) == 0 &&
-		    strlen(e->d_name) < NAME_SIZE &&
-		    fstatat(d->dir, e->d_name, st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    may_send(d, st))
+		if (strlen(e->d_name) >= NAME_SIZE ||
+		    fstatat(d->dir, e->d_name, st, AT_SYMLINK_NOFOLLOW) == -1)
+			continue;
+		if (strncmp(e->d_name, "m.", 2) == 0 && may_send(d, st))
 			return e->d_name;
+		remove_unfinished(d, e->d_name, st);
 	}
 	return NULL;
 }
