@@ -89,7 +89,8 @@ drop_write(const char *folder, const struct sendmail_options *o,
 {
 	unsigned long long r[2];
 	char temporary[64], final[64];
-	int dir, fd = -1, sync_fd, made = 0, rc = -1;
+	const char *made = NULL;
+	int dir, fd = -1, sync_fd, rc = -1;
 
 	/* a link here is relaisd's: it leads to `set drop-folder` */
 	dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -101,21 +102,23 @@ drop_write(const char *folder, const struct sendmail_options *o,
 	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd == -1)
 		goto out;
-	made = 1;
+	made = temporary;
 	/* the folder itself cannot be opened for fsync: it is not readable */
 	if ((sync_fd = dup(fd)) == -1) {
 		close(fd);
 		goto out;
 	}
 	rc = write_file(fd, o, sender, rcpts, d);
-	if (rc == 0 && (rc = renameat(dir, temporary, dir, final)) == 0)
+	if (rc == 0 && (rc = renameat(dir, temporary, dir, final)) == 0) {
+		made = final;
 		rc = syncfs(sync_fd);
+	}
 	close(sync_fd);
 out:
 	if (rc == -1)
 		explain(folder, errno, error, size);
-	if (rc == -1 && made)
-		unlinkat(dir, temporary, 0);
+	if (rc == -1 && made != NULL)
+		unlinkat(dir, made, 0);
 	if (dir != -1)
 		close(dir);
 	return rc;
