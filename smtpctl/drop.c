@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,6 +83,41 @@ explain(const char *folder, int reason, char *error, size_t size)
 	snprintf(error, size, "%s: %s; %s", folder, strerror(reason), help);
 }
 
+/* The signals by which people end a program, but for those that would not end
+ * this one: what they end leaves nothing. */
+static void
+hold_signals(sigset_t *held)
+{
+	static const int ends[] = { SIGHUP, SIGINT, SIGTERM };
+	struct sigaction action;
+	sigset_t blocked;
+
+	sigemptyset(held);
+	sigprocmask(SIG_BLOCK, NULL, &blocked);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (sigaction(ends[i], NULL, &action) == 0 &&
+		    action.sa_handler == SIG_DFL &&
+		    sigismember(&blocked, ends[i]) == 0)
+			sigaddset(held, ends[i]);
+	sigprocmask(SIG_BLOCK, held, NULL);
+}
+
+/* -1 with EINTR if one has come, which ends us when they are held no more. */
+static int
+check_signals(const sigset_t *held)
+{
+	sigset_t pending;
+
+	sigpending(&pending);
+	for (int n = 1; n < NSIG; n++)
+		if (sigismember(&pending, n) == 1 &&
+		    sigismember(held, n) == 1) {
+			errno = EINTR;
+			return -1;
+		}
+	return 0;
+}
+
 int
 drop_write(const char *folder, const struct sendmail_options *o,
     const char *sender, const struct addresses *rcpts, const struct draft *d,
@@ -91,7 +127,9 @@ drop_write(const char *folder, const struct sendmail_options *o,
 	char temporary[64], final[64];
 	const char *made = NULL;
 	int dir, fd = -1, sync_fd, rc = -1;
+	sigset_t held;
 
+	hold_signals(&held);
 	/* a link here is relaisd's: it leads to `set drop-folder` */
 	dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir == -1 || getrandom(r, sizeof(r), 0) != sizeof(r))
@@ -108,8 +146,9 @@ drop_write(const char *folder, const struct sendmail_options *o,
 		close(fd);
 		goto out;
 	}
-	rc = write_file(fd, o, sender, rcpts, d);
-	if (rc == 0 && (rc = renameat(dir, temporary, dir, final)) == 0) {
+	if ((rc = write_file(fd, o, sender, rcpts, d)) == 0 &&
+	    (rc = check_signals(&held)) == 0 &&
+	    (rc = renameat(dir, temporary, dir, final)) == 0) {
 		made = final;
 		rc = syncfs(sync_fd);
 	}
@@ -121,6 +160,7 @@ out:
 		unlinkat(dir, made, 0);
 	if (dir != -1)
 		close(dir);
+	sigprocmask(SIG_UNBLOCK, &held, NULL);
 	return rc;
 }
 
