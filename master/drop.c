@@ -88,12 +88,14 @@ run_child(const struct run *r, int fd)
 {
 	const struct master *m = r->drop->master;
 	char path[] = RELAIS_SBINDIR "/smtpctl", option[] = "-S",
-	     command[] = "from-drop", path_var[] = "PATH=/usr/bin:/bin";
+	     command[] = "from-drop", ttl[16],
+	     path_var[] = "PATH=/usr/bin:/bin";
 	char *argv[] = { path, option, m->conf->paths.control_socket, command,
-		NULL };
+		ttl, NULL };
 	char *env[] = { path_var, NULL };
 	sigset_t none;
 
+	snprintf(ttl, sizeof(ttl), "%u", m->conf->queue.ttl);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (setsid() == -1 || dup2(fd, STDIN_FILENO) == -1)

@@ -285,7 +285,12 @@ drop_mark(int fd, const char *data, size_t len, const struct addresses *waiting)
 	const size_t n = strlen(word_recipient);
 	const char *end = memmem(data, len, "\n\n", 2), *line, *next = data;
 	size_t last = SIZE_MAX;
+	struct timespec times[] = { { .tv_nsec = UTIME_OMIT },
+		{ .tv_nsec = UTIME_OMIT } };
+	struct stat st;
 
+	if (fstat(fd, &st) == 0)
+		times[1] = st.st_mtim;
 	while ((line = next) < end) {
 		next = strchrnul(line, '\n') + 1;
 		if (strncmp(line, word_recipient, n) != 0 ||
@@ -294,7 +299,8 @@ drop_mark(int fd, const char *data, size_t len, const struct addresses *waiting)
 			continue;
 		/* if it cannot be noted, he gets it twice */
 		if (pwrite(fd, word_done, n, line - data) == -1)
-			return;
+			break;
 	}
+	futimens(fd, times);
 	fsync(fd);
 }

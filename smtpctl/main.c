@@ -102,9 +102,11 @@ smtpctl_main(struct caller *c, int argc, char **argv)
 		return argc > 2 ? usage() : encrypt_password(argv[1], json);
 	if (strcmp(argv[0], "mailq") == 0 && argc == 1)
 		return mailq_main(c, json);
-	/* started by master, with the file on standard input */
-	if (strcmp(argv[0], "from-drop") == 0 && argc == 1)
-		return sendmail_from_drop(c);
+	/* started by master, with the file on standard input; by one of an
+	 * older version, as in an upgrade, without a time */
+	if (strcmp(argv[0], "from-drop") == 0 && argc <= 2)
+		return sendmail_from_drop(
+		    c, argc == 2 ? strtoll(argv[1], NULL, 10) : INT64_MAX);
 	return smtpctl_ask(c, argv, (size_t)argc, json);
 }
 

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "smtp/address.h"
@@ -522,8 +523,42 @@ report_waited(const struct caller *c, const struct mail *m, int status)
 	return status == EX_TEMPFAIL ? status : told;
 }
 
+/* Those who are left have waited too long. The exit status: the mail goes once
+ * the sender is told. */
+static int
+give_up(const struct caller *c, struct mail *m)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *f;
+
+	if ((f = open_memstream(&text, &size)) == NULL)
+		return EX_TEMPFAIL;
+	if (m->refusals != NULL && m->refusals[0] != '\0')
+		fprintf(f, "%s\n", m->refusals);
+	for (size_t i = 0; i < m->rcpts.count; i++)
+		fprintf(f, "%s%s: waited too long", i > 0 ? "\n" : "",
+		    m->rcpts.list[i]);
+	if (fclose(f) != 0) {
+		free(text);
+		return EX_TEMPFAIL;
+	}
+	free(m->refusals);
+	m->refusals = text;
+	fail(m, EX_UNAVAILABLE);
+	return m->sender[0] == '\0' ? EX_OK : report_failure(c, m, 0);
+}
+
+static int
+is_older(int fd, int64_t seconds)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && time(NULL) - st.st_mtime > seconds;
+}
+
 int
-sendmail_from_drop(const struct caller *c)
+sendmail_from_drop(const struct caller *c, int64_t ttl)
 {
 	struct mail m = { 0 };
 	const char *sender;
@@ -541,6 +576,10 @@ sendmail_from_drop(const struct caller *c)
 	status = submit(c, &m);
 	if ((waits = status == EX_TEMPFAIL)) {
 		drop_mark(STDIN_FILENO, file.data, file.len, &m.rcpts);
+		if (is_older(STDIN_FILENO, ttl)) {
+			status = give_up(c, &m);
+			goto out;
+		}
 		fail(&m, status);
 		m.error[0] = '\0';
 	}

@@ -7,6 +7,8 @@
 
 #include <sys/types.h>
 
+#include <stdint.h>
+
 /* Who we are, once main has put setgid rights aside. */
 struct caller {
 	const char *socket; /* of the daemon */
@@ -17,8 +19,9 @@ struct caller {
 
 /* All return an exit status of sysexits.h. */
 int sendmail_main(const struct caller *, int argc, char **argv);
-/* A file of the drop folder on standard input, its owner our user. */
-int sendmail_from_drop(const struct caller *);
+/* A file of the drop folder on standard input, its owner our user. Who is not
+ * taken ttl seconds after it was left is given up. */
+int sendmail_from_drop(const struct caller *, int64_t ttl);
 int mailq_main(const struct caller *, int json);
 int newaliases_main(const struct caller *);
 /* One question, its answer printed. */
