@@ -599,6 +599,19 @@ rewrite_sender(struct transfer *t)
 	return 0;
 }
 
+/* Whether the queue knows a host of the action, for which all domains are one,
+ * and we know none. */
+static int
+is_astray(const struct transfer *t)
+{
+	if (*t->destination != '\0' || t->action->relay.host != NULL)
+		return 0;
+	for (size_t i = 0; i < t->count; i++)
+		if (*address_domain(t->rcpts[i].address) != '\0')
+			return 1;
+	return 0;
+}
+
 /* All is copied: find the action, then a session. */
 static void
 start(struct transfer *t)
@@ -611,7 +624,7 @@ start(struct transfer *t)
 		return;
 	}
 	t->action = settings_relay(t->settings, t->action_name);
-	if (t->action == NULL) {
+	if (t->action == NULL || is_astray(t)) {
 		/* workers swap one after the other: who asks has read another
 		 * configuration than we, or will, and nothing was tried */
 		t->route_status = ROUTE_CANCELLED;

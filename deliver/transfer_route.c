@@ -341,7 +341,7 @@ transfer_resolve(struct transfer *t)
 			use_url(t, text);
 		else
 			ask_url(t, relay->host, "");
-	} else if (relay->domain != NULL)
+	} else if (relay->domain != NULL && *t->destination != '\0')
 		ask_url(t, relay->domain, t->destination);
 	else {
 		t->url.protocol = URL_SMTP;

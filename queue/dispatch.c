@@ -123,6 +123,19 @@ deliver_for(struct queue *q, const char *action, const char *domain)
 	return NULL;
 }
 
+/* A reload looks at the queue step by step. What it has not come to yet finds
+ * its own way when it comes back. */
+static int
+is_astray(struct queue *q, const struct job *job, const struct sched_job *from,
+    const struct envelope *env)
+{
+	for (uint32_t i = 0; i < job->nrcpts; i++)
+		if (enlist_is_astray(
+			q, &env->rcpts[job->rcpts[i]], from->domain))
+			return 1;
+	return 0;
+}
+
 static int
 send_transfer(struct queue *q, struct job *job, const struct sched_job *from,
     const struct envelope *env)
@@ -142,7 +155,7 @@ send_transfer(struct queue *q, struct job *job, const struct sched_job *from,
 	struct ipc_buf rcpts = { 0 };
 	int rc;
 
-	if (ch == NULL)
+	if (ch == NULL || is_astray(q, job, from, env))
 		return -1;
 	/* what a list sends on is the owner's, who asked for nothing */
 	if (*r->owner != '\0') {

@@ -222,8 +222,10 @@ is_held(const struct envelope *env, uint32_t index)
 	return env->hold || env->rcpts[index].state == ENVELOPE_HELD;
 }
 
-uint32_t
-enlist_rcpt(struct queue *q, const struct envelope *env, uint32_t index)
+/* With the next attempt at that time. */
+static uint32_t
+enlist_at(
+    struct queue *q, const struct envelope *env, uint32_t index, int64_t next)
 {
 	const struct envelope_rcpt *rcpt = &env->rcpts[index];
 	struct sched_add add = { .msgid = env->msgid,
@@ -232,7 +234,7 @@ enlist_rcpt(struct queue *q, const struct envelope *env, uint32_t index)
 		.sender_key = sched_sender_key(q->sched, env->sender),
 		.size = env->size,
 		.attempts = rcpt->attempts,
-		.next = rcpt->next };
+		.next = next };
 
 	if (rcpt->state == ENVELOPE_DONE)
 		return 0;
@@ -251,6 +253,12 @@ enlist_rcpt(struct queue *q, const struct envelope *env, uint32_t index)
 }
 
 uint32_t
+enlist_rcpt(struct queue *q, const struct envelope *env, uint32_t index)
+{
+	return enlist_at(q, env, index, env->rcpts[index].next);
+}
+
+uint32_t
 enlist_all(struct queue *q, const struct envelope *env)
 {
 	uint32_t n = 0;
@@ -260,15 +268,21 @@ enlist_all(struct queue *q, const struct envelope *env)
 	return n;
 }
 
-/* Where its route leads now, with its next attempt; held if it was. */
+/* Where its route leads now, with its next attempt, unless that was brought
+ * forward; held if it was. */
 static uint32_t
 enlist_elsewhere(struct queue *q, const struct envelope *env, uint32_t index,
     const struct sched_info *was)
 {
+	int64_t next = env->rcpts[index].next;
 	int held = was->state == SCHED_HELD;
 
+	if (was->state == SCHED_READY)
+		next = 0;
+	else if (was->state == SCHED_WAITING && was->next < next)
+		next = was->next;
 	if (sched_remove(q->sched, env->msgid, index) != 1 ||
-	    enlist_rcpt(q, env, index) == 0)
+	    enlist_at(q, env, index, next) == 0)
 		return 0;
 	/* the envelope does not say so of what was found damaged */
 	if (held)
@@ -288,6 +302,18 @@ enlist_reroute(struct queue *q, const struct envelope *env, uint32_t index)
 	    info.state == SCHED_DONE || strcasecmp(info.domain, domain) == 0)
 		return 0;
 	return enlist_elsewhere(q, env, index, &info);
+}
+
+int
+enlist_is_astray(
+    struct queue *q, const struct envelope_rcpt *rcpt, const char *destination)
+{
+	const struct conf_action *action =
+	    conf_find_action(q->conf, rcpt->action);
+
+	return *destination == '\0' && action != NULL &&
+	    action->kind == CONF_ACTION_RELAY && action->relay.host == NULL &&
+	    *address_domain(rcpt->address) != '\0';
 }
 
 /* Into the schedule again, as if it were new there: what it waited for was
@@ -330,7 +356,9 @@ enlist_again(struct queue *q, const struct envelope *env, uint32_t index)
 	if (!lacks) {
 		/* the operator held it, or it was under way, while it lacked
 		 * its action */
-		if (info.class == CLASS_UNKNOWN && now.class != info.class)
+		if ((info.class == CLASS_UNKNOWN && now.class != info.class) ||
+		    (info.kind == SCHED_RELAY &&
+			enlist_is_astray(q, rcpt, info.domain)))
 			enlist_elsewhere(q, env, index, &info);
 		return 0;
 	}
@@ -346,9 +374,9 @@ enlist_again(struct queue *q, const struct envelope *env, uint32_t index)
 
 /* ---- after a reload ----------------------------------------------------- */
 
-/* Whether the configuration may have taken away, or brought, what it needs.
- * What waits to be expanded needs no action, but is held if rules do not take
- * it in place of one. */
+/* Whether the configuration may have taken away, or brought, what it needs, as
+ * an action or the host of one. What waits to be expanded needs no action, but
+ * is held if rules do not take it in place of one. */
 static int
 is_concerned(const struct queue *q, const struct sched_info *info)
 {
@@ -357,8 +385,11 @@ is_concerned(const struct queue *q, const struct sched_info *info)
 
 	if (info->kind == SCHED_EXPAND)
 		return info->state == SCHED_HELD;
-	return action == NULL || info->state == SCHED_HELD || info->holding ||
-	    (action->kind == CONF_ACTION_RELAY) != (info->kind == SCHED_RELAY);
+	if (action == NULL || info->state == SCHED_HELD || info->holding ||
+	    (action->kind == CONF_ACTION_RELAY) != (info->kind == SCHED_RELAY))
+		return 1;
+	return info->kind == SCHED_RELAY && *info->domain == '\0' &&
+	    action->relay.host == NULL;
 }
 
 /* How many recipients its message has, which was read for it. */

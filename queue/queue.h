@@ -126,8 +126,13 @@ uint32_t enlist_reroute(
 int enlist_has_action(struct queue *, const struct envelope_rcpt *);
 void enlist_warn_of_action(
     const struct envelope *, const struct envelope_rcpt *);
-/* Holds a recipient whose action is not in the configuration. One in flight is
- * looked at when it comes back. How many had to be held. */
+/* Whether a recipient waits for the host that its action had, "" as for all
+ * domains, and has none any more. */
+int enlist_is_astray(
+    struct queue *, const struct envelope_rcpt *, const char *destination);
+/* Holds a recipient whose action is not in the configuration, and sends one
+ * that is astray by its own domain. One in flight is looked at when it comes
+ * back. How many had to be held. */
 uint32_t enlist_again(struct queue *, const struct envelope *, uint32_t index);
 /* A step of the same for all, after a reload, in which those are routed anew
  * that were held for that: *cursor is 0 at first. 1 while there is more. What a
