@@ -133,6 +133,16 @@ enlist_warning(struct queue *q, const struct envelope *env,
 	return delay != 0 ? env->arrival + delay : 0;
 }
 
+void
+enlist_times(struct queue *q, const struct envelope *env, uint32_t index)
+{
+	const struct envelope_rcpt *rcpt = &env->rcpts[index];
+
+	sched_set_times(q->sched, env->msgid, index,
+	    enlist_expiry(q, env, rcpt), enlist_warning(q, env, rcpt),
+	    queue_now(q));
+}
+
 /* What the configuration lets one destination have at once. */
 static uint32_t
 window_of(const struct queue *q, const char *domain)
@@ -374,6 +384,25 @@ enlist_again(struct queue *q, const struct envelope *env, uint32_t index)
 
 /* ---- after a reload ----------------------------------------------------- */
 
+int
+enlist_times_differ(const struct conf *before, const struct conf *now)
+{
+	const struct conf_action *was;
+
+	if (before->queue.ttl != now->queue.ttl ||
+	    memcmp(before->bounce.warn, now->bounce.warn,
+		sizeof(now->bounce.warn)) != 0)
+		return 1;
+	for (uint32_t i = 0; i < now->nactions; i++) {
+		was = conf_find_action(before, now->actions[i].name);
+		if (was != NULL &&
+		    conf_action_ttl(before, was) !=
+			conf_action_ttl(now, &now->actions[i]))
+			return 1;
+	}
+	return 0;
+}
+
 /* Whether the configuration may have taken away, or brought, what it needs, as
  * an action or the host of one. What waits to be expanded needs no action, but
  * is held if rules do not take it in place of one. */
@@ -383,6 +412,8 @@ is_concerned(const struct queue *q, const struct sched_info *info)
 	const struct conf_action *action =
 	    conf_find_action(q->conf, info->action);
 
+	if (q->recheck_times)
+		return 1;
 	if (info->kind == SCHED_EXPAND)
 		return info->state == SCHED_HELD;
 	if (action == NULL || info->state == SCHED_HELD || info->holding ||
@@ -390,6 +421,21 @@ is_concerned(const struct queue *q, const struct sched_info *info)
 		return 1;
 	return info->kind == SCHED_RELAY && *info->domain == '\0' &&
 	    action->relay.host == NULL;
+}
+
+static void
+recheck_route(
+    struct queue *q, const struct envelope *env, const struct sched_info *info)
+{
+	/* it is held for that already, and has been told of */
+	if (info->state == SCHED_HELD && info->class == CLASS_UNKNOWN &&
+	    !enlist_has_action(q, &env->rcpts[info->rcpt]))
+		return;
+	if (info->state == SCHED_HELD &&
+	    (info->kind == SCHED_EXPAND || !is_held(env, info->rcpt)))
+		enlist_anew(q, env, info->rcpt);
+	else
+		enlist_again(q, env, info->rcpt);
 }
 
 /* How many recipients its message has, which was read for it. */
@@ -401,15 +447,9 @@ enlist_concerned(struct queue *q, const struct sched_info *info)
 
 	if (env == NULL || info->rcpt >= env->rcpt_count)
 		return 0;
-	/* it is held for that already, and has been told of */
-	if (info->state == SCHED_HELD && info->class == CLASS_UNKNOWN &&
-	    !enlist_has_action(q, &env->rcpts[info->rcpt]))
-		return env->rcpt_count;
-	if (info->kind == SCHED_EXPAND ||
-	    (info->state == SCHED_HELD && !is_held(env, info->rcpt)))
-		enlist_anew(q, env, info->rcpt);
-	else
-		enlist_again(q, env, info->rcpt);
+	recheck_route(q, env, info);
+	if (q->recheck_times)
+		enlist_times(q, env, info->rcpt);
 	return env->rcpt_count;
 }
 
@@ -442,7 +482,10 @@ enlist_recheck(struct queue *q, uint64_t *cursor)
 	}
 	if (msgid != 0)
 		batch_flush(q->batch);
-	return n == RECHECK_PAGE;
+	if (n == RECHECK_PAGE)
+		return 1;
+	q->recheck_times = 0;
+	return 0;
 }
 
 /* ---- at start ----------------------------------------------------------- */

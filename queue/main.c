@@ -496,15 +496,17 @@ static void
 swap(void *arg)
 {
 	struct queue *q = arg;
+	struct conf *before = q->conf;
 
-	conf_free(q->conf);
 	q->conf = q->next_conf;
 	q->next_conf = NULL;
 	if (q->sched != NULL) {
 		enlist_configure(q);
+		q->recheck_times |= enlist_times_differ(before, q->conf);
 		q->recheck_at = 0;
 		on_recheck(-1, 0, q);
 	}
+	conf_free(before);
 }
 
 /* The store, and what guards it: recovery happens here. */

@@ -94,6 +94,7 @@ struct queue {
 	struct event *settle; /* changes that nobody waits for */
 	struct event *recheck; /* of the queue, by a new configuration */
 	uint64_t recheck_at;
+	int recheck_times; /* they have changed since it was complete */
 	int settle_armed;
 	int settle_now;
 	int in_turn;
@@ -112,6 +113,8 @@ uint32_t queue_own_id(struct queue *);
 /* enlist.c */
 /* The configuration changed: tells the scheduler its limits. */
 void enlist_configure(struct queue *);
+/* Whether mail expires, or is warned of, at other times than before. */
+int enlist_times_differ(const struct conf *before, const struct conf *now);
 /* READY for an action that relays, else INCOMING. */
 enum envelope_state enlist_first_state(struct queue *, const char *action);
 /* Schedules one recipient, or all, that are not done. How many were. */
@@ -135,7 +138,8 @@ int enlist_is_astray(
  * back. How many had to be held. */
 uint32_t enlist_again(struct queue *, const struct envelope *, uint32_t index);
 /* A step of the same for all, after a reload, in which those are routed anew
- * that were held for that: *cursor is 0 at first. 1 while there is more. What a
+ * that were held for that, and all get the times that have changed: *cursor is
+ * 0 at first. 1 while there is more. What a
  * step comes to late is not tried meanwhile: no worker has its action. */
 int enlist_recheck(struct queue *, uint64_t *cursor);
 /* When a recipient's time is over, and how to treat mail that is refused. */
@@ -144,6 +148,8 @@ int64_t enlist_expiry(
 /* When the next delay warning of a recipient is due, 0 for none. */
 int64_t enlist_warning(
     struct queue *, const struct envelope *, const struct envelope_rcpt *);
+/* Tells the schedule both, of a recipient that is there. */
+void enlist_times(struct queue *, const struct envelope *, uint32_t index);
 /* Loads the schedule from the store: the number of recipients, or -1. */
 int64_t enlist_load(struct queue *);
 

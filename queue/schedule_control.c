@@ -62,6 +62,24 @@ sched_release(struct sched *s, uint32_t msgid, uint32_t rcpt, int64_t now)
 	return message_each(s, msgid, rcpt, release, now);
 }
 
+void
+sched_set_times(struct sched *s, uint32_t msgid, uint32_t rcpt, int64_t expiry,
+    int64_t warn, int64_t now)
+{
+	uint32_t e = entry_find(s, msgid, rcpt);
+	struct entry *entry;
+
+	if (e == NIL || entry_at(s, e)->state == SCHED_DONE)
+		return;
+	entry = entry_at(s, e);
+	entry->expiry = time_in(expiry);
+	entry->warn = time_in(warn);
+	entry->flags &= ~ENTRY_OWED;
+	entry_owe(s, e, now);
+	if (entry->state == SCHED_READY || entry->state == SCHED_WAITING)
+		entry_set_timer(s, e);
+}
+
 static uint32_t
 drop(struct sched *s, uint32_t e, int64_t now)
 {

@@ -26,8 +26,8 @@
  *
  * An entry whose time is over expires, but nothing expires for want of an
  * attempt that was not its fault: what is paused or held does not, and what is
- * over its time when it is added, released or let go by a pause is tried once
- * before. A failure of its route is an attempt too.
+ * over its time when it is added, released, let go by a pause or given another
+ * time is tried once before. A failure of its route is an attempt too.
  *
  * Turns go round over destinations, and inside one over senders, a
  * transaction each. No call costs more than O(log n), but those that are
@@ -198,6 +198,9 @@ uint32_t sched_hold(struct sched *, uint32_t msgid, uint32_t rcpt);
 uint32_t sched_release(
     struct sched *, uint32_t msgid, uint32_t rcpt, int64_t now);
 uint32_t sched_remove(struct sched *, uint32_t msgid, uint32_t rcpt);
+/* Other times of one that is not DONE, as sched_add takes them. */
+void sched_set_times(struct sched *, uint32_t msgid, uint32_t rcpt,
+    int64_t expiry, int64_t warn, int64_t now);
 /* Ready now; the destination is probed now if it is blocked. */
 uint32_t sched_schedule(
     struct sched *, uint32_t msgid, uint32_t rcpt, int64_t now);

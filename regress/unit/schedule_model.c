@@ -480,6 +480,19 @@ op_end_job(struct model *m)
 }
 
 static void
+op_set_times(struct model *m, uint32_t msgid, uint32_t rcpt)
+{
+	struct model_entry *e = entry_of(m, msgid, rcpt);
+	int64_t expiry = roll(m, 4) == 0 ? 0 : m->now - 300 + roll(m, 3000);
+	int64_t warn = roll(m, 2) == 0 ? 0 : m->now - 100 + roll(m, 500);
+
+	sched_set_times(m->s, msgid, rcpt, expiry, warn, m->now);
+	e->expiry = expiry;
+	e->warn = warn;
+	owe(m, e);
+}
+
+static void
 op_control(struct model *m)
 {
 	uint32_t i = roll(m, ENTRIES), msgid = i / RCPTS + 1, rcpt = i % RCPTS;
@@ -488,7 +501,7 @@ op_control(struct model *m)
 	uint64_t cursor = 0;
 	uint32_t kind;
 
-	switch (roll(m, 9)) {
+	switch (roll(m, 10)) {
 	case 0:
 		n = sched_hold(m->s, msgid, rcpt);
 		if (e->state == QUEUED) {
@@ -565,6 +578,9 @@ op_control(struct model *m)
 		break;
 	case 8:
 		m->ill[d] = roll(m, 3) == 0;
+		break;
+	case 9:
+		op_set_times(m, msgid, rcpt);
 		break;
 	}
 }

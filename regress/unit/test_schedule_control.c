@@ -74,6 +74,44 @@ events_of_a_message(void **state)
 	sched_free(s);
 }
 
+/* Times that are changed hold for what waits, is ready or under way; what they
+ * end at once is tried before. */
+static void
+times_change(void **state)
+{
+	struct sched_add a = { .action = "a",
+		.domain = "d",
+		.next = T0 + 50,
+		.expiry = T0 + 100 };
+	struct sched *s = scene_new();
+	struct sched_job job;
+
+	for (a.msgid = 1; a.msgid <= 3; a.msgid++)
+		assert_int_equal(sched_add(s, &a, T0), 0);
+	scene_start(s, T0 + 50, &job);
+	assert_int_equal(job.msgid, 1);
+	sched_set_times(s, 1, 0, T0 + 500, 0, T0 + 50);
+	sched_set_times(s, 2, 0, T0 + 500, T0 + 200, T0 + 50);
+	sched_set_times(s, 3, 0, T0 + 40, 0, T0 + 50);
+	sched_set_times(s, 4, 0, T0 + 40, 0, T0 + 50);
+	scene_finish(s, &job, SCHED_TEMPFAIL, SCHED_ROUTE_OK, T0 + 100);
+	assert_int_equal(scene_look(s, 1, 0).state, SCHED_WAITING);
+	sched_pause_kind(s, SCHED_RELAY, 1);
+	assert_int_equal(sched_next(s, T0 + 200, &job), SCHED_WARN);
+	assert_int_equal(job.msgid, 2);
+	sched_pause_kind(s, SCHED_RELAY, 0);
+	scene_start(s, T0 + 200, &job);
+	scene_start(s, T0 + 200, &job);
+	assert_int_equal(job.msgid, 3);
+	assert_int_equal(
+	    scene_result(s, &job, 0, SCHED_TEMPFAIL, T0 + 200), SCHED_DONE);
+	sched_set_times(s, 3, 0, T0 + 500, 0, T0 + 200);
+	assert_int_equal(sched_next(s, T0 + 500, &job), SCHED_EXPIRED);
+	assert_int_equal(job.msgid, 1);
+	scene_nothing(s, T0 + 500);
+	sched_free(s);
+}
+
 static void
 expires_while_blocked(void **state)
 {
@@ -427,6 +465,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(expiry_and_warning),
 		cmocka_unit_test(events_of_a_message),
+		cmocka_unit_test(times_change),
 		cmocka_unit_test(expires_while_blocked),
 		cmocka_unit_test(tried_before_it_expires),
 		cmocka_unit_test(tried_while_others_are_held),
