@@ -271,17 +271,11 @@ result_late(struct queue *q, const struct sched_job *about)
 			r->warned++;
 			next = enlist_warning(q, env, r);
 		} while (next != 0 && next <= queue_now(q));
+		/* the scheduler warns once for each time it is told of */
+		enlist_times(q, env, rcpt);
 		result_event(&ev, rcpt, DSN_DELAYED, 0);
 	}
 	result_settle(q, &ev);
-	/* the scheduler warns once for each time it is told of */
-	for (uint32_t i = 0; i < about->nrcpts; i++) {
-		rcpt = about->rcpts[i];
-		if (rcpt < env->rcpt_count &&
-		    enlist_warning(q, env, &env->rcpts[rcpt]) != 0 &&
-		    sched_remove(q->sched, about->msgid, rcpt) == 1)
-			enlist_rcpt(q, env, rcpt);
-	}
 }
 
 /* ---- answers ------------------------------------------------------------ */
