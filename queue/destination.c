@@ -126,8 +126,6 @@ dest_limit(struct sched *s, uint32_t d, uint32_t limit)
 {
 	struct dest *dest = dest_at(s, d);
 
-	if (dest->window_max == limit)
-		return;
 	dest->window_max = limit < UINT16_MAX ? limit : UINT16_MAX;
 	cap_window(s, dest);
 	dest_update(s, d);

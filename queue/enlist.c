@@ -155,13 +155,12 @@ window_of(const struct queue *q, const char *domain)
 	return relay < one ? relay : one;
 }
 
-/* Whether master lets one process deliver many messages to the place. */
+/* Whether master lets one process deliver many messages to a user's place. */
 static int
-is_place(const struct envelope_rcpt *rcpt, const struct conf_action *action)
+has_places(const struct conf_action *action)
 {
-	return action != NULL && rcpt->kind == DEST_USER &&
-	    (action->kind == CONF_ACTION_MBOX ||
-		action->kind == CONF_ACTION_MAILDIR);
+	return action->kind == CONF_ACTION_MBOX ||
+	    action->kind == CONF_ACTION_MAILDIR;
 }
 
 int
@@ -200,7 +199,9 @@ find_route(
 		add->domain = *rcpt->user != '\0' ? rcpt->user : rcpt->alias;
 		if (!enlist_has_action(q, rcpt))
 			return -1;
-		add->class = is_place(rcpt, action) ? CLASS_PLACE : CLASS_LOCAL;
+		add->class = rcpt->kind == DEST_USER && has_places(action)
+		    ? CLASS_PLACE
+		    : CLASS_LOCAL;
 		return 0;
 	}
 	add->kind = SCHED_RELAY;
@@ -403,6 +404,23 @@ enlist_times_differ(const struct conf *before, const struct conf *now)
 	return 0;
 }
 
+/* What its destination may have at once, and how it is tried. One of the
+ * unknown class is looked at by its recipients. */
+static void
+recheck_limits(struct queue *q, const struct sched_info *info)
+{
+	const struct conf_action *action =
+	    conf_find_action(q->conf, info->action);
+
+	if (action == NULL || info->class == CLASS_UNKNOWN)
+		return;
+	if (info->kind == SCHED_RELAY && action->kind == CONF_ACTION_RELAY)
+		sched_set_dest(q->sched, info->dest, class_of(q, action),
+		    window_of(q, info->domain));
+	else if (info->class == CLASS_PLACE && !has_places(action))
+		sched_set_dest(q->sched, info->dest, CLASS_LOCAL, 0);
+}
+
 /* Whether the configuration may have taken away, or brought, what it needs, as
  * an action or the host of one. What waits to be expanded needs no action, but
  * is held if rules do not take it in place of one. */
@@ -465,9 +483,11 @@ enlist_recheck(struct queue *q, uint64_t *cursor)
 		n = sched_list(q->sched, &all, cursor, rows, RECHECK_PAGE);
 		/* their names of actions do not outlive a change */
 		concerned = 0;
-		for (size_t i = 0; i < n; i++)
+		for (size_t i = 0; i < n; i++) {
+			recheck_limits(q, &rows[i]);
 			if (is_concerned(q, &rows[i]))
 				rows[concerned++] = rows[i];
+		}
 		for (size_t i = 0; i < concerned; i++) {
 			/* the batch keeps all that it has read, and one
 			 * message of many thousands is to be read once */

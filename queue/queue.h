@@ -138,8 +138,8 @@ int enlist_is_astray(
  * back. How many had to be held. */
 uint32_t enlist_again(struct queue *, const struct envelope *, uint32_t index);
 /* A step of the same for all, after a reload, in which those are routed anew
- * that were held for that, and all get the times that have changed: *cursor is
- * 0 at first. 1 while there is more. What a
+ * that were held for that, and all get the times and the limits that have
+ * changed: *cursor is 0 at first. 1 while there is more. What a
  * step comes to late is not tried meanwhile: no worker has its action. */
 int enlist_recheck(struct queue *, uint64_t *cursor);
 /* When a recipient's time is over, and how to treat mail that is refused. */

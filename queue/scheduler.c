@@ -172,6 +172,15 @@ sched_set_class(struct sched *s, uint8_t number, const struct sched_class *c)
 		out->batch_max = SCHED_BATCH_MAX;
 }
 
+void
+sched_set_dest(struct sched *s, uint32_t d, uint8_t class, uint32_t window_max)
+{
+	if (d >= s->dests.used || dest_at(s, d)->action == NULL)
+		return;
+	dest_at(s, d)->class = class;
+	dest_limit(s, d, window_max);
+}
+
 /* No attempt lies farther off than a ceiling and its jitter: one that does was
  * written under a clock that ran ahead, and must not wait for it. */
 static int64_t

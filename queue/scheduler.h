@@ -86,6 +86,10 @@ void sched_free(struct sched *);
 void sched_set_params(struct sched *, const struct sched_params *);
 /* Class 0 exists from the start, with the defaults. */
 void sched_set_class(struct sched *, uint8_t class, const struct sched_class *);
+/* Class and window_max of a destination that is there, as sched_add has them:
+ * for mail that came before them. */
+void sched_set_dest(
+    struct sched *, uint32_t dest, uint8_t class, uint32_t window_max);
 
 /* Fairness between senders needs no address, only this. */
 uint32_t sched_sender_key(const struct sched *, const char *sender);

@@ -409,6 +409,36 @@ flushes_a_domain(void **state)
 	sched_free(s);
 }
 
+/* A destination that is there takes another limit, or that of another class. */
+static void
+limits_change(void **state)
+{
+	static const struct sched_class narrow = { .window_max = 2 };
+	struct sched *s = scene_new();
+	struct sched_dest_info info;
+	struct sched_job job;
+
+	sched_set_class(s, 7, &narrow);
+	for (uint32_t i = 1; i <= 9; i++)
+		scene_add(s, i, 0, i, "d");
+	scene_start(s, T0, &job);
+	sched_set_dest(s, job.dest, 0, 3);
+	scene_start(s, T0, &job);
+	scene_start(s, T0, &job);
+	scene_nothing(s, T0);
+	sched_set_dest(s, job.dest, 7, 0);
+	assert_int_equal(sched_dest_info(s, job.dest, &info), 1);
+	assert_int_equal(info.class, 7);
+	assert_int_equal(info.window, 2);
+	scene_deliver(s, &job, T0);
+	scene_nothing(s, T0);
+	/* one that grows again, and one that is not there */
+	sched_set_dest(s, job.dest, 0, 0);
+	sched_set_dest(s, job.dest + 1, 7, 1);
+	scene_nothing(s, T0);
+	sched_free(s);
+}
+
 static void
 lists(void **state)
 {
@@ -475,6 +505,7 @@ main(void)
 		cmocka_unit_test(pauses),
 		cmocka_unit_test(flushes),
 		cmocka_unit_test(flushes_a_domain),
+		cmocka_unit_test(limits_change),
 		cmocka_unit_test(lists),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
