@@ -25,44 +25,68 @@ enum {
 	RECHECK_KEPT = 4096 /* recipients of messages that were read for it */
 };
 
-/* The class of a relay action; it keeps it over reloads. */
-static uint8_t
-class_of(struct queue *q, const struct conf_action *action)
-{
-	unsigned n;
-
-	for (n = CLASS_RELAY; n < SCHED_CLASSES; n++) {
-		if (q->class_name[n] == NULL) {
-			q->class_name[n] = strdup(action->name);
-			return q->class_name[n] != NULL ? (uint8_t)n
-							: CLASS_UNKNOWN;
-		}
-		if (strcmp(q->class_name[n], action->name) == 0)
-			return (uint8_t)n;
-	}
-	return CLASS_UNKNOWN;
-}
-
 static uint32_t
 first_set(uint32_t a, uint32_t b)
 {
 	return a != 0 ? a : b;
 }
 
-static void
-configure_action(struct queue *q, const struct conf_action *action)
+static struct sched_class
+retries_of(const struct queue *q, const struct conf_action *action)
 {
 	const struct conf_relay *relay = &action->relay;
 	struct sched_class class = { 0 };
 
-	if (action->kind != CONF_ACTION_RELAY)
-		return;
 	class.retry_floor = first_set(relay->retry_min, q->conf->retry.min);
 	class.retry_ceiling = first_set(relay->retry_max, q->conf->retry.max);
 	if (relay->backup)
 		class.probe_floor = class.probe_ceiling =
 		    first_set(relay->probe_interval, 5);
-	sched_set_class(q->sched, class_of(q, action), &class);
+	return class;
+}
+
+/* The class of a relay action: those that are tried alike share one. */
+static uint8_t
+class_of(const struct queue *q, const struct conf_action *action)
+{
+	struct sched_class class = retries_of(q, action);
+
+	for (unsigned n = CLASS_RELAY; n < SCHED_CLASSES; n++)
+		if (memcmp(&q->classes[n], &class, sizeof(class)) == 0)
+			return (uint8_t)n;
+	return CLASS_UNKNOWN;
+}
+
+/* Classes for the actions that have none yet, in the place of such as no
+ * action has any more. */
+static void
+configure_actions(struct queue *q)
+{
+	const struct conf *conf = q->conf;
+	uint8_t used[SCHED_CLASSES] = { 0 };
+	unsigned n = CLASS_RELAY;
+
+	for (uint32_t i = 0; i < conf->nactions; i++)
+		if (conf->actions[i].kind == CONF_ACTION_RELAY)
+			used[class_of(q, &conf->actions[i])] = 1;
+	for (uint32_t i = 0; i < conf->nactions; i++) {
+		const struct conf_action *action = &conf->actions[i];
+
+		if (action->kind != CONF_ACTION_RELAY ||
+		    class_of(q, action) != CLASS_UNKNOWN)
+			continue;
+		while (n < SCHED_CLASSES && used[n])
+			n++;
+		if (n == SCHED_CLASSES) {
+			log_warn("too many actions differ in their times of "
+				 "retry: %s has those of `set retry`",
+			    action->name);
+			continue;
+		}
+		q->classes[n] = retries_of(q, action);
+		sched_set_class(q->sched, (uint8_t)n, &q->classes[n]);
+		n++;
+	}
 }
 
 void
@@ -93,8 +117,7 @@ enlist_configure(struct queue *q)
 	sched_set_class(q->sched, CLASS_LOCAL, &local);
 	local.window_max = LOCAL_PER_PLACE;
 	sched_set_class(q->sched, CLASS_PLACE, &local);
-	for (uint32_t i = 0; i < conf->nactions; i++)
-		configure_action(q, &conf->actions[i]);
+	configure_actions(q);
 }
 
 enum envelope_state

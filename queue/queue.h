@@ -76,7 +76,7 @@ struct queue {
 	struct ingest ingest;
 	int intake_paused;
 	struct sched *sched;
-	char *class_name[SCHED_CLASSES];
+	struct sched_class classes[SCHED_CLASSES]; /* of relay actions */
 	struct job_tree jobs;
 	uint32_t own_id; /* next of the ids for reports */
 	uint32_t own_ids; /* left of them */
