@@ -59,11 +59,10 @@ spend(struct verify *v, size_t octets)
 
 /* Reads on in the body under way; a later step does if this one has read
  * enough. Once open a file stays readable though its message goes away, but
- * what the database has must be read before that may happen. */
+ * what the database has must be read before that may happen: at once. */
 static void
-verify_body(struct verify *v)
+verify_body(struct verify *v, int at_once)
 {
-	int at_once = store_body_size(v->body) <= STORE_INLINE;
 	uint8_t piece[16384];
 	ssize_t n;
 
@@ -86,7 +85,7 @@ verify_message(void *arg, const struct envelope *env)
 	v->checked++;
 	spend(v, (size_t)env->rcpt_count * RCPT_OCTETS);
 	if (store_body_open(v->store, env, &v->body) == STORE_OK)
-		verify_body(v);
+		verify_body(v, env->body == ENVELOPE_BODY_CHUNKS);
 	else
 		v->body = NULL;
 	return v->left == 0;
@@ -117,7 +116,7 @@ step_verify(struct control_conn *c)
 
 	v->left = STEP_OCTETS;
 	if (v->body != NULL)
-		verify_body(v);
+		verify_body(v, 0);
 	else if (store_iterate(v->store, c->next, VERIFY_PAGE, verify_message,
 		     v, &c->next) != STORE_OK) {
 		control_end(c, "the store could not be read: see the log");

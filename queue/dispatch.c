@@ -391,9 +391,11 @@ int
 dispatch_run(struct queue *q, unsigned limit)
 {
 	static struct sched_job job;
+	enum sched_what what;
 
 	for (; limit > 0; limit--) {
-		switch (sched_next(q->sched, queue_now(q), &job)) {
+		what = sched_next(q->sched, queue_now(q), &job);
+		switch (what) {
 		case SCHED_NOTHING:
 			return 0;
 		case SCHED_START:
@@ -406,6 +408,9 @@ dispatch_run(struct queue *q, unsigned limit)
 			result_late(q, &job);
 			break;
 		}
+		/* each may have brought a report of thousands */
+		if (what != SCHED_START && batch_need(q->batch) == BATCH_FULL)
+			return 1;
 	}
 	return 1;
 }
@@ -415,7 +420,7 @@ dispatch_run(struct queue *q, unsigned limit)
 /* What came of sending a body. NOT_READ: the store failed. */
 enum sent { SENT, NOT_TAKEN, NOT_READ };
 
-/* A body in the database fits one message; an empty one is sent too. */
+/* A body that fits one message; an empty one is sent too. */
 static enum sent
 send_chunks(struct channel *ch, uint64_t id, struct store_body *body)
 {
@@ -446,7 +451,8 @@ send_body(struct channel *ch, uint64_t id, const struct envelope *env,
 	};
 	int fd;
 
-	if ((fd = store_body_fd(body, 0)) != -1)
+	fd = store_body_fd(body, store_body_size(body) > BODY_INLINE);
+	if (fd != -1)
 		return ipc_send_fd(ch, body_file, &m, fd) == 0 ? SENT
 							       : NOT_TAKEN;
 	if (store_body_status(body) != STORE_OK)

@@ -14,7 +14,7 @@
  *
  * Everything lies under one folder, the spool:
  *	db/			the database and its log
- *	bodies/XX/ID		bodies over STORE_INLINE octets
+ *	bodies/XX/ID		bodies that came in a file
  *	incoming/		bodies on their way in; emptied at start
  * and is opened relative to it, so a store opened after chroot and before the
  * system call filter works on inside both. store_open starts threads: the
@@ -33,7 +33,7 @@
 struct store;
 
 #define STORE_SCHEMA 1
-#define STORE_INLINE 65536 /* octets of a body that stay in the database */
+#define STORE_INLINE 65536 /* octets of a body that may be taken in memory */
 
 enum store_status {
 	STORE_OK,
@@ -130,7 +130,8 @@ enum store_status store_batch_begin(struct store *);
 /*
  * A new message. Sets body, body_size and body_crc of the envelope. A spool
  * file belongs to the store from then on; one that was not sealed is sealed
- * here, with a wait. Data over STORE_INLINE octets go to a file of their own.
+ * here, with a wait. Data stay in the database whatever their size: a report
+ * needs neither an inode nor a descriptor.
  * STORE_EXISTS leaves the batch usable; STORE_FAILED means: abort the batch.
  */
 enum store_status store_put_message(

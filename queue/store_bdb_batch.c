@@ -111,32 +111,16 @@ take_spool(struct store *st, uint32_t msgid, struct store_spool *sp)
 	return STORE_FAILED;
 }
 
-/* Data too large for the database that came in memory. */
-static enum store_status
-put_data_file(struct store *st, uint32_t msgid, const struct store_content *b)
-{
-	struct store_spool *sp = store_spool_open(st, NULL);
-	enum store_status status = STORE_FAILED;
-
-	if (sp == NULL || store_spool_write(sp, b->data, b->size) == -1)
-		log_error("store: body %08x: out of memory", msgid);
-	else
-		status = take_spool(st, msgid, sp);
-	store_spool_close(sp);
-	return status;
-}
-
 enum store_status
 store_put_message(
     struct store *st, struct envelope *env, struct store_content *body)
 {
 	enum store_status status;
-	int inline_body;
+	int is_data = body->data != NULL;
 
 	if (st->txn == NULL || env->msgid == 0)
 		return STORE_FAILED;
-	inline_body = body->data != NULL && body->size <= STORE_INLINE;
-	env->body = inline_body ? ENVELOPE_BODY_CHUNKS : ENVELOPE_BODY_FILE;
+	env->body = is_data ? ENVELOPE_BODY_CHUNKS : ENVELOPE_BODY_FILE;
 	env->body_size = body->size;
 	env->body_crc = body->crc;
 	envelope_touch(env);
@@ -144,12 +128,8 @@ store_put_message(
 	 * the order on the disk, and the commit comes last. */
 	if ((status = put_envelope(st, env, 1)) != STORE_OK)
 		return status;
-	if (inline_body)
-		status = put_chunks(st, env->msgid, body);
-	else if (body->data != NULL)
-		status = put_data_file(st, env->msgid, body);
-	else
-		status = take_spool(st, env->msgid, body->spool);
+	status = is_data ? put_chunks(st, env->msgid, body)
+			 : take_spool(st, env->msgid, body->spool);
 	if (status != STORE_OK)
 		return status;
 	envelope_clean(env);

@@ -1,5 +1,5 @@
 /*
- * The files beside the database: bodies that are too large for it, and
+ * The files beside the database: bodies that are too large for memory, and
  * bodies on their way in. All is opened relative to descriptors of the
  * store's folders, and no link is ever followed.
  *
@@ -272,9 +272,11 @@ void
 store_files_discard(struct store *st, uint64_t number)
 {
 	char name[NAME_OCTETS];
+	int error = errno;
 
 	spool_name(name, number);
 	(void)unlinkat(st->incoming_fd, name, 0);
+	errno = error;
 }
 
 int

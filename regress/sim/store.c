@@ -447,9 +447,7 @@ store_put_message(
 
 	if (find(st, env->msgid) != NULL)
 		return STORE_EXISTS;
-	env->body = content->data != NULL && content->size <= STORE_INLINE
-	    ? ENVELOPE_BODY_CHUNKS
-	    : ENVELOPE_BODY_FILE;
+	env->body = data != NULL ? ENVELOPE_BODY_CHUNKS : ENVELOPE_BODY_FILE;
 	if (data == NULL) {
 		if (content->spool->body.len != content->size)
 			fail("%08x: a body of %zu octets is said to have %llu",

@@ -24,6 +24,7 @@
 #include <cmocka.h>
 #include <libdeflate.h>
 
+#include "queue/store_bdb.h"
 #include "store_case.h"
 
 static void
@@ -56,8 +57,10 @@ test_sizes(void **state)
 		{ 4096, 0, 0 },
 		{ STORE_INLINE - 1, 0, 0 },
 		{ STORE_INLINE, 0, 0 },
-		{ STORE_INLINE + 1, 0, 1 },
+		{ STORE_INLINE + 1, 0, 0 },
 		{ STORE_INLINE + 1, 1, 1 },
+		/* the longest report has less */
+		{ 8 << 20, 0, 0 },
 		/* what ends with or beside a chunk or a block of the disk */
 		{ 256 << 10, 1, 1 },
 		{ (256 << 10) + 1, 1, 1 },
@@ -79,6 +82,27 @@ test_sizes(void **state)
 		}
 		reopen(f);
 	}
+}
+
+/* Data are stored where no file can be made. */
+static void
+test_no_files(void **state)
+{
+	enum { COUNT = 20, OCTETS = 1000000 };
+	struct store_case *f = *state;
+	char incoming[512];
+
+	snprintf(incoming, sizeof(incoming), "%s/incoming", f->path);
+	assert_int_equal(rmdir(incoming), 0);
+	/* one transaction, longer than a file of the log */
+	assert_int_equal(store_batch_begin(f->st), STORE_OK);
+	for (uint32_t id = 1; id <= COUNT; id++)
+		assert_int_equal(
+		    fixture_put(f->st, id, 1, OCTETS, 0), STORE_OK);
+	assert_int_equal(store_batch_commit(f->st), STORE_OK);
+	reopen(f);
+	for (uint32_t id = 1; id <= COUNT; id++)
+		store_case_assert(f->st, id, 1, OCTETS);
 }
 
 /* More than may be gathered at once, in pieces that come in turn and fit no
@@ -668,6 +692,9 @@ test_no_descriptors(void **state)
 	none.rlim_cur = (rlim_t)lowest;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
 	assert_int_equal(dup(0), -1);
+	/* whoever is told no more than errno is told that */
+	assert_int_equal(store_files_create(f->st, 1), -1);
+	assert_int_equal(errno, EMFILE);
 	for (uint32_t id = 1; id <= MESSAGES; id++) {
 		store_case_put(f->st, id, 1, OCTETS, 0);
 		if (taken_count < TAKEN && (taken[taken_count] = dup(0)) != -1)
@@ -687,6 +714,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STORE_CASE(test_sizes),
+		STORE_CASE(test_no_files),
 		STORE_CASE(test_in_turn),
 		STORE_CASE(test_remove),
 		STORE_CASE(test_abort),
