@@ -17,8 +17,10 @@ enum {
 	EXPAND_INFLIGHT = 200, /* auth takes no more */
 	LOCAL_INFLIGHT = 200,
 	LOCAL_PER_USER = 7, /* processes */
-	LOCAL_PER_PLACE =
-	    64, /* that one process does in turn, if it is quick */
+	/* Where one process does many in turn, a user may hold more than has
+	 * processes while it is quick, but this part of all: others must get
+	 * theirs when it no longer is. */
+	LOCAL_PART = 4,
 	/* looks of a step: a thousand, for which mail waits */
 	RECHECK_PAGE = 64,
 	RECHECK_PAGES = 16,
@@ -115,7 +117,9 @@ enlist_configure(struct queue *q)
 	sched_set_class(q->sched, CLASS_UNKNOWN, &retry);
 	sched_set_class(q->sched, CLASS_EXPAND, &expand);
 	sched_set_class(q->sched, CLASS_LOCAL, &local);
-	local.window_max = LOCAL_PER_PLACE;
+	if (local.window_max < params.max_inflight[SCHED_LOCAL] / LOCAL_PART)
+		local.window_max =
+		    params.max_inflight[SCHED_LOCAL] / LOCAL_PART;
 	sched_set_class(q->sched, CLASS_PLACE, &local);
 	configure_actions(q);
 }

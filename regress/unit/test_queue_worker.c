@@ -25,7 +25,11 @@
 
 #define SERVICE_USER "nobody"
 
-enum { LARGE = 200000 };
+enum {
+	LARGE = 200000,
+	LOCAL_MAX = 16, /* deliveries at once */
+	LOCAL_PER_USER = 2
+};
 
 struct world {
 	char *path;
@@ -50,6 +54,9 @@ struct world {
 	int lacking; /* nor the action, as the configuration that it has says */
 	uint32_t locals;
 	char users[256];
+	int hold; /* local takes joe's and says nothing */
+	uint64_t held[LOCAL_MAX];
+	uint32_t nheld;
 	uint8_t body[LARGE + 1];
 	size_t body_len;
 };
@@ -61,6 +68,8 @@ static struct conf_action actions[] = {
 static struct conf conf = { .server_name = S("mx.example.org"),
 	.retry = { .min = 1, .max = 2 },
 	.queue = { .ttl = 432000 },
+	.mda = { .max_session = LOCAL_MAX,
+	    .max_session_per_user = LOCAL_PER_USER },
 	.actions = actions,
 	.nactions = sizeof(actions) / sizeof(actions[0]) };
 
@@ -81,6 +90,13 @@ on_local_delivery(
 	ssize_t n;
 
 	w->locals++;
+	if (w->hold && strcmp(m->user, "joe") == 0) {
+		close(fd);
+		assert_true(w->nheld < LOCAL_MAX);
+		w->held[w->nheld++] = m->id;
+		stage_got(&stage, MSG_local_delivery);
+		return;
+	}
 	strncat(w->users, m->user, 32);
 	strncat(w->users, " ", 2);
 	n = read(fd, w->body, sizeof(w->body));
@@ -162,6 +178,10 @@ on_expand(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 		ipc_add_expand_dest(&dests, &d);
 	} else if (strcmp(m->recipient, "two@example.org") == 0) {
 		add_user(&dests, m->recipient, "joe");
+		add_user(&dests, m->recipient, "ann");
+	} else if (strcmp(m->recipient, "joe@example.org") == 0) {
+		add_user(&dests, m->recipient, "joe");
+	} else if (strcmp(m->recipient, "ann@example.org") == 0) {
 		add_user(&dests, m->recipient, "ann");
 	} else if (strcmp(m->recipient, "fwd@example.org") == 0) {
 		add_user(&dests, m->recipient, "fred");
@@ -601,6 +621,51 @@ test_local(void **state)
 	end_empty();
 }
 
+/* Says of all that local holds that it is done. How many that was. */
+static uint32_t
+answer_held(void)
+{
+	struct msg_local_done done = { .enhanced = "2.0.0" };
+	uint32_t n = world.nheld;
+
+	while (world.nheld > 0) {
+		done.id = world.held[--world.nheld];
+		ipc_send(stage.master, local_done, &done);
+	}
+	return n;
+}
+
+/* A user whose deliveries were quick, and then take for ever, leaves others
+ * theirs. */
+static void
+test_local_part(void **state)
+{
+	enum { MESSAGES = 260, ROUNDS = 20 };
+	uint32_t before, n;
+
+	world.hold = 1;
+	for (int i = 0; i < MESSAGES; i++)
+		submit("joe@example.org", "local", message, 0);
+	while (world.nheld < LOCAL_PER_USER)
+		stage_await(&stage, MSG_local_delivery);
+	for (int i = 0; i < ROUNDS; i++) {
+		before = world.locals;
+		n = answer_held();
+		while (world.locals < before + n)
+			stage_await(&stage, MSG_local_delivery);
+	}
+	submit("ann@example.org", "local", message, 0);
+	while (strcmp(world.users, "ann ") != 0)
+		stage_await(&stage, MSG_local_delivery);
+	assert_int_equal(world.nheld, LOCAL_MAX / 4);
+	while (world.locals < MESSAGES + 1) {
+		answer_held();
+		stage_await(&stage, MSG_local_delivery);
+	}
+	answer_held();
+	end_empty();
+}
+
 /* Its action is gone before it was expanded, and no rule takes it: it is held,
  * and tried again with each reload. */
 static void
@@ -682,6 +747,7 @@ main(void)
 		TEST(test_double_bounce),
 		TEST(test_success_report),
 		TEST(test_local),
+		TEST(test_local_part),
 		TEST(test_no_action),
 		TEST(test_auth_behind),
 		TEST(test_forged),
