@@ -136,8 +136,8 @@ log_fill_standard(void)
 {
 	int fd;
 
-	do
-		if ((fd = open("/dev/null", O_RDWR | O_CLOEXEC)) == -1)
+	do /* not close-on-exec: the programs that we start need them as well */
+		if ((fd = open("/dev/null", O_RDWR)) == -1)
 			return -1;
 	while (fd <= STDERR_FILENO);
 	close(fd);
