@@ -93,11 +93,8 @@ run_child(const struct run *r, int fd)
 	char *argv[] = { path, option, m->conf->paths.control_socket, command,
 		ttl, NULL };
 	char *env[] = { path_var, NULL };
-	sigset_t none;
 
 	snprintf(ttl, sizeof(ttl), "%u", m->conf->queue.ttl);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (setsid() == -1 || dup2(fd, STDIN_FILENO) == -1)
 		_exit(127);
 	closefrom(STDERR_FILENO + 1);

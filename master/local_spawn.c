@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +48,6 @@ exec_local(const struct master *m, const struct recipient *r, int fd)
 		seconds, "-n", m->conf->server_name };
 	const char *env[] = { home, user, logname, "SHELL=/bin/sh",
 		"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8", NULL };
-	sigset_t none;
 	size_t n = 15;
 
 	if (r->use_forward)
@@ -64,8 +62,6 @@ exec_local(const struct master *m, const struct recipient *r, int fd)
 	    m->conf->smtp.sub_addr_delim ? m->conf->smtp.sub_addr_delim : "");
 	snprintf(seconds, sizeof(seconds), "%d", local_deadline() / 6 * 5);
 
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (fd == CHANNEL_FD)
 		fcntl(fd, F_SETFD, 0);
 	else if (dup2(fd, CHANNEL_FD) == -1)

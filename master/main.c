@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,18 @@
 #include "master/parse.h"
 #include "net/loop.h"
 #include "os/log.h"
+
+/* Whoever started us may have blocked or ignored the signals that we live by,
+ * and our children get what we have. */
+static void
+reset_signals(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGCHLD, SIG_DFL);
+}
 
 static void
 write_pid(const struct conf *conf)
@@ -133,6 +146,7 @@ main(int argc, char **argv)
 
 	if (log_fill_standard() == -1)
 		return status;
+	reset_signals();
 	/* freed memory is overwritten: keys and hashes pass through it */
 	mallopt(M_PERTURB, 0xa5);
 	log_init("relaisd", LOG_TO_STDERR);

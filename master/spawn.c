@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,7 +159,6 @@ spawn_worker(
     const struct master *m, enum process_kind kind, uint16_t instance, int *fd)
 {
 	int sv[2], size = BUFFER_SIZE;
-	sigset_t none;
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) == -1) {
@@ -175,11 +173,8 @@ spawn_worker(
 		close(sv[1]);
 		return -1;
 	}
-	if (pid == 0) {
-		sigemptyset(&none);
-		sigprocmask(SIG_SETMASK, &none, NULL);
+	if (pid == 0)
 		exec_worker(m, kind, instance, sv[1]);
-	}
 	close(sv[1]);
 	*fd = sv[0];
 	return pid;
