@@ -10,9 +10,8 @@
 
 #include "conf/fields.h"
 #include "conf/url.h"
+#include "ipc/worker.h"
 #include "master/parser.h"
-
-#define WORKERS_MAX 1024
 
 /* The one value of a setting, NULL after an error. */
 static const char *

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "conf/codec.h"
+#include "ipc/worker.h"
 #include "master/backoff.h"
 #include "master/master.h"
 #include "net/loop.h"
@@ -382,12 +383,21 @@ on_restart(evutil_socket_t fd, short what, void *arg)
 	start(arg);
 }
 
+static uint32_t
+one_per_core(void)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (cores < 1)
+		return 1;
+	return cores < WORKERS_MAX ? (uint32_t)cores : WORKERS_MAX;
+}
+
 /* smtpd comes last: by then all that it asks is there. */
 static int
 make_children(struct master *m)
 {
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	uint32_t per_core = cores > 0 ? (uint32_t)cores : 1;
+	uint32_t per_core = one_per_core();
 	const struct {
 		enum process_kind kind;
 		uint32_t count;

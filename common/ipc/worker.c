@@ -20,7 +20,7 @@
 #include "os/log.h"
 #include "os/reserve.h"
 
-enum { MASTER_FD = 3, INSTANCES_MAX = 64, FILES_MAX = 1024, ERROR_SIZE = 512 };
+enum { MASTER_FD = 3, FILES_MAX = 1024, ERROR_SIZE = 512 };
 #define SLICE_MAX (64u << 20)
 
 struct incoming {
@@ -38,11 +38,11 @@ struct worker {
 	void *ctx;
 	struct loop *loop;
 	struct channel *master;
-	struct channel *peers[PROC_MAX][INSTANCES_MAX];
-	uint32_t pairs[PROC_MAX][INSTANCES_MAX]; /* what master calls them */
+	struct channel *peers[PROC_MAX][WORKERS_MAX];
+	uint32_t pairs[PROC_MAX][WORKERS_MAX]; /* what master calls them */
 	uint16_t peer_count[PROC_MAX];
 	/* descriptors, plus one, of peers that came before we serve */
-	int waiting[PROC_MAX][INSTANCES_MAX];
+	int waiting[PROC_MAX][WORKERS_MAX];
 	struct incoming in;
 	uint32_t next_generation; /* configured, to be swapped in */
 	uint32_t generation; /* of the one that holds */
@@ -215,7 +215,7 @@ on_peer(void *arg, struct channel *from, const union ipc_msg *m, int fd)
 	uint16_t instance = m->peer.instance;
 
 	if (kind == PROC_MASTER || kind >= PROC_LOCAL ||
-	    instance >= INSTANCES_MAX)
+	    instance >= WORKERS_MAX)
 		log_fatal("master names a peer that cannot be");
 	if (w->peer_count[kind] <= instance)
 		w->peer_count[kind] = (uint16_t)(instance + 1);
@@ -464,7 +464,7 @@ worker_master(struct worker *w)
 struct channel *
 worker_peer(struct worker *w, enum process_kind kind, uint16_t instance)
 {
-	if (kind >= PROC_MAX || instance >= INSTANCES_MAX)
+	if (kind >= PROC_MAX || instance >= WORKERS_MAX)
 		return NULL;
 	return w->peers[kind][instance];
 }

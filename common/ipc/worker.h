@@ -19,6 +19,8 @@
 struct worker;
 struct loop;
 
+enum { WORKERS_MAX = 256 }; /* of one kind */
+
 /* A file of the configuration, open for reading; the worker closes it. */
 struct worker_file {
 	const char *kind;
