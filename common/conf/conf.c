@@ -267,14 +267,18 @@ conf_where_text(const struct conf *conf, const struct conf_where *where,
 void *
 conf_append(void *list, uint32_t *count, size_t size)
 {
+	size_t n = *count;
 	char *grown;
 
+	/* room for twice as many at each power of two: freed memory that is
+	 * overwritten makes one step cost as much as all that is free */
 	memcpy(&grown, list, sizeof(grown));
-	if (*count == UINT32_MAX ||
-	    (grown = reallocarray(grown, (size_t)*count + 1, size)) == NULL)
+	if (n == UINT32_MAX ||
+	    ((n & (n - 1)) == 0 &&
+		(grown = reallocarray(grown, n > 0 ? 2 * n : 1, size)) == NULL))
 		return NULL;
 	memcpy(list, &grown, sizeof(grown));
-	grown += *count * size;
+	grown += n * size;
 	memset(grown, 0, size);
 	(*count)++;
 	return grown;

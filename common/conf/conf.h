@@ -561,7 +561,8 @@ void conf_where_text(
     const struct conf *, const struct conf_where *, char *, size_t);
 
 /* Appends a zeroed element to a list (`*list` of `*count` elements of `size`
- * octets) and returns it, NULL when memory is short. */
+ * octets, made by this function alone) and returns it, NULL when memory is
+ * short. */
 void *conf_append(void *list, uint32_t *count, size_t size);
 
 /* Calls report for each thing that the tree asks for and this release does
