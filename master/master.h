@@ -72,6 +72,7 @@ struct master {
 	int reload_again; /* a SIGHUP came when it could not be heeded */
 	int privileged; /* started by root */
 	int stopping;
+	int status; /* to end with then */
 	int was_serving; /* all workers were up once */
 	int starter; /* to who waits for the start to be over, or -1 */
 	struct child *children;
@@ -122,7 +123,7 @@ void spool_drop_path(const struct conf_paths *, char *path, size_t size);
 /* Starts all workers; runs until told to stop; the exit status. */
 int supervise_run(struct master *);
 /* Restart and stop are driven from here. */
-void supervise_stop(struct master *);
+void supervise_stop(struct master *, int status);
 struct child *supervise_child(struct master *, enum process_kind, uint16_t);
 int supervise_all_serve(const struct master *);
 /* Sends a worker its slice. -1 if it cannot be reached or a file not read. */

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -151,7 +152,7 @@ on_master_request(
 	case MASTER_STOP:
 		ipc_send(ch, master_done, &done);
 		channel_flush(ch);
-		supervise_stop(m);
+		supervise_stop(m, EXIT_SUCCESS);
 		return;
 	case MASTER_VERBOSE:
 		supervise_set_log(m, r->argument > 2 ? 2 : (int)r->argument,

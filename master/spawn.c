@@ -162,13 +162,13 @@ spawn_worker(
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) == -1) {
-		log_warn("socketpair: %s", strerror(errno));
+		log_error("socketpair: %s", strerror(errno));
 		return -1;
 	}
 	for (int i = 0; i < 2; i++)
 		setsockopt(sv[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	if ((pid = fork()) == -1) {
-		log_warn("fork: %s", strerror(errno));
+		log_error("fork: %s", strerror(errno));
 		close(sv[0]);
 		close(sv[1]);
 		return -1;

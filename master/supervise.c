@@ -128,6 +128,36 @@ any_alive(const struct master *m)
 	return 0;
 }
 
+/* ---- trying again ----------------------------------------------------- */
+
+static void
+try_later(struct child *c)
+{
+	int64_t lived = loop_now(c->master->loop) - c->started;
+	uint32_t wait = backoff_wait(&c->backoff_ms, lived);
+	struct timeval tv = { wait / 1000, (suseconds_t)(wait % 1000) * 1000 };
+
+	event_add(c->restart, &tv);
+}
+
+/* One that died, or could not be made. Of a start
+ * that somebody waits for nothing is tried again. */
+static void
+not_begun(struct child *c)
+{
+	struct master *m = c->master;
+
+	if (m->stopping)
+		return;
+	if (m->was_serving && m->starter == -1) {
+		try_later(c);
+		return;
+	}
+	log_error(
+	    "%s could not start: see the lines above", process_name(c->kind));
+	supervise_stop(m, EXIT_FAILURE);
+}
+
 /* ---- what workers say about themselves -------------------------------- */
 
 static void
@@ -144,7 +174,7 @@ on_config_ready(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 	if (r->error[0] != '\0') {
 		log_error("%s refuses the configuration: %s",
 		    process_name(c->kind), r->error);
-		supervise_stop(m);
+		supervise_stop(m, EXIT_FAILURE);
 		return;
 	}
 	c->state = CHILD_CONFIGURED;
@@ -200,17 +230,7 @@ on_log_line(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 	log_relay(process_name(c->kind), l->priority & LOG_PRIMASK, l->line);
 }
 
-/* ---- death and restart ------------------------------------------------ */
-
-static void
-schedule_restart(struct child *c)
-{
-	int64_t lived = loop_now(c->master->loop) - c->started;
-	uint32_t wait = backoff_wait(&c->backoff_ms, lived);
-	struct timeval tv = { wait / 1000, (suseconds_t)(wait % 1000) * 1000 };
-
-	event_add(c->restart, &tv);
-}
+/* ---- death ------------------------------------------------------------ */
 
 /* Forgets a worker's process and channel; kills it if it still lives, since
  * a worker that broke its channel is not to be trusted with anything. */
@@ -232,14 +252,7 @@ child_down(struct child *c)
 			loop_stop(m->loop);
 		return;
 	}
-	/* of a start that somebody waits for nothing is tried again */
-	if (!m->was_serving || m->starter != -1) {
-		log_error("%s could not start: see the lines above",
-		    process_name(c->kind));
-		supervise_stop(m);
-		return;
-	}
-	schedule_restart(c);
+	not_begun(c);
 }
 
 static void
@@ -359,7 +372,7 @@ start(struct child *c)
 	c->started = loop_now(m->loop);
 	if ((c->pid = spawn_worker(m, c->kind, c->instance, &fd)) == -1) {
 		c->pid = 0;
-		schedule_restart(c);
+		not_begun(c);
 		return;
 	}
 	c->state = CHILD_STARTED;
@@ -472,7 +485,7 @@ on_stop_deadline(evutil_socket_t fd, short what, void *arg)
 }
 
 void
-supervise_stop(struct master *m)
+supervise_stop(struct master *m, int status)
 {
 	struct timeval tv = { STOP_MS / 1000, 0 };
 	struct msg_worker_stop stop = { 0 };
@@ -480,6 +493,7 @@ supervise_stop(struct master *m)
 	if (m->stopping)
 		return;
 	m->stopping = 1;
+	m->status = status;
 	log_info("stopping");
 	for (size_t i = 0; i < m->child_count; i++) {
 		struct child *c = &m->children[i];
@@ -498,7 +512,7 @@ supervise_stop(struct master *m)
 static void
 on_sigterm(evutil_socket_t sig, short what, void *arg)
 {
-	supervise_stop(arg);
+	supervise_stop(arg, EXIT_SUCCESS);
 }
 
 static void
@@ -532,7 +546,7 @@ supervise_run(struct master *m)
 	m->generation = m->next_generation = 1;
 	if (make_children(m) == -1 || (m->pairs = pairs_new(m)) == NULL)
 		log_fatal("out of memory");
-	for (size_t i = 0; i < m->child_count; i++)
+	for (size_t i = 0; i < m->child_count && !m->stopping; i++)
 		start(&m->children[i]);
 	m->drop = drop_new(m);
 	if (loop_run(m->loop) == -1)
@@ -546,5 +560,5 @@ supervise_run(struct master *m)
 		event_free(m->children[i].restart);
 	}
 	free(m->children);
-	return m->was_serving ? EXIT_SUCCESS : EXIT_FAILURE;
+	return m->status;
 }
