@@ -25,6 +25,7 @@ struct drop;
 enum child_state {
 	CHILD_DOWN, /* waits for its restart */
 	CHILD_STARTED, /* configuration sent */
+	CHILD_REFUSED, /* could not take it, waits for another try */
 	CHILD_CONFIGURED, /* has accepted it */
 	CHILD_RELEASED, /* has its sockets and peers, enters its sandbox */
 	CHILD_SERVING
@@ -37,8 +38,8 @@ struct child {
 	enum child_state state;
 	pid_t pid;
 	struct channel *channel;
-	struct event *restart;
-	int64_t started; /* loop_now */
+	struct event *restart; /* or another try to configure it */
+	int64_t started; /* loop_now, of the last try */
 	uint32_t backoff_ms; /* see backoff.h */
 	uint32_t agreed; /* generation that it is ready to swap to */
 	uint32_t holds; /* generation that it serves under */
@@ -125,9 +126,10 @@ int supervise_run(struct master *);
 /* Restart and stop are driven from here. */
 void supervise_stop(struct master *, int status);
 struct child *supervise_child(struct master *, enum process_kind, uint16_t);
-int supervise_all_serve(const struct master *);
 /* Sends a worker its slice. -1 if it cannot be reached or a file not read. */
 int supervise_configure(struct child *, struct conf *, uint32_t gen);
+/* Gives a worker that took its configuration all that it needs to begin. */
+void supervise_release(struct child *);
 void supervise_set_log(struct master *, int verbose, uint32_t trace);
 
 /* The channels between workers, once the children are there. NULL without

@@ -34,10 +34,21 @@ answer(struct master *m, uint64_t asker, int counts, const char *error)
 	ipc_buf_free(&tables);
 }
 
-static int
+/* One that refused what is in force may take what a reload brings. */
+static bool
+all_can_be_asked(const struct master *m)
+{
+	for (size_t i = 0; i < m->child_count; i++)
+		if (m->children[i].state != CHILD_SERVING &&
+		    m->children[i].state != CHILD_REFUSED)
+			return false;
+	return true;
+}
+
+static bool
 is_busy(const struct master *m)
 {
-	return m->next != NULL || m->swapping || !supervise_all_serve(m);
+	return m->next != NULL || m->swapping || !all_can_be_asked(m);
 }
 
 /* Heeds a SIGHUP that came too early. */
@@ -115,7 +126,7 @@ reload_begin(struct master *m, uint64_t asker, int counts)
 	if (is_busy(m)) {
 		m->reload_again |= asker == 0;
 		answer(m, asker, 0,
-		    supervise_all_serve(m)
+		    all_can_be_asked(m)
 			? "another reload is under way: try again"
 			: "workers are still starting: try again");
 		return;
@@ -153,14 +164,6 @@ swap(struct master *m)
 {
 	struct msg_config_swap swap = { .generation = m->next_generation };
 
-	for (size_t i = 0; i < m->child_count; i++) {
-		struct child *c = &m->children[i];
-
-		if (c->kind == PROC_SMTPD)
-			sockets_send(
-			    m->next_sockets, c->channel, m->next_generation);
-		ipc_send(c->channel, config_swap, &swap);
-	}
 	conf_free(m->conf);
 	m->conf = m->next;
 	m->next = NULL;
@@ -169,6 +172,17 @@ swap(struct master *m)
 	m->next_sockets = NULL;
 	m->generation = m->next_generation;
 	m->swapping = 1;
+	for (size_t i = 0; i < m->child_count; i++) {
+		struct child *c = &m->children[i];
+
+		if (c->state == CHILD_REFUSED) {
+			supervise_release(c);
+			continue;
+		}
+		if (c->kind == PROC_SMTPD)
+			sockets_send(m->sockets, c->channel, m->generation);
+		ipc_send(c->channel, config_swap, &swap);
+	}
 }
 
 int
@@ -195,7 +209,7 @@ void
 reload_step(struct master *m)
 {
 	for (size_t i = 0; i < m->child_count; i++)
-		if (m->children[i].state == CHILD_SERVING &&
+		if (m->children[i].state >= CHILD_RELEASED &&
 		    m->children[i].holds != m->generation)
 			return;
 	if (m->swapping) {

@@ -84,9 +84,8 @@ forget:
 
 /* ---- release ---------------------------------------------------------- */
 
-/* Gives a configured worker all that it needs to begin. */
-static void
-release(struct child *c)
+void
+supervise_release(struct child *c)
 {
 	struct master *m = c->master;
 	struct msg_config_swap swap = { .generation = m->generation };
@@ -94,6 +93,7 @@ release(struct child *c)
 	int fd;
 
 	c->state = CHILD_RELEASED;
+	event_del(c->restart);
 	pairs_connect(m->pairs, c);
 	if (c->kind == PROC_SMTPD) {
 		sockets_send(m->sockets, c->channel, m->generation);
@@ -111,12 +111,6 @@ all_at_least(const struct master *m, enum child_state state)
 		if (m->children[i].state < state)
 			return 0;
 	return 1;
-}
-
-int
-supervise_all_serve(const struct master *m)
-{
-	return all_at_least(m, CHILD_SERVING);
 }
 
 static int
@@ -140,7 +134,7 @@ try_later(struct child *c)
 	event_add(c->restart, &tv);
 }
 
-/* One that died, or could not be made. Of a start
+/* One that died, could not be made, or refused its configuration. Of a start
  * that somebody waits for nothing is tried again. */
 static void
 not_begun(struct child *c)
@@ -156,6 +150,19 @@ not_begun(struct child *c)
 	log_error(
 	    "%s could not start: see the lines above", process_name(c->kind));
 	supervise_stop(m, EXIT_FAILURE);
+}
+
+/*
+ * The configuration is the one that holds, but the files that it names may have
+ * changed. The worker lives on, so that a reload can ask whether it takes what
+ * the administrator has made of them; he may as well put them right.
+ */
+static void
+refused(struct child *c)
+{
+	c->state = CHILD_REFUSED;
+	not_begun(c);
+	reload_step(c->master);
 }
 
 /* ---- what workers say about themselves -------------------------------- */
@@ -174,12 +181,12 @@ on_config_ready(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 	if (r->error[0] != '\0') {
 		log_error("%s refuses the configuration: %s",
 		    process_name(c->kind), r->error);
-		supervise_stop(m, EXIT_FAILURE);
+		refused(c);
 		return;
 	}
 	c->state = CHILD_CONFIGURED;
 	if (m->was_serving) {
-		release(c);
+		supervise_release(c);
 		return;
 	}
 	/* the first time none begins before all have agreed */
@@ -187,7 +194,7 @@ on_config_ready(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 		return;
 	m->was_serving = 1;
 	for (size_t i = 0; i < m->child_count; i++)
-		release(&m->children[i]);
+		supervise_release(&m->children[i]);
 }
 
 /* Whoever started us need not wait, nor hear of errors, any longer. */
@@ -215,7 +222,7 @@ on_worker_ready(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 	if (c->state == CHILD_RELEASED) {
 		c->state = CHILD_SERVING;
 		log_debug("%s %u serves", process_name(c->kind), c->instance);
-		if (supervise_all_serve(c->master))
+		if (all_at_least(c->master, CHILD_SERVING))
 			tell_ready(c->master);
 	}
 	reload_step(c->master);
@@ -270,6 +277,7 @@ on_channel_closed(void *arg, struct channel *ch, const char *reason)
 	channel_free(ch);
 	c->channel = NULL;
 	c->state = CHILD_STARTED;
+	event_del(c->restart);
 	reload_lost(c);
 }
 
@@ -364,36 +372,53 @@ static const struct channel_ops child_ops = { life_handlers, on_channel_closed,
 	NULL };
 
 static void
+configure(struct child *c)
+{
+	struct master *m = c->master;
+
+	c->state = CHILD_STARTED;
+	if (supervise_configure(c, m->conf, m->generation) == 0)
+		return;
+	log_error(
+	    "%s cannot be given its configuration", process_name(c->kind));
+	refused(c);
+}
+
+static void
 start(struct child *c)
 {
 	struct master *m = c->master;
 	int fd;
 
-	c->started = loop_now(m->loop);
 	if ((c->pid = spawn_worker(m, c->kind, c->instance, &fd)) == -1) {
 		c->pid = 0;
 		not_begun(c);
 		return;
 	}
-	c->state = CHILD_STARTED;
 	c->channel = channel_new(
 	    m->loop, fd, PROC_MASTER, c->kind, c->instance, &child_ops, c);
 	if (c->channel == NULL)
 		log_fatal("out of memory");
 	channel_add_handlers(c->channel, request_handlers, m);
-	/* a table that cannot be read now must not stop a restart for ever:
-	 * the worker is killed and tried again after the back-off */
-	if (supervise_configure(c, m->conf, m->generation) == -1) {
-		log_error("%s cannot be given its configuration",
-		    process_name(c->kind));
-		kill(c->pid, SIGKILL);
-	}
+	configure(c);
+}
+
+static void
+begin(struct child *c)
+{
+	c->started = loop_now(c->master->loop);
+	if (c->pid == 0)
+		start(c);
+	else if (c->master->next == NULL)
+		configure(c);
+	else /* what it was asked about last is what a reload will swap in */
+		try_later(c);
 }
 
 static void
 on_restart(evutil_socket_t fd, short what, void *arg)
 {
-	start(arg);
+	begin(arg);
 }
 
 static uint32_t
@@ -547,7 +572,7 @@ supervise_run(struct master *m)
 	if (make_children(m) == -1 || (m->pairs = pairs_new(m)) == NULL)
 		log_fatal("out of memory");
 	for (size_t i = 0; i < m->child_count && !m->stopping; i++)
-		start(&m->children[i]);
+		begin(&m->children[i]);
 	m->drop = drop_new(m);
 	if (loop_run(m->loop) == -1)
 		log_fatal("event loop: %s", strerror(errno));
