@@ -70,6 +70,7 @@ struct master {
 	int swapping; /* not all workers hold conf yet */
 	uint64_t reload_asker; /* id of the master_request, 0: SIGHUP */
 	int reload_counts; /* and it wants to know of the aliases */
+	struct event *reload_timer; /* until then it waits for answers */
 	int reload_again; /* a SIGHUP came when it could not be heeded */
 	int privileged; /* started by root */
 	int stopping;
@@ -130,6 +131,8 @@ struct child *supervise_child(struct master *, enum process_kind, uint16_t);
 int supervise_configure(struct child *, struct conf *, uint32_t gen);
 /* Gives a worker that took its configuration all that it needs to begin. */
 void supervise_release(struct child *);
+/* Kills one that is not to be trusted, or does not answer: another begins. */
+void supervise_end(const struct child *);
 void supervise_set_log(struct master *, int verbose, uint32_t trace);
 
 /* The channels between workers, once the children are there. NULL without
@@ -148,6 +151,7 @@ int pairs_lost(struct pairs *, const struct child *, const struct child *,
  * for a signal, is answered once every worker serves under the new one, or that
  * all keep the old. counts: the answer tells of the aliases. */
 void reload_begin(struct master *, uint64_t asker, int counts);
+struct event *reload_timer_new(struct master *);
 /* A worker validated a configuration. 0 if it is not that of a reload. */
 int reload_agreed(struct child *, const struct msg_config_ready *);
 /* A worker serves under another configuration than before. */

@@ -3,20 +3,68 @@
  * then swap in all or in none. Called for SIGHUP and smtpctl, and by
  * supervise.c for what workers answer and when one is lost; one that dies
  * meanwhile ends a reload before the swap, and begins under what is in force
- * after it.
+ * after it. So does one that does not answer in time, which after the swap is
+ * killed.
  *
  *	idle -> agreeing (m->next) -> swapping (m->swapping) -> idle
  */
 #include "config.h"
 
+#include <event2/event.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "master/files.h"
 #include "master/master.h"
+#include "net/loop.h"
 #include "os/log.h"
 
-enum { ERRORS = 1024 }; /* octets of them that the asker reads */
+enum {
+	ERRORS = 1024, /* octets of them that the asker reads */
+	/* auth takes 3 s of a processor for a table as large as one may be */
+	PATIENCE_S = 60
+};
+
+/* ---- who is waited for ------------------------------------------------ */
+
+static void
+expect_answers(struct master *m)
+{
+	struct timeval tv = { PATIENCE_S, 0 };
+
+#ifdef RELAIS_TEST_HOOKS
+	const char *value = getenv("RELAIS_TEST_RELOAD");
+
+	if (value != NULL)
+		tv.tv_sec = atoi(value);
+#endif
+	event_add(m->reload_timer, &tv);
+}
+
+/* Who does not serve now will serve under the new configuration. */
+static bool
+is_awaited(const struct child *c)
+{
+	const struct master *m = c->master;
+
+	if (m->next != NULL)
+		return c->agreed != m->next_generation;
+	return c->state >= CHILD_RELEASED && c->holds != m->generation;
+}
+
+/* One of them, NULL if there is none. */
+static const struct child *
+awaited(const struct master *m)
+{
+	for (size_t i = 0; i < m->child_count; i++)
+		if (is_awaited(&m->children[i]))
+			return &m->children[i];
+	return NULL;
+}
+
+/* ---- its end ---------------------------------------------------------- */
 
 static void
 answer(struct master *m, uint64_t asker, int counts, const char *error)
@@ -67,6 +115,7 @@ abandon(struct master *m, const char *why)
 {
 	log_warn("configuration not reloaded: %s",
 	    strchr(why, '\n') == NULL ? why : "see the lines above");
+	event_del(m->reload_timer);
 	conf_free(m->next);
 	m->next = NULL;
 	sockets_free(m->next_sockets);
@@ -74,6 +123,38 @@ abandon(struct master *m, const char *why)
 	answer(m, m->reload_asker, 0, why);
 	go_on(m);
 }
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct master *m = arg;
+	const struct child *c = awaited(m);
+	char why[128];
+
+	if (m->next != NULL) {
+		snprintf(why, sizeof(why),
+		    "%s %u (pid %d) does not answer: kill it, and reload again",
+		    process_name(c->kind), c->instance, (int)c->pid);
+		abandon(m, why);
+		return;
+	}
+	for (size_t i = 0; i < m->child_count; i++) {
+		c = &m->children[i];
+		if (!is_awaited(c))
+			continue;
+		log_error("%s %u (pid %d) does not answer: it is killed",
+		    process_name(c->kind), c->instance, (int)c->pid);
+		supervise_end(c);
+	}
+}
+
+struct event *
+reload_timer_new(struct master *m)
+{
+	return event_new(loop_base(m->loop), -1, 0, on_timer, m);
+}
+
+/* ---- its life --------------------------------------------------------- */
 
 static bool
 differ(const char *a, const char *b)
@@ -156,6 +237,7 @@ reload_begin(struct master *m, uint64_t asker, int counts)
 			abandon(m, "a worker cannot be reached");
 			return;
 		}
+	expect_answers(m);
 }
 
 /* All have agreed. */
@@ -183,6 +265,7 @@ swap(struct master *m)
 			sockets_send(m->sockets, c->channel, m->generation);
 		ipc_send(c->channel, config_swap, &swap);
 	}
+	expect_answers(m);
 }
 
 int
@@ -197,23 +280,19 @@ reload_agreed(struct child *c, const struct msg_config_ready *r)
 		return 1;
 	}
 	c->agreed = r->generation;
-	for (size_t i = 0; i < m->child_count; i++)
-		if (m->children[i].agreed != m->next_generation)
-			return 1;
-	swap(m);
+	if (awaited(m) == NULL)
+		swap(m);
 	return 1;
 }
 
-/* Who does not serve now will serve under the new configuration. */
 void
 reload_step(struct master *m)
 {
-	for (size_t i = 0; i < m->child_count; i++)
-		if (m->children[i].state >= CHILD_RELEASED &&
-		    m->children[i].holds != m->generation)
-			return;
+	if (awaited(m) != NULL)
+		return;
 	if (m->swapping) {
 		m->swapping = 0;
+		event_del(m->reload_timer);
 		log_info("configuration reloaded");
 		answer(m, m->reload_asker, m->reload_counts, "");
 	}

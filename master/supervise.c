@@ -288,8 +288,8 @@ faces_network(enum process_kind kind)
 	    kind == PROC_RESOLVER;
 }
 
-static void
-end_child(const struct child *c)
+void
+supervise_end(const struct child *c)
 {
 	if (c->pid > 0)
 		kill(c->pid, SIGKILL);
@@ -316,9 +316,9 @@ on_peer_lost(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 	    process_name(teller->kind), teller->instance);
 	/* false words must cost who says them: back-off bounds both ways */
 	if (faces_network(peer->kind))
-		end_child(peer);
+		supervise_end(peer);
 	else if (faces_network(teller->kind))
-		end_child(teller);
+		supervise_end(teller);
 }
 
 static void
@@ -569,7 +569,8 @@ supervise_run(struct master *m)
 			log_fatal("signals: %s", strerror(errno));
 	}
 	m->generation = m->next_generation = 1;
-	if (make_children(m) == -1 || (m->pairs = pairs_new(m)) == NULL)
+	if (make_children(m) == -1 || (m->pairs = pairs_new(m)) == NULL ||
+	    (m->reload_timer = reload_timer_new(m)) == NULL)
 		log_fatal("out of memory");
 	for (size_t i = 0; i < m->child_count && !m->stopping; i++)
 		begin(&m->children[i]);
@@ -577,6 +578,7 @@ supervise_run(struct master *m)
 	if (loop_run(m->loop) == -1)
 		log_fatal("event loop: %s", strerror(errno));
 	drop_free(m->drop);
+	event_free(m->reload_timer);
 	pairs_free(m->pairs);
 	for (size_t i = 0; i < SIGNALS; i++)
 		event_free(events[i]);
