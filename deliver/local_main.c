@@ -195,7 +195,8 @@ deliver(const struct context *c, const struct local_job *job,
 		if (rc != 1 || local_refused(out) == -1)
 			return;
 	} else if (keep && strcmp(job->method, "include") != 0)
-		out->kept = 1; /* of a list its own items tell */
+		/* of a list its own items tell */
+		out->kept = KEPT_MAILBOX;
 	if (out->forward.count > 0)
 		out->status = DELIVERY_FORWARD;
 }
@@ -213,7 +214,7 @@ answer(struct context *c, struct local_job *job, struct local_outcome *out)
 		.code = (uint16_t)out->code,
 		.enhanced = out->enhanced,
 		.text = out->text,
-		.kept = out->kept != 0,
+		.kept = (uint8_t)out->kept,
 		.forward = ipc_buf_list(&out->forward) };
 	if (ipc_send(c->master, local_result, &result) == -1)
 		log_error("cannot tell master what came of the delivery");

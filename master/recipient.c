@@ -291,6 +291,8 @@ recipient_resolve(const struct master *m, const struct msg_local_delivery *d,
 		if (code == 0)
 			code = resolve_user(
 			    &action->local, m->conf, d->user, r, error, size);
+		if (d->entry == ENTRY_MAILBOX)
+			r->use_forward = 0;
 	} else {
 		code = resolve_entry(m->conf, action, d, r, error, size);
 		if (code == 0)

@@ -34,7 +34,8 @@ queue_libqueue_a_SOURCES += \
 	queue/store_port.c \
 	queue/store_spare.c \
 	queue/store_spool.c \
-	queue/store_ticker.c
+	queue/store_ticker.c \
+	queue/twins.c queue/twins.h
 # The control socket.
 queue_libqueue_a_SOURCES += \
 	queue/control.c queue/control.h queue/control_private.h \

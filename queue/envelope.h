@@ -38,7 +38,7 @@ enum envelope_state {
 /* How a recipient was done. */
 enum envelope_outcome {
 	ENVELOPE_PENDING, /* it is not */
-	ENVELOPE_DELIVERED,
+	ENVELOPE_DELIVERED, /* which may have children too, by a .forward */
 	ENVELOPE_RELAYED, /* to a host that does not speak DSN */
 	ENVELOPE_EXPANDED, /* its children carry on */
 	ENVELOPE_BOUNCED,
@@ -67,7 +67,9 @@ struct envelope_rcpt {
 	uint16_t code; /* last reply, 0 for none */
 	uint32_t parent; /* index it came from, or ENVELOPE_NO_PARENT */
 	uint32_t attempts; /* that failed */
-	uint32_t entry; /* with alias, see expand_dest */
+	uint32_t entry; /* with alias, see expand_dest; of a DEST_USER enum
+			 * user_entry, and once it is done ENTRY_MAILBOX if the
+			 * mailbox has it */
 	int64_t next; /* next attempt, 0: at once */
 	int64_t last; /* last attempt, 0: none */
 	const char *address;

@@ -6,11 +6,13 @@
 #include "config.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ipc/channel.h"
 #include "os/log.h"
 #include "queue/queue.h"
+#include "queue/twins.h"
 #include "smtp/address.h"
 
 /*
@@ -76,32 +78,71 @@ add_child(struct envelope *env, const struct envelope_rcpt *child)
 	return index;
 }
 
-static void
-add_dest(struct queue *q, struct events *ev, uint32_t parent,
-    const struct msg_expanded *m, const struct msg_expand_dest *d)
+/* A user whose own .forward led back to him means his mailbox. */
+static uint32_t
+entry_of(const struct envelope *env, uint32_t parent,
+    const struct msg_expand_dest *d)
 {
-	char orcpt[ADDRESS_SIZE + 8];
-	struct envelope_rcpt child;
+	uint32_t user = twins_user(env, parent);
+
+	if (d->kind != DEST_USER)
+		return d->entry;
+	return user != ENVELOPE_NO_PARENT &&
+		strcmp(env->rcpts[user].user, d->user) == 0
+	    ? ENTRY_MAILBOX
+	    : ENTRY_FORWARD;
+}
+
+/* Whether each address of a user has a place of its own. */
+static int
+place_varies(const struct conf_action *action)
+{
+	if (action == NULL)
+		return 0;
+	if (action->kind == CONF_ACTION_LMTP)
+		return action->local.rcpt_to;
+	/* a command is told the address */
+	return action->kind == CONF_ACTION_MDA ||
+	    (action->kind == CONF_ACTION_MAILDIR &&
+		action->local.path != NULL &&
+		strstr(action->local.path, "%{dest") != NULL);
+}
+
+static void
+init_dest(struct envelope_rcpt *child, const struct envelope *env,
+    uint32_t parent, const struct msg_expanded *m,
+    const struct msg_expand_dest *d, char orcpt[ADDRESS_SIZE + 8])
+{
+	init_child(child, env, parent, m->dests.count > 1, orcpt);
+	if (*m->owner != '\0') {
+		child->owner = m->owner;
+		child->orcpt = "";
+		child->notify = NOTIFY_UNSAID;
+	}
+	child->address = d->address;
+	child->kind = d->kind;
+	child->action = d->action;
+	child->user = d->user;
+	child->alias = d->alias;
+	child->entry = entry_of(env, parent, d);
+	child->routed = d->kind != DEST_ADDRESS;
+	child->state = child->routed ? ENVELOPE_READY : ENVELOPE_INCOMING;
+	if (d->kind == DEST_ERROR)
+		fail_child(child, d->code, d->enhanced, d->text);
+}
+
+static void
+add_dest(struct queue *q, struct events *ev, struct newcomer *n)
+{
 	uint32_t index;
 
-	init_child(&child, ev->env, parent, m->dests.count > 1, orcpt);
-	if (*m->owner != '\0') {
-		child.owner = m->owner;
-		child.orcpt = "";
-		child.notify = NOTIFY_UNSAID;
-	}
-	child.kind = d->kind;
-	child.address = d->address;
-	child.action = d->action;
-	child.user = d->user;
-	child.alias = d->alias;
-	child.entry = d->entry;
-	child.routed = d->kind != DEST_ADDRESS;
-	child.state = child.routed ? ENVELOPE_READY : ENVELOPE_INCOMING;
-	if (d->kind == DEST_ERROR)
-		fail_child(&child, d->code, d->enhanced, d->text);
-	index = add_child(ev->env, &child);
-	if (d->kind == DEST_ERROR)
+	if (n->twin == TWIN_REACHED)
+		return;
+	if (n->twin == TWIN_LOOP)
+		fail_child(&n->rcpt, 550, "5.4.6",
+		    "It is forwarded in a circle and to nobody else");
+	index = add_child(ev->env, &n->rcpt);
+	if (n->rcpt.code != 0)
 		result_failed(ev, index);
 	else
 		enlist_rcpt(q, ev->env, index);
@@ -111,12 +152,32 @@ static void
 add_dests(struct queue *q, struct events *ev, uint32_t parent,
     const struct msg_expanded *m)
 {
+	struct newcomers newcomers = RB_INITIALIZER(&newcomers);
+	struct newcomer *all = calloc(m->dests.count, sizeof(*all));
+	char orcpt[ADDRESS_SIZE + 8];
 	struct ipc_list list = m->dests;
 	struct msg_expand_dest d;
+	uint32_t n = 0;
 
-	while (ipc_next_expand_dest(&list, &d))
-		if (d.kind < DEST_MAX)
-			add_dest(q, ev, parent, m, &d);
+	if (all == NULL)
+		log_fatal("out of memory");
+	while (ipc_next_expand_dest(&list, &d)) {
+		if (d.kind >= DEST_MAX)
+			continue;
+		init_dest(&all[n].rcpt, ev->env, parent, m, &d, orcpt);
+		all[n].varies = d.kind == DEST_USER &&
+		    all[n].rcpt.entry == ENTRY_MAILBOX &&
+		    place_varies(conf_find_action(q->conf, d.action));
+		if (d.kind != DEST_ERROR)
+			twins_insert(&newcomers, &all[n]);
+		n++;
+	}
+	if (twins_user(ev->env, parent) != ENVELOPE_NO_PARENT &&
+	    twins_find(ev->env, parent, &newcomers) == -1)
+		log_fatal("out of memory");
+	for (uint32_t i = 0; i < n; i++)
+		add_dest(q, ev, &all[i]);
+	free(all);
 }
 
 static int
@@ -207,58 +268,69 @@ expanded_on_expanded(
 	dispatch_finish(q, job, SCHED_ROUTE_OK);
 }
 
-/* Whether a mailbox has been named before in what came of a recipient. Only
- * its host may take two local parts for one (RFC 5321 section 2.4). */
-static int
-is_named(const struct envelope *env, const struct envelope_rcpt *child)
+static void
+init_forward(struct envelope_rcpt *child, const struct envelope *env,
+    uint32_t parent, const struct msg_local_done *m,
+    const struct msg_forward_dest *d, char orcpt[ADDRESS_SIZE + 8])
 {
-	for (uint32_t i = env->rcpt_count; i > 0; i--) {
-		const struct envelope_rcpt *r = &env->rcpts[i - 1];
+	const struct envelope_rcpt *p = &env->rcpts[parent];
 
-		if (r->parent == child->parent && r->forwarded &&
-		    address_equal(r->address, child->address) &&
-		    strcmp(r->action, child->action) == 0)
-			return 1;
+	init_child(child, env, parent,
+	    m->kept != KEPT_NOTHING || m->forward.count > 1, orcpt);
+	child->forwarded = 1;
+	child->user = p->user;
+	child->state =
+	    p->state == ENVELOPE_HELD ? ENVELOPE_HELD : ENVELOPE_INCOMING;
+	if (d->code != 0) {
+		child->address = p->address;
+		child->action = p->action;
+		fail_child(child, d->code, d->enhanced, d->text);
+		return;
 	}
-	return 0;
+	child->address = d->address;
+	/* an address goes by the rules, a name by this action */
+	child->action = strchr(d->address, '@') == NULL ? p->action : "";
 }
 
-int
-expanded_forward(struct queue *q, struct events *ev, uint32_t parent,
+static void
+add_forwards(struct queue *q, struct events *ev, uint32_t parent,
     const struct msg_local_done *m)
 {
-	const struct envelope_rcpt *p = &ev->env->rcpts[parent];
-	uint8_t state =
-	    p->state == ENVELOPE_HELD ? ENVELOPE_HELD : ENVELOPE_INCOMING;
+	struct newcomers newcomers = RB_INITIALIZER(&newcomers);
+	struct newcomer *all = calloc(m->forward.count, sizeof(*all));
 	struct ipc_list forward = m->forward;
 	char orcpt[ADDRESS_SIZE + 8];
 	struct msg_forward_dest d;
-	struct envelope_rcpt child;
-	uint32_t index;
+	uint32_t n = 0;
 
-	if (!has_room(ev->env, forward.count))
-		return -1;
+	if (all == NULL)
+		log_fatal("out of memory");
 	while (ipc_next_forward_dest(&forward, &d)) {
-		init_child(&child, ev->env, parent,
-		    m->kept || m->forward.count > 1, orcpt);
-		child.forwarded = 1;
-		child.address = d.address;
-		child.action = ev->env->rcpts[parent].action;
-		child.user = ev->env->rcpts[parent].user;
-		child.state = state;
-		/* an address goes by the rules, a name by this action */
-		if (strchr(d.address, '@') != NULL)
-			child.action = "";
-		if (d.code != 0) {
-			child.address = ev->env->rcpts[parent].address;
-			fail_child(&child, d.code, d.enhanced, d.text);
-		} else if (is_named(ev->env, &child))
-			continue;
-		index = add_child(ev->env, &child);
-		if (d.code != 0)
-			result_failed(ev, index);
-		else
-			enlist_rcpt(q, ev->env, index);
+		init_forward(&all[n].rcpt, ev->env, parent, m, &d, orcpt);
+		if (d.code == 0)
+			twins_insert(&newcomers, &all[n]);
+		n++;
 	}
-	return 0;
+	for (uint32_t i = 0; i < n; i++)
+		add_dest(q, ev, &all[i]);
+	free(all);
+}
+
+void
+expanded_forward(struct queue *q, struct events *ev, uint32_t parent,
+    const struct msg_local_done *m, struct outcome *o)
+{
+	if (!has_room(ev->env, m->forward.count)) {
+		*o = (struct outcome){ .code = 451,
+			.enhanced = "4.3.5",
+			.text = "It is forwarded to nobody",
+			.status = DELIVERY_TEMPFAIL };
+		return;
+	}
+	add_forwards(q, ev, parent, m);
+	o->kept = m->kept != KEPT_NOTHING;
+	o->expanded =
+	    o->kept || m->forward.count > 1 ? EXPANDED_SEVERAL : EXPANDED_ONE;
+	if (m->kept == KEPT_MAILBOX && ev->env->rcpts[parent].kind == DEST_USER)
+		envelope_edit(ev->env, parent)->entry = ENTRY_MAILBOX;
 }

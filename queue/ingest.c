@@ -34,8 +34,8 @@ struct named {
 	struct msg_rcpt_spec spec;
 };
 
-static int
-address_order(const char *a, const char *b)
+int
+ingest_address_order(const char *a, const char *b)
 {
 	const char *a_domain = address_domain(a), *b_domain = address_domain(b);
 	ptrdiff_t local = a_domain - a, other = b_domain - b;
@@ -51,7 +51,7 @@ address_order(const char *a, const char *b)
 static int
 named_compare(const struct named *a, const struct named *b)
 {
-	int order = address_order(a->spec.address, b->spec.address);
+	int order = ingest_address_order(a->spec.address, b->spec.address);
 
 	if (order == 0)
 		order = strcmp(a->spec.orcpt, b->spec.orcpt);

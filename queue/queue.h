@@ -184,6 +184,7 @@ struct outcome {
 	int relayed; /* by a host that does not speak DSN */
 	int passed; /* by one that does and will report itself */
 	enum expansion expanded; /* its children carry on */
+	int kept; /* though it is delivered, too */
 	int not_tried; /* the route failed, not the recipient */
 };
 
@@ -229,9 +230,9 @@ extern channel_handler result_on_local_done;
 /* expanded.c */
 extern channel_handler expanded_on_expanded;
 /* The addresses of a .forward or of a list file, held if their parent is to
- * be. 0 when there were any and they are recipients now, else -1. */
-int expanded_forward(struct queue *, struct events *, uint32_t index,
-    const struct msg_local_done *);
+ * be, become recipients: the outcome of the parent tells, or why not. */
+void expanded_forward(struct queue *, struct events *, uint32_t index,
+    const struct msg_local_done *, struct outcome *);
 
 /* trace.c: nothing where the schedule is not traced */
 void trace_start(const struct job *, const struct sched_job *);

@@ -135,8 +135,9 @@ deliver_rcpt(struct events *ev, uint32_t index, const struct outcome *o)
 		[EXPANDED_LIST] = DSN_DELIVERED };
 
 	if (o->expanded != NOT_EXPANDED)
-		finish_rcpt(ev, index, ENVELOPE_EXPANDED, expanded[o->expanded],
-		    "expanded");
+		finish_rcpt(ev, index,
+		    o->kept ? ENVELOPE_DELIVERED : ENVELOPE_EXPANDED,
+		    expanded[o->expanded], "expanded");
 	else if (o->relayed)
 		finish_rcpt(
 		    ev, index, ENVELOPE_RELAYED, DSN_RELAYED, "relayed");
@@ -421,16 +422,7 @@ result_on_local_done(
 	ev.env = batch_envelope(q->batch, job->msgid, &status);
 	if (ev.env != NULL && m->status < DELIVERY_DAMAGED) {
 		if (o.status == DELIVERY_FORWARD)
-			o.expanded = m->kept || m->forward.count > 1
-			    ? EXPANDED_SEVERAL
-			    : EXPANDED_ONE;
-		if (o.expanded != NOT_EXPANDED &&
-		    expanded_forward(q, &ev, job->rcpts[0], m) == -1) {
-			o = (struct outcome){ .status = DELIVERY_TEMPFAIL,
-				.code = 451,
-				.enhanced = "4.3.5",
-				.text = "It is forwarded to nobody" };
-		}
+			expanded_forward(q, &ev, job->rcpts[0], m, &o);
 		result_apply(q, &ev, job->rcpts[0], &o);
 		result_settle(q, &ev);
 	}

@@ -116,6 +116,20 @@ enum dest_kind {
 	DEST_MAX
 };
 
+/* local_delivery.entry of a DEST_USER */
+enum user_entry {
+	ENTRY_FORWARD, /* his .forward tells where it goes */
+	ENTRY_MAILBOX /* it has told: his mailbox */
+};
+
+/* local_result.kept, local_done.kept: what was done with the message besides
+ * forwarding it */
+enum kept_place {
+	KEPT_NOTHING,
+	KEPT_ELSEWHERE, /* a command or a file has it */
+	KEPT_MAILBOX /* the user's mailbox has it, and perhaps they too */
+};
+
 /* callahead_done.status: what the primary says to a recipient */
 enum callahead_status {
 	CALLAHEAD_GOOD,

@@ -45,6 +45,7 @@ struct world {
 	uint8_t accepting;
 	uint32_t transfers;
 	uint32_t rcpts; /* of the transfer */
+	uint32_t sent; /* recipients of all transfers */
 	uint64_t transfer_id;
 	char sender[256];
 	char rcpt[256];
@@ -78,12 +79,48 @@ static struct stage stage;
 
 /* ---- master ---- */
 
+/* Addresses of .forward files: with a number in the middle of each where there
+ * are several. ping and pong are users of this host, with a tag each time. */
+static const struct {
+	const char *user;
+	int count;
+	const char *before;
+	const char *behind;
+} forwards[] = {
+	{ "fred", 1, "x", "@far.example" },
+	{ "cases", 1, "x", "@far.example" },
+	{ "cases", 1, "X", "@far.example" },
+	{ "cases", 1, "x", "@FAR.example" },
+	{ "wide", 1000, "n", "@far.example" },
+	{ "ping", 1000, "pong+", "@example.org" },
+	{ "pong", 1000, "ping+", "@example.org" },
+};
+
+static void
+add_forwards(struct ipc_buf *list, const char *user)
+{
+	struct msg_forward_dest dest = { 0 };
+	char address[64], number[12] = "";
+
+	for (size_t i = 0; i < sizeof(forwards) / sizeof(forwards[0]); i++) {
+		if (strcmp(user, forwards[i].user) != 0)
+			continue;
+		for (int n = 0; n < forwards[i].count; n++) {
+			if (forwards[i].count > 1)
+				snprintf(number, sizeof(number), "%d", n);
+			snprintf(address, sizeof(address), "%s%s%s",
+			    forwards[i].before, number, forwards[i].behind);
+			dest.address = address;
+			ipc_add_forward_dest(list, &dest);
+		}
+	}
+}
+
 static void
 on_local_delivery(
     void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 {
 	const struct msg_local_delivery *m = &msg->local_delivery;
-	struct msg_forward_dest dest = { .address = "x@far.example" };
 	struct msg_local_done done = { .id = m->id, .enhanced = "2.0.0" };
 	struct ipc_buf forward = { 0 };
 	struct world *w = arg;
@@ -102,11 +139,10 @@ on_local_delivery(
 	n = read(fd, w->body, sizeof(w->body));
 	w->body_len = n > 0 ? (size_t)n : 0;
 	close(fd);
-	if (strcmp(m->user, "fred") == 0) {
-		ipc_add_forward_dest(&forward, &dest);
-		done.status = DELIVERY_FORWARD;
-	}
+	add_forwards(&forward, m->user);
 	done.forward = ipc_buf_list(&forward);
+	if (done.forward.count > 0)
+		done.status = DELIVERY_FORWARD;
 	ipc_send(ch, local_done, &done);
 	ipc_buf_free(&forward);
 	stage_got(&stage, MSG_local_delivery);
@@ -164,16 +200,21 @@ on_expand(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 	const struct msg_expand *m = &msg->expand;
 	struct msg_expanded e = { .id = m->id, .code = 250 };
 	struct ipc_buf dests = { 0 };
+	char user[64];
 	struct msg_expand_dest d = {
 		.kind = DEST_RELAY, .address = m->recipient, .action = "out"
 	};
 
 	world.expansions++;
+	snprintf(user, sizeof(user), "%.*s", (int)strcspn(m->recipient, "+@"),
+	    m->recipient);
 	e.lacking = (uint8_t)world.lacking;
 	if (world.unknown) {
 		e.code = 550;
 		e.enhanced = "5.7.1";
 		e.text = "No rule takes it";
+	} else if (strchr(m->recipient, '+') != NULL) {
+		add_user(&dests, m->recipient, user);
 	} else if (m->action[0] == '\0') {
 		ipc_add_expand_dest(&dests, &d);
 	} else if (strcmp(m->recipient, "two@example.org") == 0) {
@@ -244,6 +285,7 @@ on_transfer(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 	w->transfers++;
 	w->transfer_id = m->id;
 	w->rcpts = m->rcpts.count;
+	w->sent += m->rcpts.count;
 	snprintf(w->sender, sizeof(w->sender), "%s", m->sender);
 	snprintf(w->destination, sizeof(w->destination), "%s", m->destination);
 	if (ipc_next_transfer_rcpt(&list, &r))
@@ -255,6 +297,12 @@ on_transfer(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 		answer_transfer(w, ch, m->id, m->rcpts);
 	}
 	stage_got(&stage, MSG_transfer);
+}
+
+static int
+body_has(const char *text)
+{
+	return memmem(world.body, world.body_len, text, strlen(text)) != NULL;
 }
 
 static void
@@ -543,12 +591,6 @@ test_deliver_dies(void **state)
 	end_empty();
 }
 
-static int
-body_has(const char *text)
-{
-	return memmem(world.body, world.body_len, text, strlen(text)) != NULL;
-}
-
 /* Refused for good: the sender gets a report, and that is all that is left
  * until it is delivered. */
 static void
@@ -666,6 +708,41 @@ test_local_part(void **state)
 	end_empty();
 }
 
+/* Two local parts may be two mailboxes, of a host that says so. */
+static void
+test_named_twice(void **state)
+{
+	submit("cases+@example.org", "local", message, 0);
+	while (world.sent < 2)
+		stage_await(&stage, MSG_transfer);
+	stage_await(&stage, MSG_body_data);
+	end_empty();
+	assert_int_equal(world.sent, 2);
+}
+
+/* Two users forward to each other, a thousand times each: it is no more work
+ * than two thousand addresses are, and the sender hears of it once. */
+static void
+test_circle(void **state)
+{
+	int64_t start = loop_now(stage.loop), wide;
+
+	submit("wide+@example.org", "local", message, 0);
+	while (world.sent < 1000)
+		stage_await(&stage, MSG_transfer);
+	wide = loop_now(stage.loop) - start;
+	world.locals = world.expansions = 0;
+	start = loop_now(stage.loop);
+	submit("ping+@example.org", "local", message, 0);
+	while (!body_has("5.4.6"))
+		stage_await(&stage, MSG_body_data);
+	assert_in_range(loop_now(stage.loop) - start, 0, 10 * wide);
+	assert_int_equal(world.locals, 2);
+	end_empty();
+	assert_int_equal(world.sent, 1001);
+	assert_int_equal(world.expansions, 1 + 2000 + 1);
+}
+
 /* Its action is gone before it was expanded, and no rule takes it: it is held,
  * and tried again with each reload. */
 static void
@@ -748,6 +825,8 @@ main(void)
 		TEST(test_success_report),
 		TEST(test_local),
 		TEST(test_local_part),
+		TEST(test_named_twice),
+		TEST(test_circle),
 		TEST(test_no_action),
 		TEST(test_auth_behind),
 		TEST(test_forged),

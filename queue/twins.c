@@ -1,0 +1,131 @@
+/*
+ * See twins.h. Users may forward to each other in any way, so that what came of
+ * a recipient is a graph, of which the envelope has a tree: who is reached
+ * again is left out. That is safe where his twin is not EXPANDED, or anybody
+ * behind the twin is not: there the message is at its end, or will come to one.
+ * A twin that is EXPANDED into nothing but others that were left out has
+ * promised nothing, so it does not count, and a circle of such ones is told of.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ipc/enums.h"
+#include "queue/ingest.h"
+#include "queue/twins.h"
+
+static int
+newcomer_compare(const struct newcomer *x, const struct newcomer *y)
+{
+	const struct envelope_rcpt *a = &x->rcpt, *b = &y->rcpt;
+	int order = a->kind - b->kind;
+
+	if (order == 0)
+		order = strcmp(a->action, b->action);
+	if (order == 0)
+		order = strcmp(a->owner, b->owner);
+	if (order == 0)
+		order = strcmp(a->user, b->user);
+	if (order == 0)
+		order = strcmp(a->alias, b->alias);
+	if (order != 0)
+		return order;
+	if (a->kind == DEST_RELAY)
+		return ingest_address_order(a->address, b->address);
+	/* whether it is the mailbox that is meant is no other place */
+	return a->kind == DEST_USER || a->entry == b->entry ? 0
+	    : a->entry < b->entry                           ? -1
+							    : 1;
+}
+
+RB_GENERATE_INTERNAL(newcomers, newcomer, entry, newcomer_compare,
+    static __attribute__((unused)))
+
+static uint32_t
+origin_of(const struct envelope *env, uint32_t index)
+{
+	while (env->rcpts[index].parent != ENVELOPE_NO_PARENT)
+		index = env->rcpts[index].parent;
+	return index;
+}
+
+static int
+is_behind(const struct envelope *env, uint32_t index, uint32_t ancestor)
+{
+	while (index != ENVELOPE_NO_PARENT && index > ancestor)
+		index = env->rcpts[index].parent;
+	return index == ancestor;
+}
+
+/* Of two who go to the same user: what his .forward did is not in his mailbox
+ * yet. */
+static int
+is_twin(const struct newcomer *n, const struct envelope_rcpt *r)
+{
+	if (n->rcpt.kind == DEST_USER && n->rcpt.entry == ENTRY_MAILBOX &&
+	    r->entry != ENTRY_MAILBOX)
+		return 0;
+	return !n->varies ||
+	    ingest_address_order(n->rcpt.address, r->address) == 0;
+}
+
+/* For each recipient whether the message comes to an end there or behind it,
+ * by another way than that of one that is being expanded. */
+static uint8_t *
+find_ends(const struct envelope *env, uint32_t expanding)
+{
+	uint8_t *ends = calloc(env->rcpt_count, sizeof(*ends));
+
+	for (uint32_t i = env->rcpt_count; ends != NULL && i-- > 0;) {
+		const struct envelope_rcpt *r = &env->rcpts[i];
+
+		if (i != expanding && r->outcome != ENVELOPE_EXPANDED)
+			ends[i] = 1;
+		if (ends[i] && r->parent != ENVELOPE_NO_PARENT)
+			ends[r->parent] = 1;
+	}
+	return ends;
+}
+
+void
+twins_insert(struct newcomers *newcomers, struct newcomer *n)
+{
+	if (RB_INSERT(newcomers, newcomers, n) != NULL)
+		n->twin = TWIN_REACHED;
+}
+
+int
+twins_find(
+    const struct envelope *env, uint32_t parent, struct newcomers *newcomers)
+{
+	uint32_t origin = origin_of(env, parent);
+	uint8_t *ends = find_ends(env, parent);
+	struct newcomer key, *n;
+
+	if (ends == NULL)
+		return -1;
+	for (uint32_t i = 0; i < env->rcpt_count; i++) {
+		key.rcpt = env->rcpts[i];
+		if (!key.rcpt.routed || origin_of(env, i) != origin ||
+		    (n = RB_FIND(newcomers, newcomers, &key)) == NULL)
+			continue;
+		if (!is_twin(n, &key.rcpt))
+			continue;
+		if (ends[i])
+			n->twin = TWIN_REACHED;
+		else if (n->twin == TWIN_NONE && is_behind(env, parent, i))
+			n->twin = TWIN_LOOP;
+	}
+	free(ends);
+	return 0;
+}
+
+uint32_t
+twins_user(const struct envelope *env, uint32_t index)
+{
+	while (index != ENVELOPE_NO_PARENT &&
+	    *envelope_account(&env->rcpts[index]) == '\0')
+		index = env->rcpts[index].parent;
+	return index;
+}
