@@ -15,6 +15,8 @@
 #include "queue/twins.h"
 #include "smtp/address.h"
 
+enum { FORWARDED_MAX = 10000 /* of one accepted recipient, by .forward */ };
+
 /*
  * What a child takes over from its parent. RFC 3461 section 5.2.7: one
  * address behind another keeps what the sender asked for; of several none
@@ -316,15 +318,31 @@ add_forwards(struct queue *q, struct events *ev, uint32_t parent,
 	free(all);
 }
 
+/* Whether users may add so many more. What the operator lists is his affair. */
+static int
+may_forward(const struct envelope *env, uint32_t parent, uint32_t more)
+{
+	return has_room(env, more) &&
+	    (env->rcpts[parent].kind != DEST_USER ||
+		twins_forwarded(env, parent) + more <= FORWARDED_MAX);
+}
+
 void
 expanded_forward(struct queue *q, struct events *ev, uint32_t parent,
     const struct msg_local_done *m, struct outcome *o)
 {
-	if (!has_room(ev->env, m->forward.count)) {
+	if (m->forward.count == 0) {
 		*o = (struct outcome){ .code = 451,
 			.enhanced = "4.3.5",
 			.text = "It is forwarded to nobody",
 			.status = DELIVERY_TEMPFAIL };
+		return;
+	}
+	if (!may_forward(ev->env, parent, m->forward.count)) {
+		*o = (struct outcome){ .code = 550,
+			.enhanced = "5.2.4",
+			.text = "The list is too long",
+			.status = DELIVERY_PERMFAIL };
 		return;
 	}
 	add_forwards(q, ev, parent, m);

@@ -129,3 +129,18 @@ twins_user(const struct envelope *env, uint32_t index)
 		index = env->rcpts[index].parent;
 	return index;
 }
+
+uint32_t
+twins_forwarded(const struct envelope *env, uint32_t index)
+{
+	uint32_t origin = origin_of(env, index), n = 0;
+
+	for (uint32_t i = 0; i < env->rcpt_count; i++) {
+		const struct envelope_rcpt *r = &env->rcpts[i];
+
+		n += r->forwarded && r->parent != ENVELOPE_NO_PARENT &&
+		    env->rcpts[r->parent].kind == DEST_USER &&
+		    origin_of(env, i) == origin;
+	}
+	return n;
+}

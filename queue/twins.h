@@ -40,5 +40,8 @@ int twins_find(
 /* The nearest recipient from index on up to the accepted one that is a user,
  * or ENVELOPE_NO_PARENT. */
 uint32_t twins_user(const struct envelope *, uint32_t index);
+/* How many came of .forward files of users, behind the same accepted recipient
+ * as index. */
+uint32_t twins_forwarded(const struct envelope *, uint32_t index);
 
 #endif

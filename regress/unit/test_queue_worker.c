@@ -60,6 +60,7 @@ struct world {
 	uint32_t nheld;
 	uint8_t body[LARGE + 1];
 	size_t body_len;
+	uint32_t long_lists; /* reports that say so */
 };
 
 static struct conf_action actions[] = {
@@ -82,7 +83,7 @@ static struct stage stage;
 /* Addresses of .forward files: with a number in the middle of each where there
  * are several. ping and pong are users of this host, with a tag each time. */
 static const struct {
-	const char *user;
+	const char *user; /* all whose names begin so */
 	int count;
 	const char *before;
 	const char *behind;
@@ -94,6 +95,7 @@ static const struct {
 	{ "wide", 1000, "n", "@far.example" },
 	{ "ping", 1000, "pong+", "@example.org" },
 	{ "pong", 1000, "ping+", "@example.org" },
+	{ "tree", 12, "wide", "+@example.org" },
 };
 
 static void
@@ -103,13 +105,17 @@ add_forwards(struct ipc_buf *list, const char *user)
 	char address[64], number[12] = "";
 
 	for (size_t i = 0; i < sizeof(forwards) / sizeof(forwards[0]); i++) {
-		if (strcmp(user, forwards[i].user) != 0)
+		if (strncmp(user, forwards[i].user, strlen(forwards[i].user)) !=
+		    0)
 			continue;
 		for (int n = 0; n < forwards[i].count; n++) {
 			if (forwards[i].count > 1)
 				snprintf(number, sizeof(number), "%d", n);
-			snprintf(address, sizeof(address), "%s%s%s",
-			    forwards[i].before, number, forwards[i].behind);
+			/* different ones for wide1, wide2 and so on */
+			snprintf(address, sizeof(address), "%s%s%s%s",
+			    forwards[i].before, number,
+			    strncmp(user, "wide", 4) == 0 ? user : "",
+			    forwards[i].behind);
 			dest.address = address;
 			ipc_add_forward_dest(list, &dest);
 		}
@@ -315,8 +321,10 @@ on_body_data(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 		fail_msg("a body that is too long");
 	memcpy(w->body + w->body_len, data->data, data->len);
 	w->body_len += data->len;
-	if (m->body_data.last)
-		stage_got(&stage, MSG_body_data);
+	if (!m->body_data.last)
+		return;
+	w->long_lists += (uint32_t)body_has("The list is too long");
+	stage_got(&stage, MSG_body_data);
 }
 
 static void
@@ -743,6 +751,19 @@ test_circle(void **state)
 	assert_int_equal(world.expansions, 1 + 2000 + 1);
 }
 
+/* What users may make of one recipient has an end, of which the sender hears
+ * for each of those whose .forward is too much. */
+static void
+test_much_forwarded(void **state)
+{
+	submit("tree+@example.org", "local", message, 0);
+	while (world.sent < 9000 + 3 || world.long_lists < 3)
+		stage_await(&stage, MSG_body_data);
+	end_empty();
+	assert_int_equal(world.sent, 9000 + 3);
+	assert_int_equal(world.locals, 1 + 12);
+}
+
 /* Its action is gone before it was expanded, and no rule takes it: it is held,
  * and tried again with each reload. */
 static void
@@ -827,6 +848,7 @@ main(void)
 		TEST(test_local_part),
 		TEST(test_named_twice),
 		TEST(test_circle),
+		TEST(test_much_forwarded),
 		TEST(test_no_action),
 		TEST(test_auth_behind),
 		TEST(test_forged),
