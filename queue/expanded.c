@@ -80,6 +80,25 @@ add_child(struct envelope *env, const struct envelope_rcpt *child)
 	return index;
 }
 
+const char *
+expanded_address(const struct envelope *env, uint32_t index, const char *name,
+    char out[ADDRESS_SIZE])
+{
+	struct address a;
+
+	if (strchr(name, '@') != NULL)
+		return name;
+	while (strchr(env->rcpts[index].address, '@') == NULL &&
+	    env->rcpts[index].parent != ENVELOPE_NO_PARENT)
+		index = env->rcpts[index].parent;
+	name += *name == '\\';
+	if (address_parse(name, strlen(name),
+		ADDRESS_BARE | ADDRESS_UTF8 | ADDRESS_LONG, &a) != ADDRESS_OK)
+		return env->rcpts[index].address;
+	address_qualify(&a, address_domain(env->rcpts[index].address));
+	return address_format(&a, out);
+}
+
 /* A user whose own .forward led back to him means his mailbox. */
 static uint32_t
 entry_of(const struct envelope *env, uint32_t parent,
@@ -111,17 +130,21 @@ place_varies(const struct conf_action *action)
 }
 
 static void
-init_dest(struct envelope_rcpt *child, const struct envelope *env,
-    uint32_t parent, const struct msg_expanded *m,
-    const struct msg_expand_dest *d, char orcpt[ADDRESS_SIZE + 8])
+init_dest(struct envelope_rcpt *child, struct envelope *env, uint32_t parent,
+    const struct msg_expanded *m, const struct msg_expand_dest *d,
+    char orcpt[ADDRESS_SIZE + 8])
 {
+	char address[ADDRESS_SIZE];
+
 	init_child(child, env, parent, m->dests.count > 1, orcpt);
 	if (*m->owner != '\0') {
 		child->owner = m->owner;
 		child->orcpt = "";
 		child->notify = NOTIFY_UNSAID;
 	}
-	child->address = d->address;
+	child->address = expanded_address(env, parent, d->address, address);
+	if (child->address == address)
+		envelope_set(env, &child->address, address);
 	child->kind = d->kind;
 	child->action = d->action;
 	child->user = d->user;

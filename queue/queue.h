@@ -30,6 +30,7 @@
 #include "queue/guard.h"
 #include "queue/ingest.h"
 #include "queue/scheduler.h"
+#include "smtp/address.h"
 
 struct event;
 struct control;
@@ -233,6 +234,10 @@ extern channel_handler expanded_on_expanded;
  * be, become recipients: the outcome of the parent tells, or why not. */
 void expanded_forward(struct queue *, struct events *, uint32_t index,
     const struct msg_local_done *, struct outcome *);
+/* The address that people see of a name behind the recipient at index: one
+ * without a domain has that of the nearest address on the way here. */
+const char *expanded_address(const struct envelope *, uint32_t index,
+    const char *name, char out[ADDRESS_SIZE]);
 
 /* trace.c: nothing where the schedule is not traced */
 void trace_start(const struct job *, const struct sched_job *);

@@ -96,13 +96,16 @@ decide(struct queue *q, const struct envelope *env, const struct event_rcpt *e)
 }
 
 static void
-fill_rcpt(struct queue *q, const struct envelope *env,
-    const struct event_rcpt *e, struct dsn_rcpt *out)
+fill_rcpt(struct queue *q, struct envelope *env, const struct event_rcpt *e,
+    struct dsn_rcpt *out)
 {
 	const struct envelope_rcpt *r = &env->rcpts[e->index];
+	char address[ADDRESS_SIZE];
 
 	memset(out, 0, sizeof(*out));
-	out->address = r->address;
+	out->address = expanded_address(env, e->index, r->address, address);
+	if (out->address == address)
+		envelope_set(env, &out->address, address);
 	out->orcpt = r->orcpt;
 	out->action = (enum dsn_action)e->action;
 	out->status = r->enhanced;
@@ -210,7 +213,7 @@ static void
 report_group(struct queue *q, struct events *ev, const uint8_t *verdicts,
     uint8_t *told, uint32_t first)
 {
-	const struct envelope *env = ev->env;
+	struct envelope *env = ev->env;
 	const char *to = told_of(env, &env->rcpts[ev->list[first].index]);
 	struct dsn_rcpt *rcpts;
 	size_t n = 0;
