@@ -37,11 +37,21 @@ regress_unit_test_ingest_SOURCES = regress/unit/test_ingest.c \
 regress_unit_test_ingest_CFLAGS = $(unit_cflags)
 regress_unit_test_ingest_LDADD = $(store_libs) $(IDN2_LIBS)
 
-# Runs the worker that was built.
+# These run the worker that was built.
+queue_scene = regress/unit/queue_scene.c regress/unit/queue_scene.h \
+	$(store_fixture) \
+	$(worker_fixture)
+
 check_PROGRAMS += regress/unit/test_queue_worker
 TESTS += regress/unit/test_queue_worker
 regress_unit_test_queue_worker_SOURCES = regress/unit/test_queue_worker.c \
-	$(store_fixture) \
-	$(worker_fixture)
+	$(queue_scene)
 regress_unit_test_queue_worker_CFLAGS = $(unit_cflags)
 regress_unit_test_queue_worker_LDADD = $(store_libs) $(unit_libs)
+
+check_PROGRAMS += regress/unit/test_queue_local
+TESTS += regress/unit/test_queue_local
+regress_unit_test_queue_local_SOURCES = regress/unit/test_queue_local.c \
+	$(queue_scene)
+regress_unit_test_queue_local_CFLAGS = $(unit_cflags)
+regress_unit_test_queue_local_LDADD = $(store_libs) $(unit_libs)

@@ -1,0 +1,146 @@
+/*
+ * The queue worker and the users of this host: what comes of aliases and of
+ * .forward files, how often, and how much of local delivery a user may hold.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "queue_scene.h"
+
+static void
+test_local(void **state)
+{
+	scene_submit("two@example.org", "local", scene_message, 0);
+	while (world.locals < 2)
+		stage_await(&stage, MSG_local_delivery);
+	assert_non_null(strstr(world.users, "joe "));
+	assert_non_null(strstr(world.users, "ann "));
+	assert_int_equal(world.body_len, strlen(scene_message));
+	assert_memory_equal(world.body, scene_message, strlen(scene_message));
+	scene_submit("fwd@example.org", "local", scene_message, 0);
+	if (world.transfers == 0)
+		stage_await(&stage, MSG_transfer);
+	assert_string_equal(world.rcpt, "x@far.example");
+	stage_await(&stage, MSG_body_data);
+	scene_submit("none@example.org", "local", scene_message, 0);
+	while (!scene_body_has("No such recipient"))
+		stage_await(&stage, MSG_body_data);
+	assert_string_equal(world.rcpt, "s@near.example");
+	scene_end_empty();
+}
+
+/* Says of all that local holds that it is done. How many that was. */
+static uint32_t
+answer_held(void)
+{
+	struct msg_local_done done = { .enhanced = "2.0.0" };
+	uint32_t n = world.nheld;
+
+	while (world.nheld > 0) {
+		done.id = world.held[--world.nheld];
+		ipc_send(stage.master, local_done, &done);
+	}
+	return n;
+}
+
+/* A user whose deliveries were quick, and then take for ever, leaves others
+ * theirs. */
+static void
+test_local_part(void **state)
+{
+	enum { MESSAGES = 260, ROUNDS = 20 };
+	uint32_t before, n;
+
+	world.hold = 1;
+	for (int i = 0; i < MESSAGES; i++)
+		scene_submit("joe@example.org", "local", scene_message, 0);
+	while (world.nheld < LOCAL_PER_USER)
+		stage_await(&stage, MSG_local_delivery);
+	for (int i = 0; i < ROUNDS; i++) {
+		before = world.locals;
+		n = answer_held();
+		while (world.locals < before + n)
+			stage_await(&stage, MSG_local_delivery);
+	}
+	scene_submit("ann@example.org", "local", scene_message, 0);
+	while (strcmp(world.users, "ann ") != 0)
+		stage_await(&stage, MSG_local_delivery);
+	assert_int_equal(world.nheld, LOCAL_MAX / 4);
+	while (world.locals < MESSAGES + 1) {
+		answer_held();
+		stage_await(&stage, MSG_local_delivery);
+	}
+	answer_held();
+	scene_end_empty();
+}
+
+/* Two local parts may be two mailboxes, of a host that says so. */
+static void
+test_named_twice(void **state)
+{
+	scene_submit("cases+@example.org", "local", scene_message, 0);
+	while (world.sent < 2)
+		stage_await(&stage, MSG_transfer);
+	stage_await(&stage, MSG_body_data);
+	scene_end_empty();
+	assert_int_equal(world.sent, 2);
+}
+
+/* Two users forward to each other, a thousand times each: it is no more work
+ * than two thousand addresses are, and the sender hears of it once. */
+static void
+test_circle(void **state)
+{
+	int64_t start = loop_now(stage.loop), wide;
+
+	scene_submit("wide+@example.org", "local", scene_message, 0);
+	while (world.sent < 1000)
+		stage_await(&stage, MSG_transfer);
+	wide = loop_now(stage.loop) - start;
+	world.locals = world.expansions = 0;
+	start = loop_now(stage.loop);
+	scene_submit("ping+@example.org", "local", scene_message, 0);
+	while (!scene_body_has("5.4.6"))
+		stage_await(&stage, MSG_body_data);
+	assert_in_range(loop_now(stage.loop) - start, 0, 10 * wide);
+	assert_int_equal(world.locals, 2);
+	scene_end_empty();
+	assert_int_equal(world.sent, 1001);
+	assert_int_equal(world.expansions, 1 + 2000 + 1);
+}
+
+/* What users may make of one recipient has an end, of which the sender hears
+ * for each of those whose .forward is too much. */
+static void
+test_much_forwarded(void **state)
+{
+	scene_submit("tree+@example.org", "local", scene_message, 0);
+	while (world.sent < 9000 + 3 || world.long_lists < 3)
+		stage_await(&stage, MSG_body_data);
+	scene_end_empty();
+	assert_int_equal(world.sent, 9000 + 3);
+	assert_int_equal(world.locals, 1 + 12);
+}
+
+int
+main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_local),
+		TEST(test_local_part),
+		TEST(test_named_twice),
+		TEST(test_circle),
+		TEST(test_much_forwarded),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
