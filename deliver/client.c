@@ -208,8 +208,6 @@ finish(struct client *c, enum client_end end, enum delivery_status status,
 	snprintf(outcome->enhanced, sizeof(outcome->enhanced), "%s", enhanced);
 	outcome->stale = c->mail != NULL && c->transactions > 1 &&
 	    !c->replied && (end == CLIENT_END_LOST || end == CLIENT_END_BUSY);
-	c->misses_tls |= end == CLIENT_END_AUTH && !c->tls &&
-	    (c->config->fallen_back || c->refused_tls);
 	client_forget_auth(c);
 	say_goodbye(c, end);
 	if (c->mail != NULL) {
@@ -632,12 +630,6 @@ const struct client_outcome *
 client_outcome(const struct client *c)
 {
 	return &c->outcome;
-}
-
-int
-client_misses_tls(const struct client *c)
-{
-	return c->misses_tls;
 }
 
 const struct client_result *

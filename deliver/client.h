@@ -190,9 +190,6 @@ uint32_t client_transactions(const struct client *);
 /* Whether the server, and our limit, let another transaction begin. */
 int client_may_continue(const struct client *);
 const struct client_outcome *client_outcome(const struct client *);
-/* Whether mail was put off because the server wants the TLS that failed, or the
- * password does. */
-int client_misses_tls(const struct client *);
 /* Of recipient i, from CLIENT_DO_RESULTS to the next transaction. */
 const struct client_result *client_result(const struct client *, size_t i);
 /* What the session waits for, for a log line. */

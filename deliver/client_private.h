@@ -59,7 +59,7 @@ struct client {
 	struct smtp_extensions incoming; /* of the EHLO reply under way */
 	int tls; /* established */
 	int refused_tls; /* offered, and then not given */
-	int misses_tls; /* see client_misses_tls */
+	int misses_tls; /* mail waits for the TLS that failed */
 	int verified; /* with a good certificate */
 
 	struct outbuf out;

@@ -13,7 +13,6 @@ enum {
 	 * failure in a row, up to the longest */
 	DOWN_FIRST = 30 * SECOND,
 	DOWN_LONGEST = 480 * SECOND,
-	TLS_BROKEN = 600 * SECOND,
 	DOUBT = 1800 * SECOND,
 	WAYS = 4
 };
@@ -23,7 +22,6 @@ struct host {
 	uint16_t port;
 	uint8_t failures; /* in a row */
 	int64_t down_until;
-	int64_t plain_until;
 	int64_t doubt_until;
 	int64_t touched;
 };
@@ -155,13 +153,6 @@ route_doubt(struct route_hosts *hosts, const struct mx_address *a,
 	find_or_add(hosts, a, port, now)->doubt_until = now + DOUBT;
 }
 
-void
-route_want_tls(struct route_hosts *hosts, const struct mx_address *a,
-    uint16_t port, int64_t now)
-{
-	find_or_add(hosts, a, port, now)->plain_until = 0;
-}
-
 const struct mx_candidate *
 route_next(
     struct route_plan *plan, const struct route_hosts *hosts, int64_t now)
@@ -188,8 +179,7 @@ route_next(
 	plan->tries++;
 	plan->tried[choice] = 1;
 	plan->current = choice;
-	h = find(hosts, &plan->list[choice].address, plan->port);
-	plan->plain = h != NULL && h->plain_until > now;
+	plan->plain = 0;
 	return &plan->list[choice];
 }
 
@@ -235,7 +225,6 @@ route_judge(struct route_plan *plan, struct route_hosts *hosts,
 	case CLIENT_END_HANDSHAKE:
 		if (tls != CLIENT_TLS_OPPORTUNISTIC || plan->plain || h == NULL)
 			return ROUTE_ADVICE_NEXT;
-		h->plain_until = now + TLS_BROKEN;
 		plan->plain = 1;
 		return ROUTE_ADVICE_AGAIN;
 	case CLIENT_END_CONNECT:

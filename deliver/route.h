@@ -1,8 +1,8 @@
 /*
  * Which host to try next. Pure: a plan walks the candidates of one transfer
- * (mx.h), a memory of hosts remembers for a while who could not be reached
- * and whose TLS is broken. Time is an argument. Trusts no server: the memory
- * is bounded, whatever the world looks like.
+ * (mx.h), a memory of hosts remembers for a while who could not be reached.
+ * Time is an argument. Trusts no server: the memory is bounded, whatever the
+ * world looks like.
  */
 #ifndef DELIVER_ROUTE_H
 #define DELIVER_ROUTE_H
@@ -55,7 +55,8 @@ const struct mx_candidate *route_next(
  * remember of its host. A host that is ourselves takes all out of the plan
  * that are not better than it (RFC 5321 section 5.1). With an opportunistic
  * policy (RFC 7435) a failed handshake leads to the same host in clear; with
- * any other never.
+ * any other never. That is not remembered: whoever owns a domain chooses the
+ * name that the handshake asks for at somebody else's address.
  */
 enum route_advice route_judge(struct route_plan *, struct route_hosts *,
     enum client_tls, const struct client_outcome *, int64_t now);
@@ -67,9 +68,6 @@ void route_leave(struct route_plan *, const char *name);
  * others for a while, whatever else it takes. */
 void route_doubt(struct route_hosts *, const struct mx_address *, uint16_t port,
     int64_t now);
-/* TLS is tried again with a host that takes nothing without. */
-void route_want_tls(struct route_hosts *, const struct mx_address *,
-    uint16_t port, int64_t now);
 /* The current host took a session: what was remembered against it goes. */
 void route_worked(const struct route_plan *, struct route_hosts *, int64_t now);
 /* What the end of the last session says of the whole route. */

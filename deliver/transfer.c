@@ -370,15 +370,6 @@ note_remote(struct transfer *t, struct session *s)
 }
 
 static void
-note_session(struct transfer *t, struct session *s)
-{
-	note_remote(t, s);
-	if (client_misses_tls(session_client(s)))
-		route_want_tls(t->deliver->hosts, session_peer(s),
-		    session_port(s), loop_now(t->deliver->loop));
-}
-
-static void
 on_ready(void *owner, struct session *s)
 {
 	struct transfer *t = owner;
@@ -409,7 +400,7 @@ on_results(void *owner, struct session *s)
 	const struct client_result *r;
 	size_t at;
 
-	note_session(t, s);
+	note_remote(t, s);
 	for (size_t i = 0; i < t->attempt.rcpts_count; i++) {
 		r = client_result(session_client(s), i);
 		at = t->attempt_map[i];
@@ -493,7 +484,7 @@ on_closed(void *owner, struct session *s)
 	struct transfer *t = owner;
 	struct client_outcome outcome = *client_outcome(session_client(s));
 
-	note_session(t, s);
+	note_remote(t, s);
 	t->session = NULL;
 	if (t->undone == 0)
 		end_attempts(t, s, &outcome);

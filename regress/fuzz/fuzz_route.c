@@ -2,10 +2,10 @@
  * Which host deliver tries next, whatever the hosts do: the input is a policy
  * and a number of candidates, then what came of each session. No candidate is
  * chosen twice by a plan and no more than ROUTE_TRIES_MAX; clear text is only
- * tried where the policy allows it and a handshake has failed; a host that
- * could not be reached comes after those that may be; behind one that is
- * ourselves only better ones come; each preference has a try as far as tries
- * are kept for it; and the memory of hosts is bounded.
+ * tried where the policy allows it and the plan's own handshake with the host
+ * has failed; a host that could not be reached comes after those that may be;
+ * behind one that is ourselves only better ones come; each preference has a try
+ * as far as tries are kept for it; and the memory of hosts is bounded.
  */
 #include <string.h>
 
@@ -25,7 +25,6 @@ struct play {
 	struct mx_candidate list[HOSTS];
 	size_t count;
 	int64_t now;
-	int plain_seen[HOSTS]; /* a handshake with it has failed */
 	int64_t failed[HOSTS]; /* last, and not worked since; -1: no */
 	enum client_tls tls;
 };
@@ -76,7 +75,6 @@ judge(struct play *p, struct route_plan *plan, struct input *in, int *looped)
 		require(advice ==
 		    (was_plain ? ROUTE_ADVICE_NEXT : ROUTE_ADVICE_AGAIN));
 		require(plan->plain);
-		p->plain_seen[i] = 1;
 	} else {
 		require(plan->plain == was_plain);
 		require(advice != ROUTE_ADVICE_AGAIN || outcome.stale);
@@ -158,7 +156,7 @@ one_transfer(struct play *p, struct input *in)
 		require(!is_unfair(p, tried, i));
 		tried[i] = 1;
 		require(++tries <= ROUTE_TRIES_MAX);
-		require(!plan.plain || p->plain_seen[i]);
+		require(!plan.plain);
 		for (; again < 4; again++)
 			if (judge(p, &plan, in, &looped) != ROUTE_ADVICE_AGAIN)
 				break;
