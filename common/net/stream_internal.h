@@ -30,9 +30,10 @@ enum {
 	 * a stack of 32 KiB. The next wait for a moment. */
 	STREAM_JOBS = 512,
 	STREAM_JOB_RETRY_MS = 10,
-	/* Key updates that a peer may send in one session: RFC 8446 asks for
-	 * one in 2^24 records, a flood of them only costs us. */
-	STREAM_KEY_UPDATES = 64
+	/* Messages of the handshake that a peer may send in one session: few
+	 * of them, and then a ticket or two, and a key update in 2^24 records
+	 * (RFC 8446). A flood of them only costs us. */
+	STREAM_HANDSHAKE_MESSAGES = 64
 };
 
 enum stream_phase {
@@ -66,7 +67,7 @@ struct stream {
 	int64_t deadline; /* 0: none */
 	int64_t armed; /* when the timer fires, 0: it does not */
 	int fd;
-	int key_updates;
+	int handshake_messages;
 	enum stream_phase phase;
 	enum stream_end end; /* valid with ended */
 	unsigned reading : 1; /* read_event is added */

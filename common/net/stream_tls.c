@@ -115,11 +115,9 @@ on_message(int written, int version, int content_type, const void *data,
     size_t len, SSL *ssl, void *arg)
 {
 	struct stream *s = arg;
-	const uint8_t *type = data;
 
-	if (!written && content_type == SSL3_RT_HANDSHAKE && len > 0 &&
-	    *type == SSL3_MT_KEY_UPDATE)
-		s->key_updates++;
+	if (!written && content_type == SSL3_RT_HANDSHAKE)
+		s->handshake_messages++;
 }
 
 /* Takes the reason of a failure from OpenSSL's error queue. */
@@ -256,8 +254,8 @@ stream_decrypt(struct stream *s)
 			room = STREAM_SCRATCH;
 		ERR_clear_error();
 		n = SSL_read(s->ssl, s->set->scratch, (int)room);
-		if (s->key_updates > STREAM_KEY_UPDATES) {
-			stream_note(s, "too many key updates");
+		if (s->handshake_messages > STREAM_HANDSHAKE_MESSAGES) {
+			stream_note(s, "too many handshake messages");
 			session_failed(s);
 			return;
 		}

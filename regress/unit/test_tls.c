@@ -301,9 +301,10 @@ struct raw {
 	SSL_CTX *ctx;
 };
 
-/* A client outside the loop, by its own non-blocking calls. */
+/* Shakes hands with our ssl, by raw->ssl's own non-blocking calls outside the
+ * loop. */
 static void
-raw_shake(struct tls_context *c, struct tls_server *server, int version,
+raw_begin(struct tls_context *c, SSL *ours, enum stream_role role,
     struct end *a, struct raw *raw)
 {
 	int fd[2], rc = 0;
@@ -312,17 +313,39 @@ raw_shake(struct tls_context *c, struct tls_server *server, int version,
 	fcntl(fd[1], F_SETFL, O_NONBLOCK);
 	memset(a, 0, sizeof(*a));
 	a->stream = stream_new(c->set, fd[0], &end_ops, a);
-	stream_start_tls(a->stream, tls_server_session(server), STREAM_SERVER);
+	stream_start_tls(a->stream, ours, role);
 	raw->fd = fd[1];
-	raw->ssl = plain_ssl(&raw->ctx, version);
 	SSL_set_fd(raw->ssl, fd[1]);
 	for (int i = 0; i < 500 && rc != 1; i++) {
-		rc = SSL_connect(raw->ssl);
+		rc = SSL_do_handshake(raw->ssl);
 		run_for(c->loop, 2);
 	}
 	assert_int_equal(rc, 1);
 	assert_true(run_until(c->loop, &a->tls_ended, 1000));
 	assert_int_equal(a->tls, 1);
+}
+
+static void
+raw_shake(struct tls_context *c, struct tls_server *server, int version,
+    struct end *a, struct raw *raw)
+{
+	raw->ssl = plain_ssl(&raw->ctx, version);
+	SSL_set_connect_state(raw->ssl);
+	raw_begin(c, tls_server_session(server), STREAM_SERVER, a, raw);
+}
+
+static void
+raw_serve(struct tls_context *c, struct tls_client *client, int version,
+    struct end *a, struct raw *raw)
+{
+	raw->ctx = SSL_CTX_new(TLS_server_method());
+	SSL_CTX_set_max_proto_version(raw->ctx, version);
+	SSL_CTX_use_certificate(raw->ctx, c->cert[P256].x509);
+	SSL_CTX_use_PrivateKey(raw->ctx, c->cert[P256].key);
+	raw->ssl = SSL_new(raw->ctx);
+	SSL_set_accept_state(raw->ssl);
+	raw_begin(c, tls_client_session(client, NULL, TLS_VERIFY_NONE),
+	    STREAM_CLIENT, a, raw);
 }
 
 static void
@@ -404,10 +427,51 @@ test_key_update_flood(void **state)
 	}
 	assert_int_equal(a.closed, 1);
 	assert_int_equal(a.why, STREAM_END_ERROR);
-	assert_string_equal(stream_error(a.stream), "too many key updates");
+	assert_string_equal(
+	    stream_error(a.stream), "too many handshake messages");
 	end_free(&a);
 	raw_free(&raw);
 	tls_server_free(server);
+}
+
+/* A server may send tickets, or before TLS 1.3 ask for another handshake,
+ * whenever it likes; we keep none of the ones, and refuse the other. */
+static void
+test_server_flood(void **state)
+{
+	static const struct {
+		int version;
+		int (*ask)(SSL *);
+	} floods[] = { { TLS1_3_VERSION, SSL_new_session_ticket },
+		{ TLS1_2_VERSION, SSL_renegotiate } };
+	struct tls_context *c = *state;
+	struct tls_client *client = client_for(&c->cert[P256], NULL);
+	struct raw raw;
+	struct end a;
+
+	for (int n = 0; n < 2; n++) {
+		raw_serve(c, client, floods[n].version, &a, &raw);
+		/* a few are fine */
+		for (int i = 0; i < 5; i++) {
+			assert_int_equal(floods[n].ask(raw.ssl), 1);
+			assert_int_equal(SSL_do_handshake(raw.ssl), 1);
+		}
+		assert_int_equal(SSL_write(raw.ssl, "220 x\r\n", 7), 7);
+		a.want = 7;
+		assert_true(run_until(c->loop, &a.got_all, 1000));
+		for (int i = 0; i < 500 && !a.closed; i++) {
+			floods[n].ask(raw.ssl);
+			SSL_do_handshake(raw.ssl);
+			run_for(c->loop, 1);
+		}
+		assert_int_equal(a.closed, 1);
+		assert_int_equal(a.why, STREAM_END_ERROR);
+		assert_string_equal(
+		    stream_error(a.stream), "too many handshake messages");
+		end_free(&a);
+		raw_free(&raw);
+	}
+	tls_client_free(client);
 }
 
 static void
@@ -484,6 +548,7 @@ main(void)
 		TEST(test_clear_after_close_notify),
 		TEST(test_broken_record),
 		TEST(test_key_update_flood),
+		TEST(test_server_flood),
 		TEST(test_no_renegotiation),
 		TEST(test_free_inside),
 	};
