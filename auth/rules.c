@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "auth/auth.h"
 #include "auth/expand.h"
@@ -657,6 +658,40 @@ any_entry(const struct auth *auth, const char *table, enum conf_family want,
 	return tables_entry(auth->now.tables, table, count, NULL, NULL);
 }
 
+/* The entry of a list behind this one, and the first behind the last. */
+static enum lookup_status
+entry_behind(const struct auth *auth, const char *table, const char *key,
+    const char **value)
+{
+	size_t count = tables_count(auth->now.tables, table);
+	const char *entry;
+
+	for (size_t i = 0; i < count; i++)
+		if (tables_entry(auth->now.tables, table, i, &entry, NULL) ==
+			LOOKUP_FOUND &&
+		    strcasecmp(entry, key) == 0)
+			return tables_entry(auth->now.tables, table,
+			    (i + 1) % count, value, NULL);
+	return LOOKUP_NONE;
+}
+
+/* Of a table of relay hosts: by domain the host, or in a list any one, and by
+ * one of them the next. */
+static enum lookup_status
+relay_host(const struct auth *auth, const char *table, const char *key,
+    const char **value)
+{
+	enum lookup_status status;
+
+	if (*key == '\0')
+		return any_entry(auth, table, CONF_FAMILY_ANY, value);
+	status = tables_lookup(
+	    auth->now.tables, table, CONF_SERVICE_RELAYHOST, key, value);
+	if (status == LOOKUP_FOUND && **value == '\0')
+		return entry_behind(auth, table, key, value);
+	return status;
+}
+
 static enum lookup_status
 answer_query(const struct auth *auth, const struct msg_table_query *q,
     const char **value)
@@ -668,8 +703,8 @@ answer_query(const struct auth *auth, const struct msg_table_query *q,
 	if (q->service == CONF_SERVICE_SOURCE &&
 	    (want != CONF_FAMILY_ANY || *q->key == '\0'))
 		return any_entry(auth, q->table, want, value);
-	if (q->service == CONF_SERVICE_RELAYHOST && *q->key == '\0')
-		return any_entry(auth, q->table, CONF_FAMILY_ANY, value);
+	if (q->service == CONF_SERVICE_RELAYHOST)
+		return relay_host(auth, q->table, q->key, value);
 	return tables_lookup(
 	    auth->now.tables, q->table, q->service, q->key, value);
 }

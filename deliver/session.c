@@ -360,7 +360,7 @@ ask_helo(struct session *s)
 	else
 		inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&ss)->sin6_addr,
 		    local, sizeof(local));
-	value = settings_entry(s->settings, table, local, 0, &elsewhere);
+	value = settings_entry(s->settings, table, local, &elsewhere);
 	if (value != NULL)
 		snprintf(s->helo, sizeof(s->helo), "%s", value);
 	if (!elsewhere)

@@ -114,19 +114,40 @@ settings_tls_policy(
 
 const char *
 settings_entry(const struct settings *s, const char *table, const char *key,
-    uint64_t seed, int *elsewhere)
+    int *elsewhere)
 {
 	const struct conf_table *t = conf_find_table(s->conf, table);
 
 	*elsewhere = t != NULL && t->kind != CONF_TABLE_STATIC;
-	if (t == NULL || *elsewhere || t->nentries == 0)
-		return NULL;
-	if (key == NULL)
-		return t->entries[seed % t->nentries].key;
-	for (uint32_t i = 0; i < t->nentries; i++)
+	for (uint32_t i = 0; t != NULL && !*elsewhere && i < t->nentries; i++)
 		if (strcasecmp(t->entries[i].key, key) == 0)
 			return t->entries[i].value;
 	return NULL;
+}
+
+const char *
+settings_next(const struct settings *s, const char *table, const char *before,
+    uint64_t seed, int *elsewhere)
+{
+	const struct conf_table *t = conf_find_table(s->conf, table);
+	uint64_t at = seed;
+
+	*elsewhere = t != NULL && t->kind != CONF_TABLE_STATIC;
+	if (t == NULL || *elsewhere || t->nentries == 0)
+		return NULL;
+	/* of two that are the same the last, or the walk would go in a ring */
+	for (uint32_t i = 0; before != NULL && i < t->nentries; i++)
+		if (strcmp(t->entries[i].key, before) == 0)
+			at = i + 1;
+	return t->entries[at % t->nentries].key;
+}
+
+int
+settings_has_several(const struct settings *s, const char *table)
+{
+	const struct conf_table *t = conf_find_table(s->conf, table);
+
+	return t != NULL && (t->kind != CONF_TABLE_STATIC || t->nentries > 1);
 }
 
 /* The entries of a table as a list, or its name where they are elsewhere. */

@@ -36,13 +36,16 @@ int settings_tls_contradicts(const struct conf_action *, enum url_protocol);
  * does not contradict it. */
 enum client_tls settings_tls_policy(
     const struct conf_action *, enum url_protocol);
-/*
- * An entry of a table that stands in the configuration, by key, or (key NULL)
- * any by seed. NULL when there is none; *elsewhere says that auth has to be
- * asked.
- */
+/* What stands for a key in a table of the configuration. NULL when there is
+ * nothing; *elsewhere says that auth has to be asked. */
 const char *settings_entry(const struct settings *, const char *table,
-    const char *key, uint64_t seed, int *elsewhere);
+    const char *key, int *elsewhere);
+/* Likewise an entry of a list: the one behind another, the first behind the
+ * last, and any by seed where that is NULL. */
+const char *settings_next(const struct settings *, const char *table,
+    const char *before, uint64_t seed, int *elsewhere);
+/* Whether a list has more than one entry, as far as is known here. */
+int settings_has_several(const struct settings *, const char *table);
 /* Answers a relay_query: which hosts each action names. */
 void settings_report(const struct settings *, struct channel *, uint64_t id);
 /* An own address of this family to send from; 0, or -1 for no wish, or where

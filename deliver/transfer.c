@@ -117,6 +117,9 @@ free_transfer(struct transfer *t)
 	free(t->attempt_rcpts);
 	free(t->attempt_map);
 	free(t->candidates);
+	free(t->first_relay);
+	free(t->relay);
+	free(t->failure.text);
 	free(t->action_name);
 	free(t->destination);
 	free(t->sender);

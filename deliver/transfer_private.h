@@ -41,6 +41,16 @@ struct transfer_result {
 	char *text; /* ours; NULL when memory was short */
 };
 
+/* Why a host, or all of a route, could not take it. */
+struct transfer_failure {
+	enum route_status route;
+	enum delivery_status status;
+	uint16_t code;
+	int said; /* as in client.h */
+	char enhanced[12];
+	char *text; /* ours; NULL when memory was short */
+};
+
 struct transfer {
 	RB_ENTRY(transfer) entry;
 	struct transfers *owner;
@@ -71,6 +81,12 @@ struct transfer {
 	struct route *route;
 	struct url url;
 	int explicit_host;
+	/* of a list of relay hosts the entry that was chosen by chance, and the
+	 * one that is tried; NULL before, and with a session that was kept */
+	char *first_relay;
+	char *relay;
+	unsigned relays_tried;
+	struct transfer_failure failure; /* of the host before */
 	const char *own_names[2];
 	struct question *question;
 	struct lookup *lookup;

@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,27 +109,74 @@ open_session(struct transfer *t)
 		ask_source(t);
 }
 
+/* Nobody is left to try. */
+static void
+fail_route(struct transfer *t)
+{
+	const struct transfer_failure *f = &t->failure;
+
+	t->said = f->said;
+	transfer_fail(t, f->route, f->status, f->code, f->enhanced,
+	    f->text != NULL ? f->text : "there is no host to try");
+}
+
+/* Goes on with the next relay host of a list, where it has one. */
+static void
+next_relay(struct transfer *t)
+{
+	if (t->relays_tried >= ROUTE_TRIES_MAX) {
+		fail_route(t);
+		return;
+	}
+	free(t->candidates);
+	t->candidates = NULL;
+	route_begin(&t->plan, NULL, 0, 0);
+	transfer_resolve(t);
+}
+
 /*
- * No host is left that could take it. What one of them said for good holds
- * only if none of the others failed for now. A loop is for good, but not for a
- * backup: see mx.h.
+ * A destination, or one relay host of a list, could not take it. What one of
+ * them said for good holds only if none of the others failed for now.
  */
+static void
+fail_host(struct transfer *t, enum route_status route,
+    enum delivery_status status, unsigned code, const char *enhanced,
+    const char *text, int said)
+{
+	struct transfer_failure *f = &t->failure;
+
+	if (status == DELIVERY_PERMFAIL && t->transient) {
+		fail_host(
+		    t, ROUTE_DOWN, DELIVERY_TEMPFAIL, 451, "4.4.1", text, 0);
+		return;
+	}
+	t->transient |= status != DELIVERY_PERMFAIL;
+	f->route = route;
+	f->status = status;
+	f->code = (uint16_t)code;
+	f->said = said;
+	snprintf(f->enhanced, sizeof(f->enhanced), "%s", enhanced);
+	free(f->text);
+	f->text = strdup(text);
+	if (t->relay != NULL)
+		next_relay(t);
+	else
+		fail_route(t);
+}
+
+/* No candidate is left. A loop is for good, but not for a backup: see mx.h. */
 static void
 give_up(struct transfer *t, const struct client_outcome *last)
 {
-	int permanent = last->status == DELIVERY_PERMFAIL;
-
 	if (last->end == CLIENT_END_LOOP && t->action->relay.backup)
-		transfer_fail(
-		    t, ROUTE_DNS, DELIVERY_TEMPFAIL, 451, "4.4.6", last->text);
-	else if (permanent && t->transient)
-		transfer_fail(
-		    t, ROUTE_DOWN, DELIVERY_TEMPFAIL, 451, "4.4.1", last->text);
-	else {
-		t->said = last->said;
-		transfer_fail(t, permanent ? ROUTE_BAD : route_status(last),
-		    last->status, last->code, last->enhanced, last->text);
-	}
+		fail_host(t, ROUTE_DNS, DELIVERY_TEMPFAIL, 451, "4.4.6",
+		    last->text, 0);
+	else
+		fail_host(t,
+		    last->status == DELIVERY_PERMFAIL ? ROUTE_BAD
+						      : route_status(last),
+		    last->status, last->code, last->enhanced, last->text,
+		    last->said);
 }
 
 static void
@@ -164,24 +212,34 @@ transfer_retry(struct transfer *t, const struct client_outcome *outcome)
 			try_next(t, outcome);
 		break;
 	case ROUTE_ADVICE_STOP:
-		give_up(t, outcome);
+		transfer_fail(t, route_status(outcome), outcome->status,
+		    outcome->code, outcome->enhanced, outcome->text);
 		break;
 	}
 }
 
 /* ---- one more host ---------------------------------------------------- */
 
-int
-transfer_may_ask_another(const struct transfer *t)
+/* Only MX records and a list of relay hosts say that another host serves the
+ * same addresses. */
+static int
+has_another(const struct transfer *t)
 {
 	const struct conf_relay *relay = &t->action->relay;
 
-	/* only MX records say that another host serves the same addresses */
+	if (relay->host != NULL)
+		return settings_has_several(t->settings, relay->host);
+	return relay->domain == NULL &&
+	    (t->candidates == NULL ||
+		route_has_other(&t->plan, t->remote->name));
+}
+
+int
+transfer_may_ask_another(const struct transfer *t)
+{
 	if (t->asks_another || t->orphan || t->remote == NULL ||
 	    t->deliver->stop_by != 0 || t->origin != PROC_QUEUE ||
-	    relay->host != NULL || relay->domain != NULL ||
-	    (t->candidates != NULL &&
-		!route_has_other(&t->plan, t->remote->name)))
+	    !has_another(t))
 		return 0;
 	/* whom a host before the last put off would pass over the last */
 	for (size_t i = 0; i < t->count; i++)
@@ -214,8 +272,26 @@ transfer_ask_another(struct transfer *t)
 	/* a kept session has no plan behind it */
 	if (t->candidates == NULL)
 		transfer_resolve(t);
+	else if (t->relay != NULL)
+		next_relay(t);
 	else
 		try_another(t);
+}
+
+/* Whether the entry of a list is the host that put recipients off. */
+static int
+was_asked(const struct transfer *t)
+{
+	char address[64], port[8];
+
+	snprintf(port, sizeof(port), "%u", t->plan.port);
+	for (size_t i = 0; i < t->plan.count; i++) {
+		mx_address_text(
+		    &t->plan.list[i].address, address, sizeof(address));
+		if (strcmp(address, t->remote->addr) == 0)
+			return strcmp(port, t->remote->port) == 0;
+	}
+	return 0;
 }
 
 /* ---- lookups ---------------------------------------------------------- */
@@ -229,14 +305,14 @@ on_lookup(void *arg, const struct mx *mx)
 
 	t->lookup = NULL;
 	if (mx == NULL) {
-		transfer_fail(t, ROUTE_DNS, DELIVERY_TEMPFAIL, 451, "4.4.3",
-		    "the resolver is not there");
+		fail_host(t, ROUTE_DNS, DELIVERY_TEMPFAIL, 451, "4.4.3",
+		    "the resolver is not there", 0);
 		return;
 	}
 	if (mx_state(mx) != MX_READY) {
 		f = mx_failure(mx);
-		transfer_fail(
-		    t, f->route, f->status, f->code, f->enhanced, f->text);
+		fail_host(
+		    t, f->route, f->status, f->code, f->enhanced, f->text, 0);
 		return;
 	}
 	t->candidates = calloc(MX_CANDIDATE_LIMIT, sizeof(*t->candidates));
@@ -248,8 +324,10 @@ on_lookup(void *arg, const struct mx *mx)
 	n = mx_candidates(mx, (uint64_t)arc4random() << 32 | arc4random(),
 	    t->candidates, MX_CANDIDATE_LIMIT);
 	route_begin(&t->plan, t->candidates, n, t->url.port);
-	if (t->asks_another)
+	if (t->asks_another && t->relay == NULL)
 		try_another(t);
+	else if (t->asks_another && was_asked(t))
+		next_relay(t);
 	else
 		try_next(t, NULL);
 }
@@ -288,29 +366,54 @@ use_url(struct transfer *t, const char *text)
 	char error[256];
 
 	if (url_parse(text, &t->url, error, sizeof(error)) == -1) {
-		transfer_fail(t, ROUTE_DNS, DELIVERY_TEMPFAIL, 451, "4.3.5",
-		    "the relay host in the configuration is malformed");
+		fail_host(t, ROUTE_DNS, DELIVERY_TEMPFAIL, 451, "4.3.5",
+		    "the relay host in the configuration is malformed", 0);
 		return;
 	}
 	/* in the configuration this is an error; here it came from a table */
 	if (settings_tls_contradicts(t->action, t->url.protocol)) {
-		transfer_fail(t, ROUTE_TLS, DELIVERY_TEMPFAIL, 451, "4.7.4",
-		    "TLS is required, and the relay's URL has none");
+		fail_host(t, ROUTE_TLS, DELIVERY_TEMPFAIL, 451, "4.7.4",
+		    "TLS is required, and the relay's URL has none", 0);
 		return;
 	}
 	t->explicit_host = 1;
 	begin_lookup(t, t->url.host);
 }
 
+/* Each entry of a list once, from one that is chosen by chance. */
+static void
+use_relay(struct transfer *t, const char *text)
+{
+	if (t->first_relay == NULL)
+		t->first_relay = strdup(text);
+	else if (strcmp(text, t->first_relay) == 0) {
+		fail_route(t);
+		return;
+	}
+	free(t->relay);
+	t->relay = strdup(text);
+	if (t->first_relay == NULL || t->relay == NULL) {
+		fail_internal(t, "out of memory");
+		return;
+	}
+	t->relays_tried++;
+	use_url(t, text);
+}
+
 static void
 on_url(void *arg, const union ipc_msg *answer)
 {
 	struct transfer *t = arg;
+	int found;
 
 	t->question = NULL;
-	if (answer != NULL && answer->table_answer.status == LOOKUP_FOUND)
+	found = answer != NULL && answer->table_answer.status == LOOKUP_FOUND;
+	if (found && t->action->relay.host != NULL)
+		use_relay(t, answer->table_answer.value);
+	else if (found)
 		use_url(t, answer->table_answer.value);
-	else if (answer != NULL && answer->table_answer.status == LOOKUP_NONE)
+	else if (answer != NULL && t->relay == NULL &&
+	    answer->table_answer.status == LOOKUP_NONE)
 		transfer_fail(t, ROUTE_BAD, DELIVERY_PERMFAIL, 550, "5.4.4",
 		    "no relay host is configured for this destination");
 	else
@@ -335,12 +438,13 @@ transfer_resolve(struct transfer *t)
 	int elsewhere;
 
 	if (relay->host != NULL) {
-		text = settings_entry(
-		    t->settings, relay->host, NULL, arc4random(), &elsewhere);
+		text = settings_next(t->settings, relay->host, t->relay,
+		    arc4random(), &elsewhere);
 		if (text != NULL)
-			use_url(t, text);
+			use_relay(t, text);
 		else
-			ask_url(t, relay->host, "");
+			ask_url(
+			    t, relay->host, t->relay != NULL ? t->relay : "");
 	} else if (relay->domain != NULL && *t->destination != '\0')
 		ask_url(t, relay->domain, t->destination);
 	else {

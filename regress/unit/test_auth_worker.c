@@ -104,13 +104,25 @@ static struct conf_table tables[] = {
 	    .entries = logins,
 	    .nentries = 1,
 	    .uses = 1 << CONF_SERVICE_CREDENTIALS },
+	{ .name = S("hosts"),
+	    .kind = CONF_TABLE_FILE,
+	    .backend = S("file"),
+	    .config = S("hosts"),
+	    .uses = 1 << CONF_SERVICE_RELAYHOST },
+	{ .name = S("routes"),
+	    .kind = CONF_TABLE_FILE,
+	    .backend = S("file"),
+	    .config = S("routes"),
+	    .uses = 1 << CONF_SERVICE_RELAYHOST },
 };
 static const char *const contents[] = { NULL, NULL, NULL,
 	"list: joe, ann, x@far.example\nowner-list: joe\n",
 	"joe: {PLAIN}pencil\n", "hub: me:secret\n",
 	"joe: joe@example.org, @corp.example\n"
 	"ann: " TEN(TEN("one.of.them@corp.example, ")) "ann@example.org\n",
-	"192.0.2.1\n192.0.2.2\n2001:db8::1\n", "192.0.2.9\n", NULL };
+	"192.0.2.1\n192.0.2.2\n2001:db8::1\n", "192.0.2.9\n", NULL,
+	"smtp://c.example\nsmtp://a.example\nsmtp://b.example\n",
+	"a.example: smtp://b.example\n" };
 
 static struct conf_action actions[] = {
 	{ .name = S("local"),
@@ -637,6 +649,28 @@ test_lists(void **state)
 	assert_int_equal(world.status, LOOKUP_TEMPFAIL);
 }
 
+/* Of a list of relay hosts one after the other, each once; where a domain has
+ * one that is all. */
+static void
+test_relay_hosts(void **state)
+{
+	char first[512], last[512];
+
+	query("hosts", CONF_SERVICE_RELAYHOST, "");
+	snprintf(first, sizeof(first), "%s", world.text);
+	for (unsigned i = 0; i < 3; i++) {
+		snprintf(last, sizeof(last), "%s", world.text);
+		query("hosts", CONF_SERVICE_RELAYHOST, last);
+		assert_int_equal(world.status, LOOKUP_FOUND);
+		assert_int_equal(strcmp(world.text, first) == 0, i == 2);
+		assert_string_not_equal(world.text, last);
+	}
+	query("hosts", CONF_SERVICE_RELAYHOST, "smtp://gone.example");
+	assert_int_equal(world.status, LOOKUP_NONE);
+	query("routes", CONF_SERVICE_RELAYHOST, "a.example");
+	assert_string_equal(world.text, "smtp://b.example");
+}
+
 static enum lookup_status
 check_sender(const char *table, const char *user, const char *sender)
 {
@@ -747,6 +781,7 @@ main(void)
 		cmocka_unit_test(test_smarthost),
 		cmocka_unit_test(test_tables),
 		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_relay_hosts),
 		cmocka_unit_test(test_senders),
 		cmocka_unit_test(test_backup),
 		cmocka_unit_test(test_peer_gone),
