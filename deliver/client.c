@@ -505,6 +505,13 @@ client_unreachable(struct client *c, const char *text)
 }
 
 void
+client_no_source(struct client *c, const char *text)
+{
+	client_end(
+	    c, CLIENT_END_SOURCE, DELIVERY_TEMPFAIL, 451, "4.3.5", "%s", text);
+}
+
+void
 client_tls_established(struct client *c, int verified, int64_t now)
 {
 	if (c->phase != PHASE_TLS)

@@ -87,6 +87,7 @@ struct client_result {
 enum client_end {
 	CLIENT_END_NONE,
 	CLIENT_END_QUIT, /* in order */
+	CLIENT_END_SOURCE, /* the own address to come from is not there */
 	CLIENT_END_CONNECT, /* no connection was made */
 	CLIENT_END_REFUSED, /* the greeting or EHLO was 4yz or 5yz */
 	CLIENT_END_BUSY, /* 421 */
@@ -152,8 +153,10 @@ int64_t client_deadline(const struct client *);
 /* ---- events ----------------------------------------------------------- */
 
 void client_connected(struct client *, int64_t now);
-/* No connection could be made; text says why. */
+/* No connection could be made, or not from the address that is wanted; text
+ * says why. */
 void client_unreachable(struct client *, const char *text);
+void client_no_source(struct client *, const char *text);
 void client_octets(struct client *, const char *, size_t, int64_t now);
 /* The handshake has ended; verified: chain and name of the certificate are
  * good. */

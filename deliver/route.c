@@ -239,6 +239,7 @@ route_judge(struct route_plan *plan, struct route_hosts *hosts,
 	case CLIENT_END_LOOP:
 		drop_worse(plan);
 		return ROUTE_ADVICE_NEXT;
+	case CLIENT_END_SOURCE:
 	case CLIENT_END_TLS:
 	case CLIENT_END_AUTH:
 		return ROUTE_ADVICE_NEXT;
@@ -268,6 +269,7 @@ route_status(const struct client_outcome *outcome)
 	static const enum route_status statuses[] = {
 		[CLIENT_END_NONE] = ROUTE_OK,
 		[CLIENT_END_QUIT] = ROUTE_OK,
+		[CLIENT_END_SOURCE] = ROUTE_DOWN,
 		[CLIENT_END_CONNECT] = ROUTE_DOWN,
 		[CLIENT_END_REFUSED] = ROUTE_DOWN,
 		[CLIENT_END_BUSY] = ROUTE_SLOW,

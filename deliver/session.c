@@ -481,6 +481,23 @@ fill_config(struct session *s, const struct session_options *o)
 		.transactions_max = o->transactions_max };
 }
 
+/* Not even begun. */
+static void
+fail_connect(struct session *s, const struct mx_address *source, int error)
+{
+	char address[64], text[128];
+
+	if (source == NULL || error != EADDRNOTAVAIL)
+		client_unreachable(s->client, strerror(error));
+	else {
+		mx_address_text(source, address, sizeof(address));
+		snprintf(text, sizeof(text), "cannot send from %s: %s", address,
+		    strerror(error));
+		client_no_source(s->client, text);
+	}
+	pump_later(s);
+}
+
 static void
 connect_session(struct session *s, const struct session_options *o)
 {
@@ -493,10 +510,8 @@ connect_session(struct session *s, const struct session_options *o)
 	s->stream = stream_connect(s->deliver->streams, (struct sockaddr *)&to,
 	    to_len, from_len > 0 ? (struct sockaddr *)&from : NULL, from_len,
 	    client_deadline(s->client), &stream_events, s);
-	if (s->stream == NULL) {
-		client_unreachable(s->client, strerror(errno));
-		pump_later(s);
-	}
+	if (s->stream == NULL)
+		fail_connect(s, o->source, errno);
 }
 
 struct session *

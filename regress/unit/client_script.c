@@ -34,6 +34,7 @@ struct player {
 static const char *const end_names[] = {
 	[CLIENT_END_NONE] = "none",
 	[CLIENT_END_QUIT] = "quit",
+	[CLIENT_END_SOURCE] = "source",
 	[CLIENT_END_CONNECT] = "connect",
 	[CLIENT_END_REFUSED] = "refused",
 	[CLIENT_END_BUSY] = "busy",
