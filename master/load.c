@@ -239,6 +239,23 @@ complete(struct conf *conf, struct report *report)
 	return load_addresses(conf, report_missing, report) == 0 ? 0 : -1;
 }
 
+/* The queue does not see where mail lies, but is to know whether each address
+ * of a user is a place of its own. */
+static void
+mark_places(struct conf *conf)
+{
+	for (uint32_t i = 0; i < conf->nactions; i++) {
+		const struct conf_action *action = &conf->actions[i];
+		struct conf_local *local = &conf->actions[i].local;
+
+		local->by_address = action->kind == CONF_ACTION_MDA ||
+		    (action->kind == CONF_ACTION_LMTP && local->rcpt_to) ||
+		    (action->kind == CONF_ACTION_MAILDIR &&
+			local->path != NULL &&
+			strstr(local->path, "%{dest") != NULL);
+	}
+}
+
 struct conf *
 load_configuration(
     const struct master_options *options, bool strict, FILE *errors)
@@ -257,6 +274,7 @@ load_configuration(
 		return NULL;
 	}
 	conf_mark_sources(conf);
+	mark_places(conf);
 	postmaster_check(conf, errors);
 	return conf;
 }

@@ -114,19 +114,14 @@ entry_of(const struct envelope *env, uint32_t parent,
 	    : ENTRY_FORWARD;
 }
 
-/* Whether each address of a user has a place of its own. */
+/* Whether each address is a place of its own. */
 static int
-place_varies(const struct conf_action *action)
+place_varies(enum dest_kind kind, const struct conf_action *action)
 {
-	if (action == NULL)
-		return 0;
-	if (action->kind == CONF_ACTION_LMTP)
-		return action->local.rcpt_to;
+	if (kind == DEST_USER)
+		return action != NULL && action->local.by_address;
 	/* a command is told the address */
-	return action->kind == CONF_ACTION_MDA ||
-	    (action->kind == CONF_ACTION_MAILDIR &&
-		action->local.path != NULL &&
-		strstr(action->local.path, "%{dest") != NULL);
+	return kind == DEST_RELAY || kind == DEST_COMMAND;
 }
 
 static void
@@ -190,9 +185,8 @@ add_dests(struct queue *q, struct events *ev, uint32_t parent,
 		if (d.kind >= DEST_MAX)
 			continue;
 		init_dest(&all[n].rcpt, ev->env, parent, m, &d, orcpt);
-		all[n].varies = d.kind == DEST_USER &&
-		    all[n].rcpt.entry == ENTRY_MAILBOX &&
-		    place_varies(conf_find_action(q->conf, d.action));
+		all[n].varies =
+		    place_varies(d.kind, conf_find_action(q->conf, d.action));
 		if (d.kind != DEST_ERROR)
 			twins_insert(&newcomers, &all[n]);
 		n++;
@@ -332,6 +326,7 @@ add_forwards(struct queue *q, struct events *ev, uint32_t parent,
 		log_fatal("out of memory");
 	while (ipc_next_forward_dest(&forward, &d)) {
 		init_forward(&all[n].rcpt, ev->env, parent, m, &d, orcpt);
+		all[n].varies = 1;
 		if (d.code == 0)
 			twins_insert(&newcomers, &all[n]);
 		n++;

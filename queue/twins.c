@@ -29,14 +29,14 @@ newcomer_compare(const struct newcomer *x, const struct newcomer *y)
 		order = strcmp(a->user, b->user);
 	if (order == 0)
 		order = strcmp(a->alias, b->alias);
-	if (order != 0)
-		return order;
-	if (a->kind == DEST_RELAY)
-		return ingest_address_order(a->address, b->address);
 	/* whether it is the mailbox that is meant is no other place */
-	return a->kind == DEST_USER || a->entry == b->entry ? 0
-	    : a->entry < b->entry                           ? -1
-							    : 1;
+	if (order == 0 && a->kind != DEST_USER)
+		order = (a->entry > b->entry) - (a->entry < b->entry);
+	if (order == 0)
+		order = x->varies - y->varies;
+	return order == 0 && x->varies
+	    ? ingest_address_order(a->address, b->address)
+	    : order;
 }
 
 RB_GENERATE_INTERNAL(newcomers, newcomer, entry, newcomer_compare,
@@ -63,11 +63,20 @@ is_behind(const struct envelope *env, uint32_t index, uint32_t ancestor)
 static int
 is_twin(const struct newcomer *n, const struct envelope_rcpt *r)
 {
-	if (n->rcpt.kind == DEST_USER && n->rcpt.entry == ENTRY_MAILBOX &&
-	    r->entry != ENTRY_MAILBOX)
-		return 0;
-	return !n->varies ||
-	    ingest_address_order(n->rcpt.address, r->address) == 0;
+	return n->rcpt.kind != DEST_USER || n->rcpt.entry != ENTRY_MAILBOX ||
+	    r->entry == ENTRY_MAILBOX;
+}
+
+/* The newcomer that goes to the place of one who is there. */
+static struct newcomer *
+find_place(struct newcomers *newcomers, const struct envelope_rcpt *r)
+{
+	struct newcomer key = { .rcpt = *r, .varies = 1 }, *n;
+
+	if ((n = RB_FIND(newcomers, newcomers, &key)) != NULL)
+		return n;
+	key.varies = 0;
+	return RB_FIND(newcomers, newcomers, &key);
 }
 
 /* For each recipient whether the message comes to an end there or behind it,
@@ -101,16 +110,15 @@ twins_find(
 {
 	uint32_t origin = origin_of(env, parent);
 	uint8_t *ends = find_ends(env, parent);
-	struct newcomer key, *n;
+	struct newcomer *n;
 
 	if (ends == NULL)
 		return -1;
 	for (uint32_t i = 0; i < env->rcpt_count; i++) {
-		key.rcpt = env->rcpts[i];
-		if (!key.rcpt.routed || origin_of(env, i) != origin ||
-		    (n = RB_FIND(newcomers, newcomers, &key)) == NULL)
-			continue;
-		if (!is_twin(n, &key.rcpt))
+		const struct envelope_rcpt *r = &env->rcpts[i];
+
+		if (!r->routed || origin_of(env, i) != origin ||
+		    (n = find_place(newcomers, r)) == NULL || !is_twin(n, r))
 			continue;
 		if (ends[i])
 			n->twin = TWIN_REACHED;

@@ -4,7 +4,8 @@
  * accepted recipient. Pure.
  *
  * Two are twins if they go to one place: by the same action and reverse-path
- * to the same user, entry of an alias, or address of another host.
+ * to the same user, entry of an alias, or address of another host. Users may
+ * share an account whose action tells them apart by their addresses.
  */
 #ifndef QUEUE_TWINS_H
 #define QUEUE_TWINS_H
@@ -26,7 +27,7 @@ enum twin_kind {
 struct newcomer {
 	RB_ENTRY(newcomer) entry;
 	struct envelope_rcpt rcpt;
-	int varies; /* the user has a place for each of his addresses */
+	int varies; /* each address is a place of its own */
 	enum twin_kind twin;
 };
 RB_HEAD(newcomers, newcomer);

@@ -181,6 +181,8 @@ struct conf_local {
 	char *command; /* mda; master only */
 	char *destination; /* lmtp: host:port or socket path */
 	bool rcpt_to; /* lmtp: RCPT TO is the address, not the user */
+	bool by_address; /* by master: a user's addresses are places of
+			  * their own */
 	char *user;
 	char *alias; /* table */
 	char *virtual_table; /* table; never beside alias */
