@@ -99,17 +99,35 @@ expanded_address(const struct envelope *env, uint32_t index, const char *name,
 	return address_format(&a, out);
 }
 
+/* Whether two actions mean the same user by a name. */
+static int
+same_users(const struct queue *q, const char *one, const char *other)
+{
+	const struct conf_action *a = conf_find_action(q->conf, one);
+	const struct conf_action *b = conf_find_action(q->conf, other);
+	const char *x =
+	    a != NULL && a->local.userbase != NULL ? a->local.userbase : "";
+	const char *y =
+	    b != NULL && b->local.userbase != NULL ? b->local.userbase : "";
+
+	return strcmp(one, other) == 0 || strcmp(x, y) == 0;
+}
+
 /* A user whose own .forward led back to him means his mailbox. */
 static uint32_t
-entry_of(const struct envelope *env, uint32_t parent,
+entry_of(const struct queue *q, const struct envelope *env, uint32_t parent,
     const struct msg_expand_dest *d)
 {
-	uint32_t user = twins_user(env, parent);
+	uint32_t index = twins_user(env, parent);
+	const struct envelope_rcpt *user;
 
 	if (d->kind != DEST_USER)
 		return d->entry;
-	return user != ENVELOPE_NO_PARENT &&
-		strcmp(env->rcpts[user].user, d->user) == 0
+	if (index == ENVELOPE_NO_PARENT)
+		return ENTRY_FORWARD;
+	user = &env->rcpts[index];
+	return strcmp(user->user, d->user) == 0 &&
+		same_users(q, user->action, d->action)
 	    ? ENTRY_MAILBOX
 	    : ENTRY_FORWARD;
 }
@@ -125,9 +143,9 @@ place_varies(enum dest_kind kind, const struct conf_action *action)
 }
 
 static void
-init_dest(struct envelope_rcpt *child, struct envelope *env, uint32_t parent,
-    const struct msg_expanded *m, const struct msg_expand_dest *d,
-    char orcpt[ADDRESS_SIZE + 8])
+init_dest(const struct queue *q, struct envelope_rcpt *child,
+    struct envelope *env, uint32_t parent, const struct msg_expanded *m,
+    const struct msg_expand_dest *d, char orcpt[ADDRESS_SIZE + 8])
 {
 	char address[ADDRESS_SIZE];
 
@@ -144,7 +162,7 @@ init_dest(struct envelope_rcpt *child, struct envelope *env, uint32_t parent,
 	child->action = d->action;
 	child->user = d->user;
 	child->alias = d->alias;
-	child->entry = entry_of(env, parent, d);
+	child->entry = entry_of(q, env, parent, d);
 	child->routed = d->kind != DEST_ADDRESS;
 	child->state = child->routed ? ENVELOPE_READY : ENVELOPE_INCOMING;
 	if (d->kind == DEST_ERROR)
@@ -184,7 +202,7 @@ add_dests(struct queue *q, struct events *ev, uint32_t parent,
 	while (ipc_next_expand_dest(&list, &d)) {
 		if (d.kind >= DEST_MAX)
 			continue;
-		init_dest(&all[n].rcpt, ev->env, parent, m, &d, orcpt);
+		init_dest(q, &all[n].rcpt, ev->env, parent, m, &d, orcpt);
 		all[n].varies =
 		    place_varies(d.kind, conf_find_action(q->conf, d.action));
 		if (d.kind != DEST_ERROR)

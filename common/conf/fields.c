@@ -198,7 +198,7 @@ static const struct field local_fields[] = {
 	STR(user, NAME_LIMIT, Q | A),
 	TABLE(alias, CONF_SERVICE_ALIAS, A),
 	TABLE(virtual_table, CONF_SERVICE_ALIAS, A),
-	TABLE(userbase, CONF_SERVICE_USERINFO, A),
+	TABLE(userbase, CONF_SERVICE_USERINFO, Q | A),
 	STR(wrapper, NAME_LIMIT, N),
 };
 static SHAPE(local, NULL);
