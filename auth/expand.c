@@ -86,6 +86,20 @@ first_visit(struct run *run, char kind, const struct conf_action *action,
 	return 0;
 }
 
+/* The same for a name. Virtual users may share an account: where the action
+ * has a place for each address, each is another. */
+static int
+first_naming(struct run *run, char kind, const struct node *n, const char *name)
+{
+	const struct conf_local *local = &n->action->local;
+	char text[RECIPIENT_KEY_SIZE + ADDRESS_SIZE];
+
+	if (local->virtual_table == NULL || !local->by_address)
+		return first_visit(run, kind, n->action, name);
+	snprintf(text, sizeof(text), "%s %s", name, n->address);
+	return first_visit(run, kind, n->action, text);
+}
+
 static struct expand_entry *
 add_dest(struct run *run, enum dest_kind kind, const char *address,
     const struct conf_action *action)
@@ -350,7 +364,7 @@ visit_account(struct run *run, const struct node *n, int looped)
 			    550, "5.1.1", "No such recipient");
 		return;
 	}
-	if (!first_visit(run, 'U', n->action, account))
+	if (!first_naming(run, 'U', n, account))
 		return;
 	e = add_dest(run, DEST_USER, n->address, n->action);
 	if (e != NULL)
@@ -384,7 +398,7 @@ visit_name(struct run *run, const struct node *n)
 		visit_account(run, n, looped);
 		return;
 	}
-	if (!first_visit(run, 'N', n->action, n->text))
+	if (!first_naming(run, 'N', n, n->text))
 		return;
 	a = recipient_alias(run->host, n->action, n->text, key, &value);
 	if (is_unknown(run, a))

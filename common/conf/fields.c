@@ -194,7 +194,7 @@ static const struct field local_fields[] = {
 	STR(command, TEXT_LIMIT, N),
 	STR(destination, TEXT_LIMIT, N),
 	FLAG(rcpt_to, N),
-	FLAG(by_address, Q),
+	FLAG(by_address, Q | A),
 	STR(user, NAME_LIMIT, Q | A),
 	TABLE(alias, CONF_SERVICE_ALIAS, A),
 	TABLE(virtual_table, CONF_SERVICE_ALIAS, A),

@@ -58,6 +58,8 @@ static const char virtual_map[] = "info@virt.example: ann, z@far.example\n"
 				  "owner-list@virt.example: ann\n"
 				  "joe@virt.example: joe@virt2.example\n"
 				  "@virt2.example: ann\n"
+				  "all@virt.example: a@virt2.example,"
+				  " b@virt2.example, A@virt2.example, ann\n"
 				  "cmd@virt.example: |run me\n";
 static const char users[] = "vu 5000:5000:/home/vu\n";
 
@@ -74,7 +76,7 @@ static struct conf_action actions[] = {
 	    .local = { .alias = S("aliases") } },
 	{ .name = S("virtual"),
 	    .kind = CONF_ACTION_MAILDIR,
-	    .local = { .virtual_table = S("virtual") } },
+	    .local = { .virtual_table = S("virtual"), .by_address = true } },
 	{ .name = S("base"),
 	    .kind = CONF_ACTION_MAILDIR,
 	    .local = { .userbase = S("users") } },
@@ -242,6 +244,9 @@ static const struct row rows[] = {
 	    "user:virtual:ann error:5.4.6:mine@virt.example" },
 	{ "list@virt.example", "virtual", "", 0, 250, "2.1.5",
 	    "owner-list@virt.example", "user:virtual:ann user:virtual:bob" },
+	/* an account that is several people's */
+	{ "all@virt.example", "virtual", "", 0, 250, "2.1.5", NULL,
+	    "user:virtual:ann user:virtual:ann user:virtual:ann" },
 	{ "cmd@virt.example", "virtual", "", 0, 250, "2.1.5", NULL,
 	    "command:virtual:cmd@virt.example/0" },
 	{ "\"info@virt.example\"@other.example", "virtual", "", 0, 550, "5.1.1",
