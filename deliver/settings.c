@@ -125,21 +125,34 @@ settings_entry(const struct settings *s, const char *table, const char *key,
 	return NULL;
 }
 
+static int
+is_repeated(const struct conf_table *t, uint32_t at)
+{
+	for (uint32_t i = 0; i < at; i++)
+		if (strcmp(t->entries[i].key, t->entries[at].key) == 0)
+			return 1;
+	return 0;
+}
+
 const char *
 settings_next(const struct settings *s, const char *table, const char *before,
     uint64_t seed, int *elsewhere)
 {
 	const struct conf_table *t = conf_find_table(s->conf, table);
-	uint64_t at = seed;
+	uint32_t at = 0;
 
 	*elsewhere = t != NULL && t->kind != CONF_TABLE_STATIC;
 	if (t == NULL || *elsewhere || t->nentries == 0)
 		return NULL;
-	/* of two that are the same the last, or the walk would go in a ring */
-	for (uint32_t i = 0; before != NULL && i < t->nentries; i++)
-		if (strcmp(t->entries[i].key, before) == 0)
-			at = i + 1;
-	return t->entries[at % t->nentries].key;
+	if (before == NULL)
+		return t->entries[seed % t->nentries].key;
+	while (at < t->nentries && strcmp(t->entries[at].key, before) != 0)
+		at++;
+	/* what stands there more than once, to be chosen more often, is one */
+	do
+		at = (at + 1) % t->nentries;
+	while (is_repeated(t, at));
+	return t->entries[at].key;
 }
 
 int

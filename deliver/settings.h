@@ -41,7 +41,8 @@ enum client_tls settings_tls_policy(
 const char *settings_entry(const struct settings *, const char *table,
     const char *key, int *elsewhere);
 /* Likewise an entry of a list: the one behind another, the first behind the
- * last, and any by seed where that is NULL. */
+ * last, and any by seed where that is NULL. From one to the next it comes to
+ * each once, though it stand there more often. */
 const char *settings_next(const struct settings *, const char *table,
     const char *before, uint64_t seed, int *elsewhere);
 /* Whether a list has more than one entry, as far as is known here. */
