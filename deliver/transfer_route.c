@@ -278,18 +278,22 @@ transfer_ask_another(struct transfer *t)
 		try_another(t);
 }
 
-/* Whether the entry of a list is the host that put recipients off. */
+/* Whether the entry of a list is the host that put recipients off, or one that
+ * was tried since. */
 static int
 was_asked(const struct transfer *t)
 {
+	const struct transfer_remote *r;
 	char address[64], port[8];
 
 	snprintf(port, sizeof(port), "%u", t->plan.port);
 	for (size_t i = 0; i < t->plan.count; i++) {
 		mx_address_text(
 		    &t->plan.list[i].address, address, sizeof(address));
-		if (strcmp(address, t->remote->addr) == 0)
-			return strcmp(port, t->remote->port) == 0;
+		for (r = t->remote; r != NULL; r = r->before)
+			if (strcmp(address, r->addr) == 0 &&
+			    strcmp(port, r->port) == 0)
+				return 1;
 	}
 	return 0;
 }
