@@ -150,7 +150,9 @@ drop_write(const char *folder, const struct sendmail_options *o,
 	    (rc = check_signals(&held)) == 0 &&
 	    (rc = renameat(dir, temporary, dir, final)) == 0) {
 		made = final;
-		rc = syncfs(sync_fd);
+		/* which may take long, and ends sooner for no signal */
+		if ((rc = syncfs(sync_fd)) == 0)
+			rc = check_signals(&held);
 	}
 	close(sync_fd);
 out:
