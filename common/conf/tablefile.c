@@ -27,6 +27,7 @@ struct reader {
 	size_t at; /* the next line begins here */
 	uint32_t line; /* its number */
 	enum form form;
+	bool relays; /* URLs may stand in it, which have colons too */
 	struct table_data *table;
 	table_report *report;
 	void *arg;
@@ -114,6 +115,14 @@ value_begin(const char *end)
 	return end + strspn(end, " \t");
 }
 
+/* Whether what stands behind the first word is the port of a relay host. */
+static bool
+is_port(const char *end)
+{
+	return end[0] == ':' && end[1] != '\0' &&
+	    end[1 + strspn(end + 1, "0123456789")] == '\0';
+}
+
 /* The joined lines are one entry. */
 static void
 entry_finish(struct reader *reader)
@@ -125,7 +134,8 @@ entry_finish(struct reader *reader)
 	reader->joined_len = 0;
 	end = key_end(&key);
 	if (reader->form == FORM_UNKNOWN)
-		reader->form = end != NULL && *value_begin(end) != '\0'
+		reader->form = end != NULL && *value_begin(end) != '\0' &&
+			!(reader->relays && is_port(end))
 		    ? FORM_MAPPING
 		    : FORM_LIST;
 	if (reader->form == FORM_LIST) {
@@ -309,6 +319,7 @@ table_parse(const char *text, size_t len, uint32_t uses, table_report *report,
 	if ((reader.table = calloc(1, sizeof(*reader.table))) == NULL)
 		return NULL;
 	reader.form = form_of_uses(uses);
+	reader.relays = (uses & 1U << CONF_SERVICE_RELAYHOST) != 0;
 	while (reader.at < len)
 		line_read(&reader);
 	entry_finish(&reader);

@@ -88,6 +88,11 @@ static const struct {
 	    "" },
 	{ "joe 1000:100:/home/joe\n", USE(USERINFO), "joe=1000:100:/home/joe;",
 	    "" },
+	{ "mx:587\nb:25\n", USE(RELAYHOST), "b:25;mx:587;", "" },
+	{ "me@mx:587\n[::1]\n", USE(RELAYHOST), "[::1];me@mx:587;", "" },
+	{ "[::1]:587\n", USE(RELAYHOST), "[::1]:587;", "" },
+	{ "a:mx:587\nb: 10\n", USE(RELAYHOST), "a=mx:587;b=10;", "" },
+	{ "a mx\n", USE(RELAYHOST), "a=mx;", "" },
 };
 
 static void
