@@ -32,7 +32,7 @@ enum {
 };
 
 /* What is known of a recipient, as addresses_leave_out() has it. */
-enum { WAITS, DONE, PUT_OFF };
+enum { WAITS, DONE, PUT_OFF, REFUSED };
 
 struct dialogue {
 	FILE *in;
@@ -250,6 +250,7 @@ transaction(struct dialogue *d, struct submission *s, const char *sender,
 			continue;
 		}
 		*status = exit_status(d);
+		d->known[*next] = REFUSED;
 		note_refusal(s, s->rcpts->list[*next], d->line, error, size);
 	}
 	if (taken > 0 && send_content(d, s, sender, draft) == -1)
@@ -258,10 +259,13 @@ transaction(struct dialogue *d, struct submission *s, const char *sender,
 		say(d, "RSET");
 	s->taken += taken;
 	for (size_t i = begin; i < *next; i++)
-		if (d->known[i] != PUT_OFF)
+		if (d->known[i] == WAITS)
 			d->known[i] = DONE;
 	return 0;
 failed:
+	for (size_t i = begin; i < s->rcpts->count; i++)
+		if (d->known[i] == REFUSED)
+			d->known[i] = WAITS;
 	*status = exit_status(d);
 	s->refused = before;
 	s->told = n;
@@ -294,6 +298,11 @@ submit(struct dialogue *d, struct submission *s, const struct draft *draft,
 		failed = transaction(d, s, sender.count ? sender.list[0] : "",
 		    draft, &next, &status, error, size);
 	say(d, "QUIT");
+	for (size_t i = 0; i < s->rcpts->count; i++)
+		if (d->known[i] == REFUSED &&
+		    (s->gone == NULL ||
+			addresses_add(s->gone, s->rcpts->list[i]) == 0))
+			d->known[i] = DONE;
 	addresses_leave_out(s->rcpts, d->known);
 	if (!failed && s->rcpts->count > 0) {
 		status = EX_TEMPFAIL;

@@ -23,6 +23,7 @@ struct submission {
 	/* out: recipients that were refused for good, and to how many of the
 	 * others the message has gone */
 	size_t refused;
+	struct addresses *gone; /* who they are, where not NULL */
 	size_t told; /* octets of error that tell of those */
 	size_t taken;
 };

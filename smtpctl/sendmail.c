@@ -36,6 +36,7 @@ struct mail {
 	struct draft draft;
 	size_t taken; /* recipients to whom it has gone */
 	size_t refused; /* and those to whom it never will */
+	struct addresses gone; /* who they are */
 	/* a line for each, or "": what stood among them and is no address,
 	 * those who were refused, and what ended all */
 	char odd[4000];
@@ -64,6 +65,7 @@ static void
 mail_free(struct mail *m)
 {
 	addresses_free(&m->rcpts);
+	addresses_free(&m->gone);
 	free(m->refusals);
 }
 
@@ -324,6 +326,7 @@ submit(const struct caller *c, struct mail *m)
 {
 	struct submission s = { .sender = m->sender,
 		.rcpts = &m->rcpts,
+		.gone = &m->gone,
 		.full_name = m->options.full_name,
 		.envid = m->options.envid,
 		.notify = m->options.notify,
@@ -509,13 +512,33 @@ sendmail_main(const struct caller *c, int argc, char **argv)
 
 /* ---- mail that waited ------------------------------------------------- */
 
+/* Notes in the file who needs no other attempt. Who was refused does while the
+ * sender is not told of it: nobody would tell him later. */
+static void
+mark(const struct mail *m, const struct draft *file, int told)
+{
+	const struct addresses *lists[] = { &m->rcpts, &m->gone };
+	struct addresses again = { 0 };
+	int rc = 0;
+
+	for (size_t n = 0; n < (told ? 1U : 2U); n++)
+		for (size_t i = 0; i < lists[n]->count; i++)
+			rc |= addresses_add(&again, lists[n]->list[i]);
+	if (rc == 0)
+		drop_mark(STDIN_FILENO, file->data, file->len, &again);
+	addresses_free(&again);
+}
+
 /* The exit status: mail of which something was taken is not tried again only
  * because nobody can be told of the rest; our words are in the log. */
 static int
-report_waited(const struct caller *c, const struct mail *m, int status)
+report_waited(const struct caller *c, const struct mail *m,
+    const struct draft *file, int status)
 {
 	int told = m->sender[0] == '\0' ? EX_OK : report_failure(c, m, 0);
 
+	if (told == EX_OK && status == EX_TEMPFAIL)
+		mark(m, file, 1);
 	if (told != EX_OK && m->taken > 0) {
 		fail(m, told);
 		told = EX_OK;
@@ -575,7 +598,7 @@ sendmail_from_drop(const struct caller *c, int64_t ttl)
 	snprintf(m.sender, sizeof(m.sender), "%s", sender);
 	status = submit(c, &m);
 	if ((waits = status == EX_TEMPFAIL)) {
-		drop_mark(STDIN_FILENO, file.data, file.len, &m.rcpts);
+		mark(&m, &file, 0);
 		if (is_older(STDIN_FILENO, ttl)) {
 			status = give_up(c, &m);
 			goto out;
@@ -585,7 +608,7 @@ sendmail_from_drop(const struct caller *c, int64_t ttl)
 	}
 	/* nobody waits for an answer any more */
 	if (m.refused > 0 || (!waits && status != EX_OK))
-		status = report_waited(c, &m, status);
+		status = report_waited(c, &m, &file, status);
 	if (status != EX_OK && !waits)
 		fail(&m, status);
 out:
