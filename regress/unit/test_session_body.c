@@ -402,6 +402,27 @@ test_slow(void **state)
 	}
 }
 
+/* Chunks that are refused earn no more time than a message could. */
+static void
+test_slow_refused(void **state)
+{
+	char script[65536];
+	struct dialogue d = { "chunks that are refused", script, 0 };
+	char *at = script;
+
+	at += sprintf(at, "O: max_size=2048\n" TO_RCPT);
+	for (int n = 0; n < 10; n++)
+		at += sprintf(at,
+		    "c: BDAT 4096\\r\\n\nc: %02048d\nc: %02048d\n"
+		    "S: 552 5.3.4 Message is over the limit of 2048 octets\n",
+		    0, 0);
+	sprintf(at,
+	    "c: BDAT 9\\r\\n\nA: tick 299999\nA: tick 299999\n"
+	    "A: tick 5000\n"
+	    "S: 421 4.4.2 mx.example waited long enough\nX: close\n");
+	dialogues_play(&d, 1);
+}
+
 /* A body of many lines; what is submitted is as it was sent. */
 static void
 play_big(const char *open, size_t lines, const char *step, const char *close)
@@ -499,6 +520,7 @@ main(void)
 		cmocka_unit_test(test_smuggling),
 		cmocka_unit_test(test_bdat),
 		cmocka_unit_test(test_slow),
+		cmocka_unit_test(test_slow_refused),
 		cmocka_unit_test(test_big),
 		cmocka_unit_test(test_big_lost),
 		cmocka_unit_test(test_big_header),
