@@ -8,13 +8,20 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "auth/auth.h"
 #include "auth/credentials.h"
 #include "auth/sasl_client.h"
 #include "os/log.h"
 
-enum { LOGINS_MAX = 20000 };
+enum {
+	LOGINS_MAX = 20000,
+	/* of an address of this machine the thread has so many at a time, each
+	 * of another user: nobody's failures there count for another, and a
+	 * webmail's users must not pass one by one between others' guesses */
+	INSIDE_AT_ONCE = 16
+};
 
 struct login {
 	TAILQ_ENTRY(login) entry;
@@ -22,7 +29,7 @@ struct login {
 	struct channel *channel; /* NULL: nobody waits any more */
 	uint64_t id;
 	uint64_t question; /* to master, or 0 */
-	int waiting; /* for another of its address that the thread has */
+	int waiting; /* for others of its address that the thread has */
 	int hashing; /* the thread has it */
 	struct sasl *sasl;
 	char *mechanism;
@@ -121,15 +128,32 @@ table_model(const struct auth *auth, const char *table, const char *user)
 
 static void login_go_on(struct login *, enum sasl_state);
 
-/* Whether the thread has a login of this address. */
-static int
+/* How many logins of this address the thread has. */
+static unsigned int
 address_hashes(const struct auth *auth, const char *address)
 {
 	const struct login *l;
+	unsigned int n = 0;
 
 	TAILQ_FOREACH (l, &auth->logins, entry)
-		if (l->hashing && strcmp(l->address, address) == 0)
+		n += l->hashing && strcmp(l->address, address) == 0;
+	return n;
+}
+
+/* Whether what the thread has may count for this one. */
+static int
+must_wait(const struct login *l)
+{
+	const struct login *o;
+	unsigned int n = 0;
+
+	TAILQ_FOREACH (o, &l->auth->logins, entry) {
+		if (!o->hashing || strcmp(o->address, l->address) != 0)
+			continue;
+		if (!l->inside || ++n == INSIDE_AT_ONCE ||
+		    strcasecmp(sasl_user(o->sasl), sasl_user(l->sasl)) == 0)
 			return 1;
+	}
 	return 0;
 }
 
@@ -137,6 +161,7 @@ address_hashes(const struct auth *auth, const char *address)
 static void
 next_turn(struct auth *auth, const char *address)
 {
+	unsigned int n = address_hashes(auth, address);
 	struct login *l, *next;
 
 	for (l = TAILQ_FIRST(&auth->logins); l != NULL; l = next) {
@@ -144,7 +169,7 @@ next_turn(struct auth *auth, const char *address)
 		if (!l->waiting || strcmp(l->address, address) != 0)
 			continue;
 		login_go_on(l, SASL_WANT_VERDICT);
-		if (address_hashes(auth, address))
+		if (address_hashes(auth, address) > n)
 			return;
 	}
 }
@@ -179,14 +204,14 @@ login_locked(const struct login *l)
 }
 
 /* Has the password hashed. 0 when the verdict will come later. One login of an
- * address at a time: what became of it counts before the next is tried, and
- * nobody's guesses fill the thread's line. */
+ * address at a time, or of a user: what became of it counts before the next is
+ * tried, and nobody's guesses fill the thread's line. */
 static int
 login_verify(struct login *l)
 {
 	const char *stored, *password;
 
-	l->waiting = address_hashes(l->auth, l->address);
+	l->waiting = must_wait(l);
 	if (l->waiting)
 		return 0;
 	if (login_locked(l))
