@@ -302,8 +302,11 @@ transfer_fail(struct transfer *t, enum route_status route,
 		status = DELIVERY_TEMPFAIL;
 	/* that nobody else took it says nothing against the first */
 	t->route_status = t->asks_another ? t->first_status : route;
-	for (size_t i = 0; i < t->count; i++)
-		set_result(t, i, status, code, enhanced, text);
+	/* what we end since we go down was not tried: it goes at the start */
+	if (t->deliver->stop_by == 0 || route != ROUTE_CANCELLED ||
+	    status != DELIVERY_TEMPFAIL)
+		for (size_t i = 0; i < t->count; i++)
+			set_result(t, i, status, code, enhanced, text);
 	transfer_finish(t);
 }
 
