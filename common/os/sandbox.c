@@ -290,10 +290,14 @@ limit_resources(char *error, size_t size)
 
 /* ---- system calls: seccomp -------------------------------------------- */
 
-/* To send must not mean to connect: Landlock does not look at TCP Fast Open.
- * libunbound, which would use it, connects when it hears that there is none. */
+/*
+ * Where connecting is bounded, to send must not mean to connect: Landlock does
+ * not look at TCP Fast Open. libunbound, which would use it, connects when it
+ * hears that there is none. Elsewhere no argument is looked at, since the
+ * kernel then need not run the filter for these calls.
+ */
 static int
-allow_sending(scmp_filter_ctx filter)
+allow_sending(scmp_filter_ctx filter, enum sandbox_net net)
 {
 	static const struct {
 		int call;
@@ -301,6 +305,11 @@ allow_sending(scmp_filter_ctx filter)
 	} calls[] = { { SCMP_SYS(sendto), 3 }, { SCMP_SYS(sendmsg), 2 } };
 	int rc = 0;
 
+	if (net != SANDBOX_NET_DNS)
+		return seccomp_rule_add(
+			   filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 0) |
+		    seccomp_rule_add(
+			filter, SCMP_ACT_ALLOW, SCMP_SYS(sendmsg), 0);
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
 		rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i].call, 1,
 		    SCMP_CMP(
@@ -325,7 +334,7 @@ add_rules(scmp_filter_ctx filter, const struct sandbox *sb)
 	for (size_t i = 0; i < sb->syscall_count; i++)
 		rc |= seccomp_rule_add(
 		    filter, SCMP_ACT_ALLOW, sb->syscalls[i], 0);
-	rc |= allow_sending(filter);
+	rc |= allow_sending(filter, sb->net);
 	/* abort, but no signal for others of the same user */
 	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
 	    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
