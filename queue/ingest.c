@@ -4,10 +4,8 @@
  */
 #include <sys/tree.h>
 
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <libdeflate.h>
 
@@ -34,24 +32,11 @@ struct named {
 	struct msg_rcpt_spec spec;
 };
 
-int
-ingest_address_order(const char *a, const char *b)
-{
-	const char *a_domain = address_domain(a), *b_domain = address_domain(b);
-	ptrdiff_t local = a_domain - a, other = b_domain - b;
-	int order;
-
-	if (local != other)
-		return local < other ? -1 : 1;
-	order = memcmp(a, b, (size_t)local);
-	return order != 0 ? order : strcasecmp(a_domain, b_domain);
-}
-
 /* Two are one if the reports that are asked for are the same, too. */
 static int
 named_compare(const struct named *a, const struct named *b)
 {
-	int order = ingest_address_order(a->spec.address, b->spec.address);
+	int order = address_order(a->spec.address, b->spec.address);
 
 	if (order == 0)
 		order = strcmp(a->spec.orcpt, b->spec.orcpt);

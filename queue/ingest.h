@@ -52,8 +52,5 @@ int ingest_is_waiting(const struct ingest *);
  * as struct batch's done. */
 void ingest_done(
     struct ingest *, const struct batch_message *, enum store_status);
-/* An order of addresses in which those are 0 apart that name one mailbox, as
- * address_equal has it. */
-int ingest_address_order(const char *, const char *);
 
 #endif

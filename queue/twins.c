@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "ipc/enums.h"
-#include "queue/ingest.h"
 #include "queue/twins.h"
+#include "smtp/address.h"
 
 static int
 newcomer_compare(const struct newcomer *x, const struct newcomer *y)
@@ -34,9 +34,8 @@ newcomer_compare(const struct newcomer *x, const struct newcomer *y)
 		order = (a->entry > b->entry) - (a->entry < b->entry);
 	if (order == 0)
 		order = x->varies - y->varies;
-	return order == 0 && x->varies
-	    ? ingest_address_order(a->address, b->address)
-	    : order;
+	return order == 0 && x->varies ? address_order(a->address, b->address)
+				       : order;
 }
 
 RB_GENERATE_INTERNAL(newcomers, newcomer, entry, newcomer_compare,

@@ -1,7 +1,7 @@
 /*
  * Who would get a message twice: recipients that are to be added to an
  * envelope are compared with each other, and with all that came of the same
- * accepted recipient. Pure.
+ * accepted recipient. Called by expanded.c. Pure; trusts the envelope.
  *
  * Two are twins if they go to one place: by the same action and reverse-path
  * to the same user, entry of an alias, or address of another host. Users may

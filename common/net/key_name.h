@@ -2,7 +2,7 @@
  * What a private key is called between the keys process and those who show its
  * certificate: by its pki and by its public half, so that whoever shows a
  * certificate that was renewed meanwhile gets the signature of the old key or
- * none.
+ * none. Called by tls.c and by the keys process. Pure.
  */
 #ifndef NET_KEY_NAME_H
 #define NET_KEY_NAME_H

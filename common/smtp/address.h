@@ -151,6 +151,9 @@ int address_is_routed(const char *canonical);
  * domains without letter case. */
 int address_equal(const char *a, const char *b);
 
+/* Less than, equal to or greater than 0; 0 for those that are equal. */
+int address_order(const char *a, const char *b);
+
 /* 1 when the local part holds UTF-8, so that a next hop needs SMTPUTF8. */
 int address_needs_utf8(const char *canonical);
 

@@ -2,6 +2,7 @@ libcommon_a_SOURCES += \
 	common/smtp/address.c \
 	common/smtp/address.h \
 	common/smtp/address_domain.c \
+	common/smtp/address_order.c \
 	common/smtp/base64.c \
 	common/smtp/base64.h \
 	common/smtp/command.c \
