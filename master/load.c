@@ -55,13 +55,6 @@ load_certificates(struct conf *conf)
 			return -1;
 		pem_keep_certificates(p->cert_pem);
 	}
-	for (uint32_t i = 0; i < conf->ncas; i++) {
-		struct conf_ca *ca = &conf->cas[i];
-
-		if ((ca->ca_pem = read_pem(ca->path)) == NULL)
-			return -1;
-		pem_keep_certificates(ca->ca_pem);
-	}
 	return 0;
 }
 
@@ -80,6 +73,19 @@ load_system_ca(struct conf *conf)
 		return -1;
 	ca->ca_pem = read_pem(system_ca);
 	return ca->ca_pem != NULL ? 0 : -1;
+}
+
+int
+load_authorities(struct conf *conf)
+{
+	for (uint32_t i = 0; i < conf->ncas; i++) {
+		struct conf_ca *ca = &conf->cas[i];
+
+		if ((ca->ca_pem = read_pem(ca->path)) == NULL)
+			return -1;
+		pem_keep_certificates(ca->ca_pem);
+	}
+	return load_system_ca(conf);
 }
 
 static int
@@ -233,7 +239,7 @@ report_missing(void *arg, const struct conf_where *where, const char *name)
 static int
 complete(struct conf *conf, struct report *report)
 {
-	if (load_certificates(conf) == -1 || load_system_ca(conf) == -1 ||
+	if (load_certificates(conf) == -1 || load_authorities(conf) == -1 ||
 	    load_server_name(conf) == -1 || load_resolvers(conf) == -1)
 		return -1;
 	return load_addresses(conf, report_missing, report) == 0 ? 0 : -1;

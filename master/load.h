@@ -9,6 +9,10 @@
 
 struct sockaddr_in6;
 
+/* Reads the certificates of each authority, and of the system's; -1 after
+ * logging. */
+int load_authorities(struct conf *);
+
 /* Fills in the name of this machine if the configuration has none; -1 when it
  * is not known. */
 int load_server_name(struct conf *);

@@ -160,10 +160,13 @@ options_check(const struct master_options *options)
 		return EXIT_FAILURE;
 	wrong = files_check(conf, false, stderr);
 	wrong += check_listeners(conf);
-	wrong += conf_check_closed(conf, report_open, conf);
 	unbuilt = conf_unbuilt(conf, report_unbuilt, conf);
 	if (options->verbose > 0 && conf_print(conf, stdout) == -1)
 		wrong++;
+	/* the system's authorities are not to be printed with it */
+	if (wrong == 0 && load_authorities(conf) == -1)
+		wrong++;
+	wrong += conf_check_closed(conf, report_open, conf);
 	/* a name from elsewhere is not to be printed with it */
 	if (wrong == 0 && load_server_name(conf) == 0)
 		postmaster_check(conf, stderr);

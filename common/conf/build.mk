@@ -12,4 +12,5 @@ libcommon_a_SOURCES += \
 	common/conf/service.c \
 	common/conf/tablefile.c common/conf/tablefile.h \
 	common/conf/unbuilt.c \
-	common/conf/url.c common/conf/url.h
+	common/conf/url.c common/conf/url.h \
+	common/conf/wide.c common/conf/wide.h

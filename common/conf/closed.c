@@ -1,99 +1,38 @@
 /*
- * See closed.h. It asks of each rule with a relay action: could a stranger
- * reach it with a recipient of his choice? A table that is a file is taken to
- * name what it should; one that stands in the configuration is looked into.
+ * See closed.h. It asks of each rule whose action hands mail on: could a
+ * stranger reach it with a recipient of his choice? A table that is a file is
+ * taken to name what it should; one that stands in the configuration is looked
+ * into.
  */
 #include <sys/types.h>
 #include <sys/socket.h>
 
 #include <netinet/in.h>
-#include <regex.h>
+#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "conf/closed.h"
-#include "conf/url.h"
+#include "conf/wide.h"
 
 enum {
-	/* shorter prefixes than these are no network of anyone's */
-	NARROW_INET4 = 8,
-	NARROW_INET6 = 7
+	/* so many of the system's authorities in a file make it a copy of that
+	 * list; a few of them may be one's own */
+	SYSTEM_CERTIFICATES = 8
 };
-
-/* A domain that nobody can have meant to name. */
-#define STRANGE_DOMAIN "q7zx-nobody.invalid"
-#define STRANGE_ADDRESS "q7zx@" STRANGE_DOMAIN
-
-static bool
-is_mapped(const struct conf_address *a)
-{
-	static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
-
-	return memcmp(a->octets, prefix, sizeof(prefix)) == 0;
-}
-
-static bool
-is_wide_network(const char *text)
-{
-	struct conf_address a;
-	int prefix;
-
-	if (url_address_parse(text, &a, &prefix) == -1)
-		return false;
-	if (a.family == CONF_INET4)
-		return prefix < NARROW_INET4;
-	/* the rest of IPv6 holds no address of IPv4 */
-	if (prefix >= 96 && is_mapped(&a))
-		return prefix - 96 < NARROW_INET4;
-	return prefix < NARROW_INET6;
-}
-
-/* `*`, `*.*`, `@`, `@*` name no domain, and neither does a user part alone. */
-static bool
-is_wide_name(const struct conf_condition *c, const char *text)
-{
-	if (text[strspn(text, "*@.")] == '\0')
-		return *text != '\0';
-	return (c->kind == CONF_FOR_RCPT_TO || c->kind == CONF_IF_RCPT_TO) &&
-	    strchr(text, '@') == NULL;
-}
-
-static bool
-expression_matches(const char *expression, const char *key)
-{
-	regex_t re;
-	bool matches;
-
-	if (strncmp(expression, "(?i)", 4) == 0)
-		expression += 4;
-	if (regcomp(&re, expression, REG_EXTENDED | REG_NOSUB | REG_ICASE) != 0)
-		return false;
-	matches = regexec(&re, key, 0, NULL, 0) == 0;
-	regfree(&re);
-	return matches;
-}
-
-/* Whether an expression takes what nobody can have meant to name. */
-static bool
-is_wide_expression(const struct conf_condition *c, const char *key)
-{
-	if (c->kind == CONF_FROM_SRC)
-		return expression_matches(key, "198.51.100.77") ||
-		    expression_matches(key, "2001:db8:7a78::77");
-	return expression_matches(key,
-	    c->kind == CONF_FOR_RCPT_TO || c->kind == CONF_IF_RCPT_TO
-		? STRANGE_ADDRESS
-		: STRANGE_DOMAIN);
-}
 
 static bool
 entry_is_wide(const struct conf_condition *c, const char *key)
 {
-	bool source = c->kind == CONF_FROM_SRC;
-
+	if (c->kind == CONF_FROM_SRC)
+		return c->regex ? wide_client_expression(key)
+				: wide_network(key);
 	if (c->regex)
-		return is_wide_expression(c, key);
-	return source ? is_wide_network(key) : is_wide_name(c, key);
+		return wide_name_expression(key);
+	return c->kind == CONF_FOR_RCPT_TO || c->kind == CONF_IF_RCPT_TO
+	    ? wide_mailbox(key)
+	    : wide_domain(key);
 }
 
 /* Whether the table of a condition holds everything there is. */
@@ -108,19 +47,69 @@ table_is_wide(const struct conf *conf, const struct conf_condition *c)
 	return false;
 }
 
+/* A PEM text without blank space: lines may be broken anywhere. */
+static char *
+squeeze(const char *pem)
+{
+	char *text = strdup(pem), *to = text;
+
+	for (const char *from = text; from != NULL && *from != '\0'; from++)
+		if (!isspace((unsigned char)*from))
+			*to++ = *from;
+	if (text != NULL)
+		*to = '\0';
+	return text;
+}
+
+/* How many certificates of one squeezed text stand in another. */
+static size_t
+count_common(char *own, const char *system)
+{
+	static const char end[] = "-----ENDCERTIFICATE-----";
+	char *block = strstr(own, "-----BEGINCERTIFICATE-----"), *rest;
+	size_t count = 0;
+
+	for (; block != NULL && (rest = strstr(block, end)) != NULL;
+	     block = strstr(rest + 1, "-----BEGINCERTIFICATE-----")) {
+		*rest = '\0'; /* where `end` begins */
+		count += strstr(system, block) != NULL;
+	}
+	return count;
+}
+
+/* Where the texts are not read yet, nothing is known of them. */
+static bool
+copies_system(const struct conf *conf, const struct conf_ca *ca)
+{
+	const struct conf_ca *list = conf_find_ca(conf, CONF_SYSTEM_CA);
+	char *own, *system;
+	bool copies;
+
+	if (list == NULL || list->ca_pem == NULL || ca->ca_pem == NULL)
+		return false;
+	own = squeeze(ca->ca_pem);
+	system = squeeze(list->ca_pem);
+	copies = own == NULL || system == NULL ||
+	    count_common(own, system) >= SYSTEM_CERTIFICATES;
+	free(own);
+	free(system);
+	return copies;
+}
+
 /* The authorities of the system vouch for anybody who asks them. */
 static bool
-ca_is_own(const struct conf_ca *ca)
+ca_is_own(const struct conf *conf, const char *name)
 {
 	static const char *const system[] = { "/etc/ca-certificates",
 		"/etc/pki/", "/etc/ssl/ca-bundle", "/etc/ssl/cert",
 		"/usr/lib/ssl/", "/usr/share/", "/var/lib/ca-certificates/" };
+	const struct conf_ca *ca = conf_find_ca(conf, name);
 
 	for (size_t i = 0; i < sizeof(system) / sizeof(system[0]); i++)
 		if (ca == NULL ||
 		    strncmp(ca->path, system[i], strlen(system[i])) == 0)
 			return false;
-	return true;
+	return !copies_system(conf, ca);
 }
 
 static bool
@@ -132,7 +121,7 @@ is_loopback(const struct conf_address *a)
 		return a->octets[0] == 127;
 	memcpy(&six, a->octets, sizeof(six));
 	return IN6_IS_ADDR_LOOPBACK(&six) ||
-	    (is_mapped(a) && a->octets[12] == 127);
+	    (IN6_IS_ADDR_V4MAPPED(&six) && a->octets[12] == 127);
 }
 
 /* Whether only this machine can speak to a listener. The loopback interface
@@ -154,7 +143,7 @@ static bool
 listener_is_safe(const struct conf *conf, const struct conf_listener *l)
 {
 	if (l->is_socket || l->auth == CONF_AUTH_REQUIRE ||
-	    (l->tls_verify && ca_is_own(conf_find_ca(conf, l->ca))))
+	    (l->tls_verify && ca_is_own(conf, l->ca)))
 		return true;
 	return hears_itself_only(l);
 }
@@ -169,9 +158,10 @@ tag_is_safe(const struct conf *conf, const struct conf_condition *c)
 		return false;
 	for (uint32_t i = 0; i < conf->nlisteners; i++) {
 		const struct conf_listener *l = &conf->listeners[i];
+		const char *tag = l->tag != NULL ? l->tag : "";
 
-		for (uint32_t k = 0; l->tag != NULL && k < t->nentries; k++)
-			if (strcasecmp(l->tag, t->entries[k].key) == 0 &&
+		for (uint32_t k = 0; k < t->nentries; k++)
+			if (strcasecmp(tag, t->entries[k].key) == 0 &&
 			    !listener_is_safe(conf, l))
 				return false;
 	}
@@ -237,13 +227,21 @@ condition_holds_for_strangers(
 	}
 }
 
+bool
+conf_hands_on(const struct conf_action *action)
+{
+	return action->kind == CONF_ACTION_RELAY ||
+	    (action->kind == CONF_ACTION_LMTP &&
+		(action->local.rcpt_to || action->local.by_address));
+}
+
 static bool
 rule_opens(const struct conf *conf, const struct conf_match *m)
 {
 	const struct conf_action *action = conf_find_action(conf, m->action);
 	bool has_from = false, has_for = false;
 
-	if (m->reject || action == NULL || action->kind != CONF_ACTION_RELAY)
+	if (m->reject || action == NULL || !conf_hands_on(action))
 		return false;
 	for (uint32_t i = 0; i < m->nconditions; i++) {
 		enum conf_condition_kind kind = m->conditions[i].kind;
@@ -284,11 +282,11 @@ conf_check_closed(const struct conf *conf, conf_report *report, void *arg)
 		if (rule_opens(conf, m) && !m->open_relay) {
 			report(arg, &m->where,
 			    "this rule relays for anyone on the Internet to "
-			    "anywhere; add `auth`, or `for domain`, or "
-			    "`from src` with your networks, or the `tag` of "
-			    "listeners that demand a login or a certificate, "
-			    "or the word `open-relay` if that is what you "
-			    "want");
+			    "anywhere; add `auth`, or `for domain` with your "
+			    "domains, or `from src` with your networks, or the "
+			    "`tag` of listeners that demand a login or a "
+			    "certificate, or the word `open-relay` if that is "
+			    "what you want; relais.conf(5) tells what counts");
 			count++;
 		}
 		if (rule_takes_all_strangers(conf, m))

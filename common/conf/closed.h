@@ -19,6 +19,10 @@
  */
 unsigned int conf_check_closed(const struct conf *, conf_report *, void *arg);
 
+/* Whether an action gives the recipient's address to another server, which may
+ * send the mail on: a relay, and an LMTP server that is told the address. */
+bool conf_hands_on(const struct conf_action *);
+
 /* Whether a rule takes mail only from sources that it names: this machine,
  * networks, hosts, who has logged in. For these the operator answers. */
 bool conf_names_source(const struct conf *, const struct conf_match *);

@@ -25,6 +25,12 @@ regress_unit_test_closed_SOURCES = regress/unit/test_closed.c
 regress_unit_test_closed_CFLAGS = $(unit_cflags)
 regress_unit_test_closed_LDADD = $(unit_libs)
 
+check_PROGRAMS += regress/unit/test_wide
+TESTS += regress/unit/test_wide
+regress_unit_test_wide_SOURCES = regress/unit/test_wide.c
+regress_unit_test_wide_CFLAGS = $(unit_cflags)
+regress_unit_test_wide_LDADD = $(unit_libs)
+
 check_PROGRAMS += regress/unit/test_tables
 TESTS += regress/unit/test_tables
 regress_unit_test_tables_SOURCES = regress/unit/test_tables.c

@@ -33,12 +33,15 @@ static struct conf_entry vip[] = { { S("VIP") } };
 static struct conf_entry dot_star[] = { { S(".*") } };
 static struct conf_entry anchored[] = { { S("^(.*\\.)?example\\.org$") } };
 static struct conf_entry user_part[] = { { S("abuse") } };
+static struct conf_entry postmaster[] = { { S("postmaster@*") } };
+static struct conf_entry untagged[] = { { S("MX2") }, { S("") } };
 static struct conf_entry submit[] = { { S("SUBMIT") } };
 static struct conf_entry dkim[] = { { S("DKIM") } };
 static struct conf_entry mx[] = { { S("MX") } };
 static struct conf_entry certs[] = { { S("CERTS") } };
 static struct conf_entry any_certs[] = { { S("ANY-CERTS") } };
 static struct conf_entry bundle[] = { { S("BUNDLE") } };
+static struct conf_entry copy[] = { { S("COPY") } };
 static struct conf_entry no_ca[] = { { S("NO-CA") } };
 
 #define TABLE(n, e)                                                      \
@@ -61,6 +64,9 @@ static struct conf_table tables[] = {
 	TABLE("dot-star", dot_star),
 	TABLE("anchored", anchored),
 	TABLE("user", user_part),
+	TABLE("postmaster", postmaster),
+	TABLE("untagged", untagged),
+	TABLE("COPY", copy),
 	TABLE("SUBMIT", submit),
 	TABLE("DKIM", dkim),
 	TABLE("MX", mx),
@@ -76,6 +82,10 @@ static struct conf_action actions[] = {
 	    .kind = CONF_ACTION_RELAY,
 	    .relay = { .backup = true } },
 	{ .name = S("mbox"), .kind = CONF_ACTION_MBOX },
+	{ .name = S("filter"),
+	    .kind = CONF_ACTION_LMTP,
+	    .local = { .rcpt_to = true } },
+	{ .name = S("lmtp"), .kind = CONF_ACTION_LMTP },
 };
 /* on the loopback interface, and yet others may reach the second */
 static struct conf_address vips[] = {
@@ -115,10 +125,33 @@ static struct conf_listener listeners[] = {
 	    .tls_verify = true,
 	    .ca = S("suse") },
 	{ .interface = S("egress"), .tag = S("NO-CA"), .ca = S("own") },
+	{ .interface = S("egress"),
+	    .tag = S("COPY"),
+	    .tls_verify = true,
+	    .ca = S("copy") },
+	{ .interface = S("egress") },
 	{ .is_socket = true },
 };
+#define PEM(text) \
+	"-----BEGIN CERTIFICATE-----\n" text "\n-----END CERTIFICATE-----\n"
+#define EIGHT                                                       \
+	PEM("QTE=")                                                 \
+	PEM("QTI=")                                                 \
+	PEM("QTM=") PEM("QTQ=") PEM("QTU=") PEM("QTY=") PEM("QTc=") \
+	    PEM("QTg=")
+
 static struct conf_ca cas[] = {
-	{ .name = S("own"), .path = S("/etc/relais/ca.crt") },
+	/* one of the system's authorities is our own, two are unknown there */
+	{ .name = S("own"),
+	    .path = S("/etc/relais/ca.crt"),
+	    .ca_pem = S(PEM("T1dO") PEM("QTc=") PEM("Qg==")) },
+	{ .name = S(CONF_SYSTEM_CA),
+	    .path = S("/etc/ssl/certs/ca-certificates.crt"),
+	    .ca_pem = S(EIGHT PEM("QTk=")) },
+	{ .name = S("copy"),
+	    .path = S("/etc/relais/bundle.crt"),
+	    .ca_pem = S(PEM("QT\nE=") PEM("QTI=") PEM("QTM=") PEM("QTQ=")
+		    PEM("QTU=") PEM("QTY=") PEM("QTc=") PEM("QTg=")) },
 	{ .name = S("system"),
 	    .path = S("/etc/ssl/certs/ca-certificates.crt") },
 	{ .name = S("suse"), .path = S("/etc/ssl/ca-bundle.pem") },
@@ -169,6 +202,13 @@ static const struct row rows[] = {
 	{ "with the word", { { { FROM, FOR, LAST }, RELAY, true } }, 1, 0, 0 },
 	{ "a mailbox is no relay", { { { FROM, FOR, LAST }, "mbox", false } },
 	    1, 0, 0 },
+	{ "LMTP that is told the address",
+	    { { { FROM, FOR, LAST }, "filter", false } }, 1, 1, 1 },
+	{ "LMTP for our domains",
+	    { { { FROM, C(FOR_DOMAIN, T("ours")), LAST }, "filter", false } },
+	    1, 0, 0 },
+	{ "LMTP that is told the user",
+	    { { { FROM, FOR, LAST }, "lmtp", false } }, 1, 0, 0 },
 	{ "reject", { REJECT(FROM, FOR) }, 1, 0, 0 },
 	{ "from local", { R(C(FROM_LOCAL), FOR) }, 1, 0, 0 },
 	{ "from socket", { R(C(FROM_SOCKET), FOR) }, 1, 0, 0 },
@@ -215,6 +255,8 @@ static const struct row rows[] = {
 	{ "for domain regex all", { R(FROM, C(FOR_DOMAIN, RE, T("dot-star"))) },
 	    1, 1, 1 },
 	{ "for rcpt-to @", { R(FROM, C(FOR_RCPT_TO, T("at"))) }, 1, 1, 1 },
+	{ "for rcpt-to user part anywhere",
+	    { R(FROM, C(FOR_RCPT_TO, T("postmaster"))) }, 1, 1, 1 },
 	{ "for rcpt-to user part", { R(FROM, C(FOR_RCPT_TO, T("user"))) }, 1, 1,
 	    1 },
 	{ "user part in a domain",
@@ -236,6 +278,10 @@ static const struct row rows[] = {
 	    { R(FROM, FOR, C(IF_TAG, T("BUNDLE"))) }, 1, 1, 1 },
 	{ "tag where none is demanded", { R(FROM, FOR, C(IF_TAG, T("NO-CA"))) },
 	    1, 1, 1 },
+	{ "tag of a copy of the system's authorities",
+	    { R(FROM, FOR, C(IF_TAG, T("COPY"))) }, 1, 1, 1 },
+	{ "tag of listeners without one",
+	    { R(FROM, FOR, C(IF_TAG, T("untagged"))) }, 1, 1, 1 },
 	{ "!tag", { R(FROM, FOR, C(IF_TAG, NOT, T("MX"))) }, 1, 1, 1 },
 	/* rules ahead */
 	{ "strangers rejected ahead",
@@ -279,7 +325,7 @@ test_rows(void **state)
 		struct conf conf = { .tables = tables,
 			.ntables = sizeof(tables) / sizeof(tables[0]),
 			.actions = actions,
-			.nactions = 3,
+			.nactions = sizeof(actions) / sizeof(actions[0]),
 			.listeners = listeners,
 			.nlisteners = sizeof(listeners) / sizeof(listeners[0]),
 			.cas = cas,
