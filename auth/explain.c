@@ -140,12 +140,12 @@ explain_verdict(struct explanation *x, const struct policy_host *host,
 		rules_refusal(v->kind, reply);
 		return "";
 	}
+	if (rules_refuse_route(host, f, v, reply))
+		return "";
 	if (v->action->kind != CONF_ACTION_RELAY) {
 		recipient_check(host, v->action, recipient, reply);
 		return "";
 	}
-	if (rules_refuse_route(host, f, v, reply))
-		return "";
 	if (v->action->relay.backup)
 		return explain_backup(x, v->action, recipient, reply);
 	recipient_set_reply(reply, 250, "2.1.5", "");

@@ -8,6 +8,7 @@
 
 #include "auth/match.h"
 #include "auth/policy.h"
+#include "conf/closed.h"
 #include "smtp/address.h"
 
 typedef enum policy_answer condition_test(const struct policy_host *,
@@ -419,7 +420,7 @@ policy_refuses_route(const struct policy_host *host,
 {
 	enum policy_answer a;
 
-	if (v->kind != POLICY_ACTION || v->action->kind != CONF_ACTION_RELAY ||
+	if (v->kind != POLICY_ACTION || !conf_hands_on(v->action) ||
 	    !address_is_routed(f->recipient) ||
 	    (f->flags & SESSION_AUTH) != 0 ||
 	    test_from_local(host, f, NULL) == POLICY_YES)

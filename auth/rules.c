@@ -318,14 +318,17 @@ rules_refuse_route(const struct policy_host *host, const struct policy_facts *f,
 }
 
 static void
-check_relay(struct auth *auth, struct job *job, const struct msg_rcpt_check *m,
-    const struct policy_verdict *v, struct recipient_reply *reply)
+check_recipient(struct auth *auth, struct job *job,
+    const struct msg_rcpt_check *m, const struct policy_verdict *v,
+    struct recipient_reply *reply)
 {
 	struct policy_facts facts = facts_of(m);
 
 	if (rules_refuse_route(&auth->host, &facts, v, reply))
 		return;
-	if (v->action->relay.backup)
+	if (v->action->kind != CONF_ACTION_RELAY)
+		recipient_check(&auth->host, v->action, m->recipient, reply);
+	else if (v->action->relay.backup)
 		check_backup(auth, job, m, v->action, reply);
 	else
 		recipient_set_reply(reply, 250, "2.1.5", "");
@@ -357,10 +360,8 @@ run_rcpt_check(
 
 	if (v.kind != POLICY_ACTION)
 		rules_refusal(v.kind, &reply);
-	else if (v.action->kind != CONF_ACTION_RELAY)
-		recipient_check(&auth->host, v.action, m->recipient, &reply);
 	else
-		check_relay(auth, job, m, &v, &reply);
+		check_recipient(auth, job, m, &v, &reply);
 	if (reply.code == 0)
 		return 0;
 	trace_verdict(auth, m, &v, reply.code);

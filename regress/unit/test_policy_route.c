@@ -39,6 +39,7 @@ static const struct row {
 	enum conf_action_kind kind;
 	bool open;
 	enum policy_answer refused;
+	bool by_address;
 } rows[] = {
 	{ "percent", PERCENT, STRANGER, 0, { TO_DOMAINS }, 2, CONF_ACTION_RELAY,
 	    0, POLICY_YES },
@@ -50,6 +51,10 @@ static const struct row {
 	    CONF_ACTION_RELAY, 0, POLICY_NO },
 	{ "kept here", PERCENT, STRANGER, 0, { TO_DOMAINS }, 2,
 	    CONF_ACTION_MBOX, 0, POLICY_NO },
+	{ "LMTP that is told the address", PERCENT, STRANGER, 0, { TO_DOMAINS },
+	    2, CONF_ACTION_LMTP, 0, POLICY_YES, true },
+	{ "LMTP that is told the user", PERCENT, STRANGER, 0, { TO_DOMAINS }, 2,
+	    CONF_ACTION_LMTP, 0, POLICY_NO },
 	{ "TLS is no name", PERCENT, STRANGER, SESSION_TLS,
 	    { TO_DOMAINS, C(IF_TLS) }, 3, CONF_ACTION_RELAY, 0, POLICY_YES },
 	{ "a user", PERCENT, STRANGER, SESSION_AUTH, { TO_DOMAINS }, 2,
@@ -122,7 +127,8 @@ test_routes(void **state)
 		const struct policy_facts facts = { .recipient = r->recipient,
 			.client_addr = r->client,
 			.flags = r->flags };
-		const struct conf_action action = { .kind = r->kind };
+		const struct conf_action action = { .kind = r->kind,
+			.local = { .by_address = r->by_address } };
 		const struct policy_verdict v = { .kind = POLICY_ACTION,
 			.action = &action };
 
