@@ -134,12 +134,6 @@ static struct conf_listener listeners[] = {
 };
 #define PEM(text) \
 	"-----BEGIN CERTIFICATE-----\n" text "\n-----END CERTIFICATE-----\n"
-#define EIGHT                                                       \
-	PEM("QTE=")                                                 \
-	PEM("QTI=")                                                 \
-	PEM("QTM=") PEM("QTQ=") PEM("QTU=") PEM("QTY=") PEM("QTc=") \
-	    PEM("QTg=")
-
 static struct conf_ca cas[] = {
 	/* one of the system's authorities is our own, two are unknown there */
 	{ .name = S("own"),
@@ -147,7 +141,8 @@ static struct conf_ca cas[] = {
 	    .ca_pem = S(PEM("T1dO") PEM("QTc=") PEM("Qg==")) },
 	{ .name = S(CONF_SYSTEM_CA),
 	    .path = S("/etc/ssl/certs/ca-certificates.crt"),
-	    .ca_pem = S(EIGHT PEM("QTk=")) },
+	    .ca_pem = S(PEM("QTE=") PEM("QTI=") PEM("QTM=") PEM("QTQ=") PEM(
+		"QTU=") PEM("QTY=") PEM("QTc=") PEM("QTg=") PEM("QTk=")) },
 	{ .name = S("copy"),
 	    .path = S("/etc/relais/bundle.crt"),
 	    .ca_pem = S(PEM("QT\nE=") PEM("QTI=") PEM("QTM=") PEM("QTQ=")
