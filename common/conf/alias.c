@@ -67,9 +67,6 @@ item_read(struct splitter *split, char *buf, size_t size)
 	    quotes_stay(split);
 	for (; split->at < split->len; split->at++) {
 		c = split->text[split->at];
-		if (c == '\0' || c == '\n' || c == '\r')
-			return splitter_fail(
-			    split, "a control character; take it out");
 		if (!quoted && c == ',')
 			break;
 		if (c == '"') {
@@ -83,6 +80,9 @@ item_read(struct splitter *split, char *buf, size_t size)
 				buf[len++] = c;
 			c = split->text[++split->at];
 		}
+		if (c == '\0' || c == '\n' || c == '\r')
+			return splitter_fail(
+			    split, "a control character; take it out");
 		if (len + 1 >= size)
 			return splitter_fail(split,
 			    "a destination is longer "

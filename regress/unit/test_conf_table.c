@@ -204,6 +204,8 @@ static const struct {
 	{ ":include:", NULL },
 	{ "\"joe", NULL },
 	{ "joe\nann", NULL },
+	{ "\"joe\\\rann\"", NULL },
+	{ "\"joe\\\nann\"@example.org", NULL },
 };
 
 static void
