@@ -7,8 +7,9 @@
  * Checked: replies are lines of printable octets that end with CRLF; there is
  * one question at a time, and a deadline always; nothing is submitted without
  * a recipient that was accepted, by a verdict of its own or one that reaches
- * it and still held, with a size or id that is not its own, or with a bare CR,
- * a bare LF or a NUL in it; "in the queue" is said once for each recipient
+ * it and still held, and is of the configuration of a listener whose tag may
+ * have brought it about, with a size or id that is not its own, or with a bare
+ * CR, a bare LF or a NUL in it; "in the queue" is said once for each recipient
  * whose message the queue took; nothing happens after the end; and both plays
  * go the same way.
  */
@@ -22,7 +23,11 @@
 #include "regress/fuzz/fuzz.h"
 #include "smtpd/session.h"
 
-enum { INPUT_MAX = 1 << 20, REACHES_MAX = 32 };
+enum {
+	INPUT_MAX = 1 << 20,
+	REACHES_MAX = 32,
+	BEGUN = 1 /* the generation that a session begins under */
+};
 
 /* A verdict of the transaction that was for more than its recipient. */
 struct reach {
@@ -290,7 +295,9 @@ note_verdict(struct harness *h, const struct msg_rcpt_verdict *v)
 {
 	struct reach *r = &h->reaches[h->reach_count];
 
-	if (v->code != 250)
+	/* it says nothing of a listener of another configuration */
+	if (v->code != 250 ||
+	    (v->known && *h->conf.tag != '\0' && v->generation != BEGUN))
 		return;
 	h->granted = 1;
 	if (v->reach == REACH_RECIPIENT || v->reach > REACH_ALL ||
@@ -327,6 +334,7 @@ answer(struct harness *h, uint8_t how, const char *text)
 			    .text = text,
 			    .action = "act",
 			    .reach = how >> 4 & 3,
+			    .known = how >> 3 & 1,
 			    .generation = h->turn->generation - (how >> 7) };
 		if (!(how & 64))
 			note_verdict(h, &m.rcpt_verdict);
@@ -469,6 +477,8 @@ configure(struct harness *h, const uint8_t *data)
 		h->conf.options |= OPT_MASK_SRC;
 	if (data[0] & 8)
 		h->conf.senders = "people";
+	if (data[1] & 4)
+		h->conf.tag = "SUBMIT";
 	if (data[0] & 16)
 		h->conf.max_size = 1000;
 	if (data[0] & 32)
@@ -517,7 +527,7 @@ play(const uint8_t *data, size_t size, size_t piece)
 	memset(&turn.time, 0, sizeof(turn.time));
 	turn.time.seconds = 1795536000;
 	turn.now = 1000000;
-	turn.generation = 1;
+	turn.generation = BEGUN;
 	turn.ids = &h.ids;
 	turn.queue = &h.queue;
 	turn.serial = &h.serial;

@@ -285,6 +285,8 @@ option(struct player *p, const char *word)
 		p->facts.secure = 1;
 	else if (strcmp(word, "senders") == 0)
 		p->conf.senders = "people";
+	else if (strcmp(word, "tag") == 0)
+		p->conf.tag = "SUBMIT";
 	else if (strcmp(word, "scram") == 0)
 		p->conf.mechanisms = "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN";
 	else if (strcmp(word, "local") == 0)
@@ -440,6 +442,7 @@ answer_verdict(struct player *p, char *rest)
 			v->reach = REACH_DOMAIN;
 		if (strstr(v->text, " before") != NULL)
 			v->generation--;
+		v->known = strstr(v->text, " known") != NULL;
 	}
 	session_answer(p->session, &p->turn, MSG_rcpt_verdict, &m);
 }
@@ -476,12 +479,13 @@ answer_peer(struct player *p, const char *word, char *rest)
 }
 
 /*
- * verdict CODE [ACTION [domain | all [before]] | ENHANCED TEXT], submitted
- * CODE [ENHANCED TEXT], sender yes | no | tempfail, etrn COUNT, sasl
+ * verdict CODE [ACTION [domain | all [before] [known]] | ENHANCED TEXT],
+ * submitted CODE [ENHANCED TEXT], sender yes | no | tempfail, etrn COUNT, sasl
  * STATUS [...], tls, tls-failed, rdns [NAME], rdns-open [NAME],
  * claimed NAME (of an address that the name does not lead back to), lost auth |
  * queue, reload, tick MS, eof, shutdown, queue CODE ENHANCED TEXT | gone. A
- * verdict "before" comes out of the configuration before the reload.
+ * verdict "before" comes out of the configuration before the reload, and one
+ * that is "known" from a rule that names its sources.
  */
 static void
 answer(struct player *p, char *word)
