@@ -7,6 +7,10 @@
  *
  * A `local` runs as its recipient, who may do anything to it: what it answers
  * counts for the deliveries that it was given and nothing else.
+ *
+ * A delivery may outlive the queue that asked for it. The next queue asks for
+ * it again, under an id that may have been another's in the life before: it is
+ * told of nothing that it did not ask for itself.
  */
 #include "config.h"
 
@@ -39,6 +43,7 @@ enum {
 struct job {
 	TAILQ_ENTRY(job) entry;
 	uint64_t id; /* of the queue's local_delivery */
+	uint32_t asker; /* life of that queue */
 	uint32_t msgid;
 	uint32_t flags;
 	uint64_t size;
@@ -88,18 +93,20 @@ struct hand_off {
 };
 
 static void
-answer(struct hand_off *h, const struct msg_local_done *done)
+answer(struct hand_off *h, uint32_t asker, const struct msg_local_done *done)
 {
-	struct child *queue = supervise_child(h->master, PROC_QUEUE, 0);
+	struct channel *queue = supervise_queue(h->master, asker);
 
-	/* a queue that has been restarted since will try again itself */
-	if (queue != NULL && queue->channel != NULL &&
-	    ipc_send(queue->channel, local_done, done) == -1)
+	if (queue == NULL)
+		log_info("a local delivery has ended after the queue that "
+			 "asked for it: it is tried again");
+	else if (ipc_send(queue, local_done, done) == -1)
 		log_warn("the result of a local delivery could not be sent");
 }
 
 static void
-answer_failure(struct hand_off *h, uint64_t id, int code, const char *text)
+answer_failure(
+    struct hand_off *h, uint32_t asker, uint64_t id, int code, const char *text)
 {
 	struct msg_local_done done = { .id = id,
 		.code = (uint16_t)code,
@@ -107,7 +114,7 @@ answer_failure(struct hand_off *h, uint64_t id, int code, const char *text)
 		.status = code >= 500 ? DELIVERY_PERMFAIL : DELIVERY_TEMPFAIL,
 		.text = text };
 
-	answer(h, &done);
+	answer(h, asker, &done);
 }
 
 /* ---- jobs ------------------------------------------------------------- */
@@ -125,6 +132,7 @@ job_new(struct target *t, const struct msg_local_delivery *d, int body)
 		return NULL;
 	}
 	j->id = d->id;
+	j->asker = supervise_queue_life(t->owner->master);
 	j->msgid = d->msgid;
 	j->flags = d->flags;
 	j->size = d->size;
@@ -150,13 +158,27 @@ job_free(struct hand_off *h, struct jobs *list, struct job *j)
 	free(j);
 }
 
+/* The next that waits. What a queue that is gone has asked for and nobody has
+ * begun is dropped: the next asks for it itself. Those come first. */
+static struct job *
+job_next(struct target *t)
+{
+	struct hand_off *h = t->owner;
+	struct job *j;
+
+	while ((j = TAILQ_FIRST(&t->waiting)) != NULL &&
+	    supervise_queue(h->master, j->asker) == NULL)
+		job_free(h, &t->waiting, j);
+	return j;
+}
+
 static void
 jobs_fail(struct hand_off *h, struct jobs *list, const char *text)
 {
 	struct job *j;
 
 	while ((j = TAILQ_FIRST(list)) != NULL) {
-		answer_failure(h, j->id, 451, text);
+		answer_failure(h, j->asker, j->id, 451, text);
 		job_free(h, list, j);
 	}
 }
@@ -276,8 +298,7 @@ on_local_ready(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 		return;
 	}
 	run->state = msg->local_ready.more ? RUN_OPEN : RUN_CLOSED;
-	if (run->state == RUN_CLOSED &&
-	    (j = TAILQ_FIRST(&run->target->waiting)) != NULL)
+	if (run->state == RUN_CLOSED && (j = job_next(run->target)) != NULL)
 		run_give(run, j);
 	target_dispatch(run->target);
 	if (run->count > 0)
@@ -305,7 +326,7 @@ on_local_result(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 	if (j == NULL || r->status >= DELIVERY_STATUS_MAX)
 		return;
 	done.id = j->id;
-	answer(h, &done);
+	answer(h, j->asker, &done);
 	job_free(h, &run->jobs, j);
 	run->count--;
 	if (run->channel == NULL)
@@ -377,6 +398,7 @@ target_dispatch(struct target *t)
 	    ? conf->mda.max_session_per_user
 	    : RUNS_PER_TARGET;
 	struct run *run;
+	struct job *j;
 	int busy = 0;
 
 	LIST_FOREACH (run, &t->runs, entry) {
@@ -385,10 +407,10 @@ target_dispatch(struct target *t)
 		if (!run_takes_more(run))
 			continue;
 		busy = 1;
-		while (run->count < RUN_WINDOW && !TAILQ_EMPTY(&t->waiting))
-			run_give(run, TAILQ_FIRST(&t->waiting));
+		while (run->count < RUN_WINDOW && (j = job_next(t)) != NULL)
+			run_give(run, j);
 	}
-	if (TAILQ_EMPTY(&t->waiting) || busy || t->count >= limit)
+	if (job_next(t) == NULL || busy || t->count >= limit)
 		return;
 	if (run_start(t) == -1 && t->count == 0)
 		jobs_fail(t->owner, &t->waiting, "cannot start a delivery");
@@ -459,7 +481,8 @@ hand_off_deliver(struct hand_off *h, const struct msg_local_delivery *d, int fd)
 		t = target_get(h, d, &code, error, sizeof(error));
 	if (t == NULL || job_new(t, d, fd) == NULL) {
 		close(fd);
-		answer_failure(h, d->id, code != 0 ? code : 451,
+		answer_failure(h, supervise_queue_life(h->master), d->id,
+		    code != 0 ? code : 451,
 		    t == NULL ? error : "out of memory");
 	}
 	if (t == NULL)

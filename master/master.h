@@ -37,6 +37,7 @@ struct child {
 	uint16_t instance;
 	enum child_state state;
 	pid_t pid;
+	uint32_t life; /* counts its processes */
 	struct channel *channel;
 	struct event *restart; /* or another try to configure it */
 	int64_t started; /* loop_now, of the last try */
@@ -69,6 +70,7 @@ struct master {
 	uint32_t next_generation; /* of next; without one, the last that was */
 	int swapping; /* not all workers hold conf yet */
 	uint64_t reload_asker; /* id of the master_request, 0: SIGHUP */
+	uint32_t reload_life; /* of the queue that sent it */
 	int reload_counts; /* and it wants to know of the aliases */
 	struct event *reload_timer; /* until then it waits for answers */
 	int reload_again; /* a SIGHUP came when it could not be heeded */
@@ -127,6 +129,13 @@ int supervise_run(struct master *);
 /* Restart and stop are driven from here. */
 void supervise_stop(struct master *, int status);
 struct child *supervise_child(struct master *, enum process_kind, uint16_t);
+/* The queue that lives now: its child.life, to be kept with what it asks for
+ * where the answer takes a while. */
+uint32_t supervise_queue_life(struct master *);
+/* The way to the queue that asked in that life, NULL if it is gone. The ids of
+ * questions begin anew in each life, so that the next queue would take an
+ * answer to this one for its own. */
+struct channel *supervise_queue(struct master *, uint32_t life);
 /* Sends a worker its slice. -1 if it cannot be reached or a file not read. */
 int supervise_configure(struct child *, struct conf *, uint32_t gen);
 /* Gives a worker that took its configuration all that it needs to begin. */

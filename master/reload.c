@@ -67,18 +67,19 @@ awaited(const struct master *m)
 /* ---- its end ---------------------------------------------------------- */
 
 static void
-answer(struct master *m, uint64_t asker, int counts, const char *error)
+answer(struct master *m, uint64_t asker, uint32_t life, int counts,
+    const char *error)
 {
-	struct child *queue = supervise_child(m, PROC_QUEUE, 0);
+	struct channel *queue = supervise_queue(m, life);
 	struct msg_master_done done = { .id = asker, .error = error };
 	struct ipc_buf tables = { 0 };
 
-	if (asker == 0 || queue->channel == NULL)
+	if (asker == 0 || queue == NULL)
 		return;
 	if (counts && *error == '\0')
 		files_count_aliases(m->conf, &tables);
 	done.tables = ipc_buf_list(&tables);
-	ipc_send(queue->channel, master_done, &done);
+	ipc_send(queue, master_done, &done);
 	ipc_buf_free(&tables);
 }
 
@@ -120,7 +121,7 @@ abandon(struct master *m, const char *why)
 	m->next = NULL;
 	sockets_free(m->next_sockets);
 	m->next_sockets = NULL;
-	answer(m, m->reload_asker, 0, why);
+	answer(m, m->reload_asker, m->reload_life, 0, why);
 	go_on(m);
 }
 
@@ -201,18 +202,20 @@ find_obstacle(const struct conf *old, const struct conf *new)
 void
 reload_begin(struct master *m, uint64_t asker, int counts)
 {
+	uint32_t life = supervise_queue_life(m);
 	char errors[ERRORS];
 	const char *why;
 
 	if (is_busy(m)) {
 		m->reload_again |= asker == 0;
-		answer(m, asker, 0,
+		answer(m, asker, life, 0,
 		    all_can_be_asked(m)
 			? "another reload is under way: try again"
 			: "workers are still starting: try again");
 		return;
 	}
 	m->reload_asker = asker;
+	m->reload_life = life;
 	m->reload_counts = counts;
 	m->next = load_again(&m->options, counts != 0, errors, sizeof(errors));
 	if (m->next == NULL) {
@@ -294,7 +297,8 @@ reload_step(struct master *m)
 		m->swapping = 0;
 		event_del(m->reload_timer);
 		log_info("configuration reloaded");
-		answer(m, m->reload_asker, m->reload_counts, "");
+		answer(
+		    m, m->reload_asker, m->reload_life, m->reload_counts, "");
 	}
 	go_on(m);
 }

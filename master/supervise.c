@@ -395,6 +395,7 @@ start(struct child *c)
 		not_begun(c);
 		return;
 	}
+	c->life++;
 	c->channel = channel_new(
 	    m->loop, fd, PROC_MASTER, c->kind, c->instance, &child_ops, c);
 	if (c->channel == NULL)
@@ -480,6 +481,20 @@ supervise_child(struct master *m, enum process_kind kind, uint16_t instance)
 		    m->children[i].instance == instance)
 			return &m->children[i];
 	return NULL;
+}
+
+uint32_t
+supervise_queue_life(struct master *m)
+{
+	return supervise_child(m, PROC_QUEUE, 0)->life;
+}
+
+struct channel *
+supervise_queue(struct master *m, uint32_t life)
+{
+	const struct child *queue = supervise_child(m, PROC_QUEUE, 0);
+
+	return queue->life == life ? queue->channel : NULL;
 }
 
 void
