@@ -23,16 +23,13 @@
 #include "deliver/route.h"
 #include "deliver/settings.h"
 #include "deliver/transfer.h"
+#include "ipc/stop.h"
 #include "ipc/worker.h"
 #include "net/key_client.h"
 #include "net/loop.h"
 #include "net/stream.h"
 #include "net/tls.h"
 #include "os/log.h"
-
-enum {
-	STOP_WAIT = 10 * 1000 /* milliseconds for bodies on the wire */
-};
 
 /* Sockets of our own making, and bodies that are files. */
 static const int syscalls[] = {
@@ -270,7 +267,8 @@ stop(void *arg)
 {
 	struct deliver *d = arg;
 
-	d->stop_by = loop_now(d->loop) + STOP_WAIT;
+	/* less than the queue, which must hear what became of them */
+	d->stop_by = loop_now(d->loop) + STOP_DELIVER * 1000;
 	transfers_stop(d->transfers);
 	pool_close_idle(d->pool);
 }

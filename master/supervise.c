@@ -15,16 +15,14 @@
 #include <unistd.h>
 
 #include "conf/codec.h"
+#include "ipc/stop.h"
 #include "ipc/worker.h"
 #include "master/backoff.h"
 #include "master/master.h"
 #include "net/loop.h"
 #include "os/log.h"
 
-enum {
-	STOP_MS = 10 * 1000, /* for sessions to end before SIGKILL */
-	CHUNK = 256 * 1024
-};
+enum { CHUNK = 256 * 1024 };
 
 /* ---- the configuration goes out --------------------------------------- */
 
@@ -527,7 +525,8 @@ on_stop_deadline(evutil_socket_t fd, short what, void *arg)
 void
 supervise_stop(struct master *m, int status)
 {
-	struct timeval tv = { STOP_MS / 1000, 0 };
+	/* longer than any worker, each of which ends by itself */
+	struct timeval tv = { STOP_MASTER, 0 };
 	struct msg_worker_stop stop = { 0 };
 
 	if (m->stopping)

@@ -18,6 +18,7 @@
 #include <event2/event.h>
 
 #include "conf/codec.h"
+#include "ipc/stop.h"
 #include "os/log.h"
 #include "queue/control.h"
 #include "queue/known.h"
@@ -30,7 +31,6 @@ enum {
 	SETTLE_MS = 10, /* changes nobody waits for gather so long */
 	PEERS_PATIENCE = 5, /* seconds at start */
 	OWN_IDS = 64,
-	STOP_PATIENCE = 5, /* seconds */
 	KNOWN_LIFE = 31 * 24 * 3600
 };
 
@@ -657,7 +657,8 @@ stop(void *arg)
 	struct queue *q = arg;
 
 	q->stopping = 1;
-	q->patience = queue_now(q) + STOP_PATIENCE;
+	/* longer than deliver, whose results may come until then */
+	q->patience = queue_now(q) + STOP_QUEUE;
 	operator_set_standing(q);
 	queue_kick(q);
 }

@@ -16,6 +16,7 @@
 #include <openssl/rand.h>
 
 #include "conf/codec.h"
+#include "ipc/stop.h"
 #include "net/key_client.h"
 #include "net/loop.h"
 #include "net/stream.h"
@@ -28,9 +29,7 @@ enum {
 	POOL_KEEP = 64,
 	/* octets, for the recipients of all open transactions */
 	RCPTS_ROOM = 64 << 20,
-	NAMES_KEPT = 4096,
-	/* for sessions to end when we are told to stop */
-	STOP_SECONDS = 10
+	NAMES_KEPT = 4096
 };
 
 static const int syscalls[] = {
@@ -279,7 +278,7 @@ on_stop_time(evutil_socket_t fd, short what, void *arg)
 static void
 stop(void *arg)
 {
-	struct timeval tv = { STOP_SECONDS, 0 };
+	struct timeval tv = { STOP_SMTPD, 0 };
 	struct smtpd *d = arg;
 
 	if (d->stopping)
