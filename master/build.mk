@@ -24,6 +24,7 @@ relaisd_SOURCES = \
 	master/account.c master/account.h \
 	master/backoff.c master/backoff.h \
 	master/capabilities.c \
+	master/contents.c master/contents.h \
 	master/drop.c \
 	master/files.c master/files.h \
 	master/hand_off.c \

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "master/contents.h"
 #include "master/master.h"
 #include "master/options.h"
 #include "master/parse.h"
@@ -112,6 +113,8 @@ run(struct master *m)
 
 	if (spool_prepare(m) == -1)
 		return EXIT_FAILURE;
+	if ((m->contents = contents_load(m->conf)) == NULL)
+		return EXIT_FAILURE;
 	m->sockets = sockets_open(m->conf, NULL, error, sizeof(error));
 	if (m->sockets == NULL) {
 		log_error("%s", error);
@@ -177,6 +180,7 @@ main(int argc, char **argv)
 	hand_off_free(m.hand_off);
 	tickets_free(m.tickets);
 	sockets_free(m.sockets);
+	contents_free(m.contents);
 	conf_free(m.conf);
 	loop_free(m.loop);
 	options_free(&m.options);

@@ -14,6 +14,7 @@
 #include "conf/conf.h"
 #include "ipc/channel.h"
 
+struct contents;
 struct event;
 struct loop;
 struct sockets;
@@ -64,6 +65,8 @@ struct master {
 	struct master_options options;
 	struct conf *conf;
 	struct conf *next; /* a reload under way */
+	struct contents *contents; /* of conf */
+	struct contents *next_contents;
 	struct sockets *sockets; /* of conf */
 	struct sockets *next_sockets;
 	uint32_t generation;

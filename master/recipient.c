@@ -15,6 +15,7 @@
 
 #include "conf/alias.h"
 #include "conf/tablefile.h"
+#include "master/contents.h"
 #include "master/readfile.h"
 #include "master/recipient.h"
 #include "os/log.h"
@@ -103,41 +104,51 @@ resolve_account(const char *name, struct recipient *r, char *error, size_t size)
 	return 0;
 }
 
+/* Of whom the userbase did not know when it was loaded. Where its file knows of
+ * him, or cannot be read, auth may have read another content since: that is no
+ * reason to give mail back. */
+static int
+refuse_unknown(const struct conf *conf, const char *table, const char *name,
+    char *error, size_t size)
+{
+	struct table_data *now = table_content(conf, table);
+	int changed = now == NULL || table_data_lookup(now, name) != NULL;
+
+	table_data_free(now);
+	return changed
+	    ? refuse(error, size, 451,
+		  "the userbase has changed since it was read: smtpctl reload")
+	    : refuse(error, size, 550, "no such user here");
+}
+
 /* A userbase entry is uid:gid:home; it may stand in for an account. */
 static int
-resolve_userbase(const struct conf *conf, const char *table, const char *name,
+resolve_userbase(const struct master *m, const char *table, const char *name,
     struct recipient *r, char *error, size_t size)
 {
-	const struct table_entry *e;
-	struct table_data *data;
+	const struct table_entry *e = contents_lookup(m->contents, table, name);
 	unsigned uid, gid;
-	int rc = 0, at = 0;
+	int at = 0;
 
-	if ((data = table_content(conf, table)) == NULL)
-		return refuse(error, size, 451, "the userbase is not usable");
-	e = table_data_lookup(data, name);
 	if (e == NULL || e->value == NULL)
-		rc = refuse(error, size, 550, "no such user here");
-	else if (sscanf(e->value, "%u:%u:%n", &uid, &gid, &at) != 2 ||
-	    at == 0 || e->value[at] != '/' || uid == 0 || gid == 0 ||
+		return refuse_unknown(m->conf, table, name, error, size);
+	if (sscanf(e->value, "%u:%u:%n", &uid, &gid, &at) != 2 || at == 0 ||
+	    e->value[at] != '/' || uid == 0 || gid == 0 ||
 	    strlcpy(r->directory, e->value + at, sizeof(r->directory)) >=
 		sizeof(r->directory))
-		rc = refuse(error, size, 451,
+		return refuse(error, size, 451,
 		    "the userbase has no uid:gid:home for this user");
-	else {
-		r->uid = uid;
-		r->gid = gid;
-		r->groups[0] = gid;
-		r->ngroups = 1;
-	}
-	table_data_free(data);
-	return rc;
+	r->uid = uid;
+	r->gid = gid;
+	r->groups[0] = gid;
+	r->ngroups = 1;
+	return 0;
 }
 
 /* Whose mail it is (of the userbase or an account), and who is to write it:
  * the same, or the `user` of the action. */
 static int
-resolve_user(const struct conf_local *l, const struct conf *conf,
+resolve_user(const struct master *m, const struct conf_local *l,
     const char *user, struct recipient *r, char *error, size_t size)
 {
 	const struct passwd *pw;
@@ -146,8 +157,7 @@ resolve_user(const struct conf_local *l, const struct conf *conf,
 	if (strlcpy(r->user, user, sizeof(r->user)) >= sizeof(r->user))
 		return refuse(error, size, 550, "no such user here");
 	if (l->userbase != NULL)
-		code =
-		    resolve_userbase(conf, l->userbase, user, r, error, size);
+		code = resolve_userbase(m, l->userbase, user, r, error, size);
 	else if (l->user != NULL && (pw = getpwnam(user)) != NULL)
 		strlcpy(r->directory, pw->pw_dir, sizeof(r->directory));
 	if (code != 0)
@@ -290,7 +300,7 @@ recipient_resolve(const struct master *m, const struct msg_local_delivery *d,
 		code = resolve_method(action, r, error, size);
 		if (code == 0)
 			code = resolve_user(
-			    &action->local, m->conf, d->user, r, error, size);
+			    m, &action->local, d->user, r, error, size);
 		if (d->entry == ENTRY_MAILBOX)
 			r->use_forward = 0;
 	} else {

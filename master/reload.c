@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "master/contents.h"
 #include "master/files.h"
 #include "master/master.h"
 #include "net/loop.h"
@@ -119,6 +120,8 @@ abandon(struct master *m, const char *why)
 	event_del(m->reload_timer);
 	conf_free(m->next);
 	m->next = NULL;
+	contents_free(m->next_contents);
+	m->next_contents = NULL;
 	sockets_free(m->next_sockets);
 	m->next_sockets = NULL;
 	answer(m, m->reload_asker, m->reload_life, 0, why);
@@ -226,6 +229,10 @@ reload_begin(struct master *m, uint64_t asker, int counts)
 		abandon(m, why);
 		return;
 	}
+	if ((m->next_contents = contents_load(m->next)) == NULL) {
+		abandon(m, "a table cannot be read: see the log");
+		return;
+	}
 	m->next_sockets =
 	    sockets_open(m->next, m->sockets, errors, sizeof(errors));
 	if (m->next_sockets == NULL) {
@@ -252,6 +259,9 @@ swap(struct master *m)
 	conf_free(m->conf);
 	m->conf = m->next;
 	m->next = NULL;
+	contents_free(m->contents);
+	m->contents = m->next_contents;
+	m->next_contents = NULL;
 	sockets_free(m->sockets);
 	m->sockets = m->next_sockets;
 	m->next_sockets = NULL;
