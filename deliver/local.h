@@ -91,11 +91,11 @@ int local_mda(const struct local_job *, struct local_outcome *);
 int local_command(
     const struct local_job *, const char *command, struct local_outcome *);
 /* A list of destinations, from ~/.forward or an :include: file. Commands and
- * files are done at once, addresses go to outcome->forward. *keep is set when
- * the user's own mailbox is among them, or when it names nobody at all. An item
- * that fails for good does not keep the others from theirs: what it said goes
- * to outcome->forward too, and only where nothing else is done does it fail the
- * delivery. */
+ * files are done here, once all of it is read, addresses go to
+ * outcome->forward. *keep is set when the user's own mailbox is among them, or
+ * when it names nobody at all. An item that fails for good does not keep the
+ * others from theirs: what it said goes to outcome->forward too, and only where
+ * nothing else is done does it fail the delivery. */
 int local_list(const struct local_job *, const char *path, int *keep,
     struct local_outcome *);
 /* After a list the user's own mailbox has failed, as the outcome says: 0 if

@@ -2,6 +2,10 @@
  * A list of destinations that the recipient keeps: ~/.forward, or a file that
  * an alias names with :include:. Read as the recipient, so it can name
  * nothing that he could not reach himself.
+ *
+ * It is read to its end, with all that it includes, before anything is carried
+ * out: what was done cannot be undone, and would come again with each attempt
+ * if the rest then makes the message wait.
  */
 #include "config.h"
 
@@ -19,6 +23,7 @@
 #include <unistd.h>
 
 #include "conf/alias.h"
+#include "conf/conf.h"
 #include "deliver/local.h"
 
 enum {
@@ -26,6 +31,14 @@ enum {
 	DEPTH_MAX = 10,
 	LISTS_MAX = 100, /* of one delivery, each as often as it is included */
 	FORWARD_MAX = 1000
+};
+
+/* What a list asks of us ourselves; addresses are in the outcome at once, and
+ * go nowhere if that becomes a failure. */
+struct plan {
+	struct alias_item *items; /* commands and files */
+	uint32_t nitems;
+	int keep; /* the mailbox is among its destinations */
 };
 
 /* Whether it is the own group of somebody else, who is in it without standing
@@ -130,13 +143,19 @@ is_own(const struct local_job *job, const char *text)
 }
 
 static int
+too_many(struct local_outcome *out)
+{
+	return local_done(out, DELIVERY_PERMFAIL, 550, "5.2.4",
+	    "the list has more than %d destinations", FORWARD_MAX);
+}
+
+static int
 add_address(const char *text, struct local_outcome *out)
 {
 	struct msg_forward_dest dest = { .address = text };
 
 	if (out->forward.count >= FORWARD_MAX)
-		return local_done(out, DELIVERY_PERMFAIL, 550, "5.2.4",
-		    "the list has more than %d addresses", FORWARD_MAX);
+		return too_many(out);
 	if (strlen(text) > 1000)
 		return local_done(out, DELIVERY_PERMFAIL, 550, "5.2.4",
 		    "the list holds an address that is too long");
@@ -192,8 +211,8 @@ local_refused(struct local_outcome *out)
 							      : -1;
 }
 
-/* What a command, a file or an error said. If that is for good, its sender
- * hears of it, and the others get theirs all the same. */
+/* What a command or a file said. If that is for good, its sender hears of it,
+ * and the others get theirs all the same. */
 static int
 note_result(int rc, struct local_outcome *out)
 {
@@ -216,43 +235,50 @@ say_error(const char *text, struct local_outcome *out)
 	    error.code, error.enhanced, "%.400s", error.text);
 }
 
-static int deliver_list(const struct local_job *, const char *path, int depth,
-    int *keep, struct local_outcome *);
+/* Takes the text of the item. */
+static int
+add_to_plan(
+    struct plan *plan, struct alias_item *item, struct local_outcome *out)
+{
+	struct alias_item *added =
+	    conf_append(&plan->items, &plan->nitems, sizeof(*added));
+
+	if (added == NULL)
+		return local_error(out, "memory", ENOMEM);
+	*added = *item;
+	item->text = NULL;
+	return 0;
+}
+
+static int plan_list(const struct local_job *, const char *path, int depth,
+    struct plan *, struct local_outcome *);
 
 static int
-deliver_item(const struct local_job *job, const struct alias_item *item,
-    int own, int depth, int *keep, struct local_outcome *out)
+plan_item(const struct local_job *job, struct alias_item *item, int own,
+    int depth, struct plan *plan, struct local_outcome *out)
 {
-	int rc = -1;
-
-	out->items += item->kind != ALIAS_INCLUDE;
-	switch (item->kind) {
-	case ALIAS_ADDRESS:
+	if (item->kind == ALIAS_INCLUDE)
+		return plan_list(job, item->text, depth + 1, plan, out);
+	/* each may be refused, which must have room in the answer */
+	if (out->items++ >= FORWARD_MAX)
+		return too_many(out);
+	if (item->kind == ALIAS_ERROR)
+		return say_error(item->text, out) == 0 ? 0 : add_refusal(out);
+	if (item->kind == ALIAS_ADDRESS) {
 		if (!is_own(job, item->text))
 			return add_address(item->text, out);
-		*keep = 1;
+		plan->keep = 1;
 		return 0;
-	case ALIAS_COMMAND:
-		if (may_deliver(job, own, out) == 0)
-			rc = local_command(job, item->text, out);
-		return note_result(rc, out);
-	case ALIAS_FILE:
-		if (local_discards(item->text))
-			return 0;
-		if (may_deliver(job, own, out) == 0)
-			rc = local_file(job, item->text, out);
-		return note_result(rc, out);
-	case ALIAS_INCLUDE:
-		return deliver_list(job, item->text, depth + 1, keep, out);
-	case ALIAS_ERROR:
-		break;
 	}
-	return note_result(say_error(item->text, out), out);
+	if (item->kind == ALIAS_FILE && local_discards(item->text))
+		return 0;
+	return may_deliver(job, own, out) == 0 ? add_to_plan(plan, item, out)
+					       : -1;
 }
 
 static int
-deliver_list(const struct local_job *job, const char *path, int depth,
-    int *keep, struct local_outcome *out)
+plan_list(const struct local_job *job, const char *path, int depth,
+    struct plan *plan, struct local_outcome *out)
 {
 	struct alias alias;
 	char *text, *line, *rest, error[128];
@@ -280,11 +306,47 @@ deliver_list(const struct local_job *job, const char *path, int depth,
 			break;
 		}
 		for (uint32_t i = 0; i < alias.nitems && rc == 0; i++)
-			rc = deliver_item(
-			    job, &alias.items[i], own, depth, keep, out);
+			rc = plan_item(
+			    job, &alias.items[i], own, depth, plan, out);
 		alias_free(&alias);
 	}
 	free(text);
+	return rc;
+}
+
+/* Commands are the likeliest to fail for now, so they come before files, and
+ * both before the mailbox and the addresses: what comes later is not done
+ * again with each attempt of theirs. */
+static int
+carry_out(const struct local_job *job, const struct plan *plan,
+    struct local_outcome *out)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < plan->nitems && rc == 0; i++)
+		if (plan->items[i].kind == ALIAS_COMMAND)
+			rc = note_result(
+			    local_command(job, plan->items[i].text, out), out);
+	for (uint32_t i = 0; i < plan->nitems && rc == 0; i++)
+		if (plan->items[i].kind == ALIAS_FILE)
+			rc = note_result(
+			    local_file(job, plan->items[i].text, out), out);
+	return rc;
+}
+
+static int
+follow_list(const struct local_job *job, const char *path, int *keep,
+    struct local_outcome *out)
+{
+	struct plan plan = { 0 };
+	int rc = plan_list(job, path, 0, &plan, out);
+
+	if (rc == 0)
+		rc = carry_out(job, &plan, out);
+	for (uint32_t i = 0; i < plan.nitems; i++)
+		free(plan.items[i].text);
+	free(plan.items);
+	*keep = plan.keep;
 	return rc;
 }
 
@@ -292,8 +354,7 @@ int
 local_list(const struct local_job *job, const char *path, int *keep,
     struct local_outcome *out)
 {
-	*keep = 0;
-	if (deliver_list(job, path, 0, keep, out) == -1)
+	if (follow_list(job, path, keep, out) == -1)
 		return -1;
 	if (out->refused > 0 && !*keep && !out->kept &&
 	    out->forward.count == out->refused)
