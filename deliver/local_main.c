@@ -216,8 +216,12 @@ answer(struct context *c, struct local_job *job, struct local_outcome *out)
 		.text = out->text,
 		.kept = (uint8_t)out->kept,
 		.forward = ipc_buf_list(&out->forward) };
-	if (ipc_send(c->master, local_result, &result) == -1)
+	if (ipc_send(c->master, local_result, &result) == -1) {
+		/* it would take the next one for the answer to this job */
 		log_error("cannot tell master what came of the delivery");
+		channel_flush(c->master);
+		_exit(1);
+	}
 	ipc_buf_reset(&out->forward);
 	close(job->body);
 	free(job->user);
@@ -226,7 +230,8 @@ answer(struct context *c, struct local_job *job, struct local_outcome *out)
 	free(job->sender);
 }
 
-/* What is not answered is for another process to do. */
+/* What is not answered is for another process to do. Answers that master has
+ * not read yet are so few and small that the socket takes them. */
 static void
 hand_back(struct context *c)
 {
@@ -253,10 +258,10 @@ deliver_batch(struct context *c)
 	for (size_t i = 0; i < n; i++)
 		answer(c, &c->jobs[i], &c->outs[i]);
 	channel_flush(c->master);
-	if (!c->many)
-		loop_stop(c->loop);
-	else if (failed)
+	if (c->many && failed)
 		hand_back(c); /* we may be shut up in a place that is gone */
+	/* else master closes the channel when it has all of the answer, which
+	 * may be more than a socket takes at a time */
 	c->count = 0;
 }
 
