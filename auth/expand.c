@@ -63,20 +63,24 @@ fail_memory(struct run *run)
 	fail(run, 451, "4.3.0", "Out of memory");
 }
 
-/* Whether this is the first time. */
+/* Whether this is the first time. Names of our own are without letter case,
+ * but what a local part means elsewhere is for that host to say (RFC 5321
+ * section 2.4). */
 static int
 first_visit(struct run *run, char kind, const struct conf_action *action,
     const char *text)
 {
-	char **found, *key;
+	char **found, *key, *lower;
 
-	if (asprintf(&key, "%c%s %s", kind, action != NULL ? action->name : "",
-		text) == -1) {
+	if (asprintf(&key, "%c%s %s", kind, action->name, text) == -1) {
 		fail_memory(run);
 		return 0;
 	}
-	for (char *c = key; *c != '\0'; c++)
-		*c = (char)tolower((unsigned char)*c);
+	lower = key;
+	if (action->kind == CONF_ACTION_RELAY)
+		lower += strlen(key) - strlen(address_domain(text));
+	for (; *lower != '\0'; lower++)
+		*lower = (char)tolower((unsigned char)*lower);
 	found = tsearch(key, &run->visited, string_compare);
 	if (found == NULL)
 		fail_memory(run);

@@ -46,6 +46,7 @@ static const char aliases[] =
     "quoted: \"a b\"@far.example\n"
     "virt: info@virt.example\n"
     "evil: |touch /tmp/x;$(id)\n"
+    "alike: Bob@far.example, bob@FAR.example, bob@far.example, ANN, ann\n"
     "slow: late\n"
     "null: nobody@nowhere.example\n";
 static const char virtual_map[] = "info@virt.example: ann, z@far.example\n"
@@ -219,6 +220,10 @@ static const struct row rows[] = {
 	    "relay:out:\"a|b\"@far.example" },
 	{ "virt@example.org", "local", "", 0, 250, "2.1.5", NULL,
 	    "user:virtual:ann relay:out:z@far.example" },
+	/* what a local part means is told by the host of its domain alone */
+	{ "alike@example.org", "local", "", 0, 250, "2.1.5", NULL,
+	    "relay:out:Bob@far.example relay:out:bob@far.example "
+	    "user:local:ann" },
 	{ "postmaster@example.org", "local", "", 0, 250, "2.1.5", NULL,
 	    "user:local:joe relay:out:joe@far.example" },
 	{ "postmaster@example.org", "plain", "", 0, 250, "2.1.5", NULL,
