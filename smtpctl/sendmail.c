@@ -530,7 +530,7 @@ mark(const struct mail *m, const struct draft *file, int told)
 }
 
 /* The exit status: mail of which something was taken is not tried again only
- * because nobody can be told of the rest; our words are in the log. */
+ * because nobody can ever be told of the rest; our words are in the log. */
 static int
 report_waited(const struct caller *c, const struct mail *m,
     const struct draft *file, int status)
@@ -539,7 +539,9 @@ report_waited(const struct caller *c, const struct mail *m,
 
 	if (told == EX_OK && status == EX_TEMPFAIL)
 		mark(m, file, 1);
-	if (told != EX_OK && m->taken > 0) {
+	if (told == EX_TEMPFAIL)
+		mark(m, file, 0);
+	else if (told != EX_OK && m->taken > 0) {
 		fail(m, told);
 		told = EX_OK;
 	}
