@@ -109,7 +109,8 @@ client_reply_final(
 	}
 	if (c->accepted > 0)
 		return;
-	c->need_rset = 0;
+	/* RFC 3030 does not say that a refused chunk ends the transaction */
+	c->need_rset = c->chunked && reply_class(reply->code) != REPLY_POSITIVE;
 	client_next_batch(c, now);
 }
 

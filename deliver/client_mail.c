@@ -314,6 +314,12 @@ reply_mail(struct client *c, const struct smtp_reply *reply)
 		c->need_rset = 1;
 		return;
 	}
+	/* a word on what a kept session did before, and none on the mail */
+	if (reply->code == 503 && (c->transactions > 1 || c->batches > 1)) {
+		c->replied = c->batches > 1;
+		client_end_reply(c, CLIENT_END_BUSY, reply);
+		return;
+	}
 	c->mail_refused = 1;
 	for (size_t i = 0; i < c->results_count; i++)
 		client_set_reply(c, i, CLIENT_SCOPE_MESSAGE, reply);

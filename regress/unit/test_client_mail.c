@@ -290,6 +290,12 @@ static const struct client_case bodies[] = {
 		   "S: 552 5.3.4 full\nR: perm message 552 5.3.4 full\n"
 		   "A: idle\nE: mail a@b.test c@d.test\nC: RSET\n" MAIL
 		   "C: RCPT TO:<c@d.test>\nC: DATA\n" },
+	{ "BDAT refused at its end: RSET", SMTP,
+	    BINARY "S: 250 ok\nP: 250 ok\nA: body\nC: BDAT 7\nC: .\nC: ab\n"
+		   "S: 250 more\nC: BDAT 4 LAST\nC: c.\n"
+		   "S: 554 5.7.1 spam\nR: perm message 554 5.7.1 spam\n"
+		   "A: idle\nE: mail a@b.test c@d.test\nC: RSET\n" MAIL
+		   "C: RCPT TO:<c@d.test>\nC: DATA\n" },
 	{ "BDAT for nobody is not sent", SMTP,
 	    BINARY "S: 250 ok\nP: 550 no\nR: perm recipient 550 5.0.0 no\n"
 		   "A: idle\n" },
@@ -371,6 +377,15 @@ static const struct client_case breaks[] = {
 			  "R: temp session 421 4.4.2 idle too long\n"
 			  "A: close busy temp 421 4.4.2 stale idle too "
 			  "long\n" },
+	{ "a kept session that is out of step is stale", SMTP,
+	    PIPE ENVELOPE
+	    "S: 250 ok\nP: 250 ok\nP: 354 go\n" BODY OK ENVELOPE
+	    "S: 503 5.5.1 what\n"
+	    "R: temp session 451 4.5.1 the server said 503 what\n"
+	    "A: close busy temp 451 4.5.1 stale the server said 503 what\n" },
+	{ "503 to the first MAIL is a verdict", SMTP,
+	    PIPE ENVELOPE "S: 503 5.5.1 no\nP: 503 no\nP: 503 no\n"
+			  "R: perm message 503 5.5.1 no\nA: idle\n" },
 	{ "malformed in the envelope", SMTP,
 	    PIPE ENVELOPE "S: 250 ok\nP: hello\nR: temp session 451 4.5.0 "
 			  "malformed reply: no reply code\nA: close protocol "
