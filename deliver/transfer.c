@@ -300,6 +300,10 @@ transfer_fail(struct transfer *t, enum route_status route,
 	/* a session may end well, with QUIT; what it left undone has failed */
 	if (status == DELIVERY_OK)
 		status = DELIVERY_TEMPFAIL;
+	/* a host that was ready may be so for other mail, whatever the rest of
+	 * them said */
+	if (t->broken && route != ROUTE_CANCELLED)
+		route = ROUTE_BROKEN;
 	/* that nobody else took it says nothing against the first */
 	t->route_status = t->asks_another ? t->first_status : route;
 	/* what we end since we go down was not tried: it goes at the start */
@@ -458,6 +462,15 @@ is_broken(const struct client_outcome *outcome)
 	    outcome->end == CLIENT_END_PROTOCOL;
 }
 
+/* Whether it ended, or broke, in the transaction: the mail may be the reason,
+ * so that this says little of the route. */
+static int
+ended_over_it(struct session *s, const struct client_outcome *outcome)
+{
+	return client_transactions(session_client(s)) > 0 && !outcome->stale &&
+	    (outcome->end == CLIENT_END_BUSY || is_broken(outcome));
+}
+
 /* Every recipient has a result. */
 static void
 end_attempts(
@@ -465,15 +478,13 @@ end_attempts(
 {
 	enum route_status status = route_status(outcome);
 
-	/* it was tried, and the mail may be the reason: it waits by itself,
-	 * and then goes to another host where there is one, if the session only
-	 * had to say that the mail was taken */
-	if (is_broken(outcome)) {
-		status = ROUTE_SLOW;
-		if (t->unanswered)
-			route_doubt(t->deliver->hosts, session_peer(s),
-			    session_port(s), loop_now(t->deliver->loop));
-	}
+	if (ended_over_it(s, outcome))
+		status = ROUTE_BROKEN;
+	/* the next attempt goes to another host where there is one, if the
+	 * session only had to say that the mail was taken */
+	if (is_broken(outcome) && t->unanswered)
+		route_doubt(t->deliver->hosts, session_peer(s), session_port(s),
+		    loop_now(t->deliver->loop));
 	if (t->asks_another)
 		t->route_status = t->first_status;
 	else if (t->route_status == ROUTE_OK)
@@ -492,6 +503,7 @@ on_closed(void *owner, struct session *s)
 
 	note_remote(t, s);
 	t->session = NULL;
+	t->broken |= ended_over_it(s, &outcome);
 	if (t->undone == 0)
 		end_attempts(t, s, &outcome);
 	else if (t->body.damaged)

@@ -105,6 +105,7 @@ struct transfer {
 
 	/* what was learnt */
 	int transient; /* some host failed for now, not for good */
+	int broken; /* some host was ready, and ended the session over it */
 	enum route_status route_status;
 	struct transfer_remote *remote; /* the last; NULL before the first */
 

@@ -10,11 +10,20 @@
  * which grows quadratically between the floor and the ceiling of the class.
  * A server that merely asks for less (421) is not blocked while it still
  * serves other sessions of ours: the window shrinks under their number.
+ *
+ * One that ends sessions over messages is blocked once it did so over several
+ * in a row, each for the first time. That may be those messages' fault, so the
+ * probes begin at once and grow rarer up to the floor only.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "queue/schedule_local.h"
+
+/* Sessions that ended over messages, without any success since, that do not
+ * block yet; and how many more it takes until a probe waits for the floor. */
+#define BREAKS_OPEN 4
+#define BREAKS_RAMP 60
 
 static uint32_t
 dest_hash(void *arg, uint32_t d)
@@ -62,7 +71,7 @@ dest_fill(
 	memcpy(d->action, action, alen);
 	memcpy(d->domain, domain, dlen);
 	s->stats.memory += alen + dlen;
-	for (i = 0; i < SCHED_PRIORITIES; i++)
+	for (i = 0; i < RANKS; i++)
 		d->lanes[i] = NIL;
 	d->waiting = NIL;
 	d->window = class_of(s, d)->window_start * WINDOW_ONE;
@@ -197,7 +206,15 @@ dest_start(struct sched *s, uint32_t d, uint32_t batch)
 	return probe;
 }
 
-/* Seconds to the next probe; jitter only shortens, so that a ceiling is one. */
+/* Seconds to the next probe, jitter included; that only shortens, so that a
+ * ceiling is one. */
+static uint32_t
+jittered(const struct sched *s, const struct dest *d, uint64_t t)
+{
+	t -= sched_mix(s, d->hash, d->failures, 2) % (t / 8 + 1);
+	return t > 0 ? t : 1;
+}
+
 static uint32_t
 probe_interval(const struct sched *s, const struct dest *d)
 {
@@ -205,10 +222,20 @@ probe_interval(const struct sched *s, const struct dest *d)
 	uint64_t t, n = d->failures;
 
 	t = class->probe_floor * n * n;
-	if (t > class->probe_ceiling)
-		t = class->probe_ceiling;
-	t -= sched_mix(s, d->hash, d->failures, 2) % (t / 8 + 1);
-	return t > 0 ? t : 1;
+	return jittered(
+	    s, d, t < class->probe_ceiling ? t : class->probe_ceiling);
+}
+
+/* Where sessions are made and end over messages. It may take as many probes as
+ * there are messages of that kind to find one of another. */
+static uint32_t
+break_interval(const struct sched *s, const struct dest *d)
+{
+	uint64_t t = class_of(s, d)->probe_floor, n = 1;
+
+	if (d->breaks > BREAKS_OPEN)
+		n = d->breaks - BREAKS_OPEN;
+	return jittered(s, d, n < BREAKS_RAMP ? t * n / BREAKS_RAMP : t);
 }
 
 static void
@@ -235,7 +262,7 @@ excuse(struct sched *s, struct dest *dest)
 		return;
 	dest->owed = 0;
 	excuse_ring(s, dest->waiting);
-	for (int i = 0; i < SCHED_PRIORITIES; i++) {
+	for (int i = 0; i < RANKS; i++) {
 		if ((first = l = dest->lanes[i]) == NIL)
 			continue;
 		do {
@@ -246,32 +273,59 @@ excuse(struct sched *s, struct dest *dest)
 }
 
 static void
-block(struct sched *s, uint32_t d, int64_t now)
+block(struct sched *s, uint32_t d, uint32_t interval, int64_t now)
 {
 	struct dest *dest = dest_at(s, d);
 
 	if (dest->state == DEST_OPEN)
 		s->stats.dests_blocked++;
-	if (dest->failures < UINT16_MAX)
-		dest->failures++;
 	dest->state = DEST_BLOCKED;
-	dest->probe_at = time_in(now + probe_interval(s, dest));
+	dest->probe_at = time_in(now + interval);
 	heap_set(&s->probes, d, dest->probe_at);
-	excuse(s, dest);
+}
+
+static void
+shrink(struct dest *dest, uint32_t most)
+{
+	uint32_t window = dest->window / 2;
+
+	if (window > most * WINDOW_ONE)
+		window = most * WINDOW_ONE;
+	dest->window = window > WINDOW_ONE ? window : WINDOW_ONE;
 }
 
 static void
 dest_failed(struct sched *s, uint32_t d, int probe, int slow, int64_t now)
 {
 	struct dest *dest = dest_at(s, d);
-	uint32_t window = dest->window / 2;
 
-	if (slow && dest->inflight > 0 && window > dest->inflight * WINDOW_ONE)
-		window = dest->inflight * WINDOW_ONE;
-	dest->window = window > WINDOW_ONE ? window : WINDOW_ONE;
-	if (probe ||
-	    (dest->state == DEST_OPEN && !(slow && dest->inflight > 0)))
-		block(s, d, now);
+	slow = slow && dest->inflight > 0;
+	shrink(dest, slow ? dest->inflight : UINT16_MAX);
+	if (!probe && (dest->state != DEST_OPEN || slow))
+		return;
+	if (dest->failures < UINT16_MAX)
+		dest->failures++;
+	block(s, d, probe_interval(s, dest), now);
+	excuse(s, dest);
+}
+
+/* Where other messages are taken it was this one's doing, and where none are
+ * the server's: so each counts once, until one is taken. */
+static void
+dest_broken(struct sched *s, uint32_t d, int probe, int blameless, int64_t now)
+{
+	struct dest *dest = dest_at(s, d);
+
+	if (!blameless)
+		shrink(dest, UINT16_MAX);
+	if (!probe && (dest->state != DEST_OPEN || blameless))
+		return;
+	if (!blameless && dest->breaks < UINT16_MAX)
+		dest->breaks++;
+	if (probe)
+		dest->failures = 0;
+	if (probe || dest->breaks > BREAKS_OPEN)
+		block(s, d, break_interval(s, dest), now);
 }
 
 static void
@@ -289,8 +343,7 @@ dest_succeeded(struct sched *s, uint32_t d, int probe, int64_t now)
 {
 	struct dest *dest = dest_at(s, d);
 
-	dest->last_success = time_in(now);
-	dest->failures = 0;
+	dest->failures = dest->breaks = 0;
 	if (dest->state == DEST_OPEN) {
 		grow(s, dest);
 		return;
@@ -301,7 +354,7 @@ dest_succeeded(struct sched *s, uint32_t d, int probe, int64_t now)
 	if (probe)
 		dest->window = class_of(s, dest)->window_start * WINDOW_ONE;
 	cap_window(s, dest);
-	dest_release(s, d, now);
+	dest_release(s, d, 0, now);
 }
 
 void
@@ -314,7 +367,9 @@ dest_finish(struct sched *s, uint32_t d, uint32_t batch, enum sched_route route,
 	dest->inflight--;
 	if (route == SCHED_ROUTE_OK)
 		dest_succeeded(s, d, probe, now);
-	else if (route != SCHED_ROUTE_UNKNOWN && (probe || !blameless))
+	else if (route == SCHED_ROUTE_BROKEN)
+		dest_broken(s, d, probe, blameless, now);
+	else if (route != SCHED_ROUTE_UNKNOWN)
 		dest_failed(s, d, probe, route == SCHED_ROUTE_SLOW, now);
 	else if (probe)
 		dest->state = DEST_PROBE;
@@ -346,15 +401,18 @@ dest_tick(struct sched *s, int64_t now)
 }
 
 uint32_t
-dest_release(struct sched *s, uint32_t d, int64_t now)
+dest_release(struct sched *s, uint32_t d, int all, int64_t now)
 {
 	struct dest *dest = dest_at(s, d);
-	uint32_t n = dest->nwaiting, i, e;
+	uint32_t left = dest->nwaiting, e = dest->waiting, next, n = 0;
 
-	for (i = 0; i < n; i++) {
-		e = dest->waiting;
+	for (; left > 0; left--, e = next) {
+		next = entry_at(s, e)->link.next;
+		if (!all && entry_at(s, e)->breaks >= BREAKS_AGAIN)
+			continue;
 		entry_at(s, e)->next = 0;
 		entry_move(s, e, SCHED_READY, now);
+		n++;
 	}
 	return n;
 }

@@ -186,7 +186,7 @@ struct outcome {
 	int passed; /* by one that does and will report itself */
 	enum expansion expanded; /* its children carry on */
 	int kept; /* though it is delivered, too */
-	int not_tried; /* the route failed, not the recipient */
+	int not_tried; /* what failed may be the route: see sched_finish */
 };
 
 /* Events of one message that may be reported. */

@@ -306,7 +306,7 @@ job_has(const struct job *job, uint32_t index)
 /* 1 if the body was found damaged. */
 static int
 apply_results(struct queue *q, struct job *job, struct events *ev,
-    const struct msg_transfer_done *m, int route_failed)
+    const struct msg_transfer_done *m, int undecided)
 {
 	struct ipc_list list = m->results;
 	struct msg_rcpt_result r;
@@ -325,8 +325,8 @@ apply_results(struct queue *q, struct job *job, struct events *ev,
 		if (r.status >= DELIVERY_FORWARD || r.hop >= HOP_MAX ||
 		    !job_has(job, r.index))
 			continue;
-		/* a dead route counts against the route */
-		o.not_tried = route_failed && r.status == DELIVERY_TEMPFAIL;
+		/* sched_finish decides, since the route may be to blame */
+		o.not_tried = undecided && r.status == DELIVERY_TEMPFAIL;
 		result_apply(q, ev, r.index, &o);
 	}
 	return damaged;
@@ -343,7 +343,8 @@ result_on_transfer_done(
 		[ROUTE_DNS] = SCHED_ROUTE_FAILED,
 		[ROUTE_TLS] = SCHED_ROUTE_FAILED,
 		[ROUTE_BAD] = SCHED_ROUTE_UNKNOWN,
-		[ROUTE_CANCELLED] = SCHED_ROUTE_UNKNOWN
+		[ROUTE_CANCELLED] = SCHED_ROUTE_UNKNOWN,
+		[ROUTE_BROKEN] = SCHED_ROUTE_BROKEN
 	};
 	const struct msg_transfer_done *m = &msg->transfer_done;
 	enum sched_route route = SCHED_ROUTE_UNKNOWN;
@@ -359,8 +360,8 @@ result_on_transfer_done(
 		route = routes[m->route];
 	ev.env = batch_envelope(q->batch, job->msgid, &status);
 	if (ev.env != NULL) {
-		damaged =
-		    apply_results(q, job, &ev, m, route == SCHED_ROUTE_FAILED);
+		damaged = apply_results(q, job, &ev, m,
+		    route == SCHED_ROUTE_FAILED || route == SCHED_ROUTE_BROKEN);
 		result_settle(q, &ev);
 	}
 	if (damaged)

@@ -169,7 +169,7 @@ sched_flush_domain(
 		    !domain_matches(dest->domain, domain, subdomains))
 			continue;
 		n += flush_dest(s, d);
-		n += dest_release(s, d, now);
+		n += dest_release(s, d, 1, now);
 	}
 	return n;
 }
@@ -395,7 +395,7 @@ sched_dest_info(const struct sched *s, uint32_t d, struct sched_dest_info *info)
 	info->ready = dest->ready;
 	info->inflight = dest->inflight;
 	info->window = dest->window / WINDOW_ONE;
-	info->failures = dest->failures;
+	info->failures = dest->failures + dest->breaks;
 	if (info->blocked)
 		info->probe_at = dest->probe_at;
 	return 1;

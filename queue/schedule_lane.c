@@ -8,10 +8,9 @@
 #include "queue/schedule_local.h"
 
 static uint32_t
-lane_key(
-    const struct sched *s, uint32_t dest, uint32_t sender, uint32_t priority)
+lane_key(const struct sched *s, uint32_t dest, uint32_t sender, uint32_t rank)
 {
-	return sched_mix(s, dest, sender, priority);
+	return sched_mix(s, dest, sender, rank);
 }
 
 static uint32_t
@@ -19,7 +18,7 @@ lane_hash(void *arg, uint32_t l)
 {
 	struct lane *lane = lane_at(arg, l);
 
-	return lane_key(arg, lane->dest, lane->sender, lane->priority);
+	return lane_key(arg, lane->dest, lane->sender, lane->rank);
 }
 
 static uint32_t *
@@ -36,20 +35,26 @@ lane_init(struct sched *s)
 }
 
 static uint32_t
-lane_find(
-    const struct sched *s, uint32_t dest, uint32_t sender, uint32_t priority)
+lane_find(const struct sched *s, uint32_t dest, uint32_t sender, uint32_t rank)
 {
 	const struct lane *lane;
 	uint32_t l;
 
-	l = hindex_chain(&s->by_lane, lane_key(s, dest, sender, priority));
+	l = hindex_chain(&s->by_lane, lane_key(s, dest, sender, rank));
 	for (; l != NIL; l = lane->hash_next) {
 		lane = lane_at(s, l);
 		if (lane->dest == dest && lane->sender == sender &&
-		    lane->priority == priority)
+		    lane->rank == rank)
 			break;
 	}
 	return l;
+}
+
+/* It stays while the entry is READY. */
+static uint8_t
+rank_of(const struct entry *entry)
+{
+	return entry->breaks > 0 ? RANK_BROKEN : entry->priority;
 }
 
 int
@@ -57,9 +62,10 @@ lane_append(struct sched *s, uint32_t e)
 {
 	struct entry *entry = entry_at(s, e);
 	uint32_t sender = message_at(s, entry->message)->sender, l;
+	uint8_t rank = rank_of(entry);
 	struct lane *lane;
 
-	l = lane_find(s, entry->dest, sender, entry->priority);
+	l = lane_find(s, entry->dest, sender, rank);
 	if (l == NIL) {
 		l = slab_alloc(&s->lanes);
 		if (l == NIL)
@@ -67,11 +73,11 @@ lane_append(struct sched *s, uint32_t e)
 		lane = lane_at(s, l);
 		lane->dest = entry->dest;
 		lane->sender = sender;
-		lane->priority = entry->priority;
+		lane->rank = rank;
 		lane->head = NIL;
 		hindex_insert(&s->by_lane, l);
-		ring_append(&s->lanes,
-		    &dest_at(s, entry->dest)->lanes[entry->priority], l);
+		ring_append(
+		    &s->lanes, &dest_at(s, entry->dest)->lanes[rank], l);
 	}
 	ring_append(&s->entries, &lane_at(s, l)->head, e);
 	return 0;
@@ -85,20 +91,21 @@ lane_remove(struct sched *s, uint32_t e)
 	uint32_t l;
 
 	l = lane_find(s, entry->dest, message_at(s, entry->message)->sender,
-	    entry->priority);
+	    rank_of(entry));
 	lane = lane_at(s, l);
 	ring_remove(&s->entries, &lane->head, e);
 	if (lane->head != NIL)
 		return;
-	ring_remove(
-	    &s->lanes, &dest_at(s, entry->dest)->lanes[entry->priority], l);
+	ring_remove(&s->lanes, &dest_at(s, entry->dest)->lanes[lane->rank], l);
 	hindex_remove(&s->by_lane, l);
 	slab_free(&s->lanes, l);
 }
 
 /*
- * High priority goes first, but each fourth turn begins at normal and each
- * sixteenth at low, so that nothing starves.
+ * High priority goes first, but each fourth turn begins at normal, and of each
+ * sixteen one at low and one at what broke sessions, so that nothing starves.
+ * A probe is to tell whether the destination takes mail: of what broke sessions
+ * only if there is nothing else.
  */
 uint32_t
 lane_pick(struct sched *s, uint32_t dest)
@@ -109,11 +116,13 @@ lane_pick(struct sched *s, uint32_t dest)
 	d->turns++;
 	if (d->turns % 16 == 0)
 		first = SCHED_LOW;
+	else if (d->turns % 16 == 9 && d->state == DEST_OPEN)
+		first = RANK_BROKEN;
 	else if (d->turns % 4 == 0)
 		first = SCHED_NORMAL;
 	if (d->lanes[first] != NIL)
 		return d->lanes[first];
-	for (i = 0; i < SCHED_PRIORITIES - 1; i++)
+	for (i = 0; i < RANKS - 1; i++)
 		if (d->lanes[i] != NIL)
 			break;
 	return d->lanes[i];
@@ -125,6 +134,6 @@ lane_rotate(struct sched *s, uint32_t l)
 	struct lane *lane = lane_at(s, l);
 	struct dest *d = dest_at(s, lane->dest);
 
-	if (d->lanes[lane->priority] == l)
-		d->lanes[lane->priority] = lane->link.next;
+	if (d->lanes[lane->rank] == l)
+		d->lanes[lane->rank] = lane->link.next;
 }

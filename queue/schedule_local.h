@@ -30,14 +30,15 @@ enum entry_flag {
 	ENTRY_OWED = 1 << 2 /* its time is over, but not before an attempt */
 };
 
+/* How often a session has ended over an entry, counted up to: */
+#define BREAKS_AGAIN 2
+
 /* 40 octets; there may be millions. Times are seconds, 0 is none. */
 struct entry {
 	uint32_t message;
 	uint32_t dest;
 	uint32_t rcpt;
-	/* WAITING: the next attempt. READY: when the route last failed under
-	 * it, 0 if it never did. */
-	uint32_t next;
+	uint32_t next; /* WAITING: the next attempt */
 	uint32_t expiry;
 	uint32_t warn;
 	struct ring_link link;
@@ -45,7 +46,8 @@ struct entry {
 	uint16_t attempts;
 	uint8_t state;
 	uint8_t flags : 4; /* enum entry_flag */
-	uint8_t priority : 4;
+	uint8_t priority : 2;
+	uint8_t breaks : 2; /* up to BREAKS_AGAIN */
 };
 
 /* 32 octets. One recipient is most common and costs no array. */
@@ -62,13 +64,18 @@ struct message {
 	};
 };
 
+/* The ranks of lanes: the priorities, and behind them one of entries over which
+ * a session has ended. */
+#define RANK_BROKEN SCHED_PRIORITIES
+#define RANKS (RANK_BROKEN + 1)
+
 struct lane {
 	struct ring_link link;
 	uint32_t dest;
 	uint32_t sender;
 	uint32_t head; /* ring of entries */
 	uint32_t hash_next;
-	uint8_t priority;
+	uint8_t rank;
 };
 
 enum dest_state {
@@ -85,7 +92,7 @@ struct dest {
 	uint32_t hash;
 	uint32_t hash_next;
 	uint32_t where; /* in the heap of probes */
-	uint32_t lanes[SCHED_PRIORITIES];
+	uint32_t lanes[RANKS];
 	uint32_t waiting; /* ring of entries */
 	uint32_t nwaiting;
 	uint32_t entries;
@@ -93,8 +100,8 @@ struct dest {
 	uint32_t inflight;
 	uint32_t window; /* in WINDOW_ONE */
 	uint32_t window_max; /* transactions, 0: that of the class */
-	uint32_t failures;
-	uint32_t last_success;
+	uint32_t failures; /* in a row, without any answer to mail */
+	uint32_t breaks; /* of sessions, since the last success */
 	uint32_t credit; /* successes that may yet widen the window */
 	uint32_t probe_at;
 	uint32_t turns;
@@ -237,14 +244,16 @@ void dest_update(struct sched *, uint32_t dest);
 void dest_drop_if_empty(struct sched *, uint32_t dest);
 /* A transaction starts; returns 1 if it is the probe. */
 int dest_start(struct sched *, uint32_t dest, uint32_t batch);
-/* A transaction has ended. blameless: it says nothing about the route. */
+/* A transaction has ended. blameless: if it is broken, that says nothing new
+ * about the route. */
 void dest_finish(struct sched *, uint32_t dest, uint32_t batch,
     enum sched_route, int blameless, int64_t now);
 /* Probes that are due may start. */
 void dest_tick(struct sched *, int64_t now);
 /* A blocked destination is probed at once. */
 void dest_probe_now(struct sched *, uint32_t dest);
-/* All that waits here is ready; how many. */
-uint32_t dest_release(struct sched *, uint32_t dest, int64_t now);
+/* What waits here is ready, all of it or without that over which sessions end
+ * again and again; how many. */
+uint32_t dest_release(struct sched *, uint32_t dest, int all, int64_t now);
 
 #endif

@@ -347,7 +347,6 @@ tick(struct sched *s, int64_t now, struct sched_job *job, uint32_t *moved)
 		}
 		if (entry->warn != 0 && entry->warn <= now)
 			return event(s, e, SCHED_WARN, now, job);
-		entry->next = 0;
 		entry_move(s, e, SCHED_READY, now);
 	}
 	return SCHED_NOTHING;
@@ -557,15 +556,6 @@ sched_result(struct sched *s, uint32_t msgid, uint32_t rcpt,
 	return 0;
 }
 
-/* The route failed under this entry before, worked since, and fails under it
- * again: the entry is what fails. */
-static int
-is_culprit(const struct sched *s, const struct entry *entry)
-{
-	return entry->next != 0 &&
-	    dest_at(s, entry->dest)->last_success > entry->next;
-}
-
 /* An entry of a transaction that has ended without result for it. */
 static void
 leave_unfinished(struct sched *s, uint32_t e, enum sched_route route,
@@ -573,16 +563,14 @@ leave_unfinished(struct sched *s, uint32_t e, enum sched_route route,
 {
 	struct entry *entry = entry_at(s, e);
 
-	if (route == SCHED_ROUTE_SLOW || route == SCHED_ROUTE_FAILED) {
-		if (is_culprit(s, entry)) {
-			wait_for_retry(s, e, now, verdict);
-			return;
-		}
-		entry->next = time_in(now);
+	if (route == SCHED_ROUTE_BROKEN) {
+		if (entry->breaks < BREAKS_AGAIN)
+			entry->breaks++;
+		wait_for_retry(s, e, now, verdict);
+	} else if (route == SCHED_ROUTE_SLOW || route == SCHED_ROUTE_FAILED) {
 		entry->flags &= ~ENTRY_OWED;
 		come_back(s, e, SCHED_READY, now, verdict);
 	} else if (route == SCHED_ROUTE_OK && progress) {
-		entry->next = 0;
 		come_back(s, e, SCHED_READY, now, verdict);
 	} else {
 		entry->next = time_in(now + UNKNOWN_WAIT);
@@ -606,8 +594,9 @@ sched_finish(struct sched *s, uint64_t id, enum sched_route route, int64_t now,
 	}
 	batch = batch_at(s, b);
 	d = batch->dest;
+	/* the server has decided about all, or it is as before */
 	blameless =
-	    batch->entries != NIL && is_culprit(s, entry_at(s, batch->entries));
+	    batch->entries == NIL || entry_at(s, batch->entries)->breaks > 0;
 	while ((e = batch->entries) != NIL) {
 		rcpt = entry_at(s, e)->rcpt;
 		leave_unfinished(s, e, route, batch->progress, now, &verdict);
@@ -620,7 +609,7 @@ sched_finish(struct sched *s, uint64_t id, enum sched_route route, int64_t now,
 	batch->seq = 0;
 	slab_free(&s->batches, b);
 	s->stats.inflight[dest_at(s, d)->kind]--;
-	if (route == SCHED_ROUTE_SLOW || route == SCHED_ROUTE_FAILED)
+	if (route != SCHED_ROUTE_OK && route != SCHED_ROUTE_UNKNOWN)
 		s->stats.route_failures++;
 	dest_finish(s, d, b, route, blameless, now);
 	return n;

@@ -24,6 +24,12 @@
  * counts against the destination and not against the messages. When anything
  * gets through, all that waits for it is ready at once.
  *
+ * A session that ends over its message may end by the message's fault: it
+ * waits for its own next attempt, and comes after the others from then on.
+ * Several messages in a row that are none of those block the destination too,
+ * but for seconds first. What breaks sessions again does so at its own times
+ * only: it blocks nothing, and is not ready because something else got through.
+ *
  * An entry whose time is over expires, but nothing expires for want of an
  * attempt that was not its fault: what is paused or held does not, and what is
  * over its time when it is added, released, let go by a pause or given another
@@ -150,14 +156,18 @@ enum sched_outcome {
 	SCHED_DELIVERED, /* or expanded */
 	SCHED_REFUSED, /* permanent failure */
 	SCHED_TEMPFAIL, /* of the recipient or the message */
-	SCHED_NOT_TRIED /* the route failed before it was its turn */
+	SCHED_NOT_TRIED /* the route failed, or the session ended over it */
 };
 /* What the transaction taught about the route. */
 enum sched_route {
 	SCHED_ROUTE_OK, /* it worked, whatever it said to the mail */
 	SCHED_ROUTE_SLOW, /* alive but wants less: 421, 4xx greeting */
 	SCHED_ROUTE_FAILED, /* no connection, no DNS, broken off */
-	SCHED_ROUTE_UNKNOWN /* nothing: our own worker went away */
+	SCHED_ROUTE_UNKNOWN, /* nothing: our own worker went away */
+	/* it was reached, and the session ended over this message: by 421, or
+	 * it broke */
+	SCHED_ROUTE_BROKEN,
+	SCHED_ROUTES
 };
 
 struct sched_verdict {
@@ -175,12 +185,12 @@ struct sched_verdict {
 int sched_result(struct sched *, uint32_t msgid, uint32_t rcpt,
     enum sched_outcome, int64_t now, struct sched_verdict *);
 /*
- * The transaction is over. Entries without result go back to READY, but for
- * an entry that alone keeps breaking a route that works for others: that one
- * waits as for SCHED_TEMPFAIL. verdicts, when not NULL, gets one for each
- * such entry, rcpts its indices, both with room for SCHED_BATCH_MAX; returns
- * their number, or -1 and errno ENOENT for an id that is not running. Walks
- * the destination if it fails, and entries of it are over their time.
+ * The transaction is over. Entries without result go back to READY, but with
+ * SCHED_ROUTE_BROKEN they wait as for SCHED_TEMPFAIL. verdicts, when not NULL,
+ * gets one for each of them, rcpts its indices, both with room for
+ * SCHED_BATCH_MAX; returns their number, or -1 and errno ENOENT for an id that
+ * is not running. Walks the destination if it fails, and entries of it are
+ * over their time.
  */
 int sched_finish(struct sched *, uint64_t id, enum sched_route, int64_t now,
     struct sched_verdict *verdicts, uint32_t *rcpts);

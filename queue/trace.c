@@ -74,7 +74,8 @@ trace_finish(const struct job *job, enum sched_route route)
 	static const char *const routes[] = { [SCHED_ROUTE_OK] = "ok",
 		[SCHED_ROUTE_SLOW] = "slow",
 		[SCHED_ROUTE_FAILED] = "failed",
-		[SCHED_ROUTE_UNKNOWN] = "unknown" };
+		[SCHED_ROUTE_UNKNOWN] = "unknown",
+		[SCHED_ROUTE_BROKEN] = "broken" };
 	char id[24], msgid[24];
 
 	if (is_traced())

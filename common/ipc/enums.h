@@ -165,6 +165,9 @@ enum route_status {
 	ROUTE_TLS, /* the TLS that policy requires failed */
 	ROUTE_BAD, /* it can never work: null MX, loop, no such domain */
 	ROUTE_CANCELLED,
+	/* it was reached, and the session ended over this message: 421 to it,
+	 * or a break */
+	ROUTE_BROKEN,
 	ROUTE_STATUS_MAX
 };
 

@@ -77,7 +77,10 @@ serve_line(struct connection *c, const char *line)
 		}
 		c->in_data = 0;
 		h->ends++;
-		say(c, "250 2.0.0 taken\r\n");
+		if ((h->manner & DROP_END) != 0)
+			close_connection(c);
+		else
+			say(c, "250 2.0.0 taken\r\n");
 	} else if (strncmp(line, "EHLO", 4) == 0) {
 		say(c, "250-server.test\r\n250-PIPELINING\r\n250-SIZE\r\n");
 		if ((h->manner & (TLS | BROKEN_TLS)) != 0 &&
@@ -106,7 +109,9 @@ serve_line(struct connection *c, const char *line)
 		else
 			say(c, "250 2.1.5 ok\r\n");
 	} else if (strcmp(line, "DATA") == 0) {
-		if ((h->manner & REFUSE_RCPT) != 0)
+		if ((h->manner & DROP_DATA) != 0)
+			close_connection(c);
+		else if ((h->manner & REFUSE_RCPT) != 0)
 			say(c, "554 5.5.1 no recipients\r\n");
 		else {
 			c->in_data = 1;

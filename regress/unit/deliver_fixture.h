@@ -26,7 +26,9 @@ enum manner {
 	REFUSE_RCPT = 1 << 2, /* by `refusal` */
 	BUSY = 1 << 3, /* greets with 421 */
 	DROP_SECOND = 1 << 4, /* ends at the second MAIL of a session */
-	REFUSE_MAIL = 1 << 5 /* by `refusal` */
+	REFUSE_MAIL = 1 << 5, /* by `refusal` */
+	DROP_DATA = 1 << 6, /* ends at DATA */
+	DROP_END = 1 << 7 /* ends behind the body */
 };
 
 struct harness;

@@ -440,7 +440,8 @@ end_job(struct model *m, uint32_t j, enum sched_route route)
 		    route == SCHED_ROUTE_OK || route == SCHED_ROUTE_UNKNOWN
 			? 0
 			: -1);
-	if (sched_dest_info(m->s, job.dest, &info) && info.failures > failures)
+	if (sched_dest_info(m->s, job.dest, &info) &&
+	    route != SCHED_ROUTE_BROKEN && info.failures > failures)
 		excuse(m, d);
 	if (route != SCHED_ROUTE_OK || !blocked)
 		return;
@@ -454,6 +455,8 @@ end_job(struct model *m, uint32_t j, enum sched_route route)
 static void
 op_end_job(struct model *m)
 {
+	static const enum sched_route ills[] = { SCHED_ROUTE_SLOW,
+		SCHED_ROUTE_FAILED, SCHED_ROUTE_FAILED, SCHED_ROUTE_BROKEN };
 	enum sched_route route = SCHED_ROUTE_OK;
 	struct sched_job *job;
 	uint32_t j, i;
@@ -463,9 +466,9 @@ op_end_job(struct model *m)
 	j = roll(m, m->njobs);
 	job = &m->jobs[j];
 	if (m->ill[dest_number(job)])
-		route = roll(m, 4) == 0 ? SCHED_ROUTE_SLOW : SCHED_ROUTE_FAILED;
+		route = ills[roll(m, 4)];
 	else if (roll(m, 20) == 0)
-		route = roll(m, SCHED_ROUTE_UNKNOWN + 1);
+		route = roll(m, SCHED_ROUTES);
 	for (i = 0; i < job->nrcpts; i++) {
 		if (route != SCHED_ROUTE_OK || roll(m, 8) == 0) {
 			if (roll(m, 2) == 0)

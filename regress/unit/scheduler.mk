@@ -8,6 +8,14 @@ regress_unit_test_scheduler_SOURCES = regress/unit/test_scheduler.c \
 regress_unit_test_scheduler_CFLAGS = $(unit_cflags)
 regress_unit_test_scheduler_LDADD = $(scheduler_libs)
 
+check_PROGRAMS += regress/unit/test_schedule_breaks
+TESTS += regress/unit/test_schedule_breaks
+regress_unit_test_schedule_breaks_SOURCES = \
+	regress/unit/test_schedule_breaks.c \
+	regress/unit/schedule_scene.c regress/unit/schedule_scene.h
+regress_unit_test_schedule_breaks_CFLAGS = $(unit_cflags)
+regress_unit_test_schedule_breaks_LDADD = $(scheduler_libs)
+
 check_PROGRAMS += regress/unit/test_schedule_model
 TESTS += regress/unit/test_schedule_model
 regress_unit_test_schedule_model_SOURCES = \

@@ -224,6 +224,34 @@ test_no_host(void **state)
 	assert_int_equal(h->asked_body, 0);
 }
 
+/* A host that ends the session over the message is a host all the same. */
+static void
+test_ended_over_it(void **state)
+{
+	static const struct {
+		enum manner manner;
+		const char *refusal, *enhanced;
+	} ways[] = {
+		{ REFUSE_MAIL, "421 4.7.0 not him", "4.7.0" },
+		{ REFUSE_RCPT, "421 4.7.1 not there", "4.7.1" },
+		{ DROP_DATA, NULL, "4.4.2" },
+		{ DROP_END, NULL, "4.4.2" },
+	};
+	struct harness *h = *state;
+
+	h->zone = "d.test MX 10 live.test;d.test MX 20 dead.test;"
+		  "dead.test A 0 127.0.0.99;live.test A 0 127.0.0.1";
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		h->manner = ways[i].manner;
+		h->refusal = ways[i].refusal;
+		transfer(h, 2 * i, "host", "");
+		expect(h, ROUTE_BROKEN, DELIVERY_TEMPFAIL, ways[i].enhanced);
+		transfer(h, 2 * i + 1, "mx", "d.test");
+		assert_int_equal(h->route, ROUTE_BROKEN);
+	}
+	assert_int_equal(h->mail_len, 2 * 28);
+}
+
 static void
 make_server_tls(struct harness *h)
 {
@@ -468,6 +496,7 @@ main(void)
 		TEST(damaged_file),
 		TEST(unreadable_file),
 		TEST(next_host),
+		TEST(ended_over_it),
 		TEST(no_host),
 		TEST(tls),
 		TEST(good_certificate),

@@ -399,44 +399,6 @@ window_grows_while_used(void **state)
 	sched_free(s);
 }
 
-/* A message that breaks each session must not block its destination. */
-static void
-culprit_waits_alone(void **state)
-{
-	struct sched *s = scene_new();
-	struct sched_job job;
-	struct sched_dest_info info;
-	int64_t now = T0;
-
-	scene_add(s, 1, 0, 1, "d");
-	scene_start(s, now, &job);
-	scene_route_fails(s, &job, now);
-	scene_add(s, 2, 0, 2, "d");
-	now = sched_deadline(s, now);
-	/* The probes go round: the second is the other message. */
-	scene_start(s, now, &job);
-	assert_int_equal(job.probe, 1);
-	if (job.msgid == 1) {
-		scene_route_fails(s, &job, now);
-		now = sched_deadline(s, now);
-		scene_start(s, now, &job);
-	}
-	assert_int_equal(job.msgid, 2);
-	scene_deliver(s, &job, now);
-	now++;
-	scene_start(s, now, &job);
-	assert_int_equal(job.msgid, 1);
-	scene_add(s, 3, 0, 3, "d");
-	scene_route_fails(s, &job, now);
-	assert_int_equal(scene_look(s, 1, 0).state, SCHED_WAITING);
-	assert_int_equal(scene_look(s, 1, 0).attempts, 1);
-	sched_dest_info(s, job.dest, &info);
-	assert_int_equal(info.blocked, 0);
-	scene_start(s, now, &job);
-	assert_int_equal(job.msgid, 3);
-	sched_free(s);
-}
-
 static void
 worker_gone(void **state)
 {
@@ -603,7 +565,6 @@ main(void)
 		cmocka_unit_test(slow_server),
 		cmocka_unit_test(slow_and_alone_is_blocked),
 		cmocka_unit_test(window_grows_while_used),
-		cmocka_unit_test(culprit_waits_alone),
 		cmocka_unit_test(worker_gone),
 		cmocka_unit_test(postponed),
 		cmocka_unit_test(rest_goes_at_once),
