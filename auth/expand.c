@@ -17,6 +17,7 @@
 
 #include "auth/expand.h"
 #include "conf/alias.h"
+#include "conf/alias_item.h"
 #include "smtp/address.h"
 
 struct node {
@@ -245,10 +246,10 @@ expand_address_item(struct run *run, const struct node *n, const char *text)
 		add_node(run, 0, address_format(&a, formatted), NULL, n);
 }
 
-/* What only master may open is named by its place in the table. */
+/* What only master may open is named by its alias and a mark. */
 static void
 expand_place_item(struct run *run, const struct node *n, enum dest_kind kind,
-    const char *key, uint32_t index)
+    const char *key, uint32_t mark)
 {
 	struct expand_entry *e;
 
@@ -261,7 +262,7 @@ expand_place_item(struct run *run, const struct node *n, enum dest_kind kind,
 	if ((e = add_dest(run, kind, n->address, n->action)) == NULL)
 		return;
 	snprintf(e->alias, sizeof(e->alias), "%s", key);
-	e->entry = index;
+	e->entry = mark;
 }
 
 static void
@@ -280,19 +281,20 @@ expand_alias(
 	}
 	for (uint32_t i = 0; i < alias.nitems && !run->failed; i++) {
 		const struct alias_item *item = &alias.items[i];
+		uint32_t mark = alias_item_mark(&alias, item);
 
 		switch (item->kind) {
 		case ALIAS_ADDRESS:
 			expand_address_item(run, n, item->text);
 			break;
 		case ALIAS_COMMAND:
-			expand_place_item(run, n, DEST_COMMAND, key, i);
+			expand_place_item(run, n, DEST_COMMAND, key, mark);
 			break;
 		case ALIAS_FILE:
-			expand_place_item(run, n, DEST_FILE, key, i);
+			expand_place_item(run, n, DEST_FILE, key, mark);
 			break;
 		case ALIAS_INCLUDE:
-			expand_place_item(run, n, DEST_INCLUDE, key, i);
+			expand_place_item(run, n, DEST_INCLUDE, key, mark);
 			break;
 		case ALIAS_ERROR:
 			recipient_error_reply(&reply, item->text);

@@ -44,7 +44,7 @@ struct expand_entry {
 	const char *action; /* lives as long as the configuration */
 	char user[RECIPIENT_NAME_SIZE]; /* DEST_USER */
 	char alias[RECIPIENT_KEY_SIZE]; /* DEST_COMMAND, _FILE, _INCLUDE */
-	uint32_t entry;
+	uint32_t entry; /* the mark of the item there, see alias_item.h */
 	struct recipient_reply reply; /* DEST_ERROR */
 };
 

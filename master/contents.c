@@ -20,11 +20,46 @@ struct contents {
 	struct content list[];
 };
 
+enum {
+	USERS = 1U << CONF_SERVICE_USERINFO,
+	ALIASES = 1U << CONF_SERVICE_ALIAS
+};
+
 static int
 is_needed(const struct conf_table *t)
 {
 	return (t->kind == CONF_TABLE_STATIC || t->kind == CONF_TABLE_FILE) &&
-	    (t->uses & 1U << CONF_SERVICE_USERINFO) != 0;
+	    (t->uses & (USERS | ALIASES)) != 0;
+}
+
+/* Of aliases those that may hold a command, a file or a list. There may be a
+ * million others, which nobody asks master for. */
+static void
+keep_places(struct table_data *data)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < data->nentries; i++) {
+		struct table_entry *e = &data->entries[i];
+
+		if (e->value != NULL && strpbrk(e->value, "|/") != NULL) {
+			data->entries[kept++] = *e;
+			continue;
+		}
+		free(e->key);
+		free(e->value);
+	}
+	data->nentries = kept;
+}
+
+static struct table_data *
+read_content(const struct conf_table *t)
+{
+	struct table_data *data = files_read_table(t);
+
+	if (data != NULL && (t->uses & USERS) == 0)
+		keep_places(data);
+	return data;
 }
 
 struct contents *
@@ -45,7 +80,7 @@ contents_load(const struct conf *conf)
 			continue;
 		c = &all->list[all->count++];
 		c->table = strdup(t->name);
-		c->data = files_read_table(t);
+		c->data = read_content(t);
 		if (c->table == NULL || c->data == NULL) {
 			/* it was sound a moment ago */
 			log_error("table %s cannot be read: is it being "

@@ -1,8 +1,9 @@
 /*
- * What the tables that name users of their own held when the configuration was
- * loaded. Deliveries go by that, as auth does, and not by a file that somebody
- * is just writing, or has not asked to be read yet. Made by main.c and
- * reload.c with the configuration, read by recipient.c.
+ * What the tables that say how mail is delivered here held when the
+ * configuration was loaded: users of their own, and of aliases those that hold
+ * more than addresses. Deliveries go by that, as auth does, and not by a file
+ * that somebody is just writing, or has not asked to be read yet. Made by
+ * main.c and reload.c with the configuration, read by recipient.c.
  */
 #ifndef MASTER_CONTENTS_H
 #define MASTER_CONTENTS_H

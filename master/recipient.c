@@ -14,11 +14,11 @@
 #include <unistd.h>
 
 #include "conf/alias.h"
+#include "conf/alias_item.h"
 #include "conf/tablefile.h"
 #include "master/contents.h"
-#include "master/readfile.h"
+#include "master/files.h"
 #include "master/recipient.h"
-#include "os/log.h"
 
 /* Commands of an alias belong to nobody in particular. */
 static const char default_user[] = "nobody";
@@ -40,40 +40,6 @@ refuse(char *error, size_t size, int code, const char *text)
 {
 	strlcpy(error, text, size);
 	return code;
-}
-
-/* ---- tables ----------------------------------------------------------- */
-
-/* Errors were reported when the configuration was loaded. */
-static void
-ignore(
-    void *arg, bool is_error, uint32_t line, uint32_t column, const char *text)
-{
-}
-
-static struct table_data *
-table_content(const struct conf *conf, const char *name)
-{
-	const struct conf_table *t = conf_find_table(conf, name);
-	struct table_data *data = NULL;
-	char error[256], *text;
-	size_t len;
-
-	if (t == NULL)
-		return NULL;
-	if (t->kind == CONF_TABLE_STATIC)
-		return table_from_conf(t);
-	if (t->kind != CONF_TABLE_FILE)
-		return NULL;
-	text =
-	    readfile(t->config, READFILE_TABLE_MAX, &len, error, sizeof(error));
-	if (text == NULL) {
-		log_error("table %s: %s", t->name, error);
-		return NULL;
-	}
-	data = table_parse(text, len, t->uses, ignore, NULL);
-	free(text);
-	return data;
 }
 
 /* ---- the user --------------------------------------------------------- */
@@ -111,7 +77,7 @@ static int
 refuse_unknown(const struct conf *conf, const char *table, const char *name,
     char *error, size_t size)
 {
-	struct table_data *now = table_content(conf, table);
+	struct table_data *now = files_read_table(conf_find_table(conf, table));
 	int changed = now == NULL || table_data_lookup(now, name) != NULL;
 
 	table_data_free(now);
@@ -196,47 +162,57 @@ resolve_alias_user(const struct master *m, const struct conf_local *l,
 /* ---- an entry of an alias --------------------------------------------- */
 
 static int
-resolve_entry(const struct conf *conf, const struct conf_action *action,
+refuse_changed(const char *what, char *error, size_t size)
+{
+	snprintf(error, size,
+	    "the alias no longer has the %s that this waits for: put it back "
+	    "and `smtpctl reload`, or `smtpctl remove` this",
+	    what);
+	return 451;
+}
+
+static int
+resolve_entry(const struct master *m, const struct conf_action *action,
     const struct msg_local_delivery *d, struct recipient *r, char *error,
     size_t size)
 {
 	static const struct {
-		enum dest_kind dest;
-		enum alias_kind alias;
+		enum alias_kind kind;
 		const char *method;
-	} kinds[] = {
-		{ DEST_COMMAND, ALIAS_COMMAND, "command" },
-		{ DEST_FILE, ALIAS_FILE, "file" },
-		{ DEST_INCLUDE, ALIAS_INCLUDE, "include" },
+		const char *name;
+	} places[DEST_MAX] = {
+		[DEST_COMMAND] = { ALIAS_COMMAND, "command", "command" },
+		[DEST_FILE] = { ALIAS_FILE, "file", "file" },
+		[DEST_INCLUDE] = { ALIAS_INCLUDE, "include", "list" },
 	};
 	const char *table = action->local.alias ? action->local.alias
 						: action->local.virtual_table;
-	struct alias alias = { 0 };
+	const struct alias_item *item;
 	const struct table_entry *e;
-	struct table_data *data;
+	struct alias alias = { 0 };
 	char why[128];
 	size_t at;
-	int rc = 451;
+	int rc = 0;
 
-	strlcpy(error, "the alias has changed meanwhile", size);
-	if (table == NULL || (data = table_content(conf, table)) == NULL)
-		return rc;
-	e = table_data_lookup(data, d->alias);
-	if (e == NULL || e->value == NULL ||
+	if (d->kind >= DEST_MAX || places[d->kind].method == NULL)
+		return refuse(error, size, 451, "an unknown kind of recipient");
+	if (table == NULL ||
+	    (e = contents_lookup(m->contents, table, d->alias)) == NULL ||
+	    e->value == NULL ||
 	    alias_parse(e->value, strlen(e->value), &alias, why, sizeof(why),
 		&at) == -1)
-		goto out;
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (d->entry < alias.nitems && kinds[i].dest == d->kind &&
-		    kinds[i].alias == alias.items[d->entry].kind &&
-		    strlcpy(r->parameter, alias.items[d->entry].text,
-			sizeof(r->parameter)) < sizeof(r->parameter)) {
-			r->method = kinds[i].method;
-			rc = 0;
-		}
+		return refuse_changed(places[d->kind].name, error, size);
+	item = alias_item_find(&alias, places[d->kind].kind, d->entry);
+	if (item == NULL)
+		rc = refuse_changed(places[d->kind].name, error, size);
+	else if (strlcpy(r->parameter, item->text, sizeof(r->parameter)) >=
+	    sizeof(r->parameter))
+		rc = refuse(error, size, 451,
+		    "an item of the alias is too "
+		    "long");
+	else
+		r->method = places[d->kind].method;
 	alias_free(&alias);
-out:
-	table_data_free(data);
 	return rc;
 }
 
@@ -304,7 +280,7 @@ recipient_resolve(const struct master *m, const struct msg_local_delivery *d,
 		if (d->entry == ENTRY_MAILBOX)
 			r->use_forward = 0;
 	} else {
-		code = resolve_entry(m->conf, action, d, r, error, size);
+		code = resolve_entry(m, action, d, r, error, size);
 		if (code == 0)
 			code = resolve_alias_user(
 			    m, &action->local, r, error, size);

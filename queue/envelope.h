@@ -67,7 +67,7 @@ struct envelope_rcpt {
 	uint16_t code; /* last reply, 0 for none */
 	uint32_t parent; /* index it came from, or ENVELOPE_NO_PARENT */
 	uint32_t attempts; /* that failed */
-	uint32_t entry; /* with alias, see expand_dest; of a DEST_USER enum
+	uint32_t entry; /* with alias, see alias_item.h; of a DEST_USER enum
 			 * user_entry, and once it is done ENTRY_MAILBOX if the
 			 * mailbox has it */
 	int64_t next; /* next attempt, 0: at once */

@@ -1,5 +1,6 @@
 libcommon_a_SOURCES += \
 	common/conf/alias.c common/conf/alias.h \
+	common/conf/alias_item.c common/conf/alias_item.h \
 	common/conf/closed.c common/conf/closed.h \
 	common/conf/codec.c common/conf/codec.h \
 	common/conf/conf.c common/conf/conf.h \

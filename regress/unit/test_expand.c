@@ -14,6 +14,7 @@
 
 #include "auth/expand.h"
 #include "auth/tables.h"
+#include "conf/alias_item.h"
 
 #define S(text)      \
 	(char[])     \
@@ -200,10 +201,12 @@ static const struct row rows[] = {
 	{ "list@example.org", "local", "", 0, 250, "2.1.5",
 	    "owner-list@example.org",
 	    "user:local:ann user:local:bob relay:out:x@far.example "
-	    "command:local:list/3 file:local:list/4 include:local:list/5" },
+	    "command:local:list/archive file:local:list/file "
+	    "include:local:list/list" },
 	{ "back@example.org", "local", "", 0, 250, "2.1.5", NULL,
 	    "user:local:ann user:local:bob relay:out:x@far.example "
-	    "command:local:list/3 file:local:list/4 include:local:list/5" },
+	    "command:local:list/archive file:local:list/file "
+	    "include:local:list/list" },
 	{ "moved@example.org", "local", "", 0, 550, "5.1.6", NULL, NULL },
 	{ "soft@example.org", "local", "", 0, 451, "4.2.0", NULL, NULL },
 	{ "broken@example.org", "local", "", 0, 451, "4.3.5", NULL, NULL },
@@ -253,7 +256,7 @@ static const struct row rows[] = {
 	{ "all@virt.example", "virtual", "", 0, 250, "2.1.5", NULL,
 	    "user:virtual:ann user:virtual:ann user:virtual:ann" },
 	{ "cmd@virt.example", "virtual", "", 0, 250, "2.1.5", NULL,
-	    "command:virtual:cmd@virt.example/0" },
+	    "command:virtual:cmd@virt.example/run" },
 	{ "\"info@virt.example\"@other.example", "virtual", "", 0, 550, "5.1.1",
 	    NULL, NULL },
 	/* other tables and actions */
@@ -262,7 +265,7 @@ static const struct row rows[] = {
 	{ "ann@base.example", "base", "", 0, 550, "5.1.1", NULL, NULL },
 	{ "evil@fwd.example", "forward", "", 0, 451, "4.3.5", NULL, NULL },
 	{ "evil@example.org", "local", "", 0, 250, "2.1.5", NULL,
-	    "command:local:evil/0" },
+	    "command:local:evil/touch" },
 	{ "x@far.example", "out", "", 0, 250, "2.1.5", NULL,
 	    "relay:out:x@far.example" },
 	{ "down@example.org", "plain", "", 0, 451, "4.3.0", NULL, NULL },
@@ -307,6 +310,30 @@ static const struct row rows[] = {
 	{ "|cmd", "local", "joe", 1, 550, "5.1.1", NULL, NULL },
 };
 
+/* The item of an alias that a mark means, the only one of its kind there. */
+static const char *
+item_name(uint32_t mark)
+{
+	struct {
+		const char *name;
+		struct alias_item item;
+	} items[] = {
+		{ "archive", { ALIAS_COMMAND, S("/usr/bin/archive -x") } },
+		{ "file", { ALIAS_FILE, S("/var/archive") } },
+		{ "list", { ALIAS_INCLUDE, S("/etc/list") } },
+		{ "run", { ALIAS_COMMAND, S("run me") } },
+		{ "touch", { ALIAS_COMMAND, S("touch /tmp/x;$(id)") } },
+	};
+
+	for (size_t i = 0; i < sizeof(items) / sizeof(items[0]); i++) {
+		struct alias alone = { &items[i].item, 1 };
+
+		if (alias_item_mark(&alone, alone.items) == mark)
+			return items[i].name;
+	}
+	return "?";
+}
+
 static void
 print_dest(const struct expand_entry *e, char *out, size_t size)
 {
@@ -322,12 +349,12 @@ print_dest(const struct expand_entry *e, char *out, size_t size)
 		    out, size, "error:%s:%s", e->reply.enhanced, e->address);
 		break;
 	default:
-		snprintf(out, size, "%s:%s:%s/%u",
+		snprintf(out, size, "%s:%s:%s/%s",
 		    e->kind == DEST_COMMAND       ? "command"
 			: e->kind == DEST_FILE    ? "file"
 			: e->kind == DEST_INCLUDE ? "include"
 						  : "?",
-		    e->action, e->alias, e->entry);
+		    e->action, e->alias, item_name(e->entry));
 	}
 }
 
