@@ -123,7 +123,8 @@ enum copy_style {
 int local_copy(const struct local_job *, int fd, unsigned style);
 /* Makes the name of a file or folder that was made durable: syncs the folder
  * that it is in. One that may be written and not read cannot be synced, and is
- * left to the file system. 0, or -1 with errno. */
+ * left to the file system. 0, or -1 with errno: EINVAL where the file system
+ * cannot sync folders at all. */
 int local_sync_name(const char *path);
 /* 1 if the message passed through this address already. */
 int local_is_loop(const struct local_job *);

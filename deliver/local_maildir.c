@@ -23,6 +23,14 @@
 
 enum { PATH_SIZE = 2048, SECTION_MAX = 256 * 1024 };
 
+/* A file system that cannot sync folders keeps their names in its own way, and
+ * would refuse each attempt alike. */
+static int
+sync_folder(int fd)
+{
+	return fsync(fd) == 0 || errno == EINVAL ? 0 : -1;
+}
+
 /* Creates path and what is missing above it; what exists is used as it is. */
 static int
 make_folders(const char *path)
@@ -40,7 +48,7 @@ make_folders(const char *path)
 
 		*s = '\0';
 		if (mkdir(part, 0700) == 0) {
-			if (local_sync_name(part) == -1)
+			if (local_sync_name(part) == -1 && errno != EINVAL)
 				return -1;
 		} else if (errno != EEXIST)
 			return -1;
@@ -55,7 +63,7 @@ static int
 make_below(int folder, const char *name)
 {
 	if (mkdirat(folder, name, 0700) == 0)
-		return fsync(folder);
+		return sync_folder(folder);
 	return errno == EEXIST ? 0 : -1;
 }
 
@@ -143,11 +151,24 @@ place_draft(const struct local_job *job, struct local_outcome *out)
 	return local_error(out, "writing to the Maildir", error);
 }
 
+/* Who hears of a failure sends the message again: it may not be there
+ * already. */
+static void
+take_back(const struct local_job *job, int error, struct local_outcome *out)
+{
+	const struct local_draft *d = job->draft;
+	char final[520];
+
+	snprintf(final, sizeof(final), "new/%s", d->name);
+	unlinkat(job->place->box[d->box].folder, final, 0);
+	local_error(out, "syncing the Maildir", error);
+}
+
 void
 local_maildir_settle(
     const struct local_job *jobs, struct local_outcome *outs, size_t count)
 {
-	int placed[2] = { 0, 0 };
+	int placed[2] = { 0, 0 }, error;
 
 	for (size_t i = 0; i < count; i++)
 		if (jobs[i].draft->fd != -1 &&
@@ -156,13 +177,14 @@ local_maildir_settle(
 		else
 			jobs[i].draft->name[0] = '\0';
 	for (int box = 0; box < 2; box++) {
-		if (!placed[box] || fsync(jobs->place->box[box].incoming) == 0)
+		if (!placed[box] ||
+		    sync_folder(jobs->place->box[box].incoming) == 0)
 			continue;
+		error = errno;
 		for (size_t i = 0; i < count; i++)
 			if (jobs[i].draft->name[0] != '\0' &&
 			    jobs[i].draft->box == box)
-				local_error(
-				    &outs[i], "syncing the Maildir", errno);
+				take_back(&jobs[i], error, &outs[i]);
 	}
 }
 

@@ -134,7 +134,7 @@ append(const struct local_job *job, const char *path, int fd,
 	/* an empty one may be new, and its name not on the disk yet */
 	if (end_last_message(fd, st.st_size) == 0 &&
 	    local_copy(job, fd, COPY_MBOX) == 0 && fsync(fd) == 0 &&
-	    (st.st_size > 0 || local_sync_name(path) == 0))
+	    (st.st_size > 0 || local_sync_name(path) == 0 || errno == EINVAL))
 		return local_done(
 		    out, DELIVERY_OK, 250, "2.0.0", "delivered to mailbox");
 	error = errno;
