@@ -22,7 +22,8 @@ deliver_local_SOURCES = \
 	deliver/local_maildir.c \
 	deliver/local_main.c \
 	deliver/local_mbox.c \
-	deliver/local_outcome.c
+	deliver/local_outcome.c \
+	deliver/local_trust.c
 deliver_local_LDADD = deliver/libdeliver.a libcommon.a $(DEFLATE_LIBS) \
 	$(worker_libs)
 

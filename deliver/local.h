@@ -13,6 +13,8 @@
 
 #include "ipc/messages.h"
 
+struct stat;
+
 /* What stays from one message to the next: the place was opened, and all else
  * was given up, for the first. */
 struct local_place {
@@ -98,6 +100,8 @@ int local_command(
  * nothing else is done does it fail the delivery. */
 int local_list(const struct local_job *, const char *path, int *keep,
     struct local_outcome *);
+/* Whether anybody but root and the user whom it belongs to may write it. */
+int local_others_may_write(const char *path, const struct stat *);
 /* After a list the user's own mailbox has failed, as the outcome says: 0 if
  * that is for good and something else was done, so that it is one refusal more,
  * else -1. */

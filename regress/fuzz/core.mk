@@ -94,7 +94,8 @@ regress_fuzz_fuzz_forward_SOURCES = regress/fuzz/fuzz_forward.c \
 	deliver/local_list.c \
 	deliver/local_maildir.c \
 	deliver/local_mbox.c \
-	deliver/local_outcome.c
+	deliver/local_outcome.c \
+	deliver/local_trust.c
 regress_fuzz_fuzz_forward_CFLAGS = $(AM_CFLAGS)
 regress_fuzz_fuzz_forward_LDFLAGS = $(fuzz_ldflags)
 regress_fuzz_fuzz_forward_LDADD = $(fuzz_libs) $(SECCOMP_LIBS)
