@@ -36,6 +36,7 @@ struct local_job {
 	const char *delimiter; /* of sub-addresses, "" for none */
 	const char *server_name; /* what this host calls itself */
 	int use_forward;
+	uint32_t item; /* of the .forward alone, by user_entry; 0: all */
 	int deadline; /* of a command, seconds */
 	gid_t mail_gid; /* of the mail folder, for local_mbox alone */
 	struct local_place *place;
@@ -67,6 +68,7 @@ struct local_outcome {
 	unsigned lists; /* read for it so far */
 	unsigned items; /* found in them */
 	unsigned refused; /* of these, failed for good */
+	unsigned deferred; /* of these, to be tried again by themselves */
 	int kept; /* delivered here, whatever is forwarded besides */
 	struct ipc_buf forward; /* list of forward_dest */
 };
@@ -97,15 +99,17 @@ int local_command(
  * outcome->forward. *keep is set when the user's own mailbox is among them, or
  * when it names nobody at all. An item that fails for good does not keep the
  * others from theirs: what it said goes to outcome->forward too, and only where
- * nothing else is done does it fail the delivery. */
+ * nothing else is done does it fail the delivery. So does one of a ~/.forward
+ * that fails for now. Where the job is one item, that is done and no other; if
+ * it is there no more, all is. */
 int local_list(const struct local_job *, const char *path, int *keep,
     struct local_outcome *);
 /* Whether anybody but root and the user whom it belongs to may write it. */
 int local_others_may_write(const char *path, const struct stat *);
-/* After a list the user's own mailbox has failed, as the outcome says: 0 if
- * that is for good and something else was done, so that it is one refusal more,
+/* After a ~/.forward the user's own mailbox has failed, as the outcome says: 0
+ * if something else was done, so that it is one item more that has failed,
  * else -1. */
-int local_refused(struct local_outcome *);
+int local_mailbox_failed(struct local_outcome *);
 /* Whether what goes to this file is thrown away: it counts as delivered, and
  * nothing is opened. */
 int local_discards(const char *path);

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "conf/alias.h"
@@ -138,6 +139,26 @@ local_discards(const char *path)
 	return strcmp(path, "/dev/null") == 0;
 }
 
+/* What is in the outcome is tried again by itself: it goes to those that are
+ * forwarded to, with the number by which it is known. */
+static int
+add_deferred(uint32_t number, struct local_outcome *out)
+{
+	char address[12];
+	struct msg_forward_dest dest = { .address = address,
+		.code = (uint16_t)out->code,
+		.enhanced = out->enhanced,
+		.text = out->text };
+
+	if (out->status != DELIVERY_TEMPFAIL ||
+	    out->forward.count >= FORWARD_MAX)
+		return -1;
+	snprintf(address, sizeof(address), "%u", (unsigned)number);
+	out->deferred++;
+	ipc_add_forward_dest(&out->forward, &dest);
+	return out->forward.failed ? local_error(out, "memory", ENOMEM) : 0;
+}
+
 /* What is in the outcome goes to those that are forwarded to, if it is for
  * good: 0. Else, or where there is no room, -1. */
 static int
@@ -156,21 +177,65 @@ add_refusal(struct local_outcome *out)
 	return out->forward.failed ? local_error(out, "memory", ENOMEM) : 0;
 }
 
-int
-local_refused(struct local_outcome *out)
+/* Whether anything was done but to note what failed. */
+static int
+has_success(const struct local_outcome *out)
 {
+	return out->kept || out->forward.count > out->refused + out->deferred;
+}
+
+int
+local_mailbox_failed(struct local_outcome *out)
+{
+	if (out->status == DELIVERY_TEMPFAIL)
+		return has_success(out) ? add_deferred(ENTRY_MAILBOX, out) : -1;
 	return out->kept || out->forward.count > out->refused ? add_refusal(out)
 							      : -1;
 }
 
-/* What a command or a file said. If that is for good, its sender hears of it,
- * and the others get theirs all the same. */
-static int
-note_result(int rc, struct local_outcome *out)
+/* Who changes an item means another one, and that is not known by the number
+ * of the old. */
+static uint32_t
+item_number(const struct alias_item *item)
 {
-	if (rc == 0)
+	uint32_t hash = 2166136261 ^ item->kind; /* FNV-1a */
+
+	for (const char *s = item->text; *s != '\0'; s++)
+		hash = (hash * 16777619) ^ (uint8_t)*s;
+	return hash | ENTRY_ITEM;
+}
+
+static int
+carry_out_item(const struct local_job *job, const struct alias_item *item,
+    struct local_outcome *out)
+{
+	return item->kind == ALIAS_COMMAND ? local_command(job, item->text, out)
+					   : local_file(job, item->text, out);
+}
+
+/* One of several. If it fails for good, its sender hears of it, if for now, it
+ * is tried again, and the others get theirs all the same. Those of an alias's
+ * list have nobody to whom they would be given again. All commands share the
+ * time of one: master ends what takes longer, and nothing would be known of
+ * what was done. */
+static int
+try_item(const struct local_job *job, const struct alias_item *item, time_t end,
+    struct local_outcome *out)
+{
+	struct local_job one = *job;
+	time_t left = end - time(NULL);
+
+	one.deadline = (int)left;
+	if (left <= 0 && item->kind == ALIAS_COMMAND)
+		local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.0",
+		    "those before it took all the time");
+	else if (carry_out_item(&one, item, out) == 0) {
 		out->kept = 1;
-	return rc == 0 ? 0 : add_refusal(out);
+		return 0;
+	}
+	return job->use_forward && out->status == DELIVERY_TEMPFAIL
+	    ? add_deferred(item_number(item), out)
+	    : add_refusal(out);
 }
 
 /* error:550 text, as an alias has it. */
@@ -268,53 +333,65 @@ plan_list(const struct local_job *job, const char *path, int depth,
 
 /* Commands are the likeliest to fail for now, so they come before files, and
  * both before the mailbox and the addresses: what comes later is not done
- * again with each attempt of theirs. */
+ * again with an attempt that they end. */
 static int
 carry_out(const struct local_job *job, const struct plan *plan,
     struct local_outcome *out)
 {
+	static const enum alias_kind kinds[] = { ALIAS_COMMAND, ALIAS_FILE };
+	const time_t end = time(NULL) + job->deadline;
 	int rc = 0;
 
-	for (uint32_t i = 0; i < plan->nitems && rc == 0; i++)
-		if (plan->items[i].kind == ALIAS_COMMAND)
-			rc = note_result(
-			    local_command(job, plan->items[i].text, out), out);
-	for (uint32_t i = 0; i < plan->nitems && rc == 0; i++)
-		if (plan->items[i].kind == ALIAS_FILE)
-			rc = note_result(
-			    local_file(job, plan->items[i].text, out), out);
+	for (size_t k = 0; k < 2; k++)
+		for (uint32_t i = 0; i < plan->nitems && rc == 0; i++)
+			if (plan->items[i].kind == kinds[k])
+				rc = try_item(job, &plan->items[i], end, out);
 	return rc;
 }
 
-static int
-follow_list(const struct local_job *job, const char *path, int *keep,
-    struct local_outcome *out)
+static const struct alias_item *
+find_item(const struct plan *plan, uint32_t number)
 {
-	struct plan plan = { 0 };
-	int rc = plan_list(job, path, 0, &plan, out);
+	for (uint32_t i = 0; i < plan->nitems; i++)
+		if (item_number(&plan->items[i]) == number)
+			return &plan->items[i];
+	return NULL;
+}
 
-	if (rc == 0)
-		rc = carry_out(job, &plan, out);
-	for (uint32_t i = 0; i < plan.nitems; i++)
-		free(plan.items[i].text);
-	free(plan.items);
-	*keep = plan.keep;
-	return rc;
+static int
+carry_out_all(const struct local_job *job, const char *path,
+    const struct plan *plan, int *keep, struct local_outcome *out)
+{
+	if (carry_out(job, plan, out) == -1)
+		return -1;
+	/* it is the outcome of the whole: as a report, or as another attempt */
+	if (!plan->keep && !has_success(out) &&
+	    (out->refused > 0) != (out->deferred > 0))
+		return -1;
+	*keep = plan->keep || out->items == 0;
+	return local_done(out, DELIVERY_OK, 250, "2.0.0", "%s as %s says",
+	    *keep || out->kept || out->forward.count > 0 ? "delivered"
+							 : "discarded",
+	    strrchr(path, '/') + 1);
 }
 
 int
 local_list(const struct local_job *job, const char *path, int *keep,
     struct local_outcome *out)
 {
-	if (follow_list(job, path, keep, out) == -1)
-		return -1;
-	if (out->refused > 0 && !*keep && !out->kept &&
-	    out->forward.count == out->refused)
-		return -1;
-	if (out->items == 0)
-		*keep = 1;
-	return local_done(out, DELIVERY_OK, 250, "2.0.0", "%s as %s says",
-	    *keep || out->kept || out->forward.count > 0 ? "delivered"
-							 : "discarded",
-	    strrchr(path, '/') + 1);
+	struct plan plan = { 0 };
+	const struct alias_item *one;
+	int rc = plan_list(job, path, 0, &plan, out);
+
+	*keep = 0;
+	if (rc == 0 && (one = find_item(&plan, job->item)) != NULL) {
+		/* the others had theirs */
+		ipc_buf_reset(&out->forward);
+		rc = carry_out_item(job, one, out);
+	} else if (rc == 0)
+		rc = carry_out_all(job, path, &plan, keep, out);
+	for (uint32_t i = 0; i < plan.nitems; i++)
+		free(plan.items[i].text);
+	free(plan.items);
+	return rc;
 }

@@ -166,6 +166,18 @@ check_body(const struct local_job *job, struct local_outcome *out)
 	    "the body in the spool is damaged");
 }
 
+/* Of a message that comes alone it is told at once whether it has a place. */
+static int
+deliver_now(const struct context *c, const struct local_job *job,
+    struct local_outcome *out)
+{
+	if (deliver_by_method(job, out) == -1)
+		return -1;
+	if (!c->many)
+		local_maildir_settle(job, out, 1);
+	return out->status == DELIVERY_OK ? 0 : -1;
+}
+
 static void
 deliver(const struct context *c, const struct local_job *job,
     struct local_outcome *out)
@@ -174,7 +186,7 @@ deliver(const struct context *c, const struct local_job *job,
 	int keep = 1, rc = 0;
 
 	out->kept = 0;
-	out->lists = out->items = out->refused = 0;
+	out->lists = out->items = out->refused = out->deferred = 0;
 	if (check_body(job, out) == -1)
 		return;
 	if (local_is_loop(job)) {
@@ -191,8 +203,8 @@ deliver(const struct context *c, const struct local_job *job,
 				return;
 		}
 	}
-	if (keep && deliver_by_method(job, out) == -1) {
-		if (rc != 1 || local_refused(out) == -1)
+	if (keep && deliver_now(c, job, out) == -1) {
+		if (rc != 1 || local_mailbox_failed(out) == -1)
 			return;
 	} else if (keep && strcmp(job->method, "include") != 0)
 		/* of a list its own items tell */
@@ -332,7 +344,7 @@ read_arguments(struct local_job *job, int argc, char **argv)
 	enum log_mode mode = LOG_TO_SYSLOG;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "m:p:h:H:s:n:t:fd")) != -1) {
+	while ((opt = getopt(argc, argv, "m:p:h:H:s:n:t:i:fd")) != -1) {
 		switch (opt) {
 		case 'm':
 			job->method = optarg;
@@ -357,6 +369,9 @@ read_arguments(struct local_job *job, int argc, char **argv)
 			break;
 		case 'f':
 			job->use_forward = 1;
+			break;
+		case 'i':
+			job->item = (uint32_t)strtoul(optarg, NULL, 10);
 			break;
 		case 'd':
 			mode = LOG_TO_STDERR;

@@ -42,7 +42,7 @@ static void
 exec_local(const struct master *m, const struct recipient *r, int fd)
 {
 	char path[4096], home[RECIPIENT_PATH + 8], user[80], logname[80];
-	char delimiter[8], seconds[16];
+	char delimiter[8], seconds[16], item[16];
 	const char *argv[20] = { path, "-m", r->method, "-p", r->parameter,
 		"-h", r->home, "-H", r->directory, "-s", delimiter, "-t",
 		seconds, "-n", m->conf->server_name };
@@ -54,6 +54,11 @@ exec_local(const struct master *m, const struct recipient *r, int fd)
 		argv[n++] = "-f";
 	if (m->options.foreground)
 		argv[n++] = "-d";
+	if (r->item != 0) {
+		argv[n++] = "-i";
+		argv[n++] = item;
+	}
+	snprintf(item, sizeof(item), "%u", (unsigned)r->item);
 	snprintf(path, sizeof(path), "%s/local", m->conf->paths.libexec);
 	snprintf(home, sizeof(home), "HOME=%s", r->home);
 	snprintf(user, sizeof(user), "USER=%s", r->name);

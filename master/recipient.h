@@ -24,6 +24,7 @@ struct recipient {
 	gid_t groups[RECIPIENT_GROUPS];
 	size_t ngroups;
 	int use_forward; /* his .forward is obeyed */
+	uint32_t item; /* of it, by user_entry; 0: all */
 	gid_t mail_gid; /* for the mail folder; 0: no such right */
 };
 

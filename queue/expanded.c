@@ -305,6 +305,23 @@ expanded_on_expanded(
 	dispatch_finish(q, job, SCHED_ROUTE_OK);
 }
 
+/* The place of one item of a user's .forward, which failed for now. What a
+ * user's process says is believed no further than that. */
+static void
+init_item(struct envelope_rcpt *child, const struct envelope_rcpt *p,
+    const char *number)
+{
+	uint32_t entry = (uint32_t)strtoul(number, NULL, 10);
+
+	child->kind = DEST_USER;
+	child->address = p->address;
+	child->action = p->action;
+	child->entry = (entry & ENTRY_ITEM) != 0 ? entry : ENTRY_MAILBOX;
+	child->routed = 1;
+	if (child->state == ENVELOPE_INCOMING)
+		child->state = ENVELOPE_READY;
+}
+
 static void
 init_forward(struct envelope_rcpt *child, const struct envelope *env,
     uint32_t parent, const struct msg_local_done *m,
@@ -318,6 +335,10 @@ init_forward(struct envelope_rcpt *child, const struct envelope *env,
 	child->user = p->user;
 	child->state =
 	    p->state == ENVELOPE_HELD ? ENVELOPE_HELD : ENVELOPE_INCOMING;
+	if (d->code / 100 == 4 && p->kind == DEST_USER) {
+		init_item(child, p, d->address);
+		return;
+	}
 	if (d->code != 0) {
 		child->address = p->address;
 		child->action = p->action;

@@ -119,7 +119,9 @@ enum dest_kind {
 /* local_delivery.entry of a DEST_USER */
 enum user_entry {
 	ENTRY_FORWARD, /* his .forward tells where it goes */
-	ENTRY_MAILBOX /* it has told: his mailbox */
+	ENTRY_MAILBOX, /* it has told: his mailbox */
+	/* with other bits: one of its items, which local knows by them */
+	ENTRY_ITEM = 1 << 30
 };
 
 /* local_result.kept, local_done.kept: what was done with the message besides

@@ -50,6 +50,7 @@ static const struct {
 	{ "cases", 1, "x", "@far.example" },
 	{ "cases", 1, "X", "@far.example" },
 	{ "cases", 1, "x", "@FAR.example" },
+	{ "items", 1, "x", "@far.example" },
 	{ "wide", 1000, "n", "@far.example" },
 	{ "ping", 1000, "pong+", "@example.org" },
 	{ "pong", 1000, "ping+", "@example.org" },
@@ -80,6 +81,27 @@ add_forwards(struct ipc_buf *list, const char *user)
 	}
 }
 
+/* The user items has a command that fails for now, and his mailbox with it. */
+static void
+add_items(
+    struct world *w, struct ipc_buf *list, const struct msg_local_delivery *m)
+{
+	struct msg_forward_dest dest = {
+		.code = 451, .enhanced = "4.3.0", .text = "Come again"
+	};
+	size_t n = strlen(w->entries);
+
+	if (strncmp(m->user, "items", 5) != 0)
+		return;
+	snprintf(w->entries + n, sizeof(w->entries) - n, " %u", m->entry);
+	if (m->entry != ENTRY_FORWARD)
+		return;
+	dest.address = "1073741831";
+	ipc_add_forward_dest(list, &dest);
+	dest.address = "1";
+	ipc_add_forward_dest(list, &dest);
+}
+
 static void
 on_local_delivery(
     void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
@@ -104,6 +126,7 @@ on_local_delivery(
 	w->body_len = n > 0 ? (size_t)n : 0;
 	close(fd);
 	add_forwards(&forward, m->user);
+	add_items(w, &forward, m);
 	done.forward = ipc_buf_list(&forward);
 	if (done.forward.count > 0)
 		done.status = DELIVERY_FORWARD;

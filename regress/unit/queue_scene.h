@@ -41,6 +41,7 @@ struct world {
 	int lacking; /* nor the action, as the configuration that it has says */
 	uint32_t locals;
 	char users[256];
+	char entries[64]; /* of the user items, each behind a blank */
 	int hold; /* local takes joe's and says nothing */
 	uint64_t held[LOCAL_MAX];
 	uint32_t nheld;

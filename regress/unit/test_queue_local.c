@@ -94,6 +94,22 @@ test_named_twice(void **state)
 	assert_int_equal(world.sent, 2);
 }
 
+/* What failed for now in a .forward goes to the same user again, by itself. */
+static void
+test_items(void **state)
+{
+	scene_submit("items+@example.org", "local", scene_message, 0);
+	while (world.locals < 3 || world.sent < 1)
+		stage_await(&stage,
+		    world.locals < 3 ? MSG_local_delivery : MSG_transfer);
+	stage_await(&stage, MSG_body_data);
+	scene_end_empty();
+	assert_int_equal(world.locals, 3);
+	assert_int_equal(world.sent, 1);
+	assert_true(strcmp(world.entries, " 0 1 1073741831") == 0 ||
+	    strcmp(world.entries, " 0 1073741831 1") == 0);
+}
+
 /* Two users forward to each other, a thousand times each: it is no more work
  * than two thousand addresses are, and the sender hears of it once. */
 static void
@@ -138,6 +154,7 @@ main(void)
 		TEST(test_local),
 		TEST(test_local_part),
 		TEST(test_named_twice),
+		TEST(test_items),
 		TEST(test_circle),
 		TEST(test_much_forwarded),
 	};
