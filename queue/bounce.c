@@ -1,8 +1,6 @@
 /*
  * The decision about delivery reports; see bounce.h.
  */
-#include <string.h>
-
 #include "queue/bounce.h"
 
 /* Whether a report cannot hit an innocent whose address was forged. */
@@ -37,24 +35,6 @@ bounce_decide(const struct bounce_message *m, const struct bounce_rcpt *r)
 		return BOUNCE_QUIET;
 	return dsn_wanted(r->action, r->notify, m->sender) ? by_kind[kind]
 							   : BOUNCE_QUIET;
-}
-
-void
-bounce_plan(const struct bounce_message *m, const struct bounce_rcpt *rcpts,
-    size_t n, struct bounce_plan *plan, uint32_t *order)
-{
-	size_t next[BOUNCE_VERDICTS], i, first = 0;
-	unsigned v;
-
-	memset(plan, 0, sizeof(*plan));
-	for (i = 0; i < n; i++)
-		plan->count[bounce_decide(m, &rcpts[i])]++;
-	for (v = 0; v < BOUNCE_VERDICTS; v++) {
-		plan->first[v] = next[v] = first;
-		first += plan->count[v];
-	}
-	for (i = 0; i < n; i++)
-		order[next[bounce_decide(m, &rcpts[i])]++] = i;
 }
 
 int

@@ -7,9 +7,6 @@
 #ifndef QUEUE_BOUNCE_H
 #define QUEUE_BOUNCE_H
 
-#include <stddef.h>
-#include <stdint.h>
-
 #include "mail/dsn.h"
 
 /* What a backup does with mail that the primary refuses for good and whose
@@ -44,21 +41,12 @@ enum bounce_verdict {
 	BOUNCE_SUCCESS,
 	BOUNCE_QUIET, /* nobody is told */
 	BOUNCE_HOLD, /* kept for the operator; nobody is told */
-	BOUNCE_DROP, /* finished and logged; nobody is told */
-	BOUNCE_VERDICTS
+	BOUNCE_DROP /* finished and logged; nobody is told */
 };
 
 enum bounce_verdict bounce_decide(
     const struct bounce_message *, const struct bounce_rcpt *);
 
-/* The recipients of a message in groups, one a verdict. */
-struct bounce_plan {
-	size_t count[BOUNCE_VERDICTS];
-	size_t first[BOUNCE_VERDICTS]; /* where the group begins in order */
-};
-/* order gets the n indices of rcpts, grouped, each group in their order. */
-void bounce_plan(const struct bounce_message *, const struct bounce_rcpt *,
-    size_t n, struct bounce_plan *, uint32_t *order);
 /* The kind of report that a verdict asks for, or -1. */
 int bounce_kind(enum bounce_verdict);
 

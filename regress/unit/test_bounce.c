@@ -7,7 +7,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
@@ -145,36 +144,6 @@ expiry(void **state)
 	}
 }
 
-static void
-groups(void **state)
-{
-	static const struct bounce_rcpt rcpts[] = {
-		{ DSN_FAILED, 0 },
-		{ DSN_DELIVERED, NOTIFY_SUCCESS },
-		{ DSN_FAILED, NOTIFY_NEVER },
-		{ DSN_DELAYED, 0 },
-		{ DSN_FAILED, NOTIFY_FAILURE },
-		{ DSN_EXPANDED, NOTIFY_SUCCESS },
-	};
-	static const uint32_t expected[] = { 0, 4, 3, 1, 5, 2 };
-	struct bounce_message m = { .sender = "a@b", .verified = 1 };
-	struct bounce_plan plan;
-	uint32_t order[6];
-
-	bounce_plan(&m, rcpts, 6, &plan, order);
-	assert_int_equal(plan.count[BOUNCE_FAILURE], 2);
-	assert_int_equal(plan.count[BOUNCE_DELAY], 1);
-	assert_int_equal(plan.count[BOUNCE_SUCCESS], 2);
-	assert_int_equal(plan.count[BOUNCE_QUIET], 1);
-	assert_int_equal(plan.first[BOUNCE_SUCCESS], 3);
-	assert_int_equal(plan.first[BOUNCE_DROP], 6);
-	assert_memory_equal(order, expected, sizeof(expected));
-	assert_int_equal(bounce_kind(BOUNCE_FAILURE), DSN_KIND_FAILURE);
-	assert_int_equal(bounce_kind(BOUNCE_DELAY), DSN_KIND_DELAY);
-	assert_int_equal(bounce_kind(BOUNCE_SUCCESS), DSN_KIND_SUCCESS);
-	assert_int_equal(bounce_kind(BOUNCE_HOLD), -1);
-}
-
 int
 main(void)
 {
@@ -182,7 +151,6 @@ main(void)
 		cmocka_unit_test(wanted),
 		cmocka_unit_test(decisions),
 		cmocka_unit_test(expiry),
-		cmocka_unit_test(groups),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
