@@ -36,18 +36,3 @@ bounce_decide(const struct bounce_message *m, const struct bounce_rcpt *r)
 	return dsn_wanted(r->action, r->notify, m->sender) ? by_kind[kind]
 							   : BOUNCE_QUIET;
 }
-
-int
-bounce_kind(enum bounce_verdict verdict)
-{
-	switch (verdict) {
-	case BOUNCE_FAILURE:
-		return DSN_KIND_FAILURE;
-	case BOUNCE_DELAY:
-		return DSN_KIND_DELAY;
-	case BOUNCE_SUCCESS:
-		return DSN_KIND_SUCCESS;
-	default:
-		return -1;
-	}
-}

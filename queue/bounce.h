@@ -47,7 +47,4 @@ enum bounce_verdict {
 enum bounce_verdict bounce_decide(
     const struct bounce_message *, const struct bounce_rcpt *);
 
-/* The kind of report that a verdict asks for, or -1. */
-int bounce_kind(enum bounce_verdict);
-
 #endif

@@ -58,6 +58,7 @@ queue_queue_SOURCES = \
 	queue/main.c \
 	queue/offline.c queue/offline.h \
 	queue/operator.c \
+	queue/owed.c \
 	queue/pauses.c \
 	queue/queue.h \
 	queue/report.c \

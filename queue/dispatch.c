@@ -173,7 +173,7 @@ send_transfer(struct queue *q, struct job *job, const struct sched_job *from,
 			continue;
 		tr.address = r->address;
 		tr.orcpt = r->orcpt;
-		tr.notify = r->notify;
+		tr.notify = r->notify & ENVELOPE_ASKED;
 		ipc_add_transfer_rcpt(&rcpts, &tr);
 	}
 	m.rcpts = ipc_buf_list(&rcpts);

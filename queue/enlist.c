@@ -548,6 +548,7 @@ load_envelope(void *arg, const struct envelope *env)
 	struct loading *l = arg;
 
 	l->count += enlist_all(l->q, env);
+	owed_load(l->q, env);
 	return 0;
 }
 

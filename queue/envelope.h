@@ -48,6 +48,17 @@ enum envelope_outcome {
 	ENVELOPE_OUTCOMES
 };
 
+/*
+ * The parts of a recipient's notify: what its sender asked for, which may go on
+ * to others, and what is ours alone: the report that is owed of it since it is
+ * done, as its enum dsn_action + 1, or 0. See owed.c.
+ */
+enum envelope_notify {
+	ENVELOPE_ASKED = 0x0f,
+	ENVELOPE_OWED = 0x70,
+	ENVELOPE_OWED_ONE = 0x10
+};
+
 enum envelope_body {
 	ENVELOPE_BODY_CHUNKS, /* in the database */
 	ENVELOPE_BODY_FILE, /* in a file of its own */
@@ -58,7 +69,7 @@ struct envelope_rcpt {
 	uint8_t state; /* enum envelope_state */
 	uint8_t outcome; /* enum envelope_outcome */
 	uint8_t kind; /* enum dest_kind, once expanded */
-	uint8_t notify; /* enum smtp_notify bits */
+	uint8_t notify; /* enum smtp_notify bits, and ENVELOPE_OWED */
 	uint8_t routed; /* its destination is known: READY, and not
 			 * INCOMING, when nothing holds it */
 	uint8_t forwarded; /* came out of a .forward */

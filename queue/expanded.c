@@ -33,7 +33,7 @@ init_child(struct envelope_rcpt *child, const struct envelope *env,
 	child->parent = parent;
 	child->depth = p->depth < UINT8_MAX ? p->depth + 1 : UINT8_MAX;
 	child->owner = p->owner;
-	child->notify = p->notify;
+	child->notify = p->notify & ENVELOPE_ASKED;
 	if (several && child->notify != NOTIFY_UNSAID) {
 		child->notify &= (uint8_t)~NOTIFY_SUCCESS;
 		if (child->notify == NOTIFY_UNSAID)

@@ -56,7 +56,7 @@ add_rcpt(
 	envelope_rcpt_init(&r);
 	r.address = spec->address;
 	r.orcpt = spec->orcpt;
-	r.notify = spec->notify;
+	r.notify = spec->notify & ENVELOPE_ASKED;
 	r.action = spec->action;
 	r.state = (uint8_t)in->ops->first_state(in->arg, spec->action);
 	r.routed = r.state == ENVELOPE_READY;

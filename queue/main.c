@@ -568,6 +568,7 @@ make_parts(struct queue *q)
 	    (q->progress = event_new(
 		 base, fd, EV_READ | EV_PERSIST, on_spool, q)) == NULL)
 		return -1;
+	q->owed = owed_new(q);
 	q->control = control_new(&env);
 	q->ingest = (struct ingest){ .batch = q->batch,
 		.bodies = q->bodies,
@@ -576,7 +577,8 @@ make_parts(struct queue *q)
 		.arg = q };
 	return q->bodies != NULL && q->ids != NULL && q->batch != NULL &&
 		q->sched != NULL && q->tick != NULL && q->due != NULL &&
-		q->settle != NULL && q->recheck != NULL && q->control != NULL
+		q->settle != NULL && q->recheck != NULL && q->owed != NULL &&
+		q->control != NULL
 	    ? 0
 	    : -1;
 }

@@ -8,6 +8,7 @@
  *	result.c	what came of it, for one recipient after another
  *	expanded.c	recipients behind a recipient
  *	report.c	delivery reports as new messages
+ *	owed.c		when they are made
  *	trace.c		what of that is told when it is traced
  *	operator.c	what smtpctl changes
  *	etrn.c		what clients may start
@@ -36,6 +37,7 @@ struct event;
 struct control;
 struct etrn;
 struct known;
+struct owed;
 
 /* Classes of the scheduler; those of relay actions follow. */
 enum queue_class {
@@ -81,6 +83,7 @@ struct queue {
 	struct job_tree jobs;
 	uint32_t own_id; /* next of the ids for reports */
 	uint32_t own_ids; /* left of them */
+	struct owed *owed; /* reports to be made */
 	struct control *control;
 	int control_fd; /* until there is one, or -1 */
 	TAILQ_HEAD(, etrn) etrns; /* that wait for auth */
@@ -214,8 +217,9 @@ void result_verdict(struct queue *, struct events *, uint32_t index,
 void result_failed(struct events *, uint32_t index);
 /* The operator removed it. */
 void result_removed(struct events *, uint32_t index);
-/* Ends a round of results: reports, takes out what is done, and removes the
- * message when nothing of it is left. Frees what events hold. */
+/* Ends a round of results: reports them or notes what is owed, takes out what
+ * is done, and removes the message when nothing of it is left. Frees what
+ * events hold. */
 void result_settle(struct queue *, struct events *);
 /* A recipient that is decided, or late, and whose envelope cannot be read: it
  * waits for the disk, or leaves the schedule if there is nothing to wait
@@ -247,9 +251,26 @@ void trace_verdict(struct queue *, const struct envelope *, uint32_t index,
 void trace_finish(const struct job *, enum sched_route);
 
 /* report.c */
-/* Decides who is told of the events and puts the reports into the batch.
- * Recipients that are to be held instead are not done any more. */
-void report_events(struct queue *, struct events *);
+/* Decides who is told of the events. Reports of delays go into the batch at
+ * once; of what is done they are owed: how many are now. Recipients that are
+ * to be held instead are not done any more. */
+uint32_t report_events(struct queue *, struct events *);
+/* Puts into the batch what tells of all these events, which has been decided:
+ * one report of a kind to each who is told. */
+void report_send(struct queue *, const struct events *);
+
+/* owed.c */
+/* NULL without memory. */
+struct owed *owed_new(struct queue *);
+/* That this of a recipient is to be reported, in its envelope. */
+void owed_mark(struct envelope *, uint32_t index, enum dsn_action);
+/* The message has such marks: they are settled a short time after the first,
+ * or, when it is loaded at the start, at once. */
+void owed_later(struct queue *, uint32_t msgid);
+void owed_load(struct queue *, const struct envelope *);
+/* Reports what the message owes, and removes it when it owes nothing more and
+ * all its recipients are done. */
+void owed_settle(struct queue *, struct envelope *);
 
 /* etrn.c */
 extern channel_handler etrn_on_etrn, etrn_on_backup_answer;

@@ -1,8 +1,9 @@
 /*
  * Delivery reports: who is told of what happened to recipients is decided by
- * bounce.c, how it is written by common/mail/dsn.c; here it becomes a message
- * with the null sender, in the same batch as the change it tells of. It is
- * vital to that batch: either both are durable or neither.
+ * bounce.c, when by owed.c, how it is written by common/mail/dsn.c; here it
+ * becomes a message with the null sender, in the same batch as the change
+ * that says it is made. It is vital to that batch: either both are durable or
+ * neither.
  */
 #include "config.h"
 
@@ -86,7 +87,7 @@ decide(struct queue *q, const struct envelope *env, const struct event_rcpt *e)
 		.known = (env->flags & MAIL_KNOWN) != 0,
 		.refused = BOUNCE_REFUSED_TELL };
 	struct bounce_rcpt rcpt = { .action = (enum dsn_action)e->action,
-		.notify = r->notify,
+		.notify = r->notify & ENVELOPE_ASKED,
 		.expired = r->outcome == ENVELOPE_EXPIRED };
 
 	if (action != NULL && action->kind == CONF_ACTION_RELAY &&
@@ -208,13 +209,15 @@ send_report(struct queue *q, const struct envelope *env, const char *to,
 	log_info("%08x: report %08x goes to <%s>", env->msgid, msgid, to);
 }
 
-/* All events of one kind that concern the same address as event `first`. */
+/* All events of the kind of event `first` that concern the same address. */
 static void
-report_group(struct queue *q, struct events *ev, const uint8_t *verdicts,
-    uint8_t *told, uint32_t first)
+report_group(
+    struct queue *q, const struct events *ev, uint8_t *told, uint32_t first)
 {
+	const struct event_rcpt *e = ev->list;
+	enum dsn_kind kind = dsn_kind((enum dsn_action)e[first].action);
 	struct envelope *env = ev->env;
-	const char *to = told_of(env, &env->rcpts[ev->list[first].index]);
+	const char *to = told_of(env, &env->rcpts[e[first].index]);
 	struct dsn_rcpt *rcpts;
 	size_t n = 0;
 
@@ -222,17 +225,29 @@ report_group(struct queue *q, struct events *ev, const uint8_t *verdicts,
 	if (rcpts == NULL)
 		log_fatal("out of memory");
 	for (uint32_t i = first; i < ev->count; i++) {
-		if (told[i] || verdicts[i] != verdicts[first] ||
-		    strcmp(to, told_of(env, &env->rcpts[ev->list[i].index])) !=
-			0)
+		if (told[i] || dsn_kind((enum dsn_action)e[i].action) != kind ||
+		    strcmp(to, told_of(env, &env->rcpts[e[i].index])) != 0)
 			continue;
-		fill_rcpt(q, env, &ev->list[i], &rcpts[n++]);
+		fill_rcpt(q, env, &e[i], &rcpts[n++]);
 		told[i] = 1;
 	}
-	send_report(q, env, to,
-	    (enum dsn_kind)bounce_kind((enum bounce_verdict)verdicts[first]),
-	    rcpts, n);
+	send_report(q, env, to, kind, rcpts, n);
 	free(rcpts);
+}
+
+void
+report_send(struct queue *q, const struct events *ev)
+{
+	uint8_t *told;
+
+	if (ev->count == 0)
+		return;
+	if ((told = calloc(ev->count, 1)) == NULL)
+		log_fatal("out of memory");
+	for (uint32_t i = 0; i < ev->count; i++)
+		if (!told[i])
+			report_group(q, ev, told, i);
+	free(told);
 }
 
 /* Mail that the primary refuses and whose sender may be forged. */
@@ -259,29 +274,38 @@ drop_rcpt(struct events *ev, uint32_t index)
 	    (unsigned long long)envelope_evpid(ev->env->msgid, index));
 }
 
-void
+uint32_t
 report_events(struct queue *q, struct events *ev)
 {
-	uint8_t *verdicts, *told;
+	struct events late = { .env = ev->env };
+	const struct event_rcpt *e;
+	uint32_t owed = 0;
 
-	if (ev->count == 0)
-		return;
-	verdicts = calloc(ev->count, 2);
-	if (verdicts == NULL)
-		log_fatal("out of memory");
-	told = verdicts + ev->count;
 	for (uint32_t i = 0; i < ev->count; i++) {
-		verdicts[i] = BOUNCE_QUIET;
-		if (ev->list[i].action != -1)
-			verdicts[i] = (uint8_t)decide(q, ev->env, &ev->list[i]);
-		if (verdicts[i] == BOUNCE_HOLD)
-			hold_rcpt(ev, ev->list[i].index);
-		else if (verdicts[i] == BOUNCE_DROP)
-			drop_rcpt(ev, ev->list[i].index);
+		e = &ev->list[i];
+		if (e->action == -1)
+			continue;
+		switch (decide(q, ev->env, e)) {
+		case BOUNCE_FAILURE:
+		case BOUNCE_SUCCESS:
+			owed_mark(
+			    ev->env, e->index, (enum dsn_action)e->action);
+			owed++;
+			break;
+		case BOUNCE_DELAY:
+			result_event(&late, e->index, e->action, e->done);
+			break;
+		case BOUNCE_HOLD:
+			hold_rcpt(ev, e->index);
+			break;
+		case BOUNCE_DROP:
+			drop_rcpt(ev, e->index);
+			break;
+		case BOUNCE_QUIET:
+			break;
+		}
 	}
-	for (uint32_t i = 0; i < ev->count; i++)
-		if (!told[i] &&
-		    bounce_kind((enum bounce_verdict)verdicts[i]) != -1)
-			report_group(q, ev, verdicts, told, i);
-	free(verdicts);
+	report_send(q, &late);
+	free(late.list);
+	return owed;
 }

@@ -185,10 +185,9 @@ result_apply(
 void
 result_settle(struct queue *q, struct events *ev)
 {
+	uint32_t index, owed = report_events(q, ev);
 	struct envelope *env = ev->env;
-	uint32_t index;
 
-	report_events(q, ev);
 	for (uint32_t i = 0; i < ev->count; i++) {
 		if (!ev->list[i].done)
 			continue;
@@ -198,9 +197,10 @@ result_settle(struct queue *q, struct events *ev)
 		if (env->rcpts[index].state != ENVELOPE_DONE)
 			enlist_rcpt(q, env, index);
 	}
-	if (ev->count > 0 && envelope_finished(env) &&
-	    batch_remove(q->batch, env->msgid) == -1)
-		log_fatal("out of memory");
+	if (ev->count > 0 && envelope_finished(env))
+		owed_settle(q, env);
+	else if (owed > 0)
+		owed_later(q, env->msgid);
 	free(ev->list);
 	ev->list = NULL;
 	ev->count = ev->size = 0;

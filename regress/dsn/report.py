@@ -142,7 +142,8 @@ class Post:
         self.instance = make(conf, settings=settings, home=self.home.port,
                              hop_url=f'{"lmtp" if lmtp else "smtp"}://'
                                      f'127.0.0.1:{self.hop.port}', **kw)
-        self.instance.awake()
+        if kw.get('start', True):
+            self.instance.awake()
 
     def submit(self, *rcpts, sender=SENDER, params='', body=BODY):
         """rcpts are addresses or pairs of an address and parameters."""

@@ -292,6 +292,21 @@ scene_body_has(const char *text)
 	return memmem(world.body, world.body_len, text, strlen(text)) != NULL;
 }
 
+/* How often the body says that a recipient failed. */
+static uint32_t
+count_failures(const struct world *w)
+{
+	static const char text[] = "\nAction: failed";
+	const uint8_t *at = w->body, *end = w->body + w->body_len;
+	uint32_t n = 0;
+
+	for (;
+	     (at = memmem(at, (size_t)(end - at), text, strlen(text))) != NULL;
+	     at++)
+		n++;
+	return n;
+}
+
 static void
 on_body_data(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 {
@@ -304,7 +319,10 @@ on_body_data(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	w->body_len += data->len;
 	if (!m->body_data.last)
 		return;
-	w->long_lists += (uint32_t)scene_body_has("The list is too long");
+	if (scene_body_has("The list is too long")) {
+		w->long_lists += count_failures(w);
+		w->long_reports++;
+	}
 	stage_got(&stage, MSG_body_data);
 }
 

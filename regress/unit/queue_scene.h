@@ -47,7 +47,8 @@ struct world {
 	uint32_t nheld;
 	uint8_t body[LARGE + 1];
 	size_t body_len;
-	uint32_t long_lists; /* reports that say so */
+	uint32_t long_lists; /* of which was told, and in how many reports */
+	uint32_t long_reports;
 };
 
 extern struct world world;

@@ -116,7 +116,8 @@ submit(struct fixture *f, uint32_t msgid, const char *body, size_t len,
 {
 	struct msg_rcpt_spec spec = { .address = "a@example.net",
 		.orcpt = "rfc822;A@example.net",
-		.notify = NOTIFY_FAILURE,
+		/* what is owed is for the queue alone to say */
+		.notify = NOTIFY_FAILURE | 0xf0,
 		.action = "relay" };
 	struct ipc_buf rcpts = { 0 };
 	struct msg_submit m = { .id = 77,
@@ -173,6 +174,7 @@ test_submit(void **state)
 	assert_int_equal(env->ret, RET_HDRS);
 	assert_int_equal(env->rcpt_count, 2);
 	assert_string_equal(env->rcpts[0].orcpt, "rfc822;A@example.net");
+	assert_int_equal(env->rcpts[0].notify, NOTIFY_FAILURE);
 	assert_int_equal(env->rcpts[0].state, ENVELOPE_READY);
 	assert_int_equal(env->rcpts[1].state, ENVELOPE_INCOMING);
 	assert_int_equal(store_body_open(f->st, env, &body), STORE_OK);
