@@ -34,7 +34,9 @@ judge_reported(struct mail *original, const char *address)
 	if (r->effects > 0 && r->licences == 0 && r->doubts == 0)
 		fail("%08x is delivered to %s, and reported as failed",
 		    original->msgid, address);
-	r->reported++;
+	if (r->reported++ > 0 && r->reported > r->count)
+		fail("%08x is reported as failed to %s once more",
+		    original->msgid, address);
 }
 
 /* Reads the parts about recipients, one after another. */
@@ -277,11 +279,20 @@ check_schedule(void)
 static void
 judge_left(uint32_t msgid, const struct stored_rcpt *list, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	size_t left = 0;
+
+	for (size_t i = 0; i < n; i++) {
 		if (!list[i].done && !list[i].held)
 			fail("%08x for %s is still queued, though all is "
 			     "well again",
 			    msgid, list[i].address);
+		left += !list[i].done;
+		if (list[i].owed)
+			fail("%08x: nobody was told of %s", msgid,
+			    list[i].address);
+	}
+	if (left == 0)
+		fail("%08x is done with, and still there", msgid);
 }
 
 void

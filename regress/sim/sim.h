@@ -411,6 +411,7 @@ struct stored_rcpt {
 	int done;
 	int held;
 	int expanded;
+	int owed; /* a report */
 	int parent; /* -1: as accepted */
 };
 void judge_put(uint32_t msgid, const char *sender, int report,

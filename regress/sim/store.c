@@ -221,6 +221,7 @@ list_rcpts(const struct envelope *env, struct stored_rcpt *list, size_t max)
 			.held =
 			    env->rcpts[i].state == ENVELOPE_HELD || env->hold,
 			.expanded = env->rcpts[i].outcome == ENVELOPE_EXPANDED,
+			.owed = (env->rcpts[i].notify & ENVELOPE_OWED) != 0,
 			.parent = env->rcpts[i].parent == ENVELOPE_NO_PARENT
 			    ? -1
 			    : (int)env->rcpts[i].parent };
