@@ -36,7 +36,7 @@ struct local_job {
 	const char *delimiter; /* of sub-addresses, "" for none */
 	const char *server_name; /* what this host calls itself */
 	int use_forward;
-	uint32_t item; /* of the .forward alone, by user_entry; 0: all */
+	uint32_t item; /* the mark of one of the .forward; 0: all */
 	int deadline; /* of a command, seconds */
 	gid_t mail_gid; /* of the mail folder, for local_mbox alone */
 	struct local_place *place;

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "conf/alias.h"
+#include "conf/alias_item.h"
 #include "conf/conf.h"
 #include "deliver/local.h"
 
@@ -193,18 +194,6 @@ local_mailbox_failed(struct local_outcome *out)
 							      : -1;
 }
 
-/* Who changes an item means another one, and that is not known by the number
- * of the old. */
-static uint32_t
-item_number(const struct alias_item *item)
-{
-	uint32_t hash = 2166136261 ^ item->kind; /* FNV-1a */
-
-	for (const char *s = item->text; *s != '\0'; s++)
-		hash = (hash * 16777619) ^ (uint8_t)*s;
-	return hash | ENTRY_ITEM;
-}
-
 static int
 carry_out_item(const struct local_job *job, const struct alias_item *item,
     struct local_outcome *out)
@@ -234,7 +223,7 @@ try_item(const struct local_job *job, const struct alias_item *item, time_t end,
 		return 0;
 	}
 	return job->use_forward && out->status == DELIVERY_TEMPFAIL
-	    ? add_deferred(item_number(item), out)
+	    ? add_deferred(alias_item_mark(NULL, item), out)
 	    : add_refusal(out);
 }
 
@@ -350,12 +339,15 @@ carry_out(const struct local_job *job, const struct plan *plan,
 }
 
 static const struct alias_item *
-find_item(const struct plan *plan, uint32_t number)
+find_item(const struct plan *plan, uint32_t mark)
 {
-	for (uint32_t i = 0; i < plan->nitems; i++)
-		if (item_number(&plan->items[i]) == number)
-			return &plan->items[i];
-	return NULL;
+	const struct alias all = { plan->items, plan->nitems };
+	const struct alias_item *item;
+
+	if (!alias_item_is_mark(mark))
+		return NULL;
+	item = alias_item_find(&all, ALIAS_COMMAND, mark);
+	return item != NULL ? item : alias_item_find(&all, ALIAS_FILE, mark);
 }
 
 static int

@@ -279,7 +279,7 @@ recipient_resolve(const struct master *m, const struct msg_local_delivery *d,
 			    m, &action->local, d->user, r, error, size);
 		if (d->entry == ENTRY_MAILBOX)
 			r->use_forward = 0;
-		r->item = (d->entry & ENTRY_ITEM) != 0 ? d->entry : 0;
+		r->item = alias_item_is_mark(d->entry) ? d->entry : 0;
 	} else {
 		code = resolve_entry(m, action, d, r, error, size);
 		if (code == 0)

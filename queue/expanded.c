@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/alias_item.h"
 #include "ipc/channel.h"
 #include "os/log.h"
 #include "queue/queue.h"
@@ -316,7 +317,7 @@ init_item(struct envelope_rcpt *child, const struct envelope_rcpt *p,
 	child->kind = DEST_USER;
 	child->address = p->address;
 	child->action = p->action;
-	child->entry = (entry & ENTRY_ITEM) != 0 ? entry : ENTRY_MAILBOX;
+	child->entry = alias_item_is_mark(entry) ? entry : ENTRY_MAILBOX;
 	child->routed = 1;
 	if (child->state == ENVELOPE_INCOMING)
 		child->state = ENVELOPE_READY;

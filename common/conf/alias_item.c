@@ -56,8 +56,17 @@ only_one(const struct alias *alias, enum alias_kind kind)
 uint32_t
 alias_item_mark(const struct alias *alias, const struct alias_item *item)
 {
-	return MARK | (only_one(alias, item->kind) == item ? ALONE : 0) |
-	    sum_of(item);
+	uint32_t mark = MARK | sum_of(item);
+
+	if (alias != NULL && only_one(alias, item->kind) == item)
+		mark |= ALONE;
+	return mark;
+}
+
+bool
+alias_item_is_mark(uint32_t number)
+{
+	return (number & MARK) != 0;
 }
 
 const struct alias_item *
@@ -67,10 +76,11 @@ alias_item_find(const struct alias *alias, enum alias_kind kind, uint32_t mark)
 		const struct alias_item *item = &alias->items[i];
 
 		if (item->kind == kind &&
-		    ((mark & MARK) != 0 ? sum_of(item) == (mark & SUM)
-					: i == mark))
+		    (alias_item_is_mark(mark) ? sum_of(item) == (mark & SUM)
+					      : i == mark))
 			return item;
 	}
-	return (mark & MARK) != 0 && (mark & ALONE) != 0 ? only_one(alias, kind)
-							 : NULL;
+	return alias_item_is_mark(mark) && (mark & ALONE) != 0
+	    ? only_one(alias, kind)
+	    : NULL;
 }

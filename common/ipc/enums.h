@@ -116,12 +116,11 @@ enum dest_kind {
 	DEST_MAX
 };
 
-/* local_delivery.entry of a DEST_USER */
+/* local_delivery.entry of a DEST_USER, or the mark of an item of his .forward,
+ * which is tried by itself (conf/alias_item.h) */
 enum user_entry {
 	ENTRY_FORWARD, /* his .forward tells where it goes */
-	ENTRY_MAILBOX, /* it has told: his mailbox */
-	/* with other bits: one of its items, which local knows by them */
-	ENTRY_ITEM = 1 << 30
+	ENTRY_MAILBOX /* it has told: his mailbox */
 };
 
 /* local_result.kept, local_done.kept: what was done with the message besides

@@ -66,8 +66,8 @@ end_one(struct world *w, const struct sched_job *job)
 
 	if (!is_taken(w, job->msgid)) {
 		w->broken++;
-		scene_finish(w->s, job, SCHED_NOT_TRIED, SCHED_ROUTE_BROKEN,
-		    w->now);
+		scene_finish(
+		    w->s, job, SCHED_NOT_TRIED, SCHED_ROUTE_BROKEN, w->now);
 		return;
 	}
 	w->taken++;
@@ -168,7 +168,7 @@ one_a_minute(void **state)
 	for (i = 0; i < 3 * 60; i++) {
 		add_bad(&w, 1);
 		good_for(&w, MINUTE, 7);
-	assert_in_range(w.waited, 1, 10);
+		assert_in_range(w.waited, 1, 10);
 	}
 	sched_free(w.s);
 }
@@ -321,8 +321,7 @@ probe_prefers(void **state)
 		scene_start(s, now, &job);
 		assert_int_equal(job.probe, 1);
 		assert_int_equal(job.msgid, 100 + n);
-		scene_finish(
-		    s, &job, SCHED_NOT_TRIED, SCHED_ROUTE_BROKEN, now);
+		scene_finish(s, &job, SCHED_NOT_TRIED, SCHED_ROUTE_BROKEN, now);
 		now += 70;
 	}
 	sched_free(s);
