@@ -96,7 +96,7 @@ add_items(
 	snprintf(w->entries + n, sizeof(w->entries) - n, " %u", m->entry);
 	if (m->entry != ENTRY_FORWARD)
 		return;
-	dest.address = "1073741831";
+	dest.address = "2147483655";
 	ipc_add_forward_dest(list, &dest);
 	dest.address = "1";
 	ipc_add_forward_dest(list, &dest);
