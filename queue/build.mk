@@ -11,6 +11,7 @@ queue_libqueue_a_SOURCES += \
 	queue/schedule_heap.c queue/schedule_heap.h \
 	queue/schedule_index.c queue/schedule_index.h \
 	queue/schedule_lane.c queue/schedule_local.h \
+	queue/schedule_round.c \
 	queue/scheduler.c queue/scheduler.h \
 	queue/slab.c queue/slab.h
 

@@ -1,7 +1,6 @@
 /*
  * Destinations: how many transactions at once each may have, when one is
- * blocked and how it is probed, and the round in which all of them take
- * turns.
+ * blocked and how it is probed.
  *
  * The window begins small, grows by one for each window of successes, and
  * only while it is used; a failure of the route halves it. A failure also
@@ -102,11 +101,17 @@ dest_get(struct sched *s, enum sched_kind kind, uint8_t class,
 	if (d == NIL)
 		return NIL;
 	dest = dest_at(s, d);
+	dest->round = round_join(s, kind, action);
+	if (dest->round == NIL) {
+		slab_free(&s->dests, d);
+		return NIL;
+	}
 	dest->hash = hash;
 	dest->kind = kind;
 	dest->class = class;
 	dest->paused = kind == SCHED_RELAY && sched_domain_paused(s, domain);
 	if (dest_fill(s, dest, action, domain) == -1) {
+		round_quit(s, dest->round);
 		slab_free(&s->dests, d);
 		return NIL;
 	}
@@ -153,6 +158,7 @@ dest_drop_if_empty(struct sched *s, uint32_t d)
 	if (dest->state != DEST_OPEN)
 		s->stats.dests_blocked--;
 	hindex_remove(&s->by_dest, d);
+	round_quit(s, dest->round);
 	s->stats.memory -= strlen(dest->action) + strlen(dest->domain) + 2;
 	free(dest->action);
 	dest->action = NULL;
@@ -180,16 +186,15 @@ dest_update(struct sched *s, uint32_t d)
 		return;
 	dest->in_turn = may;
 	if (may)
-		ring_append(&s->dests, &s->turn[dest->kind], d);
+		round_enter(s, d);
 	else
-		ring_remove(&s->dests, &s->turn[dest->kind], d);
+		round_leave(s, d);
 }
 
 int
 dest_start(struct sched *s, uint32_t d, uint32_t batch)
 {
 	struct dest *dest = dest_at(s, d);
-	uint32_t *head = &s->turn[dest->kind];
 	int probe = dest->state == DEST_PROBE;
 
 	dest->inflight++;
@@ -201,8 +206,7 @@ dest_start(struct sched *s, uint32_t d, uint32_t batch)
 		dest->probe = batch;
 	}
 	dest_update(s, d);
-	if (dest->in_turn && *head == d)
-		*head = dest->link.next;
+	round_start(s, d);
 	return probe;
 }
 
@@ -365,6 +369,7 @@ dest_finish(struct sched *s, uint32_t d, uint32_t batch, enum sched_route route,
 	int probe = dest->state == DEST_PROBING && dest->probe == batch;
 
 	dest->inflight--;
+	round_finish(s, d);
 	if (route == SCHED_ROUTE_OK)
 		dest_succeeded(s, d, probe, now);
 	else if (route == SCHED_ROUTE_BROKEN)

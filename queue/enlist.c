@@ -21,6 +21,9 @@ enum {
 	 * processes while it is quick, but this part of all: others must get
 	 * theirs when it no longer is. */
 	LOCAL_PART = 4,
+	/* What hangs may be what an action delivers to, with all of its users
+	 * behind it: this part of all is then left to the other actions. */
+	ACTION_PART = 2,
 	/* looks of a step: a thousand, for which mail waits */
 	RECHECK_PAGE = 64,
 	RECHECK_PAGES = 16,
@@ -91,6 +94,30 @@ configure_actions(struct queue *q)
 	}
 }
 
+/* A part of so many that one user does not fill, nor the part all. */
+static uint32_t
+part_of(uint32_t all, uint32_t part, uint32_t user)
+{
+	if (part <= user)
+		part = user < all ? user + 1 : all;
+	if (part >= all)
+		part = all - 1;
+	return part != 0 ? part : 1;
+}
+
+/* What one action may have of all local deliveries, where there is another. */
+static void
+set_parts(const struct conf *conf, uint32_t user, struct sched_params *params)
+{
+	uint32_t part = params->max_inflight[SCHED_LOCAL], n = 0;
+
+	for (uint32_t i = 0; i < conf->nactions; i++)
+		n += conf->actions[i].kind != CONF_ACTION_RELAY;
+	if (n > 1)
+		part = part_of(part, part / ACTION_PART, user);
+	params->max_action = part;
+}
+
 void
 enlist_configure(struct queue *q)
 {
@@ -113,6 +140,7 @@ enlist_configure(struct queue *q)
 		params.max_inflight[SCHED_LOCAL] = conf->mda.max_session;
 	local.window_start = local.window_max =
 	    first_set(conf->mda.max_session_per_user, LOCAL_PER_USER);
+	set_parts(conf, local.window_max, &params);
 	sched_set_params(q->sched, &params);
 	sched_set_class(q->sched, CLASS_UNKNOWN, &retry);
 	sched_set_class(q->sched, CLASS_EXPAND, &expand);

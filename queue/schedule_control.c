@@ -418,8 +418,10 @@ sched_stats(const struct sched *s, struct sched_stats *out)
 	out->memory += sizeof(*s) + slab_memory(&s->entries) +
 	    slab_memory(&s->messages) + slab_memory(&s->lanes) +
 	    slab_memory(&s->dests) + slab_memory(&s->batches) +
+	    slab_memory(&s->rounds) +
 	    (size_t)s->timers.room * sizeof(uint64_t) +
 	    (size_t)s->probes.room * sizeof(uint64_t) +
-	    ((size_t)s->by_msgid.room + s->by_lane.room + s->by_dest.room) *
+	    ((size_t)s->by_msgid.room + s->by_lane.room + s->by_dest.room +
+		s->by_round.room) *
 		sizeof(uint32_t);
 }

@@ -6,7 +6,8 @@
  *	schedule_control.c	what the operator calls, and what is shown
  *	schedule_entry.c	entries and messages, and where an entry stands
  *	schedule_lane.c		one sender's entries at one destination
- *	destination.c		windows, blocking and probing, turns
+ *	schedule_round.c	destinations and actions that take turns
+ *	destination.c		windows, blocking and probing
  *
  * A READY entry stands in a lane, a WAITING one in its destination's ring, an
  * INFLIGHT one in its batch's; the others in no ring. READY and WAITING
@@ -87,6 +88,7 @@ enum dest_state {
 
 struct dest {
 	struct ring_link link; /* among those whose turn comes */
+	uint32_t round; /* in which that is */
 	char *action; /* NULL: free item */
 	char *domain; /* behind it in the same block */
 	uint32_t hash;
@@ -114,6 +116,19 @@ struct dest {
 	uint8_t owed; /* some READY or WAITING entry may be ENTRY_OWED */
 };
 
+/* See schedule_round.c. */
+struct round {
+	struct ring_link link; /* among those of the parent whose turn comes */
+	char *name; /* NULL: free item, or that of a kind */
+	uint32_t hash;
+	uint32_t hash_next;
+	uint32_t parent; /* NIL: that of a kind */
+	uint32_t head; /* ring of destinations or rounds whose turn comes */
+	uint32_t members; /* those whose turn does not come, too */
+	uint32_t inflight; /* transactions */
+	uint8_t in_turn;
+};
+
 struct batch {
 	uint32_t dest; /* a free item's first octets are not its own */
 	uint32_t seq; /* 0: free item */
@@ -130,12 +145,13 @@ struct sched {
 	struct slab lanes;
 	struct slab dests;
 	struct slab batches;
+	struct slab rounds;
 	struct hindex by_msgid;
 	struct hindex by_lane;
 	struct hindex by_dest;
+	struct hindex by_round;
 	struct heap timers; /* entries */
 	struct heap probes; /* destinations */
-	uint32_t turn[SCHED_KINDS]; /* ring of destinations */
 	uint32_t next_kind;
 	uint32_t next_seq;
 	uint8_t paused[SCHED_KINDS];
@@ -232,6 +248,25 @@ void lane_remove(struct sched *, uint32_t e);
 uint32_t lane_pick(struct sched *, uint32_t dest);
 /* This lane had its turn. */
 void lane_rotate(struct sched *, uint32_t lane);
+
+/* schedule_round.c */
+int round_init(struct sched *);
+void round_clear(struct sched *);
+/* The round of a destination that is to be, which counts it from now on; NIL
+ * when out of memory. */
+uint32_t round_join(struct sched *, enum sched_kind, const char *action);
+/* One of the round's destinations is no more. */
+void round_quit(struct sched *, uint32_t round);
+/* The limits have changed. Walks the rounds. */
+void round_update_all(struct sched *);
+/* The turn of a destination comes, or comes no more. */
+void round_enter(struct sched *, uint32_t dest);
+void round_leave(struct sched *, uint32_t dest);
+/* The destination whose turn it is, NIL if it is nobody's. */
+uint32_t round_first(const struct sched *, enum sched_kind);
+/* It had its turn: a transaction has started. */
+void round_start(struct sched *, uint32_t dest);
+void round_finish(struct sched *, uint32_t dest);
 
 /* destination.c */
 int dest_init(struct sched *);

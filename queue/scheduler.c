@@ -80,15 +80,13 @@ sched_new(const struct sched_params *params)
 	s->params.seed = params->seed;
 	for (i = 0; i < SCHED_CLASSES; i++)
 		s->classes[i] = class_default;
-	for (i = 0; i < SCHED_KINDS; i++)
-		s->turn[i] = NIL;
 	slab_init(
 	    &s->entries, sizeof(struct entry), offsetof(struct entry, link));
 	slab_init(&s->messages, sizeof(struct message), 0);
 	slab_init(
 	    &s->batches, sizeof(struct batch), offsetof(struct batch, link));
 	heap_init(&s->timers, entry_where, s);
-	if (lane_init(s) == -1 || dest_init(s) == -1 ||
+	if (lane_init(s) == -1 || round_init(s) == -1 || dest_init(s) == -1 ||
 	    hindex_init(&s->by_msgid, msgid_hash, msgid_next, s) == -1) {
 		sched_free(s);
 		return NULL;
@@ -115,6 +113,7 @@ sched_free(struct sched *s)
 	slab_clear(&s->lanes);
 	slab_clear(&s->dests);
 	slab_clear(&s->batches);
+	round_clear(s);
 	hindex_clear(&s->by_msgid);
 	hindex_clear(&s->by_lane);
 	hindex_clear(&s->by_dest);
@@ -133,6 +132,8 @@ sched_set_params(struct sched *s, const struct sched_params *params)
 		s->params.max_inflight[i] = params->max_inflight[i] != 0
 		    ? params->max_inflight[i]
 		    : 1000;
+	s->params.max_action = params->max_action;
+	round_update_all(s);
 }
 
 static uint32_t
@@ -397,7 +398,7 @@ kind_to_start(const struct sched *s)
 
 	for (i = 0; i < SCHED_KINDS; i++) {
 		kind = (s->next_kind + i) % SCHED_KINDS;
-		if (!s->paused[kind] && s->turn[kind] != NIL &&
+		if (!s->paused[kind] && round_first(s, kind) != NIL &&
 		    s->stats.inflight[kind] < s->params.max_inflight[kind])
 			return kind;
 	}
@@ -420,7 +421,7 @@ sched_next(struct sched *s, int64_t now, struct sched_job *job)
 	if (kind == SCHED_KINDS)
 		return SCHED_NOTHING;
 	s->next_kind = (kind + 1) % SCHED_KINDS;
-	return start(s, s->turn[kind], job);
+	return start(s, round_first(s, kind), job);
 }
 
 int64_t

@@ -35,9 +35,9 @@
  * over its time when it is added, released, let go by a pause or given another
  * time is tried once before. A failure of its route is an attempt too.
  *
- * Turns go round over destinations, and inside one over senders, a
- * transaction each. No call costs more than O(log n), but those that are
- * said to walk.
+ * Turns go round over destinations, those of local delivery first over their
+ * actions, and inside one over senders, a transaction each. No call costs more
+ * than O(log n), but those that are said to walk.
  */
 #ifndef QUEUE_SCHEDULER_H
 #define QUEUE_SCHEDULER_H
@@ -83,6 +83,7 @@ struct sched_class {
 struct sched_params {
 	uint64_t seed; /* of jitter and hashes */
 	uint32_t max_inflight[SCHED_KINDS]; /* transactions; 0: 1000 */
+	uint32_t max_action; /* local ones of one action; 0: all */
 };
 
 /* NULL when out of memory. Copies params. */

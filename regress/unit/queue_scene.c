@@ -25,6 +25,7 @@
 static struct conf_action actions[] = {
 	{ .name = S("local"), .kind = CONF_ACTION_MBOX },
 	{ .name = S("out"), .kind = CONF_ACTION_RELAY },
+	{ .name = S("other"), .kind = CONF_ACTION_MBOX },
 };
 struct conf scene_conf = { .server_name = S("mx.example.org"),
 	.retry = { .min = 1, .max = 2 },
@@ -113,7 +114,7 @@ on_local_delivery(
 	ssize_t n;
 
 	w->locals++;
-	if (w->hold && strcmp(m->user, "joe") == 0) {
+	if (w->hold && strncmp(m->user, "joe", 3) == 0) {
 		close(fd);
 		assert_true(w->nheld < LOCAL_MAX);
 		w->held[w->nheld++] = m->id;
@@ -168,11 +169,11 @@ on_submitted(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 /* ---- auth ---- */
 
 static void
-add_user(struct ipc_buf *dests, const char *address, const char *user)
+add_user(struct ipc_buf *dests, const struct msg_expand *m, const char *user)
 {
 	struct msg_expand_dest d = { .kind = DEST_USER,
-		.address = address,
-		.action = "local",
+		.address = m->recipient,
+		.action = strcmp(m->action, "other") == 0 ? "other" : "local",
 		.user = user,
 		.alias = "",
 		.enhanced = "",
@@ -201,18 +202,18 @@ on_expand(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 		e.enhanced = "5.7.1";
 		e.text = "No rule takes it";
 	} else if (strchr(m->recipient, '+') != NULL) {
-		add_user(&dests, m->recipient, user);
+		add_user(&dests, m, user);
 	} else if (m->action[0] == '\0') {
 		ipc_add_expand_dest(&dests, &d);
 	} else if (strcmp(m->recipient, "two@example.org") == 0) {
-		add_user(&dests, m->recipient, "joe");
-		add_user(&dests, m->recipient, "ann");
+		add_user(&dests, m, "joe");
+		add_user(&dests, m, "ann");
 	} else if (strcmp(m->recipient, "joe@example.org") == 0) {
-		add_user(&dests, m->recipient, "joe");
+		add_user(&dests, m, "joe");
 	} else if (strcmp(m->recipient, "ann@example.org") == 0) {
-		add_user(&dests, m->recipient, "ann");
+		add_user(&dests, m, "ann");
 	} else if (strcmp(m->recipient, "fwd@example.org") == 0) {
-		add_user(&dests, m->recipient, "fred");
+		add_user(&dests, m, "fred");
 	} else {
 		e.code = 550;
 		e.enhanced = "5.1.1";

@@ -42,7 +42,7 @@ struct world {
 	uint32_t locals;
 	char users[256];
 	char entries[64]; /* of the user items, each behind a blank */
-	int hold; /* local takes joe's and says nothing */
+	int hold; /* local says nothing of joe, joe1 and so on */
 	uint64_t held[LOCAL_MAX];
 	uint32_t nheld;
 	uint8_t body[LARGE + 1];

@@ -15,11 +15,12 @@
 #define MESSAGES 40
 #define RCPTS 4
 #define ENTRIES (MESSAGES * RCPTS)
-#define DESTS 6
+#define DESTS 8
 #define JOBS 64
 #define STEPS 300
 #define BATCH_MAX 3
 #define INFLIGHT_MAX 8
+#define ACTION_MAX 3
 
 /* READY and WAITING are one here: time alone moves between them. */
 enum model_state { GONE, INCOMING, QUEUED, INFLIGHT, HELD, DONE };
@@ -76,19 +77,31 @@ roll(struct model *m, uint32_t n)
 	return schedule_roll(&m->dice, n);
 }
 
+static const struct {
+	enum sched_kind kind;
+	const char *action;
+	const char *domain;
+} dests[DESTS] = {
+	{ SCHED_RELAY, "act", "a.example" },
+	{ SCHED_RELAY, "act", "b.example" },
+	{ SCHED_RELAY, "act", "sub.b.example" },
+	{ SCHED_RELAY, "act", "c.example" },
+	{ SCHED_LOCAL, "act", "user" },
+	{ SCHED_EXPAND, "act", "" },
+	{ SCHED_LOCAL, "act", "friend" },
+	{ SCHED_LOCAL, "other", "stranger" },
+};
+
 static enum sched_kind
 dest_kind(uint32_t d)
 {
-	return d < 4 ? SCHED_RELAY : d == 4 ? SCHED_LOCAL : SCHED_EXPAND;
+	return dests[d].kind;
 }
 
 static const char *
 dest_domain(uint32_t d)
 {
-	static const char *const domains[DESTS] = { "a.example", "b.example",
-		"sub.b.example", "c.example", "user", "" };
-
-	return domains[d];
+	return dests[d].domain;
 }
 
 static uint32_t
@@ -192,7 +205,7 @@ op_add(struct model *m)
 		.rcpt = i % RCPTS,
 		.kind = dest_kind(d),
 		.priority = roll(m, SCHED_PRIORITIES),
-		.action = "act",
+		.action = dests[d].action,
 		.domain = dest_domain(d),
 		.class = d == 0,
 		.sender_key = i / RCPTS % 5 };
@@ -277,6 +290,20 @@ check_probes(struct model *m)
 			    m->jobs[i].dest == m->jobs[k].dest);
 }
 
+/* An action leaves others their part of the local transactions. */
+static void
+check_actions(struct model *m)
+{
+	const struct sched_job *last = &m->jobs[m->njobs - 1];
+	uint32_t i, n = 0;
+
+	for (i = 0; i < m->njobs; i++)
+		n += m->jobs[i].kind == SCHED_LOCAL &&
+		    strcmp(m->jobs[i].action, last->action) == 0;
+	if (last->kind == SCHED_LOCAL)
+		assert_true(n <= ACTION_MAX);
+}
+
 static void
 check_event(
     struct model *m, enum sched_what what, uint32_t msgid, uint32_t rcpt)
@@ -332,6 +359,7 @@ op_next(struct model *m)
 		check_start(m, job);
 		m->njobs++;
 		check_probes(m);
+		check_actions(m);
 		return 1;
 	}
 	assert_in_range(job->nrcpts, 1, SCHED_BATCH_MAX);
@@ -660,7 +688,8 @@ static void
 model_begin(struct model *m, uint64_t seed)
 {
 	struct sched_params params = { .seed = seed,
-		.max_inflight = { INFLIGHT_MAX, INFLIGHT_MAX, INFLIGHT_MAX } };
+		.max_inflight = { INFLIGHT_MAX, INFLIGHT_MAX, INFLIGHT_MAX },
+		.max_action = ACTION_MAX };
 	struct sched_class class = { .retry_floor = 20,
 		.retry_ceiling = 200,
 		.probe_floor = 10,

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,6 +76,34 @@ test_local_part(void **state)
 		stage_await(&stage, MSG_local_delivery);
 	assert_int_equal(world.nheld, LOCAL_MAX / 4);
 	while (world.locals < MESSAGES + 1) {
+		answer_held();
+		stage_await(&stage, MSG_local_delivery);
+	}
+	answer_held();
+	scene_end_empty();
+}
+
+/* What all users of an action have under way for ever leaves another action
+ * its part. */
+static void
+test_action_part(void **state)
+{
+	enum { USERS = LOCAL_MAX / LOCAL_PER_USER };
+	char address[32];
+
+	world.hold = 1;
+	for (int i = 0; i < USERS * LOCAL_PER_USER; i++) {
+		snprintf(
+		    address, sizeof(address), "joe%d+@example.org", i % USERS);
+		scene_submit(address, "local", scene_message, 0);
+	}
+	while (world.nheld < LOCAL_MAX / 2)
+		stage_await(&stage, MSG_local_delivery);
+	scene_submit("ann@example.org", "other", scene_message, 0);
+	while (strcmp(world.users, "ann ") != 0)
+		stage_await(&stage, MSG_local_delivery);
+	assert_int_equal(world.nheld, LOCAL_MAX / 2);
+	while (world.locals < USERS * LOCAL_PER_USER + 1) {
 		answer_held();
 		stage_await(&stage, MSG_local_delivery);
 	}
@@ -179,6 +208,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_local),
 		TEST(test_local_part),
+		TEST(test_action_part),
 		TEST(test_named_twice),
 		TEST(test_items),
 		TEST(test_circle),

@@ -2,6 +2,7 @@
  * The scheduler, scene by scene: each test is one promise of scheduler.h.
  */
 #include <errno.h>
+#include <stdio.h>
 
 #include "regress/unit/schedule_scene.h"
 
@@ -520,6 +521,102 @@ fair_to_destinations(void **state)
 }
 
 static void
+add_local(struct sched *s, uint32_t msgid, const char *action, const char *user)
+{
+	struct sched_add a = { .msgid = msgid,
+		.kind = SCHED_LOCAL,
+		.action = action,
+		.domain = user };
+
+	assert_int_equal(sched_add(s, &a, T0), 0);
+}
+
+/* How many of the action's start until nothing does; jobs has room. */
+static uint32_t
+start_all(struct sched *s, const char *action, struct sched_job *jobs)
+{
+	uint32_t n = 0, all = 0;
+
+	while (sched_next(s, T0, &jobs[all]) == SCHED_START)
+		n += strcmp(jobs[all++].action, action) == 0;
+	return n;
+}
+
+/* What all of an action's users have under way is a part of what is there,
+ * and the others have theirs. */
+static void
+fair_to_actions(void **state)
+{
+	struct sched_params params = {
+		.seed = 1, .max_inflight = { 0, 10, 0 }, .max_action = 5
+	};
+	struct sched *s = sched_new(&params);
+	static struct sched_job jobs[20];
+	uint32_t msgid = 0;
+	char user[16];
+
+	for (int i = 0; i < 100; i++) {
+		snprintf(user, sizeof(user), "user%d", i % 20);
+		add_local(s, ++msgid, "hangs", user);
+	}
+	assert_int_equal(start_all(s, "hangs", jobs), 5);
+	assert_int_equal(sched_deadline(s, T0), -1);
+	add_local(s, ++msgid, "works", "user1");
+	add_local(s, ++msgid, "works", "user2");
+	assert_int_equal(start_all(s, "works", jobs + 5), 2);
+	/* what ends makes room for another of its own */
+	scene_deliver(s, &jobs[5], T0);
+	scene_nothing(s, T0);
+	scene_deliver(s, &jobs[0], T0);
+	assert_int_equal(sched_deadline(s, T0), T0);
+	assert_int_equal(start_all(s, "hangs", jobs + 10), 1);
+	/* a reload */
+	params.max_action = 7;
+	sched_set_params(s, &params);
+	assert_int_equal(start_all(s, "hangs", jobs + 11), 2);
+	params.max_action = 5;
+	sched_set_params(s, &params);
+	scene_deliver(s, &jobs[10], T0);
+	scene_deliver(s, &jobs[11], T0);
+	scene_nothing(s, T0);
+	/* all of them where there is no other action */
+	params.max_action = 0;
+	sched_set_params(s, &params);
+	assert_int_equal(start_all(s, "hangs", jobs + 13), 4);
+	sched_free(s);
+}
+
+/* However many users an action has, the other's turn comes. */
+static void
+actions_take_turns(void **state)
+{
+	struct sched_params params = { .seed = 1, .max_inflight = { 1, 1, 1 } };
+	struct sched *s = sched_new(&params);
+	struct sched_job job;
+	struct sched_stats st;
+	char user[16];
+
+	for (int i = 1; i <= 100; i++) {
+		snprintf(user, sizeof(user), "user%d", i);
+		add_local(s, (uint32_t)i, "many", user);
+	}
+	add_local(s, 5000, "few", "user");
+	scene_start(s, T0, &job);
+	scene_deliver(s, &job, T0);
+	scene_start(s, T0, &job);
+	assert_int_equal(job.msgid, 5000);
+	scene_deliver(s, &job, T0);
+	for (int i = 1; i < 100; i++) {
+		scene_start(s, T0, &job);
+		scene_deliver(s, &job, T0);
+	}
+	scene_nothing(s, T0);
+	sched_stats(s, &st);
+	assert_int_equal(st.dests, 0);
+	sched_free(s);
+}
+
+static void
 priorities(void **state)
 {
 	struct sched *s = scene_new();
@@ -570,6 +667,8 @@ main(void)
 		cmocka_unit_test(rest_goes_at_once),
 		cmocka_unit_test(fair_to_senders),
 		cmocka_unit_test(fair_to_destinations),
+		cmocka_unit_test(fair_to_actions),
+		cmocka_unit_test(actions_take_turns),
 		cmocka_unit_test(priorities),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
