@@ -255,8 +255,12 @@ recipient_place_varies(
 {
 	const struct conf_action *action = conf_find_action(m->conf, d->action);
 
-	return d->kind == DEST_USER && action != NULL &&
-	    action->kind == CONF_ACTION_MAILDIR && action->local.path != NULL &&
+	if (d->kind != DEST_USER || action == NULL)
+		return 0;
+	if (action->local.virtual_table != NULL && action->local.by_address)
+		return 1;
+	return action->kind == CONF_ACTION_MAILDIR &&
+	    action->local.path != NULL &&
 	    strstr(action->local.path, "%{") != NULL;
 }
 

@@ -29,7 +29,8 @@ struct recipient {
 };
 
 /* Whether the place of a user's mail depends on the recipient's address, so
- * that a process of its own is needed for each. */
+ * that each needs a process of its own, and none waits for another's: virtual
+ * users may share an account. */
 int recipient_place_varies(
     const struct master *, const struct msg_local_delivery *);
 

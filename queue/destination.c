@@ -79,7 +79,7 @@ dest_fill(
 
 uint32_t
 dest_get(struct sched *s, enum sched_kind kind, uint8_t class,
-    const char *action, const char *domain)
+    const char *action, const char *domain, const char *owner)
 {
 	struct dest *dest;
 	uint32_t d, hash;
@@ -101,7 +101,7 @@ dest_get(struct sched *s, enum sched_kind kind, uint8_t class,
 	if (d == NIL)
 		return NIL;
 	dest = dest_at(s, d);
-	dest->round = round_join(s, kind, action);
+	dest->round = round_join(s, kind, action, owner);
 	if (dest->round == NIL) {
 		slab_free(&s->dests, d);
 		return NIL;

@@ -5,6 +5,8 @@
  */
 #include "config.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -24,6 +26,8 @@ enum {
 	/* What hangs may be what an action delivers to, with all of its users
 	 * behind it: this part of all is then left to the other actions. */
 	ACTION_PART = 2,
+	/* quarters of that, for one account with many addresses */
+	ACCOUNT_QUARTERS = 3,
 	/* looks of a step: a thousand, for which mail waits */
 	RECHECK_PAGE = 64,
 	RECHECK_PAGES = 16,
@@ -105,7 +109,8 @@ part_of(uint32_t all, uint32_t part, uint32_t user)
 	return part != 0 ? part : 1;
 }
 
-/* What one action may have of all local deliveries, where there is another. */
+/* What one action may have of all local deliveries, where there is another,
+ * and what one account may have of that. */
 static void
 set_parts(const struct conf *conf, uint32_t user, struct sched_params *params)
 {
@@ -116,6 +121,7 @@ set_parts(const struct conf *conf, uint32_t user, struct sched_params *params)
 	if (n > 1)
 		part = part_of(part, part / ACTION_PART, user);
 	params->max_action = part;
+	params->max_owner = part_of(part, part * ACCOUNT_QUARTERS / 4, user);
 }
 
 void
@@ -231,8 +237,48 @@ enlist_has_action(struct queue *q, const struct envelope_rcpt *rcpt)
 	    (action->kind == CONF_ACTION_RELAY) == (rcpt->kind == DEST_RELAY);
 }
 
-/* Fills in kind, class, action and domain. -1 when the configuration has no
- * such action: the class is CLASS_UNKNOWN then, as enlist_again wants it. A
+/* Whether virtual users may share an account, and are told apart by their
+ * addresses. */
+static int
+has_virtual_places(const struct conf_action *action)
+{
+	return action->local.virtual_table != NULL && action->local.by_address;
+}
+
+/* The destination of a virtual user, until the next call: his account, and his
+ * address without what any sender may change of it, the tag and the case. */
+static const char *
+virtual_place(const struct queue *q, const struct envelope_rcpt *rcpt)
+{
+	static char place[2 * ADDRESS_SIZE];
+	const char *delim = q->conf->smtp.sub_addr_delim;
+	char name[ADDRESS_LOCAL_SIZE];
+
+	address_user(rcpt->address, name, sizeof(name));
+	if (*name != '\0' && delim != NULL && *delim != '\0')
+		name[1 + strcspn(name + 1, delim)] = '\0';
+	snprintf(place, sizeof(place), "%s:%s@%s", rcpt->user, name,
+	    address_domain(rcpt->address));
+	for (char *p = place; *p != '\0'; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return place;
+}
+
+static void
+find_local(struct queue *q, const struct envelope_rcpt *rcpt,
+    const struct conf_action *action, struct sched_add *add)
+{
+	add->class = rcpt->kind == DEST_USER && has_places(action)
+	    ? CLASS_PLACE
+	    : CLASS_LOCAL;
+	if (rcpt->kind != DEST_USER || !has_virtual_places(action))
+		return;
+	add->domain = virtual_place(q, rcpt);
+	add->owner = rcpt->user;
+}
+
+/* Fills in kind, class, action, domain and owner. -1 when the configuration has
+ * no such action: the class is CLASS_UNKNOWN then, as enlist_again wants it. A
  * host that an action names serves all domains as one destination, but what
  * goes to a paused one waits apart. */
 static int
@@ -254,9 +300,7 @@ find_route(
 		add->domain = *rcpt->user != '\0' ? rcpt->user : rcpt->alias;
 		if (!enlist_has_action(q, rcpt))
 			return -1;
-		add->class = rcpt->kind == DEST_USER && has_places(action)
-		    ? CLASS_PLACE
-		    : CLASS_LOCAL;
+		find_local(q, rcpt, action, add);
 		return 0;
 	}
 	add->kind = SCHED_RELAY;

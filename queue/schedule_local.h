@@ -6,7 +6,7 @@
  *	schedule_control.c	what the operator calls, and what is shown
  *	schedule_entry.c	entries and messages, and where an entry stands
  *	schedule_lane.c		one sender's entries at one destination
- *	schedule_round.c	destinations and actions that take turns
+ *	schedule_round.c	turns of destinations, owners and actions
  *	destination.c		windows, blocking and probing
  *
  * A READY entry stands in a lane, a WAITING one in its destination's ring, an
@@ -254,7 +254,8 @@ int round_init(struct sched *);
 void round_clear(struct sched *);
 /* The round of a destination that is to be, which counts it from now on; NIL
  * when out of memory. */
-uint32_t round_join(struct sched *, enum sched_kind, const char *action);
+uint32_t round_join(
+    struct sched *, enum sched_kind, const char *action, const char *owner);
 /* One of the round's destinations is no more. */
 void round_quit(struct sched *, uint32_t round);
 /* The limits have changed. Walks the rounds. */
@@ -271,7 +272,7 @@ void round_finish(struct sched *, uint32_t dest);
 /* destination.c */
 int dest_init(struct sched *);
 uint32_t dest_get(struct sched *, enum sched_kind, uint8_t class,
-    const char *action, const char *domain);
+    const char *action, const char *domain, const char *owner);
 /* How many transactions it may have at once; 0: as its class says. */
 void dest_limit(struct sched *, uint32_t dest, uint32_t window_max);
 /* Puts the destination into the round of turns or takes it out. */

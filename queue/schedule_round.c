@@ -1,10 +1,11 @@
 /*
  * Rounds: those whose turn comes, one after the other. What is relayed has one
  * round of destinations, and so has what is expanded. Local delivery has a
- * round of actions, each of which has one of its destinations, since a server
- * or a command that hangs is no destination there but stands behind those of
- * many users: an action that has its part of the transactions is left out
- * until one of them ends.
+ * round of actions, each of which has one of owners of destinations, and these
+ * have theirs. For a server or a command that hangs is no destination there
+ * but stands behind those of many users, and an account that does may have many
+ * destinations: whoever has his part of the transactions is left out until one
+ * of them ends.
  *
  * The rounds of the kinds are there from the start, and their handles are the
  * kinds; all others are named, and are there while they have members.
@@ -56,6 +57,12 @@ round_clear(struct sched *s)
 	hindex_clear(&s->by_round);
 }
 
+static int
+is_local(const struct round *round)
+{
+	return round->parent != NIL;
+}
+
 /* The round of that name in another, or NIL when out of memory. */
 static uint32_t
 get_named(struct sched *s, uint32_t parent, const char *name)
@@ -80,18 +87,46 @@ get_named(struct sched *s, uint32_t parent, const char *name)
 	round->hash = hash;
 	round->parent = parent;
 	round->head = NIL;
+	round_at(s, parent)->members++;
 	hindex_insert(&s->by_round, r);
 	s->stats.memory += strlen(name) + 1;
 	return r;
 }
 
-uint32_t
-round_join(struct sched *s, enum sched_kind kind, const char *action)
+/* Frees it, and what it alone was a member of. */
+static void
+drop_if_empty(struct sched *s, uint32_t r)
 {
-	uint32_t r = kind;
+	struct round *round;
+	uint32_t parent;
 
-	if (kind == SCHED_LOCAL && (r = get_named(s, r, action)) == NIL)
-		return NIL;
+	while ((round = round_at(s, r))->members == 0 && is_local(round)) {
+		parent = round->parent;
+		hindex_remove(&s->by_round, r);
+		s->stats.memory -= strlen(round->name) + 1;
+		free(round->name);
+		round->name = NULL;
+		slab_free(&s->rounds, r);
+		round_at(s, parent)->members--;
+		r = parent;
+	}
+}
+
+uint32_t
+round_join(struct sched *s, enum sched_kind kind, const char *action,
+    const char *owner)
+{
+	uint32_t r = kind, a;
+
+	if (kind == SCHED_LOCAL) {
+		if ((a = get_named(s, r, action)) == NIL)
+			return NIL;
+		r = get_named(s, a, owner != NULL ? owner : "");
+		if (r == NIL) {
+			drop_if_empty(s, a);
+			return NIL;
+		}
+	}
 	round_at(s, r)->members++;
 	return r;
 }
@@ -99,23 +134,25 @@ round_join(struct sched *s, enum sched_kind kind, const char *action)
 void
 round_quit(struct sched *s, uint32_t r)
 {
-	struct round *round = round_at(s, r);
+	round_at(s, r)->members--;
+	drop_if_empty(s, r);
+}
 
-	if (--round->members > 0 || round->parent == NIL)
-		return;
-	hindex_remove(&s->by_round, r);
-	s->stats.memory -= strlen(round->name) + 1;
-	free(round->name);
-	round->name = NULL;
-	slab_free(&s->rounds, r);
+/* How many transactions it may have at once, 0: all. */
+static uint32_t
+limit(const struct sched *s, const struct round *round)
+{
+	if (round->parent == SCHED_LOCAL)
+		return s->params.max_action;
+	return *round->name != '\0' ? s->params.max_owner : 0;
 }
 
 static int
 has_turn(const struct sched *s, const struct round *round)
 {
-	return round->head != NIL &&
-	    (s->params.max_action == 0 ||
-		round->inflight < s->params.max_action);
+	uint32_t max = limit(s, round);
+
+	return round->head != NIL && (max == 0 || round->inflight < max);
 }
 
 /* Puts it into the round that it is a member of, or takes it out. */
@@ -124,9 +161,9 @@ update(struct sched *s, uint32_t r)
 {
 	struct round *round = round_at(s, r);
 	uint32_t *head;
-	int turn = has_turn(s, round);
+	int turn;
 
-	if (round->parent == NIL || turn == round->in_turn)
+	if (!is_local(round) || (turn = has_turn(s, round)) == round->in_turn)
 		return;
 	round->in_turn = (uint8_t)turn;
 	head = &round_at(s, round->parent)->head;
@@ -134,6 +171,7 @@ update(struct sched *s, uint32_t r)
 		ring_append(&s->rounds, head, r);
 	else
 		ring_remove(&s->rounds, head, r);
+	update(s, round->parent);
 }
 
 void
@@ -167,7 +205,8 @@ round_first(const struct sched *s, enum sched_kind kind)
 {
 	uint32_t first = round_at(s, kind)->head;
 
-	if (kind == SCHED_LOCAL && first != NIL)
+	/* an action, and one of its owners */
+	for (int i = 0; i < 2 && kind == SCHED_LOCAL && first != NIL; i++)
 		first = round_at(s, first)->head;
 	return first;
 }
@@ -176,25 +215,32 @@ void
 round_start(struct sched *s, uint32_t d)
 {
 	struct dest *dest = dest_at(s, d);
-	uint32_t r = dest->round;
-	struct round *round = round_at(s, r), *parent;
+	struct round *round = round_at(s, dest->round);
+	uint32_t r, *head;
 
-	round->inflight++;
 	if (dest->in_turn && round->head == d)
 		round->head = dest->link.next;
-	update(s, r);
-	if (!round->in_turn)
-		return;
-	parent = round_at(s, round->parent);
-	if (parent->head == r)
-		parent->head = round->link.next;
+	for (r = dest->round; r != NIL; r = round->parent) {
+		round = round_at(s, r);
+		round->inflight++;
+		update(s, r);
+		if (!round->in_turn)
+			continue;
+		head = &round_at(s, round->parent)->head;
+		if (*head == r)
+			*head = round->link.next;
+	}
 }
 
 void
 round_finish(struct sched *s, uint32_t d)
 {
-	uint32_t r = dest_at(s, d)->round;
+	struct round *round;
+	uint32_t r;
 
-	round_at(s, r)->inflight--;
-	update(s, r);
+	for (r = dest_at(s, d)->round; r != NIL; r = round->parent) {
+		round = round_at(s, r);
+		round->inflight--;
+		update(s, r);
+	}
 }

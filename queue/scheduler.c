@@ -133,6 +133,7 @@ sched_set_params(struct sched *s, const struct sched_params *params)
 		    ? params->max_inflight[i]
 		    : 1000;
 	s->params.max_action = params->max_action;
+	s->params.max_owner = params->max_owner;
 	round_update_all(s);
 }
 
@@ -231,7 +232,8 @@ sched_add(struct sched *s, const struct sched_add *add, int64_t now)
 		errno = EEXIST;
 		return -1;
 	}
-	d = dest_get(s, add->kind, add->class, add->action, add->domain);
+	d = dest_get(
+	    s, add->kind, add->class, add->action, add->domain, add->owner);
 	if (d != NIL)
 		dest_limit(s, d, add->window_max);
 	m = d == NIL ? NIL : message_get(s, add);

@@ -36,8 +36,8 @@
  * time is tried once before. A failure of its route is an attempt too.
  *
  * Turns go round over destinations, those of local delivery first over their
- * actions, and inside one over senders, a transaction each. No call costs more
- * than O(log n), but those that are said to walk.
+ * actions and owners, and inside one over senders, a transaction each. No call
+ * costs more than O(log n), but those that are said to walk.
  */
 #ifndef QUEUE_SCHEDULER_H
 #define QUEUE_SCHEDULER_H
@@ -84,6 +84,7 @@ struct sched_params {
 	uint64_t seed; /* of jitter and hashes */
 	uint32_t max_inflight[SCHED_KINDS]; /* transactions; 0: 1000 */
 	uint32_t max_action; /* local ones of one action; 0: all */
+	uint32_t max_owner; /* of one owner in it; 0: all */
 };
 
 /* NULL when out of memory. Copies params. */
@@ -113,6 +114,9 @@ struct sched_add {
 	enum sched_priority priority;
 	const char *action; /* copied once a destination */
 	const char *domain; /* or user, or "" */
+	/* of a local destination that is not his only one; NULL: it is bounded
+	 * by its own window. The first add to a destination counts. */
+	const char *owner;
 	uint8_t class;
 	unsigned flags; /* enum sched_add_flag */
 	uint32_t sender_key; /* of the message: the first add counts */

@@ -197,7 +197,7 @@ static const struct field local_fields[] = {
 	FLAG(by_address, Q | A),
 	STR(user, NAME_LIMIT, Q | A),
 	TABLE(alias, CONF_SERVICE_ALIAS, A),
-	TABLE(virtual_table, CONF_SERVICE_ALIAS, A),
+	TABLE(virtual_table, CONF_SERVICE_ALIAS, Q | A),
 	TABLE(userbase, CONF_SERVICE_USERINFO, Q | A),
 	STR(wrapper, NAME_LIMIT, N),
 };

@@ -26,8 +26,12 @@ static struct conf_action actions[] = {
 	{ .name = S("local"), .kind = CONF_ACTION_MBOX },
 	{ .name = S("out"), .kind = CONF_ACTION_RELAY },
 	{ .name = S("other"), .kind = CONF_ACTION_MBOX },
+	{ .name = S("virtual"),
+	    .kind = CONF_ACTION_MDA,
+	    .local = { .by_address = true, .virtual_table = S("users") } },
 };
 struct conf scene_conf = { .server_name = S("mx.example.org"),
+	.smtp = { .sub_addr_delim = S("+") },
 	.retry = { .min = 1, .max = 2 },
 	.queue = { .ttl = 432000 },
 	.mda = { .max_session = LOCAL_MAX,
@@ -114,7 +118,8 @@ on_local_delivery(
 	ssize_t n;
 
 	w->locals++;
-	if (w->hold && strncmp(m->user, "joe", 3) == 0) {
+	if (w->hold && strncmp(m->user, "joe", 3) == 0 &&
+	    strncmp(m->address, "quick", 5) != 0) {
 		close(fd);
 		assert_true(w->nheld < LOCAL_MAX);
 		w->held[w->nheld++] = m->id;
@@ -173,7 +178,10 @@ add_user(struct ipc_buf *dests, const struct msg_expand *m, const char *user)
 {
 	struct msg_expand_dest d = { .kind = DEST_USER,
 		.address = m->recipient,
-		.action = strcmp(m->action, "other") == 0 ? "other" : "local",
+		.action = strcmp(m->action, "other") == 0 ||
+			strcmp(m->action, "virtual") == 0
+		    ? m->action
+		    : "local",
 		.user = user,
 		.alias = "",
 		.enhanced = "",
@@ -201,6 +209,8 @@ on_expand(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 		e.code = 550;
 		e.enhanced = "5.7.1";
 		e.text = "No rule takes it";
+	} else if (strcmp(m->action, "virtual") == 0) {
+		add_user(&dests, m, "joe");
 	} else if (strchr(m->recipient, '+') != NULL) {
 		add_user(&dests, m, user);
 	} else if (m->action[0] == '\0') {

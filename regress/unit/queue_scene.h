@@ -1,7 +1,8 @@
 /*
  * The queue worker as a process, in its sandbox, with a master, an smtpd, an
  * auth and a deliver made of channels, for the tests of what it does. Users
- * joe and ann are of this host; what others are is in queue_scene.c.
+ * joe and ann are of this host, and joe has all of its virtual users; what
+ * others are is in queue_scene.c.
  */
 #ifndef QUEUE_SCENE_H
 #define QUEUE_SCENE_H
@@ -42,7 +43,8 @@ struct world {
 	uint32_t locals;
 	char users[256];
 	char entries[64]; /* of the user items, each behind a blank */
-	int hold; /* local says nothing of joe, joe1 and so on */
+	/* local says nothing of joe, joe1 and so on, but for quick@ */
+	int hold;
 	uint64_t held[LOCAL_MAX];
 	uint32_t nheld;
 	uint8_t body[LARGE + 1];

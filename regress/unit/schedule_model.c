@@ -15,12 +15,13 @@
 #define MESSAGES 40
 #define RCPTS 4
 #define ENTRIES (MESSAGES * RCPTS)
-#define DESTS 8
+#define DESTS 10
 #define JOBS 64
 #define STEPS 300
 #define BATCH_MAX 3
 #define INFLIGHT_MAX 8
-#define ACTION_MAX 3
+#define ACTION_MAX 4
+#define OWNER_MAX 3
 
 /* READY and WAITING are one here: time alone moves between them. */
 enum model_state { GONE, INCOMING, QUEUED, INFLIGHT, HELD, DONE };
@@ -81,6 +82,7 @@ static const struct {
 	enum sched_kind kind;
 	const char *action;
 	const char *domain;
+	const char *owner;
 } dests[DESTS] = {
 	{ SCHED_RELAY, "act", "a.example" },
 	{ SCHED_RELAY, "act", "b.example" },
@@ -90,6 +92,8 @@ static const struct {
 	{ SCHED_EXPAND, "act", "" },
 	{ SCHED_LOCAL, "act", "friend" },
 	{ SCHED_LOCAL, "other", "stranger" },
+	{ SCHED_LOCAL, "other", "joe:joe@a", "joe" },
+	{ SCHED_LOCAL, "other", "joe:ann@a", "joe" },
 };
 
 static enum sched_kind
@@ -207,6 +211,7 @@ op_add(struct model *m)
 		.priority = roll(m, SCHED_PRIORITIES),
 		.action = dests[d].action,
 		.domain = dest_domain(d),
+		.owner = dests[d].owner,
 		.class = d == 0,
 		.sender_key = i / RCPTS % 5 };
 
@@ -290,18 +295,24 @@ check_probes(struct model *m)
 			    m->jobs[i].dest == m->jobs[k].dest);
 }
 
-/* An action leaves others their part of the local transactions. */
+/* An action, and an owner in it, leaves others their part of the local
+ * transactions. */
 static void
-check_actions(struct model *m)
+check_parts(struct model *m)
 {
 	const struct sched_job *last = &m->jobs[m->njobs - 1];
-	uint32_t i, n = 0;
+	const char *owner = dests[dest_number(last)].owner;
+	uint32_t i, action = 0, owned = 0;
 
-	for (i = 0; i < m->njobs; i++)
-		n += m->jobs[i].kind == SCHED_LOCAL &&
+	if (last->kind != SCHED_LOCAL)
+		return;
+	for (i = 0; i < m->njobs; i++) {
+		action += m->jobs[i].kind == SCHED_LOCAL &&
 		    strcmp(m->jobs[i].action, last->action) == 0;
-	if (last->kind == SCHED_LOCAL)
-		assert_true(n <= ACTION_MAX);
+		owned += dests[dest_number(&m->jobs[i])].owner == owner;
+	}
+	assert_true(action <= ACTION_MAX);
+	assert_true(owner == NULL || owned <= OWNER_MAX);
 }
 
 static void
@@ -359,7 +370,7 @@ op_next(struct model *m)
 		check_start(m, job);
 		m->njobs++;
 		check_probes(m);
-		check_actions(m);
+		check_parts(m);
 		return 1;
 	}
 	assert_in_range(job->nrcpts, 1, SCHED_BATCH_MAX);
@@ -689,7 +700,8 @@ model_begin(struct model *m, uint64_t seed)
 {
 	struct sched_params params = { .seed = seed,
 		.max_inflight = { INFLIGHT_MAX, INFLIGHT_MAX, INFLIGHT_MAX },
-		.max_action = ACTION_MAX };
+		.max_action = ACTION_MAX,
+		.max_owner = OWNER_MAX };
 	struct sched_class class = { .retry_floor = 20,
 		.retry_ceiling = 200,
 		.probe_floor = 10,

@@ -111,6 +111,54 @@ test_action_part(void **state)
 	scene_end_empty();
 }
 
+static void
+submit_virtual(const char *name)
+{
+	char address[64];
+
+	snprintf(address, sizeof(address), "%s@virtual.example", name);
+	scene_submit(address, "virtual", scene_message, 0);
+}
+
+/* A virtual user whose deliveries take for ever leaves those their own who
+ * share his account, however his address is written; and the account leaves
+ * others theirs. */
+static void
+test_virtual_places(void **state)
+{
+	enum { ACCOUNT = LOCAL_MAX / 2 * 3 / 4, MORE = 10 };
+	char name[16];
+
+	world.hold = 1;
+	for (int i = 0; i < LOCAL_PER_USER; i++) {
+		submit_virtual("slow");
+		submit_virtual("slow+tag");
+		submit_virtual("sLow+1");
+	}
+	while (world.nheld < LOCAL_PER_USER)
+		stage_await(&stage, MSG_local_delivery);
+	submit_virtual("quick");
+	while (strcmp(world.users, "joe ") != 0)
+		stage_await(&stage, MSG_local_delivery);
+	assert_int_equal(world.nheld, LOCAL_PER_USER);
+	for (int i = 0; i < MORE; i++) {
+		snprintf(name, sizeof(name), "user%d", i);
+		submit_virtual(name);
+	}
+	while (world.nheld < ACCOUNT)
+		stage_await(&stage, MSG_local_delivery);
+	scene_submit("ann@example.org", "local", scene_message, 0);
+	while (strcmp(world.users, "joe ann ") != 0)
+		stage_await(&stage, MSG_local_delivery);
+	assert_int_equal(world.nheld, ACCOUNT);
+	while (world.locals < 3 * LOCAL_PER_USER + 1 + MORE + 1) {
+		answer_held();
+		stage_await(&stage, MSG_local_delivery);
+	}
+	answer_held();
+	scene_end_empty();
+}
+
 /* Two local parts may be two mailboxes, of a host that says so. */
 static void
 test_named_twice(void **state)
@@ -209,6 +257,7 @@ main(void)
 		TEST(test_local),
 		TEST(test_local_part),
 		TEST(test_action_part),
+		TEST(test_virtual_places),
 		TEST(test_named_twice),
 		TEST(test_items),
 		TEST(test_circle),

@@ -521,12 +521,14 @@ fair_to_destinations(void **state)
 }
 
 static void
-add_local(struct sched *s, uint32_t msgid, const char *action, const char *user)
+add_local(struct sched *s, uint32_t msgid, const char *action, const char *user,
+    const char *owner)
 {
 	struct sched_add a = { .msgid = msgid,
 		.kind = SCHED_LOCAL,
 		.action = action,
-		.domain = user };
+		.domain = user,
+		.owner = owner };
 
 	assert_int_equal(sched_add(s, &a, T0), 0);
 }
@@ -557,12 +559,12 @@ fair_to_actions(void **state)
 
 	for (int i = 0; i < 100; i++) {
 		snprintf(user, sizeof(user), "user%d", i % 20);
-		add_local(s, ++msgid, "hangs", user);
+		add_local(s, ++msgid, "hangs", user, NULL);
 	}
 	assert_int_equal(start_all(s, "hangs", jobs), 5);
 	assert_int_equal(sched_deadline(s, T0), -1);
-	add_local(s, ++msgid, "works", "user1");
-	add_local(s, ++msgid, "works", "user2");
+	add_local(s, ++msgid, "works", "user1", NULL);
+	add_local(s, ++msgid, "works", "user2", NULL);
 	assert_int_equal(start_all(s, "works", jobs + 5), 2);
 	/* what ends makes room for another of its own */
 	scene_deliver(s, &jobs[5], T0);
@@ -586,6 +588,52 @@ fair_to_actions(void **state)
 	sched_free(s);
 }
 
+/* One whose addresses are places of their own leaves their part to the other
+ * users of the action, each of whom has his. */
+static void
+fair_to_owners(void **state)
+{
+	struct sched_params params = { .seed = 1,
+		.max_inflight = { 0, 20, 0 },
+		.max_action = 8,
+		.max_owner = 6 };
+	struct sched_class class = { .window_start = 2, .window_max = 2 };
+	struct sched *s = sched_new(&params);
+	static struct sched_job jobs[30];
+	struct sched_stats st;
+	uint32_t msgid = 0, n;
+	char place[16];
+
+	sched_set_class(s, 0, &class);
+	for (int i = 0; i < 4; i++)
+		add_local(s, ++msgid, "mda", "joe:slow", "joe");
+	assert_int_equal(start_all(s, "mda", jobs), 2);
+	for (int i = 0; i < 20; i++) {
+		snprintf(place, sizeof(place), "joe:%d", i);
+		add_local(s, ++msgid, "mda", place, "joe");
+	}
+	assert_int_equal(start_all(s, "mda", jobs + 2), 4);
+	/* the same name in another action is another */
+	add_local(s, ++msgid, "other", "joe:slow", "joe");
+	assert_int_equal(start_all(s, "other", jobs + 6), 1);
+	add_local(s, ++msgid, "mda", "ann:ann", "ann");
+	add_local(s, ++msgid, "mda", "bob:bob", "bob");
+	add_local(s, ++msgid, "mda", "eve:eve", "eve");
+	assert_int_equal(start_all(s, "mda", jobs + 7), 2);
+	scene_deliver(s, &jobs[0], T0);
+	assert_int_equal(start_all(s, "mda", jobs + 9), 1);
+	for (n = 1; n < 10; n++)
+		scene_deliver(s, &jobs[n], T0);
+	while ((n = start_all(s, "mda", jobs)) > 0)
+		while (n > 0)
+			scene_deliver(s, &jobs[--n], T0);
+	/* places do not stay */
+	sched_stats(s, &st);
+	assert_int_equal(st.entries, 0);
+	assert_int_equal(st.dests, 0);
+	sched_free(s);
+}
+
 /* However many users an action has, the other's turn comes. */
 static void
 actions_take_turns(void **state)
@@ -598,9 +646,9 @@ actions_take_turns(void **state)
 
 	for (int i = 1; i <= 100; i++) {
 		snprintf(user, sizeof(user), "user%d", i);
-		add_local(s, (uint32_t)i, "many", user);
+		add_local(s, (uint32_t)i, "many", user, NULL);
 	}
-	add_local(s, 5000, "few", "user");
+	add_local(s, 5000, "few", "user", NULL);
 	scene_start(s, T0, &job);
 	scene_deliver(s, &job, T0);
 	scene_start(s, T0, &job);
@@ -668,6 +716,7 @@ main(void)
 		cmocka_unit_test(fair_to_senders),
 		cmocka_unit_test(fair_to_destinations),
 		cmocka_unit_test(fair_to_actions),
+		cmocka_unit_test(fair_to_owners),
 		cmocka_unit_test(actions_take_turns),
 		cmocka_unit_test(priorities),
 	};
