@@ -303,12 +303,11 @@ scene_body_has(const char *text)
 	return memmem(world.body, world.body_len, text, strlen(text)) != NULL;
 }
 
-/* How often the body says that a recipient failed. */
+/* How often one body, to which others may have been added, says so. */
 static uint32_t
-count_failures(const struct world *w)
+count_text(const struct ipc_blob *body, const char *text)
 {
-	static const char text[] = "\nAction: failed";
-	const uint8_t *at = w->body, *end = w->body + w->body_len;
+	const uint8_t *at = body->data, *end = body->data + body->len;
 	uint32_t n = 0;
 
 	for (;
@@ -330,8 +329,8 @@ on_body_data(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	w->body_len += data->len;
 	if (!m->body_data.last)
 		return;
-	if (scene_body_has("The list is too long")) {
-		w->long_lists += count_failures(w);
+	if (count_text(data, "The list is too long") > 0) {
+		w->long_lists += count_text(data, "\nAction: failed");
 		w->long_reports++;
 	}
 	stage_got(&stage, MSG_body_data);
