@@ -13,8 +13,6 @@
 
 #include "ipc/messages.h"
 
-struct stat;
-
 /* What stays from one message to the next: the place was opened, and all else
  * was given up, for the first. */
 struct local_place {
@@ -36,7 +34,6 @@ struct local_job {
 	const char *delimiter; /* of sub-addresses, "" for none */
 	const char *server_name; /* what this host calls itself */
 	int use_forward;
-	uint32_t item; /* the mark of one of the .forward; 0: all */
 	int deadline; /* of a command, seconds */
 	gid_t mail_gid; /* of the mail folder, for local_mbox alone */
 	struct local_place *place;
@@ -68,7 +65,6 @@ struct local_outcome {
 	unsigned lists; /* read for it so far */
 	unsigned items; /* found in them */
 	unsigned refused; /* of these, failed for good */
-	unsigned deferred; /* of these, to be tried again by themselves */
 	int kept; /* delivered here, whatever is forwarded besides */
 	struct ipc_buf forward; /* list of forward_dest */
 };
@@ -100,12 +96,12 @@ int local_command(
  * when it names nobody at all. An item that fails for good does not keep the
  * others from theirs: what it said goes to outcome->forward too, and only where
  * nothing else is done does it fail the delivery. So does one of a ~/.forward
- * that fails for now. Where the job is one item, that is done and no other; if
- * it is there no more, all is. */
-int local_list(const struct local_job *, const char *path, int *keep,
-    struct local_outcome *);
-/* Whether anybody but root and the user whom it belongs to may write it. */
-int local_others_may_write(const char *path, const struct stat *);
+ * that fails for now. Where `item` is the mark of one of them, that is done and
+ * no other; else, and if it is there no more, all is. */
+int local_list(const struct local_job *, const char *path, uint32_t item,
+    int *keep, struct local_outcome *);
+/* Whether nobody but root and we can have written what is open there. */
+int local_is_own_file(int fd);
 /* After a ~/.forward the user's own mailbox has failed, as the outcome says: 0
  * if something else was done, so that it is one item more that has failed,
  * else -1. */

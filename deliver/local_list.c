@@ -45,7 +45,7 @@ struct plan {
 static char *
 read_list(const char *path, int *own, struct local_outcome *out)
 {
-	char *text = NULL, opened[40];
+	char *text = NULL;
 	struct stat st;
 	ssize_t n;
 	int fd;
@@ -55,9 +55,7 @@ read_list(const char *path, int *own, struct local_outcome *out)
 		local_error(out, path, errno);
 		goto out;
 	}
-	snprintf(opened, sizeof(opened), "/proc/self/fd/%d", fd);
-	*own = (st.st_uid == geteuid() || st.st_uid == 0) &&
-	    !local_others_may_write(opened, &st);
+	*own = local_is_own_file(fd);
 	if (!S_ISREG(st.st_mode) || st.st_size > LIST_MAX) {
 		local_done(out, DELIVERY_PERMFAIL, 550, "5.2.4",
 		    "%s is not a regular file of at most 1 MiB", path);
@@ -108,8 +106,6 @@ add_address(const char *text, struct local_outcome *out)
 {
 	struct msg_forward_dest dest = { .address = text };
 
-	if (out->forward.count >= FORWARD_MAX)
-		return too_many(out);
 	if (strlen(text) > 1000)
 		return local_done(out, DELIVERY_PERMFAIL, 550, "5.2.4",
 		    "the list holds an address that is too long");
@@ -155,7 +151,6 @@ add_deferred(uint32_t number, struct local_outcome *out)
 	    out->forward.count >= FORWARD_MAX)
 		return -1;
 	snprintf(address, sizeof(address), "%u", (unsigned)number);
-	out->deferred++;
 	ipc_add_forward_dest(&out->forward, &dest);
 	return out->forward.failed ? local_error(out, "memory", ENOMEM) : 0;
 }
@@ -178,11 +173,25 @@ add_refusal(struct local_outcome *out)
 	return out->forward.failed ? local_error(out, "memory", ENOMEM) : 0;
 }
 
+/* How many go to addresses (class 0), are to be tried again (4), were refused
+ * (5). */
+static unsigned
+count_class(const struct local_outcome *out, int class)
+{
+	struct ipc_list list = ipc_buf_list(&out->forward);
+	struct msg_forward_dest dest;
+	unsigned n = 0;
+
+	while (ipc_next_forward_dest(&list, &dest))
+		n += dest.code / 100 == class;
+	return n;
+}
+
 /* Whether anything was done but to note what failed. */
 static int
 has_success(const struct local_outcome *out)
 {
-	return out->kept || out->forward.count > out->refused + out->deferred;
+	return out->kept || count_class(out, 0) > 0;
 }
 
 int
@@ -241,6 +250,13 @@ say_error(const char *text, struct local_outcome *out)
 	    error.code, error.enhanced, "%.400s", error.text);
 }
 
+/* Each command and file may fail, which must have room in the answer. */
+static int
+has_no_room(const struct plan *plan, const struct local_outcome *out)
+{
+	return out->forward.count + plan->nitems >= FORWARD_MAX;
+}
+
 /* Takes the text of the item. */
 static int
 add_to_plan(
@@ -265,19 +281,21 @@ plan_item(const struct local_job *job, struct alias_item *item, int own,
 {
 	if (item->kind == ALIAS_INCLUDE)
 		return plan_list(job, item->text, depth + 1, plan, out);
-	/* each may be refused, which must have room in the answer */
-	if (out->items++ >= FORWARD_MAX)
-		return too_many(out);
+	out->items++;
 	if (item->kind == ALIAS_ERROR)
 		return say_error(item->text, out) == 0 ? 0 : add_refusal(out);
 	if (item->kind == ALIAS_ADDRESS) {
 		if (!is_own(job, item->text))
-			return add_address(item->text, out);
+			return has_no_room(plan, out)
+			    ? too_many(out)
+			    : add_address(item->text, out);
 		plan->keep = 1;
 		return 0;
 	}
 	if (item->kind == ALIAS_FILE && local_discards(item->text))
 		return 0;
+	if (has_no_room(plan, out))
+		return too_many(out);
 	return may_deliver(job, own, out) == 0 ? add_to_plan(plan, item, out)
 					       : -1;
 }
@@ -358,7 +376,7 @@ carry_out_all(const struct local_job *job, const char *path,
 		return -1;
 	/* it is the outcome of the whole: as a report, or as another attempt */
 	if (!plan->keep && !has_success(out) &&
-	    (out->refused > 0) != (out->deferred > 0))
+	    (out->refused > 0) != (count_class(out, 4) > 0))
 		return -1;
 	*keep = plan->keep || out->items == 0;
 	return local_done(out, DELIVERY_OK, 250, "2.0.0", "%s as %s says",
@@ -368,15 +386,15 @@ carry_out_all(const struct local_job *job, const char *path,
 }
 
 int
-local_list(const struct local_job *job, const char *path, int *keep,
-    struct local_outcome *out)
+local_list(const struct local_job *job, const char *path, uint32_t item,
+    int *keep, struct local_outcome *out)
 {
 	struct plan plan = { 0 };
 	const struct alias_item *one;
 	int rc = plan_list(job, path, 0, &plan, out);
 
 	*keep = 0;
-	if (rc == 0 && (one = find_item(&plan, job->item)) != NULL) {
+	if (rc == 0 && (one = find_item(&plan, item)) != NULL) {
 		/* the others had theirs */
 		ipc_buf_reset(&out->forward);
 		rc = carry_out_item(job, one, out);

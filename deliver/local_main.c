@@ -30,6 +30,7 @@ struct context {
 	struct channel *master;
 	struct local_job job; /* what all jobs have in common */
 	struct local_place place;
+	uint32_t item; /* the mark of one of the .forward; 0: all */
 	int many; /* takes one message after the other */
 	/* what has come in a turn of the loop, delivered at its end */
 	struct loop_deferred deferred;
@@ -61,7 +62,7 @@ deliver_include(const struct local_job *job, struct local_outcome *out)
 {
 	int keep;
 
-	if (local_list(job, job->parameter, &keep, out) == -1)
+	if (local_list(job, job->parameter, 0, &keep, out) == -1)
 		return -1;
 	return keep ? local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
 			  "%s names nobody", job->parameter)
@@ -186,7 +187,7 @@ deliver(const struct context *c, const struct local_job *job,
 	int keep = 1, rc = 0;
 
 	out->kept = 0;
-	out->lists = out->items = out->refused = out->deferred = 0;
+	out->lists = out->items = out->refused = 0;
 	if (check_body(job, out) == -1)
 		return;
 	if (local_is_loop(job)) {
@@ -199,7 +200,7 @@ deliver(const struct context *c, const struct local_job *job,
 		if (rc == -1)
 			return;
 		if (rc == 1) {
-			if (local_list(job, path, &keep, out) == -1)
+			if (local_list(job, path, c->item, &keep, out) == -1)
 				return;
 		}
 	}
@@ -339,7 +340,7 @@ static channel_handler *const handlers[MSG_MAX] = {
 static const struct channel_ops master_ops = { handlers, on_closed, NULL };
 
 static enum log_mode
-read_arguments(struct local_job *job, int argc, char **argv)
+read_arguments(struct local_job *job, uint32_t *item, int argc, char **argv)
 {
 	enum log_mode mode = LOG_TO_SYSLOG;
 	int opt;
@@ -371,7 +372,7 @@ read_arguments(struct local_job *job, int argc, char **argv)
 			job->use_forward = 1;
 			break;
 		case 'i':
-			job->item = (uint32_t)strtoul(optarg, NULL, 10);
+			*item = (uint32_t)strtoul(optarg, NULL, 10);
 			break;
 		case 'd':
 			mode = LOG_TO_STDERR;
@@ -399,7 +400,7 @@ main(int argc, char **argv)
 		.server_name = "localhost",
 		.mail_gid = getegid(),
 		.place = &c.place };
-	mode = read_arguments(&c.job, argc, argv);
+	mode = read_arguments(&c.job, &c.item, argc, argv);
 	log_init("local", mode);
 	tzset(); /* the sandbox keeps files from whoever comes later */
 	if (fcntl(MASTER_FD, F_GETFD) == -1) {

@@ -54,12 +54,24 @@ has_access_list(const char *path)
 	    (errno != ENODATA && errno != ENOTSUP);
 }
 
-int
-local_others_may_write(const char *path, const struct stat *st)
+static int
+others_may_write(const char *path, const struct stat *st)
 {
 	return (st->st_mode & S_IWOTH) != 0 ||
 	    ((st->st_mode & S_IWGRP) != 0 &&
 		(has_access_list(path) || !is_private_group(st->st_gid)));
+}
+
+int
+local_is_own_file(int fd)
+{
+	char path[40];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return fstat(fd, &st) == 0 &&
+	    (st.st_uid == geteuid() || st.st_uid == 0) &&
+	    !others_may_write(path, &st);
 }
 
 /* Whether somebody else can give names to files there: to put one of the
@@ -71,7 +83,7 @@ is_open_folder(const char *path)
 
 	return stat(path, &st) == -1 ||
 	    (st.st_uid != geteuid() && st.st_uid != 0) ||
-	    (local_others_may_write(path, &st) && (st.st_mode & S_ISVTX) == 0);
+	    (others_may_write(path, &st) && (st.st_mode & S_ISVTX) == 0);
 }
 
 /* Looks for a .forward, and for nothing in it: 0 if there is none, 1, or -1
@@ -111,7 +123,7 @@ local_has_forward(const struct local_job *job, char *path, size_t size,
 		return found;
 	if (!S_ISREG(st.st_mode) ||
 	    (st.st_uid != geteuid() && st.st_uid != 0) ||
-	    local_others_may_write(path, &st))
+	    others_may_write(path, &st))
 		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
 		    "%s must be a regular file that only its owner may write",
 		    path);

@@ -83,7 +83,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		write_list(i, text, len);
 	}
 	write_list(1, in.data, in.left);
-	check_outcome(local_list(&job, path_of(1), &keep, &out), &out);
+	check_outcome(local_list(&job, path_of(1), 0, &keep, &out), &out);
 	ipc_buf_free(&out.forward);
 	return 0;
 }
