@@ -91,7 +91,8 @@ end_is_owned(const char *end)
 {
 	const char *dot = strchr(end, '.');
 
-	return dot != NULL && is_owned(dot);
+	/* an address literal is owned from its left */
+	return dot != NULL && end[strlen(end) - 1] != ']' && is_owned(dot);
 }
 
 bool
@@ -332,19 +333,27 @@ way_names_domain(const struct way *w)
 static bool
 way_names_client(const struct way *w)
 {
-	size_t n = 0;
+	char begin[WAY_MAX + 1];
+	size_t len, digits, more;
 
+	for (len = 0; len < w->len && w->octets[len] != ANY; len++)
+		begin[len] = (char)w->octets[len];
+	begin[len] = '\0';
 	if (!w->begins)
 		return false;
-	while (n < w->len && w->octets[n] != ANY && isxdigit(w->octets[n]))
-		n++;
-	if (n == w->len)
-		return w->ends;
-	if (n > 0 && (w->octets[n] == '.' || w->octets[n] == ':'))
+	if (len == w->len && w->ends)
+		return len > 0;
+	digits = strspn(begin, "0123456789abcdef");
+	if (digits == 0 || begin[digits] != ':')
+		return digits > 0 && begin[digits] == '.';
+	/* unique local and link-local ones */
+	if (digits == 4 && begin[0] == 'f' &&
+	    (strchr("cd", begin[1]) != NULL ||
+		(begin[1] == 'e' && strchr("89ab", begin[2]) != NULL)))
 		return true;
-	while (n < w->len && w->octets[n] != ANY)
-		n++;
-	return n == w->len && w->ends && n > 0;
+	/* the first number of others is nobody's alone */
+	more = strspn(begin + digits + 1, "0123456789abcdef");
+	return more > 0 && begin[digits + 1 + more] == ':';
 }
 
 bool

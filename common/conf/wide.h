@@ -27,7 +27,8 @@ bool wide_mailbox(const char *);
  */
 bool wide_name_expression(const char *);
 /* One that is held against addresses of clients: each way through it must begin
- * with `^` and the whole of the first number. */
+ * with `^` and the whole of the first number, of IPv6 the first two unless that
+ * is unique local or link-local. */
 bool wide_client_expression(const char *);
 
 #endif

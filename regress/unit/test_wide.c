@@ -56,7 +56,8 @@ test_domains(void **state)
 		{ "mx.example.*", true }, { "*.example.*", true },
 		{ "mail.*.*", true }, { "*.lan", false }, { "*.Local", false },
 		{ "*lan", true }, { "[192.0.2.1]", false },
-		{ "[*.*.*.*]", true }, { "[192.0.2.*]", true } };
+		{ "[*.*.*.*]", true }, { "[*.0.2.1]", true },
+		{ "[192.0.2.*]", true } };
 
 	CHECK(wide_domain, rows);
 }
@@ -104,7 +105,10 @@ test_names(void **state)
 		{ "^(postmaster|abuse)@", true }, { "^[a-z.]+@", true },
 		{ "^[a-z]+\\.[a-z]+$", true }, { "^[a-z]+\\.org$", true },
 		{ "\\.(com|net|org)$", true }, { "\\.org$", true },
-		{ "@.*$", true }, { "@(.*\\.)?$", true },
+		{ "\\.9\\.2\\.1\\]$", true },
+		{ "@\\[(.*\\.)?0\\.2\\.1\\]$", true },
+		{ "@\\[192\\.0\\.2\\.1\\]$", false }, { "@.*$", true },
+		{ "@(.*\\.)?$", true },
 		/* or it may be the end of another's */
 		{ "example\\.org$", true }, { "^.*example\\.org$", true },
 		{ "^[a-z]*example\\.org$", true },
@@ -136,13 +140,15 @@ test_clients(void **state)
 	static const struct row rows[] = { { "^10\\.", false },
 		{ "^192\\.168\\.", false }, { "^192[.]168[.]", false },
 		{ "^(10|192\\.168)\\.", false }, { "^10\\..*|^fd00:", false },
-		{ "^2001:db8:", false }, { "^192\\.0\\.2\\.1$", false },
-		{ "^::1$", false }, { "^local$", false },
-		{ "192\\.168\\.", true }, { "192.168.", true },
-		{ "10\\.0\\.", true }, { "^10.", true }, { "^1", true },
-		{ "^1?0\\.", true }, { "^[0-9a-f:]+$", true }, { ".*", true },
-		{ "^", true }, { "^::", true }, { "^(10)?\\.", true },
-		{ "^10\\.|9\\.", true } };
+		{ "^2001:db8:", false }, { "^2001:", true }, { "^2a02:", true },
+		{ "^2001::", true }, { "^fd00:", false }, { "^fe80:", false },
+		{ "^fec0:", true }, { "^fd0:", true },
+		{ "^192\\.0\\.2\\.1$", false }, { "^::1$", false },
+		{ "^local$", false }, { "192\\.168\\.", true },
+		{ "192.168.", true }, { "10\\.0\\.", true }, { "^10.", true },
+		{ "^1", true }, { "^1?0\\.", true }, { "^[0-9a-f:]+$", true },
+		{ ".*", true }, { "^", true }, { "^::", true },
+		{ "^(10)?\\.", true }, { "^10\\.|9\\.", true } };
 
 	CHECK(wide_client_expression, rows);
 }
