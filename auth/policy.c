@@ -389,6 +389,19 @@ names_recipient(const struct policy_host *host, const struct policy_facts *f,
 	return a;
 }
 
+/* Whether the action itself has the whole address. */
+static enum policy_answer
+action_names_recipient(const struct policy_host *host,
+    const struct policy_facts *f, const struct conf_action *action)
+{
+	const char *table = action->local.virtual_table;
+
+	if (action->kind == CONF_ACTION_RELAY || table == NULL)
+		return POLICY_NO;
+	return host->lookup(
+	    host->arg, table, CONF_SERVICE_STRING, f->recipient, NULL);
+}
+
 /* The rule that decided is for all the world, and one behind it may be for
  * this client. */
 static enum policy_answer
@@ -425,7 +438,9 @@ policy_refuses_route(const struct policy_host *host,
 	    (f->flags & SESSION_AUTH) != 0 ||
 	    test_from_local(host, f, NULL) == POLICY_YES)
 		return POLICY_NO;
-	a = is_let_in(host, f, v->rule);
+	a = action_names_recipient(host, f, v->action);
+	if (a == POLICY_NO)
+		a = is_let_in(host, f, v->rule);
 	return a == POLICY_YES || a == POLICY_NO ? answer(a == POLICY_NO) : a;
 }
 

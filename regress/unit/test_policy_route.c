@@ -40,6 +40,7 @@ static const struct row {
 	bool open;
 	enum policy_answer refused;
 	bool by_address;
+	char *virtual_table;
 } rows[] = {
 	{ "percent", PERCENT, STRANGER, 0, { TO_DOMAINS }, 2, CONF_ACTION_RELAY,
 	    0, POLICY_YES },
@@ -53,6 +54,12 @@ static const struct row {
 	    CONF_ACTION_MBOX, 0, POLICY_NO },
 	{ "LMTP that is told the address", PERCENT, STRANGER, 0, { TO_DOMAINS },
 	    2, CONF_ACTION_LMTP, 0, POLICY_YES, true },
+	{ "LMTP whose virtual table has the address", PERCENT, STRANGER, 0,
+	    { TO_DOMAINS }, 2, CONF_ACTION_LMTP, 0, POLICY_NO, true,
+	    S("addresses") },
+	{ "LMTP whose virtual table has other addresses", "y%z@ours.example",
+	    STRANGER, 0, { TO_DOMAINS }, 2, CONF_ACTION_LMTP, 0, POLICY_YES,
+	    true, S("addresses") },
 	{ "LMTP that is told the user", PERCENT, STRANGER, 0, { TO_DOMAINS }, 2,
 	    CONF_ACTION_LMTP, 0, POLICY_NO },
 	{ "TLS is no name", PERCENT, STRANGER, SESSION_TLS,
@@ -128,7 +135,8 @@ test_routes(void **state)
 			.client_addr = r->client,
 			.flags = r->flags };
 		const struct conf_action action = { .kind = r->kind,
-			.local = { .by_address = r->by_address } };
+			.local = { .by_address = r->by_address,
+			    .virtual_table = r->virtual_table } };
 		const struct policy_verdict v = { .kind = POLICY_ACTION,
 			.action = &action };
 
