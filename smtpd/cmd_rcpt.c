@@ -163,13 +163,15 @@ refuse_recipient(
 }
 
 /* A rule may trust in what the listeners of a tag demand, and auth knows the
- * rules of one configuration only: they say nothing of a listener of another,
- * which may have let in anybody. */
+ * rules of one configuration only: they say nothing of a listener that demands
+ * something else, which may have let in anybody. */
 static int
-is_out_of_date(const struct session *s, const struct msg_rcpt_verdict *m)
+is_out_of_date(const struct session *s, const struct session_turn *t,
+    const struct msg_rcpt_verdict *m)
 {
 	return m->known && *s->conf->tag != '\0' &&
-	    m->generation != s->generation;
+	    (s->conf->since != t->since || m->generation < t->since ||
+		m->generation > t->generation);
 }
 
 void
@@ -180,7 +182,7 @@ rcpt_answer(
 	session_expect_command(s, t);
 	if (m != NULL && m->code >= 400 && m->code <= 599)
 		refuse_recipient(s, t, m);
-	else if (m != NULL && m->code == 250 && is_out_of_date(s, m)) {
+	else if (m != NULL && m->code == 250 && is_out_of_date(s, t, m)) {
 		session_reply(s, t, REPLY_SHUTDOWN, s->hostname);
 		session_hang_up(s, t, "the configuration has changed", 0);
 	} else if (m != NULL && m->code == 250) {

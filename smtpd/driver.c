@@ -177,6 +177,7 @@ begin_turn(struct smtpd *d)
 	}
 	t->queue = d->queue_up ? &d->queue : NULL;
 	t->generation = worker_generation(d->worker);
+	t->since = d->now->since;
 	t->traced = (log_traced() & TRACE_SMTP) != 0;
 	return t;
 }

@@ -98,6 +98,7 @@ swap(void *arg)
 	struct limits_settings limits;
 	struct smtpd *d = arg;
 
+	settings_begin(d->next, d->now, worker_generation(d->worker));
 	settings_unref(d->now);
 	d->now = d->next;
 	d->next = NULL;

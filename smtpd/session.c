@@ -162,7 +162,6 @@ session_connected(struct session *s, struct session_turn *t,
 
 	s->id = facts->id;
 	s->slot = facts->slot;
-	s->generation = t->generation;
 	s->begun = t->now;
 	copy(s->literal, sizeof(s->literal), facts->literal);
 	copy(s->client_addr, sizeof(s->client_addr), facts->client_addr);

@@ -50,6 +50,7 @@ struct session_conf {
 	const char *hostname; /* what we call ourselves */
 	const char *domain; /* of addresses that come without one */
 	const char *tag; /* "" if none */
+	uint32_t since; /* generation that brought what listeners demand */
 	const char *mechanisms; /* "PLAIN LOGIN": upper case, one space */
 	const char *auth_table; /* "" for the system's accounts */
 	const char *senders; /* table of login to addresses, NULL if none */
@@ -156,6 +157,7 @@ struct session_turn {
 	const struct msg_queue_status *queue; /* NULL: no queue is there */
 	uint32_t *serial; /* counts questions of the whole worker */
 	uint32_t generation; /* of the configuration that holds */
+	uint32_t since; /* session_conf.since of that configuration */
 	int traced; /* commands become ACT_TRACE */
 	/* Filled by the core, emptied by session_turn_reset. */
 	size_t out_len;

@@ -111,7 +111,6 @@ struct session {
 	struct transaction *txn; /* NULL in STAGE_START and STAGE_READY */
 	uint64_t id;
 	uint32_t slot;
-	uint32_t generation; /* of the configuration that conf is of */
 	enum stage stage;
 	enum input input;
 	enum question question;

@@ -75,6 +75,36 @@ fill_limits(struct session_conf *c, const struct conf_smtp *smtp)
 	set_time(&c->greet_time, smtp->greet_delay);
 }
 
+/* What clients are asked for: all that is written of listeners, and whose
+ * certificates count. */
+static struct conf
+demands_of(const struct settings *s)
+{
+	const struct conf *conf = s->conf;
+
+	return (struct conf){ .listeners = conf->listeners,
+		.nlisteners = conf->nlisteners,
+		.cas = conf->cas,
+		.ncas = conf->ncas };
+}
+
+void
+settings_begin(
+    struct settings *s, const struct settings *before, uint32_t generation)
+{
+	struct conf now = demands_of(s), then;
+
+	s->since = generation;
+	if (before != NULL) {
+		then = demands_of(before);
+		if (conf_equal(&then, &now))
+			s->since = before->since;
+	}
+	for (uint32_t i = 0; i < s->conf->nlisteners; i++)
+		s->listeners[i].session.since = s->since;
+	s->socket.session.since = s->since;
+}
+
 void
 settings_limits(const struct settings *s, struct limits_settings *limits)
 {

@@ -25,6 +25,7 @@ struct listener {
 struct settings {
 	unsigned refs;
 	struct conf *conf;
+	uint32_t since; /* generation that brought what the listeners demand */
 	struct listener *listeners; /* conf->nlisteners of them */
 	struct listener socket; /* of sessions by the control socket */
 };
@@ -36,6 +37,10 @@ struct settings {
  */
 struct settings *settings_new(struct conf *, struct tls_tickets *,
     const struct key_signer *, char *error, size_t size);
+/* Begins to hold as that generation, after another or as the first (NULL).
+ * Sessions learn by it whether the listeners are as they were. */
+void settings_begin(
+    struct settings *, const struct settings *before, uint32_t generation);
 /* How many connections it lets in. */
 void settings_limits(const struct settings *, struct limits_settings *);
 void settings_ref(struct settings *);

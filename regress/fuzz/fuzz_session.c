@@ -7,7 +7,7 @@
  * Checked: replies are lines of printable octets that end with CRLF; there is
  * one question at a time, and a deadline always; nothing is submitted without
  * a recipient that was accepted, by a verdict of its own or one that reaches
- * it and still held, and is of the configuration of a listener whose tag may
+ * it and still held, and speaks of the listeners as they are where a tag may
  * have brought it about, with a size or id that is not its own, or with a bare
  * CR, a bare LF or a NUL in it; "in the queue" is said once for each recipient
  * whose message the queue took; nothing happens after the end; and both plays
@@ -295,9 +295,11 @@ note_verdict(struct harness *h, const struct msg_rcpt_verdict *v)
 {
 	struct reach *r = &h->reaches[h->reach_count];
 
-	/* it says nothing of a listener of another configuration */
+	/* it says nothing of a listener that demands something else */
 	if (v->code != 250 ||
-	    (v->known && *h->conf.tag != '\0' && v->generation != BEGUN))
+	    (v->known && *h->conf.tag != '\0' &&
+		(h->turn->since != BEGUN || v->generation < BEGUN ||
+		    v->generation > h->turn->generation)))
 		return;
 	h->granted = 1;
 	if (v->reach == REACH_RECIPIENT || v->reach > REACH_ALL ||
@@ -437,6 +439,8 @@ event(struct harness *h, uint8_t what, const uint8_t *data, uint8_t len)
 	case 7:
 		if (first & 2)
 			t->generation++; /* a reload */
+		if (first & 8)
+			t->since = t->generation;
 		session_rdns(s, t, first & 1 ? "c.example" : "",
 		    first & 4       ? RDNS_OPEN
 			: first & 1 ? RDNS_CONFIRMED
@@ -527,7 +531,7 @@ play(const uint8_t *data, size_t size, size_t piece)
 	memset(&turn.time, 0, sizeof(turn.time));
 	turn.time.seconds = 1795536000;
 	turn.now = 1000000;
-	turn.generation = BEGUN;
+	turn.generation = turn.since = h.conf.since = BEGUN;
 	turn.ids = &h.ids;
 	turn.queue = &h.queue;
 	turn.serial = &h.serial;

@@ -285,9 +285,10 @@ option(struct player *p, const char *word)
 		p->facts.secure = 1;
 	else if (strcmp(word, "senders") == 0)
 		p->conf.senders = "people";
-	else if (strcmp(word, "tag") == 0)
+	else if (strcmp(word, "tag") == 0) {
 		p->conf.tag = "SUBMIT";
-	else if (strcmp(word, "scram") == 0)
+		p->conf.since = p->turn.since = p->turn.generation;
+	} else if (strcmp(word, "scram") == 0)
 		p->conf.mechanisms = "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN";
 	else if (strcmp(word, "local") == 0)
 		p->facts.local_user = "alice";
@@ -481,11 +482,12 @@ answer_peer(struct player *p, const char *word, char *rest)
 /*
  * verdict CODE [ACTION [domain | all [before] [known]] | ENHANCED TEXT],
  * submitted CODE [ENHANCED TEXT], sender yes | no | tempfail, etrn COUNT, sasl
- * STATUS [...], tls, tls-failed, rdns [NAME], rdns-open [NAME],
- * claimed NAME (of an address that the name does not lead back to), lost auth |
- * queue, reload, tick MS, eof, shutdown, queue CODE ENHANCED TEXT | gone. A
- * verdict "before" comes out of the configuration before the reload, and one
- * that is "known" from a rule that names its sources.
+ * STATUS [...], tls, tls-failed, rdns [NAME], rdns-open [NAME], claimed NAME
+ * (of an address that the name does not lead back to), lost auth | queue,
+ * reload, listeners (a reload that changes them), tick MS, eof, shutdown, queue
+ * CODE ENHANCED TEXT | gone. A verdict "before" comes out of the configuration
+ * before the reload, and one that is "known" from a rule that names its
+ * sources.
  */
 static void
 answer(struct player *p, char *word)
@@ -518,6 +520,8 @@ answer(struct player *p, char *word)
 		    strcmp(rest, "auth") == 0 ? PROC_AUTH : PROC_QUEUE);
 	else if (strcmp(word, "reload") == 0)
 		p->turn.generation++;
+	else if (strcmp(word, "listeners") == 0)
+		p->turn.since = ++p->turn.generation;
 	else if (strcmp(word, "tick") == 0) {
 		p->turn.now += strtol(rest, NULL, 10);
 		session_tick(s, &p->turn);

@@ -216,12 +216,24 @@ static const struct dialogue reaches[] = {
 	    "Q: rcpt_check to=<a@y.example> tag=SUBMIT\n"
 	    "A: verdict 250 out all known\n"
 	    "S: 250 2.1.5 Recipient OK\n"
-	    "A: reload\n"
+	    "A: listeners\n"
 	    "C: RCPT TO:<b@y.example>\n"
 	    "Q: rcpt_check to=<b@y.example>\n"
 	    "A: verdict 250 out all known\n"
 	    "S: 421 4.3.2 mx.example is closing, come back soon\n"
 	    "X: close\n",
+	    0 },
+	{ "a tag, and a reload that left the listeners as they were",
+	    "O: tag\n" GREETING HELO MAIL "A: reload\n"
+	    "C: RCPT TO:<a@y.example>\n"
+	    "Q: rcpt_check to=<a@y.example> tag=SUBMIT\n"
+	    "A: verdict 250 out all known\n"
+	    "S: 250 2.1.5 Recipient OK\n"
+	    "A: reload\n"
+	    "C: RCPT TO:<b@y.example>\n"
+	    "Q: rcpt_check to=<b@y.example>\n"
+	    "A: verdict 250 out all before known\n"
+	    "S: 250 2.1.5 Recipient OK\n",
 	    0 },
 	{ "rules of before, which may trust in a tag",
 	    "O: tag\n" GREETING HELO MAIL "C: RCPT TO:<a@y.example>\n"
@@ -231,21 +243,21 @@ static const struct dialogue reaches[] = {
 	    "X: close\n",
 	    0 },
 	{ "a tag, and a rule that is for all the world",
-	    "O: tag\n" GREETING HELO MAIL "A: reload\n"
+	    "O: tag\n" GREETING HELO MAIL "A: listeners\n"
 	    "C: RCPT TO:<a@y.example>\n"
 	    "Q: rcpt_check to=<a@y.example> tag=SUBMIT\n"
 	    "A: verdict 250 out all\n"
 	    "S: 250 2.1.5 Recipient OK\n",
 	    0 },
 	{ "no tag",
-	    GREETING HELO MAIL "A: reload\n"
+	    GREETING HELO MAIL "A: listeners\n"
 			       "C: RCPT TO:<a@y.example>\n"
 			       "Q: rcpt_check to=<a@y.example>\n"
 			       "A: verdict 250 out all known\n"
 			       "S: 250 2.1.5 Recipient OK\n",
 	    0 },
 	{ "a tag, and refused anyway",
-	    "O: tag\n" GREETING HELO MAIL "A: reload\n"
+	    "O: tag\n" GREETING HELO MAIL "A: listeners\n"
 	    "C: RCPT TO:<a@y.example>\n"
 	    "Q: rcpt_check to=<a@y.example> tag=SUBMIT\n"
 	    "A: verdict 550 5.7.1 No\n"
