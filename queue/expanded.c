@@ -16,7 +16,11 @@
 #include "queue/twins.h"
 #include "smtp/address.h"
 
-enum { FORWARDED_MAX = 10000 /* of one accepted recipient, by .forward */ };
+enum {
+	FORWARDED_MAX = 10000, /* of one accepted recipient, by .forward */
+	/* of items that each brought another, since the file was changed */
+	ITEM_DEPTH_MAX = 20
+};
 
 /*
  * What a child takes over from its parent. RFC 3461 section 5.2.7: one
@@ -306,11 +310,12 @@ expanded_on_expanded(
 	dispatch_finish(q, job, SCHED_ROUTE_OK);
 }
 
-/* The place of one item of a user's .forward, which failed for now. What a
- * user's process says is believed no further than that. */
+/* The place of one item of a user's .forward, which failed for now: it has had
+ * its first attempt. What a user's process says is believed no further than
+ * that. */
 static void
-init_item(struct envelope_rcpt *child, const struct envelope_rcpt *p,
-    const char *number)
+init_item(struct queue *q, struct envelope_rcpt *child,
+    const struct envelope_rcpt *p, const char *number)
 {
 	uint32_t entry = (uint32_t)strtoul(number, NULL, 10);
 
@@ -319,13 +324,15 @@ init_item(struct envelope_rcpt *child, const struct envelope_rcpt *p,
 	child->action = p->action;
 	child->entry = alias_item_is_mark(entry) ? entry : ENTRY_MAILBOX;
 	child->routed = 1;
+	child->attempts = 1;
+	child->next = queue_now(q) + q->conf->retry.min;
 	if (child->state == ENVELOPE_INCOMING)
-		child->state = ENVELOPE_READY;
+		child->state = ENVELOPE_WAITING;
 }
 
 static void
-init_forward(struct envelope_rcpt *child, const struct envelope *env,
-    uint32_t parent, const struct msg_local_done *m,
+init_forward(struct queue *q, struct envelope_rcpt *child,
+    const struct envelope *env, uint32_t parent, const struct msg_local_done *m,
     const struct msg_forward_dest *d, char orcpt[ADDRESS_SIZE + 8])
 {
 	const struct envelope_rcpt *p = &env->rcpts[parent];
@@ -336,8 +343,10 @@ init_forward(struct envelope_rcpt *child, const struct envelope *env,
 	child->user = p->user;
 	child->state =
 	    p->state == ENVELOPE_HELD ? ENVELOPE_HELD : ENVELOPE_INCOMING;
-	if (d->code / 100 == 4 && p->kind == DEST_USER) {
-		init_item(child, p, d->address);
+	/* who changes his file under what waits for it comes to an end */
+	if (d->code / 100 == 4 && p->kind == DEST_USER &&
+	    p->depth < ITEM_DEPTH_MAX) {
+		init_item(q, child, p, d->address);
 		return;
 	}
 	if (d->code != 0) {
@@ -365,7 +374,7 @@ add_forwards(struct queue *q, struct events *ev, uint32_t parent,
 	if (all == NULL)
 		log_fatal("out of memory");
 	while (ipc_next_forward_dest(&forward, &d)) {
-		init_forward(&all[n].rcpt, ev->env, parent, m, &d, orcpt);
+		init_forward(q, &all[n].rcpt, ev->env, parent, m, &d, orcpt);
 		all[n].varies = 1;
 		if (d.code == 0)
 			twins_insert(&newcomers, &all[n]);

@@ -32,7 +32,7 @@ static struct conf_action actions[] = {
 };
 struct conf scene_conf = { .server_name = S("mx.example.org"),
 	.smtp = { .sub_addr_delim = S("+") },
-	.retry = { .min = 1, .max = 2 },
+	.retry = { .min = 2, .max = 2 },
 	.queue = { .ttl = 432000 },
 	.mda = { .max_session = LOCAL_MAX,
 	    .max_session_per_user = LOCAL_PER_USER },
@@ -131,7 +131,8 @@ on_local_delivery(
 	n = read(fd, w->body, sizeof(w->body));
 	w->body_len = n > 0 ? (size_t)n : 0;
 	close(fd);
-	add_forwards(&forward, m->user);
+	if (m->entry == ENTRY_FORWARD)
+		add_forwards(&forward, m->user);
 	add_items(w, &forward, m);
 	done.forward = ipc_buf_list(&forward);
 	if (done.forward.count > 0)
