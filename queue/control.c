@@ -427,15 +427,23 @@ on_accept(evutil_socket_t listener, short what, void *arg)
 {
 	const struct timeval pause = { 0, ACCEPT_PAUSE_MS * 1000 };
 	struct control *ctl = arg;
-	int fd;
+	int fd, question, error;
 
 	for (int i = 0; i < ACCEPTS_TURN; i++) {
-		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+		/* one that cannot be asked about is not accepted yet */
+		question = dup(listener);
+		fd = question != -1
+		    ? accept4(listener, NULL, NULL, SOCK_CLOEXEC)
+		    : -1;
+		error = errno;
+		if (question != -1)
+			close(question);
 		if (fd != -1) {
 			ctl->must_wait = 0;
 			conn_new(ctl, fd);
 			continue;
 		}
+		errno = error;
 		if (make_room(ctl))
 			continue;
 		/* who waits would wake us again and again */
