@@ -13,7 +13,7 @@ enum {
 	STOP_SMTPD = 10, /* for sessions to end */
 	STOP_DELIVER = 10, /* for the word of a server that has all of a body */
 	STOP_QUEUE = 13, /* for what deliver and master have to say */
-	STOP_MASTER = 20 /* then what still lives is killed */
+	STOP_MASTER = 18 /* then what still lives is killed */
 };
 
 _Static_assert(STOP_QUEUE >= STOP_DELIVER + 3,

@@ -156,7 +156,7 @@ class Instance:
             raise AssertionError(f'smtpctl {args}: {r.stdout}{r.stderr}')
         return r.stdout
 
-    def stop(self, sig=signal.SIGTERM, seconds=30):
+    def stop(self, sig=signal.SIGTERM, seconds=20):
         if self.process and self.process.poll() is None:
             self.process.send_signal(sig)
             try:
