@@ -39,6 +39,7 @@ deliver_deliver_SOURCES = \
 	deliver/session.c deliver/session.h \
 	deliver/settings.c deliver/settings.h \
 	deliver/transfer.c deliver/transfer.h deliver/transfer_private.h \
+	deliver/transfer_probe.c \
 	deliver/transfer_route.c
 deliver_deliver_LDADD = deliver/libdeliver.a libcommon.a $(DEFLATE_LIBS) \
 	$(worker_libs)

@@ -11,7 +11,7 @@
  *	pool.c		routes, their idle sessions, figures for smtpctl
  *	session.c	a client core joined to a stream
  *	transfer.c	one transaction of the queue, from its begin to its
- *results
+ *			results
  */
 #ifndef DELIVER_DELIVER_H
 #define DELIVER_DELIVER_H

@@ -135,6 +135,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 
 	questions_tick(d->questions);
 	pool_tick(d->pool);
+	transfers_tick(d->transfers);
 	if (d->stop_by != 0 &&
 	    (transfers_count(d->transfers) == 0 ||
 		loop_now(d->loop) >= d->stop_by))

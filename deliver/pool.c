@@ -44,6 +44,7 @@ struct route {
 	uint32_t idle_count;
 	uint32_t sessions;
 	uint32_t users;
+	struct route_probes probes;
 	uint64_t transfers;
 	int64_t used; /* milliseconds, when last */
 	/* owned; NULL is none */
@@ -145,6 +146,12 @@ pool_release(struct route *r)
 	r->used = loop_now(r->pool->deliver->loop);
 }
 
+struct route_probes *
+pool_probes(struct route *r)
+{
+	return &r->probes;
+}
+
 /* ---- idle sessions ---------------------------------------------------- */
 
 static struct session *
@@ -213,13 +220,14 @@ pool_keep(struct session *s, uint32_t seconds)
 }
 
 /* Each session may need two descriptors, for a body is perhaps a file. An idle
- * one makes room for another. */
+ * one makes room for another. Call-aheads are strangers' doing, and may not
+ * take what mail needs. */
 int
-pool_has_room(struct pool *pool)
+pool_has_room(struct pool *pool, int probe)
 {
 	const struct deliver *d = pool->deliver;
 	size_t count = stream_set_count(d->streams);
-	size_t most = (size_t)worker_reserve(d->worker) / 2;
+	size_t most = (size_t)worker_reserve(d->worker) / (probe ? 4 : 2);
 
 	if (count < most)
 		return 1;

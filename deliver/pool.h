@@ -12,6 +12,11 @@ struct channel;
 struct route;
 struct session;
 
+struct route_probes {
+	uint32_t count;
+	uint32_t begun; /* of these; the others wait */
+};
+
 struct pool *pool_new(struct deliver *);
 /* Frees routes; there must be no session any more. */
 void pool_free(struct pool *);
@@ -22,6 +27,8 @@ struct route *pool_route(
     struct pool *, const char *action, const char *destination);
 void pool_hold(struct route *);
 void pool_release(struct route *);
+/* Its call-aheads, counted by who has them. */
+struct route_probes *pool_probes(struct route *);
 
 /* An idle session of the route under the present configuration, or NULL; it
  * has no owner then. */
@@ -30,8 +37,9 @@ struct session *pool_take(struct route *);
  * again. The caller no longer owns it. */
 void pool_keep(struct session *, uint32_t seconds);
 
-/* Whether a session may be opened; if not, and one is idle, that one goes. */
-int pool_has_room(struct pool *);
+/* Whether a session may be opened, for mail or a call-ahead; if not, and one
+ * is idle, that one goes. */
+int pool_has_room(struct pool *, int probe);
 void pool_session_opened(struct route *, const char *host, const char *address);
 void pool_session_closed(struct route *, const struct client_outcome *);
 void pool_transfer_done(struct route *);

@@ -27,6 +27,7 @@ struct transfers {
 	struct deliver *deliver;
 	struct transfer_tree tree; /* those that somebody waits for */
 	size_t count; /* all */
+	struct probes *probes;
 };
 
 static int
@@ -49,12 +50,18 @@ transfers_new(struct deliver *deliver)
 		return NULL;
 	ts->deliver = deliver;
 	RB_INIT(&ts->tree);
+	if ((ts->probes = probes_new(deliver)) == NULL) {
+		free(ts);
+		return NULL;
+	}
 	return ts;
 }
 
 void
 transfers_free(struct transfers *ts)
 {
+	if (ts != NULL)
+		probes_free(ts->probes);
 	free(ts);
 }
 
@@ -96,6 +103,7 @@ free_transfer(struct transfer *t)
 {
 	disown(t);
 	t->owner->count--;
+	probes_remove(t->owner->probes, t);
 	question_cancel(t->deliver->questions, t->question);
 	lookup_cancel(t->lookup);
 	for (size_t i = 0; i < t->count; i++) {
@@ -232,47 +240,6 @@ answer_queue(struct transfer *t, struct channel *ch)
 	ipc_buf_free(&buf);
 }
 
-/*
- * Whether the primary itself has said, of the recipient, that there is none: by
- * the codes that RFC 5321 section 4.2.3 has for that, and with no enhanced code
- * (RFC 3463) that speaks of anything else, such as the sender, the address that
- * we come from, a full mailbox or a policy.
- */
-static int
-denies_recipient(const struct transfer_result *r)
-{
-	const char *e = r->enhanced;
-
-	if (r->status != DELIVERY_PERMFAIL || !r->said ||
-	    r->scope != CLIENT_SCOPE_RECIPIENT ||
-	    (r->code != 550 && r->code != 551 && r->code != 553))
-		return 0;
-	if (strncmp(e, "5.1.", 4) == 0)
-		return strcmp(e, "5.1.7") != 0 && strcmp(e, "5.1.8") != 0;
-	return strcmp(e, "5.0.0") == 0 || strcmp(e, "5.2.1") == 0;
-}
-
-/* A no is remembered and told to clients; whatever else was said only means
- * that the recipient is not known for now. */
-static void
-answer_auth(struct transfer *t, struct channel *ch)
-{
-	const struct transfer_result *r = &t->results[0];
-	struct msg_callahead_done m = { .id = t->id,
-		.status = CALLAHEAD_NONE,
-		.code = r->code,
-		.text = r->text != NULL ? r->text : "" };
-	char text[400];
-
-	if (r->done && r->status == DELIVERY_OK)
-		m.status = CALLAHEAD_GOOD;
-	else if (denies_recipient(r))
-		m.status = CALLAHEAD_BAD;
-	snprintf(text, sizeof(text), "%s", m.text);
-	m.text = text;
-	ipc_send(ch, callahead_done, &m);
-}
-
 void
 transfer_finish(struct transfer *t)
 {
@@ -285,7 +252,7 @@ transfer_finish(struct transfer *t)
 		if (t->origin == PROC_QUEUE)
 			answer_queue(t, ch);
 		else
-			answer_auth(t, ch);
+			probes_answer(t, ch);
 	}
 	if (t->route != NULL)
 		pool_transfer_done(t->route);
@@ -621,12 +588,21 @@ is_astray(const struct transfer *t)
 	return 0;
 }
 
+void
+transfer_find_session(struct transfer *t)
+{
+	struct session *s;
+
+	if ((s = pool_take(t->route)) != NULL)
+		transfer_use_session(t, s);
+	else
+		transfer_resolve(t);
+}
+
 /* All is copied: find the action, then a session. */
 static void
 start(struct transfer *t)
 {
-	struct session *s;
-
 	if (t->settings == NULL) {
 		transfer_fail(t, ROUTE_CANCELLED, DELIVERY_TEMPFAIL, 451,
 		    "4.3.0", "this system is starting");
@@ -650,10 +626,10 @@ start(struct transfer *t)
 	}
 	t->mail.sender = t->sender;
 	t->mail.envid = t->envid;
-	if ((s = pool_take(t->route)) != NULL)
-		transfer_use_session(t, s);
+	if (t->mail.probe)
+		probes_add(t->owner->probes, t);
 	else
-		transfer_resolve(t);
+		transfer_find_session(t);
 }
 
 void
@@ -738,9 +714,8 @@ transfer_body_file(struct transfers *ts, const struct msg_body_file *m, int fd)
 		session_body_ready(t->session);
 }
 
-/* Once the whole body is on the wire, only the server's word ends it. */
-static void
-cancel(struct transfer *t, const char *text)
+void
+transfer_give_up(struct transfer *t, const char *text)
 {
 	if (t->session == NULL)
 		transfer_fail(
@@ -755,7 +730,7 @@ transfer_cancel(struct transfers *ts, uint64_t id)
 	struct transfer *t = find(ts, PROC_QUEUE, id);
 
 	if (t != NULL)
-		cancel(t, "cancelled");
+		transfer_give_up(t, "cancelled");
 }
 
 void
@@ -766,7 +741,7 @@ transfers_peer_down(struct transfers *ts, enum process_kind origin)
 	RB_FOREACH_SAFE (t, transfer_tree, &ts->tree, next)
 		if (t->origin == origin) {
 			disown(t);
-			cancel(t, "who asked for it is gone");
+			transfer_give_up(t, "who asked for it is gone");
 		}
 }
 
@@ -776,5 +751,11 @@ transfers_stop(struct transfers *ts)
 	struct transfer *t, *next;
 
 	RB_FOREACH_SAFE (t, transfer_tree, &ts->tree, next)
-		cancel(t, "this system is going down");
+		transfer_give_up(t, "this system is going down");
+}
+
+void
+transfers_tick(struct transfers *ts)
+{
+	probes_tick(ts->probes);
 }

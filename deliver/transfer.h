@@ -25,5 +25,7 @@ void transfer_body_file(
 void transfers_peer_down(struct transfers *, enum process_kind);
 /* Gives up the same, for the end of the process. */
 void transfers_stop(struct transfers *);
+/* Ends call-aheads whose time is over; called once a second. */
+void transfers_tick(struct transfers *);
 
 #endif

@@ -4,6 +4,7 @@
 #ifndef DELIVER_TRANSFER_PRIVATE_H
 #define DELIVER_TRANSFER_PRIVATE_H
 
+#include <sys/queue.h>
 #include <sys/tree.h>
 
 #include "conf/url.h"
@@ -113,6 +114,11 @@ struct transfer {
 	 * take, and what its session said of the route */
 	int asks_another;
 	enum route_status first_status;
+
+	/* a call-ahead, from when it has its route */
+	TAILQ_ENTRY(transfer) of_probes;
+	int64_t give_up; /* milliseconds; 0: it is none */
+	int begun; /* its turn has come */
 };
 
 /* transfer.c: the same failure for all recipients without a result, for now
@@ -121,6 +127,10 @@ void transfer_fail(struct transfer *, enum route_status, enum delivery_status,
     unsigned code, const char *enhanced, const char *text);
 /* Answers who asked, and frees. */
 void transfer_finish(struct transfer *);
+/* It has its route: a session that is idle, or the way to one. */
+void transfer_find_session(struct transfer *);
+/* Once the whole body is on the wire, only the server's word ends it. */
+void transfer_give_up(struct transfer *, const char *text);
 /* Takes over a session that is idle, and begins an attempt on it. */
 void transfer_use_session(struct transfer *, struct session *);
 struct session_events;
@@ -134,5 +144,19 @@ int transfer_may_ask_another(const struct transfer *);
 void transfer_ask_another(struct transfer *);
 /* The session ended with recipients undone: another host, or the end. */
 void transfer_retry(struct transfer *, const struct client_outcome *);
+
+/* transfer_probe.c: call-aheads. NULL without memory; to be freed when no
+ * transfer is left. */
+struct probes;
+struct probes *probes_new(struct deliver *);
+void probes_free(struct probes *);
+/* One that has its route: transfer_find_session follows when its turn comes,
+ * and transfer_give_up when its time is over first. */
+void probes_add(struct probes *, struct transfer *);
+/* It is freed. */
+void probes_remove(struct probes *, struct transfer *);
+void probes_tick(struct probes *);
+/* Tells auth what the primary has said. */
+void probes_answer(const struct transfer *, struct channel *);
 
 #endif

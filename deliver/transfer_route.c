@@ -43,7 +43,7 @@ begin_session(struct transfer *t, const struct mx_address *source)
 		.transactions_max = limit->session_mail_max,
 		.log_id = t->log_id };
 
-	if (!pool_has_room(t->deliver->pool)) {
+	if (!pool_has_room(t->deliver->pool, t->mail.probe)) {
 		transfer_fail(t, ROUTE_CANCELLED, DELIVERY_TEMPFAIL, 451,
 		    "4.3.0", "too many connections are open here");
 		return;
