@@ -730,7 +730,7 @@ transfer_cancel(struct transfers *ts, uint64_t id)
 	struct transfer *t = find(ts, PROC_QUEUE, id);
 
 	if (t != NULL)
-		transfer_give_up(t, "cancelled");
+		transfer_give_up(t, "the queue has taken it back");
 }
 
 void

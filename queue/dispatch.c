@@ -14,6 +14,15 @@
 #include "os/log.h"
 #include "queue/queue.h"
 
+enum {
+	/* milliseconds that a transfer keeps its place when others wait for
+	 * one, and as long again for its body, with the time that this takes
+	 * at so many octets a millisecond */
+	LEND_AFTER = 60 * 1000,
+	LEND_RATE = 16,
+	LEND_PART = 8 /* of all places are taken back in a second */
+};
+
 static int
 job_compare(const struct job *a, const struct job *b)
 {
@@ -51,6 +60,7 @@ job_new(struct queue *q, const struct sched_job *from)
 	job->id = from->id;
 	job->msgid = from->msgid;
 	job->started = loop_now(worker_loop(q->worker));
+	job->lend_at = job->started + LEND_AFTER;
 	job->kind = from->kind;
 	job->nrcpts = from->nrcpts;
 	memcpy(job->rcpts, from->rcpts, from->nrcpts * sizeof(*job->rcpts));
@@ -182,6 +192,52 @@ send_transfer(struct queue *q, struct job *job, const struct sched_job *from,
 	rc = rcpts.failed ? -1 : ipc_send(ch, transfer, &m);
 	ipc_buf_free(&rcpts);
 	return rc;
+}
+
+static int
+is_lent(struct queue *q, const struct job *job)
+{
+	return job->kind == SCHED_RELAY && !job->given_up &&
+	    loop_now(worker_loop(q->worker)) >= job->lend_at;
+}
+
+static void
+give_up(struct queue *q, struct job *job)
+{
+	struct msg_transfer_cancel cancel = { .id = job->id };
+	struct channel *ch = worker_peer(q->worker, job->peer, job->instance);
+
+	job->given_up = 1;
+	if (ch != NULL)
+		ipc_send(ch, transfer_cancel, &cancel);
+}
+
+/* The oldest first, for ids go up. A few at a time: it may be that nothing of
+ * what is ready can start, and then the places stay free. What may have been
+ * taken already is not given up by deliver. */
+void
+dispatch_lend(struct queue *q)
+{
+	uint32_t part = q->places / LEND_PART + 1, left = part;
+	struct sched_stats stats;
+	struct job *job;
+
+	sched_stats(q->sched, &stats);
+	if (stats.inflight[SCHED_RELAY] < q->places ||
+	    stats.states[SCHED_READY] == 0)
+		return;
+	RB_FOREACH (job, job_tree, &q->jobs) {
+		if (!is_lent(q, job))
+			continue;
+		if (left == part)
+			log_warn("all %u places of relaying are taken: those "
+				 "of servers that say little are given to "
+				 "other mail",
+			    q->places);
+		give_up(q, job);
+		if (--left == 0)
+			return;
+	}
 }
 
 /* ---- local deliveries --------------------------------------------------- */
@@ -478,8 +534,11 @@ dispatch_on_body_request(
 		return;
 	}
 	env = batch_envelope(q->batch, job->msgid, &status);
-	if (env != NULL)
+	if (env != NULL) {
+		job->lend_at = loop_now(worker_loop(q->worker)) + LEND_AFTER +
+		    (int64_t)(env->body_size / LEND_RATE);
 		status = store_body_open(q->store, env, &body);
+	}
 	if (status == STORE_OK) {
 		sent = send_body(ch, job->id, env, body);
 		status = store_body_status(body);

@@ -16,6 +16,7 @@
 #include "smtp/address.h"
 
 enum {
+	RELAY_INFLIGHT = 5000,
 	EXPAND_INFLIGHT = 200, /* auth takes no more */
 	LOCAL_INFLIGHT = 200,
 	LOCAL_PER_USER = 7, /* processes */
@@ -138,7 +139,8 @@ enlist_configure(struct queue *q)
 		.batch_max = 1 };
 	struct sched_class local = expand;
 
-	params.max_inflight[SCHED_RELAY] = conf->scheduler.max_inflight;
+	q->places = first_set(conf->scheduler.max_inflight, RELAY_INFLIGHT);
+	params.max_inflight[SCHED_RELAY] = q->places;
 	params.max_inflight[SCHED_EXPAND] = EXPAND_INFLIGHT;
 	params.max_inflight[SCHED_LOCAL] = LOCAL_INFLIGHT;
 	if (conf->mda.max_session != 0 &&

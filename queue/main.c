@@ -200,6 +200,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		return;
 	store_check(q->store);
 	operator_set_standing(q);
+	dispatch_lend(q);
 	if (q->stopping && queue_now(q) >= q->patience)
 		finish_stop(q);
 	else

@@ -58,6 +58,8 @@ struct job {
 	enum sched_kind kind;
 	enum process_kind peer; /* who has it */
 	uint16_t instance;
+	int64_t lend_at; /* likewise: when others may have its place */
+	int given_up; /* the worker was told so */
 	uint32_t nrcpts;
 	uint32_t *rcpts;
 };
@@ -81,6 +83,7 @@ struct queue {
 	struct sched *sched;
 	struct sched_class classes[SCHED_CLASSES]; /* of relay actions */
 	struct job_tree jobs;
+	uint32_t places; /* transfers at once */
 	uint32_t own_id; /* next of the ids for reports */
 	uint32_t own_ids; /* left of them */
 	struct owed *owed; /* reports to be made */
@@ -162,6 +165,9 @@ int64_t enlist_load(struct queue *);
  * there may be more. */
 int dispatch_run(struct queue *, unsigned limit);
 struct job *dispatch_find(struct queue *, uint64_t id);
+/* Where relaying has all of its places taken, those that were held too long
+ * are given up for others; called once a second. */
+void dispatch_lend(struct queue *);
 /* The transaction is over. Records what the scheduler says of recipients that
  * had no result. */
 void dispatch_finish(struct queue *, struct job *, enum sched_route);
