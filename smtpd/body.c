@@ -339,6 +339,38 @@ make_room(struct session_turn *t, struct transaction *txn)
 	return 0;
 }
 
+/* Milliseconds that a message has earned by what came of it. What is refused
+ * may come in chunk after chunk, and earns no more than stuffed dots could. */
+static int64_t
+time_earned(const struct session *s)
+{
+	uint64_t most = 2 * s->conf->max_size, taken = s->txn->taken;
+
+	return (int64_t)((taken < most ? taken : most) / 1024 * 1000);
+}
+
+/*
+ * Octets have come. A KiB earns a second, so that a slow line can pass a big
+ * message, and a trickle cannot hold us. But it is no time to be silent in: a
+ * few large bodies whose clients say no more would keep all others from the
+ * disk for hours.
+ */
+static void
+count_taken(struct session *s, const struct session_turn *t, size_t len)
+{
+	struct transaction *txn = s->txn;
+	int64_t latest = t->now + s->conf->data_time;
+
+	if (txn->msgid != 0)
+		txn->deadline -= time_earned(s);
+	txn->taken += len;
+	if (txn->msgid == 0)
+		return;
+	txn->deadline += time_earned(s);
+	if (txn->deadline > latest)
+		txn->deadline = latest;
+}
+
 size_t
 body_data(
     struct session *s, struct session_turn *t, const char *data, size_t len)
@@ -356,7 +388,7 @@ body_data(
 		}
 		body_decode(&txn->decoder, data + used, room, &n, &span);
 		used += n;
-		txn->taken += n;
+		count_taken(s, t, n);
 		if (txn->refusal == REPLY_NONE)
 			keep(s, t, &span);
 		end_patience(s, t);
@@ -419,7 +451,7 @@ body_chunk(
 	}
 	s->chunk_left -= used;
 	if (s->txn != NULL)
-		s->txn->taken += used;
+		count_taken(s, t, used);
 	if (s->chunk_left == 0)
 		cmd_bdat_end(s, t);
 	return used;

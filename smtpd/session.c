@@ -317,23 +317,17 @@ session_lost(struct session *s, struct session_turn *t, enum process_kind peer)
 	finish_if_stopping(s, t);
 }
 
-/*
- * When the client's time is over. An envelope has its own, and then the
- * message, which may take a second more for each KiB that came, so that a slow
- * line can pass a big one, and a trickle cannot hold us. What is refused may
- * come in chunk after chunk, and earns no more than stuffed dots could.
- */
+/* When the client's time is over. An envelope has its own, and then the
+ * message. */
 static int64_t
 client_deadline(const struct session *s)
 {
 	const struct transaction *txn = s->txn;
 	int64_t deadline = s->deadline;
 	int64_t whole = s->begun + s->conf->session_time;
-	uint64_t most = 2 * s->conf->max_size, earned;
 
 	if (txn != NULL) {
-		earned = txn->taken < most ? txn->taken : most;
-		whole = txn->deadline + (int64_t)(earned / 1024 * 1000);
+		whole = txn->deadline;
 		if (txn->msgid != 0 &&
 		    (s->input == INPUT_DATA || s->input == INPUT_CHUNK))
 			return whole;

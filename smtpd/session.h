@@ -72,7 +72,8 @@ struct session_conf {
 	int64_t tls_time; /* for a TLS handshake */
 	int64_t auth_time; /* for a whole AUTH exchange */
 	int64_t envelope_time; /* from MAIL to the message */
-	int64_t data_time; /* for a message, and 1 s more for each KiB */
+	int64_t data_time; /* for a message, and 1 s more for each KiB, but
+			    * never more than that in silence */
 	int64_t check_time; /* for an answer of auth or resolver */
 	int64_t submit_time; /* for the queue to make a message durable */
 	int64_t rdns_time; /* RCPT waits no longer for a name */

@@ -372,6 +372,9 @@ test_bdat(void **state)
 	dialogues_play(bdat, NITEMS(bdat));
 }
 
+/* All but 2 ms of the time for a message. */
+#define WAITS "A: tick 299999\nA: tick 299999\n"
+
 /* What comes of a message earns time for the rest, also when the message is
  * not to be taken: who is told nothing else tries for days. */
 static void
@@ -380,11 +383,11 @@ test_slow(void **state)
 	static const struct {
 		const char *open, *end;
 	} cases[] = {
-		{ TO_DATA "c: A: 1\\r\\n\\r\\n\\0\\r\\n\n",
+		{ TO_DATA WAITS "c: A: 1\\r\\n\\r\\n\\0\\r\\n\n",
 		    "C: .\nS: 550 5.6.0 The message holds a NUL octet\n"
 		    "X: close\n" },
 		{ TO_RCPT "c: BDAT 5\\r\\nA: 1\\n\n" BARE
-			  "c: BDAT 5407\\r\\n\n",
+			  "c: BDAT 5407\\r\\n\n" WAITS,
 		    "c: x\n" BARE ALIVE },
 	};
 	char script[8192];
@@ -396,10 +399,27 @@ test_slow(void **state)
 		at += sprintf(at, "%s", cases[i].open);
 		for (int n = 0; n < 6; n++)
 			at += sprintf(at, "c: %0899d\\r\\n\n", 0);
-		sprintf(at, "A: tick 299999\nA: tick 299999\nA: tick 4000\n%s",
-		    cases[i].end);
+		sprintf(at, "A: tick 4000\n%s", cases[i].end);
 		dialogues_play(&d, 1);
 	}
+}
+
+/* It is no time to be silent in: who has sent much and says no more keeps the
+ * room on the disk from others. */
+static void
+test_silent(void **state)
+{
+	char script[65536];
+	struct dialogue d = { "silent", script, 0 };
+	char *at = script;
+
+	at += sprintf(at, TO_DATA "c: A: 1\\r\\n\\r\\n\n");
+	for (int n = 0; n < 40; n++)
+		at += sprintf(at, "c: %0998d\\r\\n\n", 0);
+	sprintf(at,
+	    WAITS "A: tick 3\n"
+		  "S: 421 4.4.2 mx.example waited long enough\nX: close\n");
+	dialogues_play(&d, 1);
 }
 
 /* Chunks that are refused earn no more time than a message could. */
@@ -417,8 +437,7 @@ test_slow_refused(void **state)
 		    "S: 552 5.3.4 Message is over the limit of 2048 octets\n",
 		    0, 0);
 	sprintf(at,
-	    "c: BDAT 9\\r\\n\nA: tick 299999\nA: tick 299999\n"
-	    "A: tick 5000\n"
+	    "c: BDAT 9\\r\\n\n" WAITS "A: tick 5000\n"
 	    "S: 421 4.4.2 mx.example waited long enough\nX: close\n");
 	dialogues_play(&d, 1);
 }
@@ -520,6 +539,7 @@ main(void)
 		cmocka_unit_test(test_smuggling),
 		cmocka_unit_test(test_bdat),
 		cmocka_unit_test(test_slow),
+		cmocka_unit_test(test_silent),
 		cmocka_unit_test(test_slow_refused),
 		cmocka_unit_test(test_big),
 		cmocka_unit_test(test_big_lost),
