@@ -45,18 +45,33 @@ const struct history_limits history_default_limits = {
 	.lock_max = 3600,
 };
 
-void
-history_address(char out[HISTORY_ADDRESS_SIZE], const char *addr)
+/* The first octets of an address, of IPv4 behind the twelve that map it. */
+static void
+first_octets(
+    char out[HISTORY_ADDRESS_SIZE], const char *addr, size_t ipv4, size_t ipv6)
 {
 	struct in6_addr bits;
+	size_t keep;
 
 	if (!match_parse_address(addr, &bits)) {
 		snprintf(out, HISTORY_ADDRESS_SIZE, "%s", addr);
 		return;
 	}
-	if (!IN6_IS_ADDR_V4MAPPED(&bits))
-		memset(&bits.s6_addr[8], 0, 8);
+	keep = IN6_IS_ADDR_V4MAPPED(&bits) ? 12 + ipv4 : ipv6;
+	memset(&bits.s6_addr[keep], 0, sizeof(bits.s6_addr) - keep);
 	inet_ntop(AF_INET6, &bits, out, HISTORY_ADDRESS_SIZE);
+}
+
+void
+history_address(char out[HISTORY_ADDRESS_SIZE], const char *addr)
+{
+	first_octets(out, addr, 4, 8);
+}
+
+void
+history_network(char out[HISTORY_ADDRESS_SIZE], const char *addr)
+{
+	first_octets(out, addr, 3, 6);
 }
 
 /* The subject of an entry: the address alone, or the address and the user,

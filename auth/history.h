@@ -39,6 +39,9 @@ void history_free(struct history *);
 /* Writes the address as it is counted: IPv4 (also mapped) whole, the first
  * 64 bits of IPv6, anything else as it stands. */
 void history_address(char out[HISTORY_ADDRESS_SIZE], const char *addr);
+/* Likewise the network that is likely one owner's: the first 24 bits of IPv4,
+ * the first 48 of IPv6. */
+void history_network(char out[HISTORY_ADDRESS_SIZE], const char *addr);
 
 /* Seconds until this client may try this user again, 0 if it may now. */
 uint32_t history_wait(

@@ -20,7 +20,10 @@ enum {
 	/* of an address of this machine the thread has so many at a time, each
 	 * of another user: nobody's failures there count for another, and a
 	 * webmail's users must not pass one by one between others' guesses */
-	INSIDE_AT_ONCE = 16
+	INSIDE_AT_ONCE = 16,
+	/* of a network: who has 65,536 addresses, as they are counted, must
+	 * not fill the thread's line */
+	NETWORK_AT_ONCE = 16
 };
 
 struct login {
@@ -29,13 +32,14 @@ struct login {
 	struct channel *channel; /* NULL: nobody waits any more */
 	uint64_t id;
 	uint64_t question; /* to master, or 0 */
-	int waiting; /* for others of its address that the thread has */
+	int waiting; /* for others of its network that the thread has */
 	int hashing; /* the thread has it */
 	struct sasl *sasl;
 	char *mechanism;
 	char *table; /* "" for the system's accounts */
 	char *client_addr;
 	char address[HISTORY_ADDRESS_SIZE]; /* the same as it is counted */
+	char network[HISTORY_ADDRESS_SIZE]; /* and where it belongs */
 	int inside; /* it is this machine's */
 };
 
@@ -128,25 +132,29 @@ table_model(const struct auth *auth, const char *table, const char *user)
 
 static void login_go_on(struct login *, enum sasl_state);
 
-/* How many logins of this address the thread has. */
+/* How many logins of this network the thread has. */
 static unsigned int
-address_hashes(const struct auth *auth, const char *address)
+network_hashes(const struct auth *auth, const char *network)
 {
 	const struct login *l;
 	unsigned int n = 0;
 
 	TAILQ_FOREACH (l, &auth->logins, entry)
-		n += l->hashing && strcmp(l->address, address) == 0;
+		n += l->hashing && strcmp(l->network, network) == 0;
 	return n;
 }
 
-/* Whether what the thread has may count for this one. */
+/* Whether what the thread has may count for this one, or is all that its
+ * network may have. */
 static int
 must_wait(const struct login *l)
 {
 	const struct login *o;
 	unsigned int n = 0;
 
+	if (!l->inside &&
+	    network_hashes(l->auth, l->network) >= NETWORK_AT_ONCE)
+		return 1;
 	TAILQ_FOREACH (o, &l->auth->logins, entry) {
 		if (!o->hashing || strcmp(o->address, l->address) != 0)
 			continue;
@@ -157,19 +165,19 @@ must_wait(const struct login *l)
 	return 0;
 }
 
-/* The thread is done with a login of this address: the next one's turn. */
+/* The thread is done with a login of this network: the next one's turn. */
 static void
-next_turn(struct auth *auth, const char *address)
+next_turn(struct auth *auth, const char *network)
 {
-	unsigned int n = address_hashes(auth, address);
+	unsigned int n = network_hashes(auth, network);
 	struct login *l, *next;
 
 	for (l = TAILQ_FIRST(&auth->logins); l != NULL; l = next) {
 		next = TAILQ_NEXT(l, entry);
-		if (!l->waiting || strcmp(l->address, address) != 0)
+		if (!l->waiting || strcmp(l->network, network) != 0)
 			continue;
 		login_go_on(l, SASL_WANT_VERDICT);
-		if (address_hashes(auth, address) > n)
+		if (network_hashes(auth, network) > n)
 			return;
 	}
 }
@@ -177,15 +185,15 @@ next_turn(struct auth *auth, const char *address)
 static void
 on_verdict(void *arg, int fits)
 {
-	char address[HISTORY_ADDRESS_SIZE];
+	char network[HISTORY_ADDRESS_SIZE];
 	struct login *l = arg;
 	struct auth *auth = l->auth;
 
-	memcpy(address, l->address, sizeof(address));
+	memcpy(network, l->network, sizeof(network));
 	l->hashing = 0;
 	/* a guess counts though nobody waits for its verdict */
 	login_go_on(l, sasl_verdict(l->sasl, fits));
-	next_turn(auth, address);
+	next_turn(auth, network);
 }
 
 /* Whether too many of the client's logins have failed. */
@@ -345,6 +353,7 @@ on_sasl_begin(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 	l->table = strdup(m->table);
 	l->client_addr = strdup(m->client_addr);
 	history_address(l->address, m->client_addr);
+	history_network(l->network, m->client_addr);
 	l->inside = m->inside;
 	l->sasl = sasl_new(m->mechanism, m->channel_binding.data,
 	    m->channel_binding.len, auth->secret);
