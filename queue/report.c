@@ -151,6 +151,9 @@ build(
 		report->envid = env->envid;
 		report->ret = (enum smtp_ret)env->ret;
 	}
+	/* a report is text, and whoever takes text refuses a NUL */
+	if (env->flags & MAIL_BINARY)
+		report->ret = RET_HDRS;
 	report->size = env->body_size;
 	report->full_max = RETURN_FULL_MAX;
 	report->header_max = RETURN_HEADER_MAX;
