@@ -1,7 +1,7 @@
 /*
  * The copy of a message that ends in a mailbox or a command: trace fields in
- * front, LF line ends, and for mbox the quoting of From lines. Called by the
- * methods of local.
+ * front, LF line ends, and for mbox the quoting of From lines. A binary body
+ * has no line ends and keeps its octets. Called by the methods of local.
  */
 #include "config.h"
 
@@ -23,6 +23,8 @@ static const char from[] = "From ";
 struct copy {
 	int fd;
 	unsigned style;
+	int binary; /* what is behind the header goes as it is */
+	int in_body; /* such a header is over */
 	int line_start; /* nothing but ">" and from_len octets so far */
 	int held_cr; /* a CR that may belong to a CRLF */
 	size_t from_len; /* octets of `from` that are held back */
@@ -104,6 +106,7 @@ take_octet(struct copy *c, char octet)
 	if (rc != 0)
 		return rc == 1 ? 0 : -1;
 	c->line_start = octet == '\n';
+	c->in_body |= c->binary && octet == '\n' && c->last == '\n';
 	return put_octet(c, octet);
 }
 
@@ -134,7 +137,7 @@ take(struct copy *c, const char *data, size_t len)
 		}
 		if (c->held_cr && data[i] != '\n' && take_octet(c, '\r') == -1)
 			return -1;
-		c->held_cr = data[i] == '\r';
+		c->held_cr = data[i] == '\r' && !c->in_body;
 		if (!c->held_cr && take_octet(c, data[i]) == -1)
 			return -1;
 		i++;
@@ -182,6 +185,7 @@ local_copy(const struct local_job *job, int fd, unsigned style)
 	memset(&c, 0, offsetof(struct copy, out));
 	c.fd = fd;
 	c.style = style;
+	c.binary = (job->flags & MAIL_BINARY) != 0;
 	if (put_heading(&c, job) == -1)
 		return -1;
 	c.line_start = 1;
@@ -201,7 +205,8 @@ local_copy(const struct local_job *job, int fd, unsigned style)
 		return -1;
 	if (c.from_len > 0 && release_from(&c, "") == -1)
 		return -1;
-	if (c.last != '\n' && put_octet(&c, '\n') == -1)
+	if (c.last != '\n' && (!c.in_body || (style & COPY_MBOX)) &&
+	    put_octet(&c, '\n') == -1)
 		return -1;
 	if ((style & COPY_MBOX) && put_octet(&c, '\n') == -1)
 		return -1;

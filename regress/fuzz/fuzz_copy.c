@@ -1,9 +1,10 @@
 /*
  * The copy of a message in an mbox and in a file of its own. The first octet
- * chooses the style, the rest are two texts for the addresses and the body.
- * The quoting of From lines can be undone, and then the copy is the message
- * with LF line ends behind its three lines; no line of it but the first
- * begins an mbox message.
+ * chooses the style and whether the message is binary, the rest are two texts
+ * for the addresses and the body. The quoting of From lines can be undone, and
+ * then the copy is the message with LF line ends, or with a binary body as it
+ * was, behind its three lines; no line of it but the first begins an mbox
+ * message.
  */
 #include "config.h"
 
@@ -15,16 +16,25 @@
 #include "deliver/local.h"
 #include "regress/fuzz/fuzz.h"
 
-/* What the body must become: LF line ends, and one at the end. */
+enum { MBOX = 1, BINARY = 2 };
+
+/* What the body must become: LF line ends, and one at the end; of what is
+ * binary this holds for the header, and for the end in an mbox. */
 static size_t
-expected(const uint8_t *body, size_t size, char *out)
+expected(const uint8_t *body, size_t size, unsigned style, char *out)
 {
+	int in_body = 0;
 	size_t n = 0;
 
-	for (size_t i = 0; i < size; i++)
-		if (body[i] != '\r' || i + 1 == size || body[i + 1] != '\n')
-			out[n++] = (char)body[i];
-	if (n > 0 && out[n - 1] != '\n')
+	for (size_t i = 0; i < size; i++) {
+		if (!in_body && body[i] == '\r' && i + 1 < size &&
+		    body[i + 1] == '\n')
+			continue;
+		in_body |= (style & BINARY) && body[i] == '\n' &&
+		    (n == 0 || out[n - 1] == '\n');
+		out[n++] = (char)body[i];
+	}
+	if (n > 0 && out[n - 1] != '\n' && (!in_body || (style & MBOX)))
 		out[n++] = '\n';
 	return n;
 }
@@ -69,21 +79,21 @@ unquote(char *text, size_t len)
 }
 
 static void
-check(char *copy, size_t len, const uint8_t *body, size_t size, int mbox)
+check(char *copy, size_t len, const uint8_t *body, size_t size, unsigned style)
 {
-	const char *text = skip_heading(copy, copy + len, mbox);
+	const char *text = skip_heading(copy, copy + len, style & MBOX);
 	char *want = malloc(size + 1), *got;
 	size_t n;
 
 	require(want != NULL);
 	len -= (size_t)(text - copy);
 	got = copy + (text - copy);
-	if (mbox) {
+	if (style & MBOX) {
 		/* the empty line between messages */
 		require(len > 0 && got[--len] == '\n');
 		len = unquote(got, len);
 	}
-	n = expected(body, size, want);
+	n = expected(body, size, style, want);
 	require(n == len && memcmp(got, want, n) == 0);
 	free(want);
 }
@@ -114,12 +124,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(ftruncate(body, 0) == 0 && ftruncate(file, 0) == 0);
 	require(lseek(file, 0, SEEK_SET) == 0);
 	require(pwrite(body, in.data, in.left, 0) == (ssize_t)in.left);
-	require(local_copy(&job, file, style & 1 ? COPY_MBOX : 0) == 0);
+	job.flags = style & BINARY ? MAIL_BINARY : 0;
+	require(local_copy(&job, file, style & MBOX ? COPY_MBOX : 0) == 0);
 	len = lseek(file, 0, SEEK_CUR);
 	require((copy = malloc((size_t)len + 1)) != NULL);
 	require(pread(file, copy, (size_t)len, 0) == len);
 	copy[len] = '\0';
-	check(copy, (size_t)len, in.data, in.left, style & 1);
+	check(copy, (size_t)len, in.data, in.left, style);
 	free(copy);
 	/* a body that is shorter than it was is not delivered */
 	job.size++;
