@@ -201,20 +201,24 @@ judge(int status, const char *text, struct local_outcome *out)
 /* A process of its own feeds the program, so that neither waits for the
  * other for ever. Exits 0 also when the program did not want it all. */
 static pid_t
-start_feeder(const struct local_job *job, unsigned style, int fd, int other)
+start_feeder(const struct local_job *job, unsigned style, const int in[2],
+    const int output[2])
 {
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		close(other);
-		_exit(
-		    local_copy(job, fd, style) == 0 || errno == EPIPE ? 0 : 1);
+		close(in[0]);
+		close(output[0]);
+		close(output[1]);
+		_exit(local_copy(job, in[1], style) == 0 || errno == EPIPE ? 0
+									   : 1);
 	}
 	return pid;
 }
 
-/* The program and its feeder. Where to read what it prints, or -1 with an
- * outcome. */
+/* The program and its feeder, which comes first: a program that nobody feeds
+ * would take the end of its input for that of a message. Where to read what it
+ * prints, or -1 with an outcome. */
 static int
 start(const struct local_job *job, const char *command, unsigned style,
     struct child *program, struct child *feeder, struct local_outcome *out)
@@ -223,17 +227,19 @@ start(const struct local_job *job, const char *command, unsigned style,
 
 	if (pipe2(in, O_CLOEXEC) == -1 || pipe2(output, O_CLOEXEC) == -1)
 		return local_error(out, "pipe", errno);
-	if ((program->pid = fork()) == 0)
+	feeder->pid = start_feeder(job, style, in, output);
+	if (feeder->pid != -1 && (program->pid = fork()) == 0)
 		run_child(job, command, in[0], output[1]);
 	close(in[0]);
+	close(in[1]);
 	close(output[1]);
 	if (program->pid != -1)
-		feeder->pid = start_feeder(job, style, in[1], output[0]);
-	close(in[1]);
-	if (program->pid != -1 && feeder->pid != -1)
 		return output[0];
+	local_error(out, "fork", errno);
 	close(output[0]);
-	return local_error(out, "fork", errno);
+	if (feeder->pid != -1)
+		end(feeder);
+	return -1;
 }
 
 static int
