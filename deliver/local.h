@@ -133,6 +133,9 @@ int local_sync_name(const char *path);
 /* 1 if the message passed through this address already. */
 int local_is_loop(const struct local_job *);
 
+/* Milliseconds, of a clock that nobody sets. */
+int64_t local_now(void);
+
 /* Sets an outcome and returns 0 for success, else -1. */
 int local_done(struct local_outcome *, enum delivery_status, int code,
     const char *enhanced, const char *fmt, ...)

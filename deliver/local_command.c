@@ -99,14 +99,14 @@ has_ended(struct child *child)
 /* Waits for the end of a child, and no longer than to the deadline. Whether it
  * has ended. SIGCHLD is blocked, or one could come just before the wait. */
 static int
-await_end(struct child *child, time_t deadline)
+await_end(struct child *child, int64_t deadline)
 {
 	const struct timespec second = { .tv_sec = 1 };
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
-	while (!has_ended(child) && time(NULL) < deadline)
+	while (!has_ended(child) && local_now() < deadline)
 		sigtimedwait(&set, NULL, &second);
 	return child->ended;
 }
@@ -125,7 +125,7 @@ end(struct child *child)
  * holds the output, or at the deadline. */
 static void
 read_output(
-    int fd, char *text, size_t size, time_t deadline, struct child *program)
+    int fd, char *text, size_t size, int64_t deadline, struct child *program)
 {
 	struct pollfd pfd = { fd, POLLIN, 0 };
 	char block[1024];
@@ -133,7 +133,7 @@ read_output(
 	ssize_t got;
 	int ready;
 
-	while (time(NULL) < deadline) {
+	while (local_now() < deadline) {
 		ready = poll(&pfd, 1, has_ended(program) ? 0 : 500);
 		if (ready == 0 && program->ended)
 			break;
@@ -247,7 +247,7 @@ run(const struct local_job *job, const char *command, unsigned style,
     struct local_outcome *out)
 {
 	struct child program = { .pid = -1 }, feeder = { .pid = -1 };
-	const time_t deadline = time(NULL) + job->deadline;
+	const int64_t deadline = local_now() + job->deadline * 1000LL;
 	char text[OUTPUT_MAX] = "";
 	sigset_t set;
 	int output;

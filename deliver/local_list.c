@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "conf/alias.h"
@@ -217,14 +216,13 @@ carry_out_item(const struct local_job *job, const struct alias_item *item,
  * time of one: master ends what takes longer, and nothing would be known of
  * what was done. */
 static int
-try_item(const struct local_job *job, const struct alias_item *item, time_t end,
-    struct local_outcome *out)
+try_item(const struct local_job *job, const struct alias_item *item,
+    int64_t end, struct local_outcome *out)
 {
 	struct local_job one = *job;
-	time_t left = end - time(NULL);
 
-	one.deadline = (int)left;
-	if (left <= 0 && item->kind == ALIAS_COMMAND)
+	one.deadline = (int)((end - local_now()) / 1000);
+	if (one.deadline <= 0 && item->kind == ALIAS_COMMAND)
 		local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.0",
 		    "those before it took all the time");
 	else if (carry_out_item(&one, item, out) == 0) {
@@ -346,7 +344,7 @@ carry_out(const struct local_job *job, const struct plan *plan,
     struct local_outcome *out)
 {
 	static const enum alias_kind kinds[] = { ALIAS_COMMAND, ALIAS_FILE };
-	const time_t end = time(NULL) + job->deadline;
+	const int64_t end = local_now() + job->deadline * 1000LL;
 	int rc = 0;
 
 	for (size_t k = 0; k < 2; k++)

@@ -19,7 +19,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "conf/url.h"
@@ -45,15 +44,6 @@ struct lmtp {
 	char heading[TRACE_FIELD_MAX];
 };
 
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
-
 /* ---- the connection --------------------------------------------------- */
 
 /* Waits until the socket is ready: 1, 0 at the deadline, -1. */
@@ -65,7 +55,7 @@ wait_for(int fd, short events, int64_t deadline)
 	int n;
 
 	do {
-		left = deadline - now_ms();
+		left = deadline - local_now();
 		if (left <= 0)
 			return 0;
 		if (left > 60 * 1000)
@@ -79,7 +69,7 @@ wait_for(int fd, short events, int64_t deadline)
 static int
 connect_to(int family, const struct sockaddr *sa, socklen_t len)
 {
-	int64_t deadline = now_ms() + CONNECT_TIMEOUT;
+	int64_t deadline = local_now() + CONNECT_TIMEOUT;
 	int fd, error = 0, n;
 	socklen_t size = sizeof(error);
 
@@ -186,7 +176,7 @@ feed(struct lmtp *l)
 	}
 	l->body_at += (uint64_t)n;
 	client_body(l->client, part, len + (size_t)n,
-	    l->body_at == l->job->size, now_ms());
+	    l->body_at == l->job->size, local_now());
 }
 
 /* ---- the dialogue ----------------------------------------------------- */
@@ -243,9 +233,9 @@ act(struct lmtp *l, const struct client_action *a)
 		break;
 	case CLIENT_DO_IDLE:
 		if (l->decided)
-			client_quit(l->client, now_ms());
+			client_quit(l->client, local_now());
 		else
-			client_transaction(l->client, &l->mail, now_ms());
+			client_transaction(l->client, &l->mail, local_now());
 		break;
 	case CLIENT_DO_CLOSE:
 		l->closed = 1;
@@ -270,7 +260,7 @@ hear(struct lmtp *l)
 	}
 	n = ready == -1 ? -1 : recv(l->fd, octets, sizeof(octets), 0);
 	if (n > 0)
-		client_octets(l->client, octets, (size_t)n, now_ms());
+		client_octets(l->client, octets, (size_t)n, local_now());
 	else if (n == 0)
 		client_eof(l->client);
 	else if (errno != EINTR && errno != EAGAIN)
@@ -283,7 +273,7 @@ converse(struct lmtp *l)
 	const struct client_outcome *o;
 	struct client_action a;
 
-	client_connected(l->client, now_ms());
+	client_connected(l->client, local_now());
 	while (!l->closed) {
 		if (client_next(l->client, &a))
 			act(l, &a);
@@ -345,7 +335,7 @@ local_lmtp(const struct local_job *job, struct local_outcome *out)
 		return -1;
 	}
 	describe_mail(&l);
-	if ((l.client = client_new(&config, now_ms())) == NULL)
+	if ((l.client = client_new(&config, local_now())) == NULL)
 		local_error(out, "LMTP", ENOMEM);
 	else
 		converse(&l);

@@ -1,6 +1,6 @@
 /*
- * What comes of a delivery, and the sandbox around it. Called by the methods
- * of local.
+ * What comes of a delivery, its clock, and the sandbox around it. Called by
+ * the methods of local.
  */
 #include "config.h"
 
@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "deliver/local.h"
 #include "mail/text.h"
@@ -41,6 +42,15 @@ static const int file_syscalls[] = {
 	SCMP_SYS(poll),
 	SCMP_SYS(ppoll),
 };
+
+int64_t
+local_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
 
 int
 local_done(struct local_outcome *out, enum delivery_status status, int code,
