@@ -348,7 +348,7 @@ hold_damaged(struct queue *q, struct envelope *env, uint32_t index)
 		return;
 	r = envelope_edit(env, index);
 	r->code = 451;
-	r->last = queue_now(q);
+	r->last = queue_date(q);
 	envelope_set(env, &r->enhanced, "4.3.0");
 	envelope_set(env, &r->text, text);
 	envelope_set(env, &r->remote, "");

@@ -170,6 +170,16 @@ enlist_first_state(struct queue *q, const char *name)
 	    : ENVELOPE_INCOMING;
 }
 
+/* When a message came, by the schedule's clock: what was dated by one that was
+ * ahead of it comes now. */
+static int64_t
+came_at(struct queue *q, const struct envelope *env)
+{
+	int64_t now = queue_now(q);
+
+	return env->arrival < now ? env->arrival : now;
+}
+
 int64_t
 enlist_expiry(struct queue *q, const struct envelope *env,
     const struct envelope_rcpt *rcpt)
@@ -181,7 +191,7 @@ enlist_expiry(struct queue *q, const struct envelope *env,
 	if (lifetime == 0)
 		lifetime = action != NULL ? conf_action_ttl(q->conf, action)
 					  : q->conf->queue.ttl;
-	return env->arrival + lifetime;
+	return came_at(q, env) + lifetime;
 }
 
 int64_t
@@ -193,7 +203,7 @@ enlist_warning(struct queue *q, const struct envelope *env,
 	if (rcpt->warned >= CONF_BOUNCE_WARN_MAX || *env->sender == '\0')
 		return 0;
 	delay = q->conf->bounce.warn[rcpt->warned];
-	return delay != 0 ? env->arrival + delay : 0;
+	return delay != 0 ? came_at(q, env) + delay : 0;
 }
 
 void

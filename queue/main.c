@@ -57,6 +57,16 @@ queue_now(struct queue *q)
 	return q->wall + (loop_now(worker_loop(q->worker)) - q->mono) / 1000;
 }
 
+/* The clock of a machine that was off, or stood still, is set after we have
+ * begun to count. */
+int64_t
+queue_date(struct queue *q)
+{
+	int64_t wall = loop_time(worker_loop(q->worker)), now = queue_now(q);
+
+	return wall > now ? wall : now;
+}
+
 uint32_t
 queue_own_id(struct queue *q)
 {
@@ -264,7 +274,7 @@ on_submit(void *ctx, struct channel *ch, const union ipc_msg *m, int fd)
 	if (q->store == NULL)
 		return;
 	if (ingest_submit(&q->ingest, channel_instance(ch), &m->submit,
-		queue_now(q)) == -1)
+		queue_date(q)) == -1)
 		cut_off(ch, "a submit that may not be");
 	queue_kick(q);
 }

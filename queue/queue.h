@@ -112,6 +112,8 @@ struct queue {
 /* main.c */
 /* Seconds since 1970 by a clock that does not jump. */
 int64_t queue_now(struct queue *);
+/* The date to keep of what comes now, for the next start to count from. */
+int64_t queue_date(struct queue *);
 /* At the end of this turn write what changed and start what may start. */
 void queue_kick(struct queue *);
 /* A message id for a message of the queue itself, 0 if there is none. */

@@ -123,7 +123,8 @@ fill_rcpt(struct queue *q, struct envelope *env, const struct event_rcpt *e,
 				    "in time";
 	}
 	if (e->action == DSN_DELAYED)
-		out->retry_until = enlist_expiry(q, env, r);
+		out->retry_until =
+		    enlist_expiry(q, env, r) + queue_date(q) - queue_now(q);
 }
 
 static int
@@ -144,7 +145,7 @@ build(
 	report->id = id;
 	report->unique = unique;
 	report->random = random;
-	report->now.seconds = queue_now(w->q);
+	report->now.seconds = queue_date(w->q);
 	report->arrival = env->arrival;
 	/* an owner of a list has asked for nothing */
 	if (strcmp(to, env->sender) == 0) {
@@ -175,7 +176,7 @@ make_envelope(const struct writer *w, const char *to, uint32_t msgid)
 	report->flags =
 	    MAIL_DSN | MAIL_LOCAL | (env->flags & (MAIL_8BIT | MAIL_UTF8));
 	report->size = w->len;
-	report->arrival = queue_now(w->q);
+	report->arrival = queue_date(w->q);
 	envelope_rcpt_init(&r);
 	r.address = to;
 	/* the rules choose its action when it is expanded */

@@ -121,7 +121,7 @@ record_words(struct queue *q, struct envelope *env, uint32_t index,
 	struct envelope_rcpt *r = envelope_edit(env, index);
 
 	r->code = o->code;
-	r->last = queue_now(q);
+	r->last = queue_date(q);
 	envelope_set(env, &r->enhanced, o->enhanced);
 	envelope_set(env, &r->text, o->text);
 	envelope_set(env, &r->remote, o->remote);
