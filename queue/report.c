@@ -20,7 +20,9 @@
 
 enum {
 	RETURN_FULL_MAX = 50000, /* octets of an original that goes back */
-	RETURN_HEADER_MAX = 16384
+	RETURN_HEADER_MAX = 16384,
+	LINE_OCTETS = 998, /* RFC 5321 section 4.5.3.1.6 */
+	TAIL_OCTETS = 3 /* of a character in UTF-8 */
 };
 
 /* The report under construction, and the original that it returns. */
@@ -31,6 +33,7 @@ struct writer {
 	uint8_t *data;
 	size_t len;
 	size_t size;
+	size_t column; /* of the line at its end */
 };
 
 static ssize_t
@@ -46,9 +49,8 @@ read_original(void *arg, void *buf, size_t size)
 }
 
 static int
-write_report(void *arg, const void *buf, size_t len)
+append(struct writer *w, const void *buf, size_t len)
 {
-	struct writer *w = arg;
 	size_t size = w->size ? w->size : 8192;
 	uint8_t *data;
 
@@ -63,6 +65,38 @@ write_report(void *arg, const void *buf, size_t len)
 	memcpy(w->data + w->len, buf, len);
 	w->len += len;
 	return 0;
+}
+
+/* Early enough that no character is cut, if there are such. */
+static int
+must_fold(size_t column, uint8_t next)
+{
+	int is_tail = (next & 0xc0) == 0x80;
+
+	return next != '\r' && next != '\n' &&
+	    column >= LINE_OCTETS - (is_tail ? 0 : TAIL_OCTETS);
+}
+
+/* The lines of an original may have any length, those of a report may not: some
+ * servers would refuse it, and nobody would hear of the failure. */
+static int
+write_report(void *arg, const void *buf, size_t len)
+{
+	static const char fold[] = { '\r', '\n', ' ' };
+	const uint8_t *p = buf, *begin = p, *end = p + len;
+	struct writer *w = arg;
+
+	for (; p < end; p++) {
+		if (must_fold(w->column, *p)) {
+			if (append(w, begin, (size_t)(p - begin)) == -1 ||
+			    append(w, fold, sizeof(fold)) == -1)
+				return -1;
+			begin = p;
+			w->column = 1;
+		}
+		w->column = *p == '\n' ? 0 : w->column + 1;
+	}
+	return append(w, begin, (size_t)(p - begin));
 }
 
 /* Whom the events of a recipient concern. */
