@@ -443,11 +443,30 @@ visit_virtual(struct run *run, const struct node *n)
 		add_error(run, n->text, 550, "5.1.1", "No such recipient");
 }
 
-/* The action of an address that came out of an alias; NULL when there is
- * none, which is noted. */
-static const struct conf_action *
-choose_action(struct run *run, const char *address)
+/*
+ * Whether an address is a way through the next hop for a stranger. It is the
+ * sender of what a report tells of, whom he may have named as himself, and the
+ * rules let this machine write to whom they refuse to him.
+ */
+static enum policy_answer
+leads_stranger_on(
+    const struct run *run, const struct node *n, struct policy_facts facts)
 {
+	struct policy_verdict v;
+
+	if (!n->is_request || run->request->forwarded)
+		return POLICY_NO;
+	facts.internal = 0;
+	v = policy_decide(run->host, &facts);
+	return policy_refuses_route(run->host, &facts, &v);
+}
+
+/* The action of an address that came out of an alias, or of a report's; NULL
+ * when there is none, which is noted. */
+static const struct conf_action *
+choose_action(struct run *run, const struct node *n)
+{
+	const char *address = n->text;
 	struct policy_facts facts = { .tag = "",
 		.client_addr = "",
 		.client_name = "",
@@ -457,10 +476,17 @@ choose_action(struct run *run, const char *address)
 		.recipient = address,
 		.internal = 1 };
 	struct policy_verdict v = policy_decide(run->host, &facts);
+	enum policy_answer a;
 
 	switch (v.kind) {
 	case POLICY_ACTION:
-		return v.action;
+		a = leads_stranger_on(run, n, facts);
+		if (a == POLICY_NO)
+			return v.action;
+		if (!is_unknown(run, a))
+			add_error(run, address, 550, "5.7.1",
+			    "A stranger's local part with %, ! or @");
+		break;
 	case POLICY_REJECT:
 		add_error(run, address, 550, "5.7.1", "A rule rejects it");
 		break;
@@ -483,8 +509,7 @@ visit_address(struct run *run, struct node *n)
 	char name[ADDRESS_LOCAL_SIZE];
 	int looped;
 
-	if (n->action == NULL &&
-	    (n->action = choose_action(run, n->text)) == NULL)
+	if (n->action == NULL && (n->action = choose_action(run, n)) == NULL)
 		return;
 	looped = has_ancestor(n);
 	if (looped && n->action->kind != CONF_ACTION_RELAY &&

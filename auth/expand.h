@@ -35,7 +35,7 @@ struct expand_request {
 	const char *action; /* "": let the rules choose */
 	const char *user; /* whose .forward the recipient comes from, or "" */
 	unsigned int depth; /* expansions behind it already */
-	int forwarded;
+	int forwarded; /* one of ours gave it, in a .forward or as a sender */
 };
 
 struct expand_entry {

@@ -72,7 +72,8 @@ struct envelope_rcpt {
 	uint8_t notify; /* enum smtp_notify bits, and ENVELOPE_OWED */
 	uint8_t routed; /* its destination is known: READY, and not
 			 * INCOMING, when nothing holds it */
-	uint8_t forwarded; /* came out of a .forward */
+	/* came out of a .forward, or is told as a sender whom we know */
+	uint8_t forwarded;
 	uint8_t warned; /* delay warnings sent */
 	uint8_t depth; /* of expansion, 0 as accepted */
 	uint16_t code; /* last reply, 0 for none */

@@ -213,8 +213,11 @@ make_envelope(const struct writer *w, const char *to, uint32_t msgid)
 	report->arrival = queue_date(w->q);
 	envelope_rcpt_init(&r);
 	r.address = to;
-	/* the rules choose its action when it is expanded */
+	/* the rules choose its action when it is expanded; whom we know has
+	 * given his own address, as by a .forward */
 	r.state = ENVELOPE_INCOMING;
+	r.forwarded =
+	    (env->flags & (MAIL_AUTHENTICATED | MAIL_LOCAL | MAIL_KNOWN)) != 0;
 	envelope_add(report, &r);
 	return report;
 }
