@@ -67,7 +67,7 @@ void rules_refusal(enum policy_kind, struct recipient_reply *);
 struct policy_facts;
 struct policy_verdict;
 int rules_refuse_route(const struct policy_host *, const struct policy_facts *,
-    const struct policy_verdict *, struct recipient_reply *);
+    struct policy_verdict *, struct recipient_reply *);
 /* Whether an answer was sent; if not, it waits for an account. */
 int explain_run(struct auth *, struct channel *, const struct msg_explain *);
 /* What master said about an account; a hash is for a login. */

@@ -131,7 +131,7 @@ explain_backup(struct explanation *x, const struct conf_action *action,
 
 static const char *
 explain_verdict(struct explanation *x, const struct policy_host *host,
-    const struct policy_facts *f, const struct policy_verdict *v,
+    const struct policy_facts *f, struct policy_verdict *v,
     struct recipient_reply *reply)
 {
 	const char *recipient = f->recipient;

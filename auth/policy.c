@@ -363,6 +363,7 @@ policy_decide(const struct policy_host *host, const struct policy_facts *f)
 		}
 		v.action = conf_find_action(host->conf, m->action);
 		v.kind = v.action != NULL ? POLICY_ACTION : POLICY_TEMPFAIL;
+		v.known = m->names_source;
 		if (v.action != NULL && takes_anybody(v.action))
 			v.reach = reach;
 		return v;
@@ -406,13 +407,13 @@ action_names_recipient(const struct policy_host *host,
  * this client. */
 static enum policy_answer
 is_let_in(const struct policy_host *host, const struct policy_facts *f,
-    uint32_t first)
+    struct policy_verdict *v)
 {
 	const struct conf_condition *failed;
 	enum rcpt_reach reach = REACH_ALL;
 	enum policy_answer a = POLICY_NO;
 
-	for (uint32_t i = first; a == POLICY_NO && i < host->conf->nmatches;
+	for (uint32_t i = v->rule; a == POLICY_NO && i < host->conf->nmatches;
 	     i++) {
 		const struct conf_match *m = &host->conf->matches[i];
 
@@ -421,7 +422,10 @@ is_let_in(const struct policy_host *host, const struct policy_facts *f,
 			continue;
 		if (m->reject)
 			return POLICY_NO;
-		if (!m->open_relay && !m->names_source)
+		if (m->names_source && !v->known) {
+			v->known = true;
+			v->reach = REACH_RECIPIENT;
+		} else if (!m->open_relay && !m->names_source)
 			a = names_recipient(host, f, m);
 	}
 	return a;
@@ -429,7 +433,7 @@ is_let_in(const struct policy_host *host, const struct policy_facts *f,
 
 enum policy_answer
 policy_refuses_route(const struct policy_host *host,
-    const struct policy_facts *f, const struct policy_verdict *v)
+    const struct policy_facts *f, struct policy_verdict *v)
 {
 	enum policy_answer a;
 
@@ -440,7 +444,7 @@ policy_refuses_route(const struct policy_host *host,
 		return POLICY_NO;
 	a = action_names_recipient(host, f, v->action);
 	if (a == POLICY_NO)
-		a = is_let_in(host, f, v->rule);
+		a = is_let_in(host, f, v);
 	return a == POLICY_YES || a == POLICY_NO ? answer(a == POLICY_NO) : a;
 }
 

@@ -67,6 +67,8 @@ struct policy_verdict {
 	 * all else being the same. More than one only under an action that
 	 * relays without looking at who they are. */
 	enum rcpt_reach reach;
+	/* For POLICY_ACTION: it hangs on a rule that names its sources. */
+	bool known;
 };
 
 struct policy_verdict policy_decide(
@@ -77,10 +79,11 @@ struct policy_verdict policy_decide(
  * next hop, which trusts us, may read his local part as the way to another
  * domain, as a Postfix does, and send the mail of a stranger there. Whoever a
  * rule lets in by name is no stranger, be it one behind that of the verdict,
- * and whose whole address `rcpt-to` has is known.
+ * on which this then hangs, for the one recipient. And whose whole address
+ * `rcpt-to` has is known.
  */
 enum policy_answer policy_refuses_route(const struct policy_host *,
-    const struct policy_facts *, const struct policy_verdict *);
+    const struct policy_facts *, struct policy_verdict *);
 
 /* Whether any rule gives this recipient to a backup action, whoever the
  * client is. */

@@ -130,7 +130,7 @@ send_verdict(const struct auth *auth, struct channel *ch, uint64_t id,
 		v.rule = why->rule;
 	if (why != NULL && reply->code == 250) {
 		v.action = why->action->name;
-		v.known = auth->now.conf->matches[why->rule].names_source;
+		v.known = why->known;
 		v.generation = worker_generation(auth->worker);
 		/* a trace of the rules tells of every recipient */
 		if ((log_traced() & TRACE_RULES) == 0)
@@ -298,7 +298,7 @@ rules_refusal(enum policy_kind kind, struct recipient_reply *reply)
 
 int
 rules_refuse_route(const struct policy_host *host, const struct policy_facts *f,
-    const struct policy_verdict *v, struct recipient_reply *reply)
+    struct policy_verdict *v, struct recipient_reply *reply)
 {
 	switch (policy_refuses_route(host, f, v)) {
 	case POLICY_NO:
@@ -319,7 +319,7 @@ rules_refuse_route(const struct policy_host *host, const struct policy_facts *f,
 
 static void
 check_recipient(struct auth *auth, struct job *job,
-    const struct msg_rcpt_check *m, const struct policy_verdict *v,
+    const struct msg_rcpt_check *m, struct policy_verdict *v,
     struct recipient_reply *reply)
 {
 	struct policy_facts facts = facts_of(m);

@@ -137,7 +137,7 @@ test_routes(void **state)
 		const struct conf_action action = { .kind = r->kind,
 			.local = { .by_address = r->by_address,
 			    .virtual_table = r->virtual_table } };
-		const struct policy_verdict v = { .kind = POLICY_ACTION,
+		struct policy_verdict v = { .kind = POLICY_ACTION,
 			.action = &action };
 
 		conf_mark_sources(&conf);
