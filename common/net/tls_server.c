@@ -221,7 +221,10 @@ server_context(struct tls_server *server, const struct tls_server_options *o,
 	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
 	if (o->dhe)
 		SSL_CTX_set_dh_auto(ctx, 1);
-	tls_tickets_attach(ctx, o->tickets);
+	/* who has to show a certificate does so each time: it may be over by
+	 * then, and a session that is resumed again and again has no end */
+	tls_tickets_attach(
+	    ctx, o->verify == TLS_VERIFY_NONE ? o->tickets : NULL);
 	if (tls_context_use_pki(ctx, pki, o->keys, error, error_size) == -1 ||
 	    set_verify(ctx, o, error, error_size) == -1)
 		goto fail;

@@ -3,6 +3,7 @@ import os
 import re
 import ssl
 import subprocess
+import time
 
 from relais import Sink
 
@@ -24,6 +25,26 @@ def certificate(folder, name, kind=EC, ca=None, subject=None):
                     'basicConstraints=critical,CA:FALSE']
     subprocess.run(command, check=True, capture_output=True)
     os.chmod(f'{path}.key', 0o600)
+    return path
+
+
+def brief_certificate(folder, name, ca, seconds):
+    """One of ca's that is over so many seconds from now; its path."""
+    path = os.path.join(folder, name)
+    end = time.strftime('%y%m%d%H%M%SZ', time.gmtime(time.time() + seconds))
+    with open(f'{path}.cnf', 'w', encoding='ascii') as f:
+        f.write(f'[ca]\ndefault_ca = own\n[own]\nnew_certs_dir = {folder}\n'
+                f'database = {path}.index\npolicy = any\nrand_serial = yes\n'
+                'default_md = sha256\n[any]\ncommonName = supplied\n')
+    with open(f'{path}.index', 'w', encoding='ascii'):
+        pass
+    for command in (
+            ('req', '-newkey', *EC, '-nodes', '-keyout', f'{path}.key',
+             '-out', f'{path}.csr', '-subj', f'/CN={name}'),
+            ('ca', '-batch', '-notext', '-config', f'{path}.cnf',
+             '-cert', f'{ca}.crt', '-keyfile', f'{ca}.key',
+             '-in', f'{path}.csr', '-out', f'{path}.crt', '-enddate', end)):
+        subprocess.run(['openssl', *command], check=True, capture_output=True)
     return path
 
 
