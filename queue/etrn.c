@@ -2,18 +2,25 @@
  * ETRN (RFC 1985): a client asks to start what waits for a domain. Only auth
  * knows whether a rule makes this host a backup of it; until it has said so
  * the question is kept here. Anybody may ask, since the mail goes where the
- * domain's MX lead and nowhere else.
+ * domain's MX lead and nowhere else. But a primary that puts mail off is not to
+ * be tried with all of it as fast as somebody asks for it.
  */
 #include "config.h"
 
 #include <bsd/sys/queue.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "ipc/channel.h"
+#include "net/loop.h"
 #include "queue/queue.h"
 
-enum { PENDING_MAX = 1000 };
+enum {
+	PENDING_MAX = 1000,
+	STARTED_MAX = 1000,
+	AGAIN = 30 * 1000 /* ms, before the same is started once more */
+};
 
 struct etrn {
 	TAILQ_ENTRY(etrn) entry;
@@ -22,6 +29,8 @@ struct etrn {
 	uint16_t instance; /* of that smtpd */
 	int subdomains;
 	char *domain;
+	int64_t when; /* it was started, in ms */
+	uint32_t count; /* of messages that were */
 };
 
 static void
@@ -85,28 +94,86 @@ etrn_on_etrn(void *ctx, struct channel *ch, const union ipc_msg *m, int fd)
 	reply(q, instance, m->etrn.id, ETRN_UNABLE);
 }
 
+static void
+forget_oldest(struct queue *q)
+{
+	struct etrn *e = TAILQ_FIRST(&q->etrns_started);
+
+	TAILQ_REMOVE(&q->etrns_started, e, entry);
+	q->etrn_started--;
+	free(e->domain);
+	free(e);
+}
+
+/* The same that was started lately, NULL if none was. */
+static const struct etrn *
+find_started(struct queue *q, const struct etrn *e, int64_t now)
+{
+	const struct etrn *s;
+
+	while ((s = TAILQ_FIRST(&q->etrns_started)) != NULL &&
+	    now - s->when >= AGAIN)
+		forget_oldest(q);
+	TAILQ_FOREACH (s, &q->etrns_started, entry)
+		if (s->subdomains == e->subdomains &&
+		    strcasecmp(s->domain, e->domain) == 0)
+			break;
+	return s;
+}
+
+/* Starts what waits, and remembers it if that was something. e is gone. */
+static uint32_t
+start(struct queue *q, struct etrn *e)
+{
+	int64_t now = loop_now(worker_loop(q->worker));
+	const struct etrn *before = find_started(q, e, now);
+	uint32_t count;
+
+	if (before != NULL) {
+		etrn_free(q, e);
+		return before->count;
+	}
+	count = sched_flush_domain(
+	    q->sched, e->domain, e->subdomains, queue_now(q));
+	queue_kick(q);
+	if (count == 0) {
+		etrn_free(q, e);
+		return 0;
+	}
+	TAILQ_REMOVE(&q->etrns, e, entry);
+	q->etrn_count--;
+	e->when = now;
+	e->count = count;
+	if (q->etrn_started++ == STARTED_MAX)
+		forget_oldest(q);
+	TAILQ_INSERT_TAIL(&q->etrns_started, e, entry);
+	return count;
+}
+
 void
 etrn_on_backup_answer(
     void *ctx, struct channel *ch, const union ipc_msg *m, int fd)
 {
 	const struct msg_backup_answer *a = &m->backup_answer;
-	uint32_t count = ETRN_REFUSED;
 	struct queue *q = ctx;
+	uint16_t instance;
 	struct etrn *e;
+	uint64_t id;
 
 	TAILQ_FOREACH (e, &q->etrns, entry)
 		if (e->number == a->id)
 			break;
 	if (e == NULL)
 		return;
+	instance = e->instance;
+	id = e->id;
 	if (a->status == LOOKUP_FOUND) {
-		count = sched_flush_domain(
-		    q->sched, e->domain, e->subdomains, queue_now(q));
-		queue_kick(q);
-	} else if (a->status != LOOKUP_NONE)
-		count = ETRN_UNABLE;
-	reply(q, e->instance, e->id, count);
+		reply(q, instance, id, start(q, e));
+		return;
+	}
 	etrn_free(q, e);
+	reply(q, instance, id,
+	    a->status == LOOKUP_NONE ? ETRN_REFUSED : ETRN_UNABLE);
 }
 
 void

@@ -705,5 +705,6 @@ main(int argc, char **argv)
 	q->control_fd = -1;
 	RB_INIT(&q->jobs);
 	TAILQ_INIT(&q->etrns);
+	TAILQ_INIT(&q->etrns_started);
 	return worker_main(argc, argv, &ops, q);
 }

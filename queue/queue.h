@@ -89,8 +89,10 @@ struct queue {
 	struct owed *owed; /* reports to be made */
 	struct control *control;
 	int control_fd; /* until there is one, or -1 */
-	TAILQ_HEAD(, etrn) etrns; /* that wait for auth */
+	TAILQ_HEAD(etrns, etrn) etrns; /* that wait for auth */
 	unsigned etrn_count;
+	struct etrns etrns_started; /* lately, the oldest in front */
+	unsigned etrn_started;
 	uint64_t etrn_last;
 	struct known *known; /* NULL: cannot be kept */
 	int known_giving; /* auth gets it back */
