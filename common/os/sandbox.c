@@ -90,7 +90,6 @@ static const int base_syscalls[] = {
 	SCMP_SYS(getrandom),
 	SCMP_SYS(getpid),
 	SCMP_SYS(gettid),
-	SCMP_SYS(fcntl),
 	SCMP_SYS(rt_sigreturn),
 	SCMP_SYS(rt_sigprocmask),
 	SCMP_SYS(restart_syscall),
@@ -322,6 +321,21 @@ allow_sending(scmp_filter_ctx filter, enum sandbox_net net)
 	return rc;
 }
 
+/* Not F_SETOWN and F_SETSIG: by these the kernel sends any signal to whoever
+ * has the same uid. */
+static int
+allow_fcntl(scmp_filter_ctx filter)
+{
+	static const int commands[] = { F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,
+		F_SETFD, F_GETFL, F_SETFL, F_SETLK, F_ADD_SEALS };
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl),
+		    1, SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[i]));
+	return rc;
+}
+
 static int
 add_rules(scmp_filter_ctx filter, const struct sandbox *sb)
 {
@@ -334,7 +348,7 @@ add_rules(scmp_filter_ctx filter, const struct sandbox *sb)
 	for (size_t i = 0; i < sb->syscall_count; i++)
 		rc |= seccomp_rule_add(
 		    filter, SCMP_ACT_ALLOW, sb->syscalls[i], 0);
-	rc |= allow_sending(filter, sb->net);
+	rc |= allow_sending(filter, sb->net) | allow_fcntl(filter);
 	/* abort, but no signal for others of the same user */
 	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
 	    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
