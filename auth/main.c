@@ -30,8 +30,6 @@ enum {
 
 /* What the thread that hashes needs. */
 static const int syscalls[] = {
-	SCMP_SYS(clone),
-	SCMP_SYS(clone3),
 	SCMP_SYS(set_robust_list),
 	SCMP_SYS(rseq),
 	SCMP_SYS(rt_sigaction),
@@ -238,6 +236,7 @@ static const struct worker_ops ops = {
 	.handlers = handlers,
 	.syscalls = syscalls,
 	.syscall_count = sizeof(syscalls) / sizeof(syscalls[0]),
+	.threads = 1,
 	.net = SANDBOX_NET_NONE,
 	.configure = configure,
 	.before_sandbox = before_sandbox,

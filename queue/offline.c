@@ -135,6 +135,7 @@ offline_main(int argc, char **argv, const int *syscalls, size_t count)
 	struct sandbox sb = { .folders = folders,
 		.syscalls = syscalls,
 		.syscall_count = count,
+		.threads = 1,
 		.net = SANDBOX_NET_NONE };
 	char error[ERROR_SIZE];
 	int opt, verbose = 0;

@@ -86,6 +86,13 @@ try_fork(void)
 	syscall(SYS_fork);
 }
 
+/* What fork of the C library comes down to, and a thread too. */
+static void
+try_clone(void)
+{
+	syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+}
+
 /* Not a system call that is forbidden: what a worker that was broken into
  * may say to its peers, but not to master, which has descriptor 3. */
 static void
@@ -111,6 +118,7 @@ static const struct {
 	{ "execve", try_execve },
 	{ "ptrace", try_ptrace },
 	{ "fork", try_fork },
+	{ "clone", try_clone },
 	{ "nonsense", try_nonsense },
 };
 

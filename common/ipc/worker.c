@@ -252,6 +252,7 @@ serve(struct worker *w)
 		.folders = w->folders[0] ? w->folders : NULL,
 		.syscalls = w->ops->syscalls,
 		.syscall_count = w->ops->syscall_count,
+		.threads = w->ops->threads,
 		.net = w->ops->net,
 		.ports = w->ops->ports };
 	char error[ERROR_SIZE] = "";

@@ -36,6 +36,7 @@ struct worker_ops {
 	/* system calls beyond the base of every worker */
 	const int *syscalls;
 	size_t syscall_count;
+	int threads; /* of its own */
 	enum sandbox_net net;
 	const uint16_t *ports; /* see struct sandbox; looked at after
 				* before_sandbox */

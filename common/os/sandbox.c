@@ -16,6 +16,7 @@
 #include <grp.h>
 #include <linux/landlock.h>
 #include <pwd.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -336,6 +337,18 @@ allow_fcntl(scmp_filter_ctx filter)
 	return rc;
 }
 
+/* Threads and no processes: one of those would go on with all that we have when
+ * we are ended, and nobody would know of it. */
+static int
+allow_threads(scmp_filter_ctx filter)
+{
+	/* of clone3 the flags cannot be seen: without it libc takes clone */
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+		   SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD)) |
+	    seccomp_rule_add(
+		filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+}
+
 static int
 add_rules(scmp_filter_ctx filter, const struct sandbox *sb)
 {
@@ -349,6 +362,8 @@ add_rules(scmp_filter_ctx filter, const struct sandbox *sb)
 		rc |= seccomp_rule_add(
 		    filter, SCMP_ACT_ALLOW, sb->syscalls[i], 0);
 	rc |= allow_sending(filter, sb->net) | allow_fcntl(filter);
+	if (sb->threads)
+		rc |= allow_threads(filter);
 	/* abort, but no signal for others of the same user */
 	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
 	    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));

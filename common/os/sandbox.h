@@ -26,6 +26,7 @@ struct sandbox {
 	/* System calls beyond those that every worker needs: numbers. */
 	const int *syscalls;
 	size_t syscall_count;
+	int threads; /* whether it may start some */
 	enum sandbox_net net;
 	/* For SANDBOX_NET_DNS: the ports besides 53 that TCP may go to, 0 at
 	 * the end; NULL: none. */
