@@ -66,6 +66,13 @@ try_unix(void)
 	syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0);
 }
 
+/* What is TCP by another name, to which Landlock's ports do not apply. */
+static void
+try_protocol(void)
+{
+	syscall(SYS_socket, AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
+}
+
 static void
 try_execve(void)
 {
@@ -115,6 +122,7 @@ static const struct {
 	{ "signal", try_signal },
 	{ "owner", try_owner },
 	{ "unix", try_unix },
+	{ "protocol", try_protocol },
 	{ "execve", try_execve },
 	{ "ptrace", try_ptrace },
 	{ "fork", try_fork },

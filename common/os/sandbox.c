@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/landlock.h>
+#include <netinet/in.h>
 #include <pwd.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -322,6 +323,24 @@ allow_sending(scmp_filter_ctx filter, enum sandbox_net net)
 	return rc;
 }
 
+/* TCP and UDP. Others that carry streams, as MPTCP, reach any server of TCP,
+ * and Landlock bounds the ports of TCP alone. */
+static int
+allow_sockets(scmp_filter_ctx filter)
+{
+	static const int families[] = { AF_INET, AF_INET6 };
+	static const int protocols[] = { 0, IPPROTO_TCP, IPPROTO_UDP };
+	int rc = 0;
+
+	for (size_t f = 0; f < 2; f++)
+		for (size_t p = 0; p < 3; p++)
+			rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW,
+			    SCMP_SYS(socket), 2,
+			    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[f]),
+			    SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)protocols[p]));
+	return rc;
+}
+
 /* Not F_SETOWN and F_SETSIG: by these the kernel sends any signal to whoever
  * has the same uid. */
 static int
@@ -373,10 +392,7 @@ add_rules(scmp_filter_ctx filter, const struct sandbox *sb)
 	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
 	    SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	if (sb->net != SANDBOX_NET_NONE) {
-		rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket),
-		    1, SCMP_A0(SCMP_CMP_EQ, AF_INET));
-		rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket),
-		    1, SCMP_A0(SCMP_CMP_EQ, AF_INET6));
+		rc |= allow_sockets(filter);
 		rc |= seccomp_rule_add(
 		    filter, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
 		rc |=
