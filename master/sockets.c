@@ -22,6 +22,7 @@
 #include "master/load.h"
 #include "master/master.h"
 #include "os/log.h"
+#include "os/passed.h"
 
 enum {
 	/* a full backlog drops SYNs, and each costs its client a second */
@@ -160,6 +161,7 @@ bind_socket(const struct sockaddr_storage *ss, socklen_t len, mode_t mode)
 	if (fd == -1)
 		return -1;
 	if (ss->ss_family == AF_UNIX) {
+		passed_refuse(fd);
 		if (remove_stale(ss, len) == -1)
 			goto fail;
 	} else {

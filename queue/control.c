@@ -22,6 +22,7 @@
 #include "ipc/worker.h"
 #include "net/loop.h"
 #include "os/log.h"
+#include "os/passed.h"
 #include "queue/control_private.h"
 #include "queue/share.h"
 
@@ -66,7 +67,7 @@ conn_free(struct control_conn *c)
 	if (c->channel != NULL)
 		channel_free(c->channel);
 	if (c->fd != -1)
-		close(c->fd);
+		passed_end(c->fd);
 	spare_keep(&c->control->spare);
 	free(c);
 }
@@ -390,7 +391,7 @@ conn_new(struct control *ctl, int fd)
 	    !share_has(
 		SHARE_CONNECTIONS, worker_reserve(ctl->env.worker), fd) ||
 	    (c = calloc(1, sizeof(*c))) == NULL) {
-		close(fd);
+		passed_end(fd);
 		return;
 	}
 	c->control = ctl;

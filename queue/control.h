@@ -35,10 +35,9 @@ struct store;
 struct worker;
 
 /* System calls of these files beyond the base of every worker. */
-#define CONTROL_SYSCALLS                                                 \
-	SYS_accept4, SYS_socketpair, SYS_dup, SYS_mkdirat, SYS_unlinkat, \
-	    SYS_getdents64, SYS_openat, SYS_fstat, SYS_newfstatat,       \
-	    SYS_renameat, SYS_renameat2
+#define CONTROL_SYSCALLS                                                    \
+	SYS_socketpair, SYS_dup, SYS_mkdirat, SYS_unlinkat, SYS_getdents64, \
+	    SYS_openat, SYS_fstat, SYS_newfstatat, SYS_renameat, SYS_renameat2
 
 /*
  * What the queue does for control, since it must also be made durable. Calls

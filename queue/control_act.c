@@ -16,6 +16,7 @@
 #include "ipc/worker.h"
 #include "net/loop.h"
 #include "os/log.h"
+#include "os/passed.h"
 #include "queue/control_private.h"
 #include "queue/scheduler.h"
 #include "smtp/address.h"
@@ -528,6 +529,7 @@ submit(struct control_conn *c)
 		control_end(c, strerror(errno));
 		return;
 	}
+	passed_refuse(sv[0]);
 	if (ipc_send_fd(ch, local_session, &m, sv[0]) == -1) {
 		close(sv[1]);
 		control_end(c, "the session could not be opened");

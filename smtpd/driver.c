@@ -20,6 +20,7 @@
 #include "net/stream.h"
 #include "net/tls.h"
 #include "os/log.h"
+#include "os/passed.h"
 #include "smtp/reply.h"
 #include "smtpd/smtpd.h"
 
@@ -121,6 +122,22 @@ send_message(struct smtpd *d, const struct session_action *a)
 	return 1u << a->peer;
 }
 
+static int
+is_unix(const struct client *c)
+{
+	return c->octets_len == 0;
+}
+
+/* Closes a socket that has no stream. */
+static void
+hang_up(const struct client *c, int fd)
+{
+	if (is_unix(c))
+		passed_end(fd);
+	else
+		close(fd);
+}
+
 /* The session is over: its stream sends what is left and ends by itself. */
 static void
 client_close(struct client *c, int linger, int at_once)
@@ -136,7 +153,7 @@ client_close(struct client *c, int linger, int at_once)
 	session_turn_reset(t);
 	session_free(c->session);
 	if (c->stream == NULL && c->fd != -1)
-		close(c->fd);
+		hang_up(c, c->fd);
 	else if (c->stream != NULL && at_once)
 		stream_free(c->stream);
 	else if (c->stream != NULL)
@@ -518,6 +535,8 @@ client_connect(struct client *c)
 		client_close(c, 0, 1);
 		return;
 	}
+	if (is_unix(c))
+		stream_set_local(c->stream);
 	c->connected = 1;
 	session_connected(c->session, begin_turn(c->smtpd), &facts);
 	if (end_turn(c) == -1)
@@ -608,7 +627,7 @@ let_in(struct client *c, int fd)
 		why = reasons[verdict];
 	}
 	log_event(0, "refused", "address", c->addr, "reason", why, NULL);
-	listen_refuse(c->listener, fd);
+	listen_refuse(c->listener, fd, is_unix(c));
 	return -1;
 }
 
@@ -644,7 +663,7 @@ client_new(struct smtpd *d, struct listener *l, int fd,
 	struct client *c = calloc(1, sizeof(*c));
 
 	if (c == NULL) {
-		close(fd);
+		listen_refuse(l, fd, address == NULL);
 		return;
 	}
 	c->smtpd = d;
@@ -660,7 +679,7 @@ client_new(struct smtpd *d, struct listener *l, int fd,
 	c->fd = fd;
 	if (prepare(c) == -1) {
 		log_warn("a client is turned away: out of memory");
-		close(fd);
+		hang_up(c, fd);
 		limits_close(d->limits, c->counted ? &c->address : NULL);
 		free(c);
 		return;

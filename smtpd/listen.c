@@ -14,6 +14,7 @@
 
 #include "net/loop.h"
 #include "os/log.h"
+#include "os/passed.h"
 #include "smtp/reply.h"
 #include "smtpd/smtpd.h"
 
@@ -45,7 +46,7 @@ port_free(struct port *p)
 }
 
 void
-listen_refuse(const struct listener *l, int fd)
+listen_refuse(const struct listener *l, int fd, int is_unix)
 {
 	char reply[REPLY_LINE_MAX];
 	size_t len;
@@ -56,7 +57,10 @@ listen_refuse(const struct listener *l, int fd)
 		    reply, sizeof(reply), REPLY_TOO_MANY_CONNECTIONS, NULL);
 		send(fd, reply, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	}
-	close(fd);
+	if (is_unix)
+		passed_end(fd);
+	else
+		close(fd);
 }
 
 static void
@@ -66,7 +70,7 @@ take(struct port *p, int fd, const struct sockaddr_storage *ss)
 	struct listener *l = &d->now->listeners[p->listener];
 
 	if (d->stopping)
-		listen_refuse(l, fd);
+		listen_refuse(l, fd, ss->ss_family == AF_UNIX);
 	else
 		client_new(d, l, fd,
 		    ss->ss_family == AF_UNIX ? NULL

@@ -22,6 +22,7 @@
 #include "net/stream.h"
 #include "net/tls.h"
 #include "os/log.h"
+#include "os/passed.h"
 #include "smtpd/smtpd.h"
 
 enum {
@@ -33,7 +34,6 @@ enum {
 };
 
 static const int syscalls[] = {
-	SCMP_SYS(accept4),
 	SCMP_SYS(getsockname),
 };
 
@@ -243,7 +243,7 @@ on_local_session(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 	struct smtpd *d = arg;
 
 	if (d->now == NULL || d->stopping || *m->local_session.user == '\0')
-		close(fd);
+		passed_end(fd);
 	else
 		client_new(d, &d->now->socket, fd, NULL, m->local_session.user);
 }

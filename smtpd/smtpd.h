@@ -113,7 +113,7 @@ void listen_begin(struct smtpd *);
 void listen_swap(struct smtpd *);
 void listen_stop(struct smtpd *);
 /* Says 421, where that can be heard, and closes fd. */
-void listen_refuse(const struct listener *, int fd);
+void listen_refuse(const struct listener *, int fd, int is_unix);
 
 /* ---- driver.c --------------------------------------------------------- */
 

@@ -17,6 +17,7 @@
 #include "ipc/channel.h"
 #include "net/loop.h"
 #include "os/log.h"
+#include "os/passed.h"
 
 enum {
 	HEADER = 8,
@@ -77,6 +78,7 @@ struct channel {
 	int sent_secret; /* out has held a part of a configuration */
 	int depth; /* handlers on the stack */
 	int freed;
+	int takes_fds; /* some message of the other end carries one */
 	const char *dead;
 	int broken; /* by the other end, against the rules */
 };
@@ -214,7 +216,7 @@ fds_close(struct fd_queue *q)
 	int fd;
 
 	while ((fd = fds_pop(q)) != -1)
-		close(fd);
+		passed_close(fd);
 }
 
 /* ---- death ------------------------------------------------------------ */
@@ -227,7 +229,7 @@ channel_destroy(struct channel *ch)
 		event_free(ch->read_event);
 	if (ch->write_event != NULL)
 		event_free(ch->write_event);
-	close(ch->fd);
+	passed_end(ch->fd);
 	fds_close(&ch->in_fds);
 	fds_close(&ch->out_fds);
 	fds_close(&ch->pending_fds);
@@ -535,25 +537,14 @@ channel_release(struct channel *ch, size_t octets)
 static void
 take_fds(struct channel *ch, struct msghdr *msg)
 {
-	struct cmsghdr *cmsg;
-	size_t count;
-	int fd;
+	int fds[PASSED_MAX];
+	size_t count = passed_take(msg, fds);
 
-	for (cmsg = CMSG_FIRSTHDR(msg); cmsg != NULL;
-	     cmsg = CMSG_NXTHDR(msg, cmsg)) {
-		if (cmsg->cmsg_level != SOL_SOCKET ||
-		    cmsg->cmsg_type != SCM_RIGHTS)
-			continue;
-		count = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (size_t i = 0; i < count; i++) {
-			memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int),
-			    sizeof(int));
-			if (fds_push(&ch->in_fds, fd, 0) == -1) {
-				close(fd);
-				channel_refuse(ch, "too many descriptors");
-			}
+	for (size_t i = 0; i < count; i++)
+		if (!ch->takes_fds || fds_push(&ch->in_fds, fds[i], 0) == -1) {
+			passed_close(fds[i]);
+			channel_refuse(ch, "too many descriptors");
 		}
-	}
 	if (msg->msg_flags & MSG_CTRUNC)
 		channel_fail(ch, "descriptors were cut off");
 }
@@ -647,10 +638,7 @@ wanted(const struct channel *ch)
 static int
 read_once(struct channel *ch)
 {
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(int) * 8)];
-	} control;
+	union passed_control control;
 	struct iovec iov;
 	struct msghdr msg = { .msg_iov = &iov,
 		.msg_iovlen = 1,
@@ -704,6 +692,16 @@ channel_drain(struct channel *ch)
 
 /* ---- life ------------------------------------------------------------- */
 
+static int
+may_pass(enum process_kind from, enum process_kind to)
+{
+	for (int type = 0; type < MSG_MAX; type++)
+		if (msg_carries_fd((enum msg_type)type) &&
+		    msg_may_travel((enum msg_type)type, from, to))
+			return 1;
+	return 0;
+}
+
 struct channel *
 channel_new(struct loop *loop, int fd, enum process_kind self,
     enum process_kind peer, uint16_t instance, const struct channel_ops *ops,
@@ -722,6 +720,9 @@ channel_new(struct loop *loop, int fd, enum process_kind self,
 	ch->self = self;
 	ch->peer = peer;
 	ch->instance = instance;
+	ch->takes_fds = may_pass(peer, self);
+	if (!ch->takes_fds)
+		passed_refuse(fd);
 	ch->credit = CHANNEL_WINDOW;
 	loop_deferred_init(&ch->flush, on_flush, ch);
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "net/stream_internal.h"
+#include "os/passed.h"
 
 void
 stream_schedule(struct stream *s)
@@ -177,7 +178,8 @@ read_socket(struct stream *s)
 	struct buffer *b = arriving(s);
 	size_t room;
 	uint8_t *to = read_target(s, b, &room);
-	ssize_t n = recv(s->fd, to, room, MSG_DONTWAIT);
+	ssize_t n = s->local ? passed_recv(s->fd, to, room)
+			     : recv(s->fd, to, room, MSG_DONTWAIT);
 
 	s->bulk = n >= STREAM_SCRATCH / 2;
 	if (n <= 0) {

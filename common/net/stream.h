@@ -87,6 +87,9 @@ size_t stream_set_count(const struct stream_set *);
  */
 struct stream *stream_new(
     struct stream_set *, int fd, const struct stream_ops *, void *arg);
+/* The socket is a Unix one: of descriptors that come by it none is kept. Said
+ * before the end of the turn. */
+void stream_set_local(struct stream *);
 
 /*
  * Begins to connect to `to`, from `from` unless that is NULL (its port is

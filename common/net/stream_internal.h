@@ -74,6 +74,7 @@ struct stream {
 	unsigned writing : 1;
 	unsigned blocked : 1; /* the kernel takes no more for now */
 	unsigned eof : 1; /* the socket has no more */
+	unsigned local : 1; /* a Unix socket */
 	unsigned in_done : 1; /* nothing more will be added to `in` */
 	unsigned ended : 1; /* on_closed is due or done */
 	unsigned told : 1; /* on_closed was called */

@@ -14,6 +14,7 @@
 
 #include "net/stream_internal.h"
 #include "net/tls.h"
+#include "os/passed.h"
 
 struct stream_set *
 stream_set_new(struct loop *loop)
@@ -127,6 +128,12 @@ stream_new(
 	return s;
 }
 
+void
+stream_set_local(struct stream *s)
+{
+	s->local = 1;
+}
+
 /* A socket that connects; -1 with errno. */
 static int
 begin_connect(const struct sockaddr *to, socklen_t to_len,
@@ -215,7 +222,10 @@ stream_free(struct stream *s)
 	event_del(&s->write_event);
 	event_del(&s->timer);
 	loop_undefer(s->set->loop, &s->step);
-	close(s->fd);
+	if (s->local)
+		passed_end(s->fd);
+	else
+		close(s->fd);
 	s->fd = -1;
 	TAILQ_REMOVE(&s->set->live, s, entry);
 	TAILQ_INSERT_TAIL(&s->set->dead, s, entry);

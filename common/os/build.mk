@@ -1,5 +1,6 @@
 libcommon_a_SOURCES += \
 	common/os/log.c common/os/log.h \
+	common/os/passed.c common/os/passed.h \
 	common/os/reserve.c common/os/reserve.h \
 	common/os/sandbox.c common/os/sandbox.h \
 	common/os/spare.c common/os/spare.h

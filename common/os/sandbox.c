@@ -26,6 +26,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "os/passed.h"
 #include "os/sandbox.h"
 
 #ifndef LANDLOCK_ACCESS_FS_REFER
@@ -76,6 +77,7 @@ static const int base_syscalls[] = {
 	SCMP_SYS(writev),
 	SCMP_SYS(recvmsg),
 	SCMP_SYS(recvfrom),
+	SCMP_SYS(accept4),
 	SCMP_SYS(close),
 	SCMP_SYS(shutdown),
 	SCMP_SYS(epoll_wait),
@@ -323,6 +325,21 @@ allow_sending(scmp_filter_ctx filter, enum sandbox_net net)
 	return rc;
 }
 
+/* What os/passed.h does to descriptors of others. */
+static int
+allow_passed(scmp_filter_ctx filter)
+{
+	static const int options[] = { SO_LINGER, SO_PASSRIGHTS };
+	int rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(getsockopt),
+	    1, SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET));
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW,
+		    SCMP_SYS(setsockopt), 2, SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET),
+		    SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)options[i]));
+	return rc;
+}
+
 /* TCP and UDP. Others that carry streams, as MPTCP, reach any server of TCP,
  * and Landlock bounds the ports of TCP alone. */
 static int
@@ -380,7 +397,8 @@ add_rules(scmp_filter_ctx filter, const struct sandbox *sb)
 	for (size_t i = 0; i < sb->syscall_count; i++)
 		rc |= seccomp_rule_add(
 		    filter, SCMP_ACT_ALLOW, sb->syscalls[i], 0);
-	rc |= allow_sending(filter, sb->net) | allow_fcntl(filter);
+	rc |= allow_sending(filter, sb->net) | allow_fcntl(filter) |
+	    allow_passed(filter);
 	if (sb->threads)
 		rc |= allow_threads(filter);
 	/* abort, but no signal for others of the same user */

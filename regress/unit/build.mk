@@ -30,6 +30,12 @@ regress_unit_test_account_SOURCES = regress/unit/test_account.c master/account.c
 regress_unit_test_account_CFLAGS = $(unit_cflags)
 regress_unit_test_account_LDADD = $(unit_libs)
 
+check_PROGRAMS += regress/unit/test_passed
+TESTS += regress/unit/test_passed
+regress_unit_test_passed_SOURCES = regress/unit/test_passed.c
+regress_unit_test_passed_CFLAGS = $(unit_cflags)
+regress_unit_test_passed_LDADD = $(unit_libs)
+
 check_PROGRAMS += regress/unit/test_reserve
 TESTS += regress/unit/test_reserve
 regress_unit_test_reserve_SOURCES = regress/unit/test_reserve.c
