@@ -64,7 +64,6 @@ struct local_outcome {
 	char text[512];
 	unsigned lists; /* read for it so far */
 	unsigned items; /* found in them */
-	unsigned refused; /* of these, failed for good */
 	int kept; /* delivered here, whatever is forwarded besides */
 	struct ipc_buf forward; /* list of forward_dest */
 };

@@ -167,7 +167,6 @@ add_refusal(struct local_outcome *out)
 	if (out->status != DELIVERY_PERMFAIL ||
 	    out->forward.count >= FORWARD_MAX)
 		return -1;
-	out->refused++;
 	ipc_add_forward_dest(&out->forward, &dest);
 	return out->forward.failed ? local_error(out, "memory", ENOMEM) : 0;
 }
@@ -198,8 +197,9 @@ local_mailbox_failed(struct local_outcome *out)
 {
 	if (out->status == DELIVERY_TEMPFAIL)
 		return has_success(out) ? add_deferred(ENTRY_MAILBOX, out) : -1;
-	return out->kept || out->forward.count > out->refused ? add_refusal(out)
-							      : -1;
+	return out->kept || out->forward.count > count_class(out, 5)
+	    ? add_refusal(out)
+	    : -1;
 }
 
 static int
@@ -374,7 +374,7 @@ carry_out_all(const struct local_job *job, const char *path,
 		return -1;
 	/* it is the outcome of the whole: as a report, or as another attempt */
 	if (!plan->keep && !has_success(out) &&
-	    (out->refused > 0) != (count_class(out, 4) > 0))
+	    (count_class(out, 5) > 0) != (count_class(out, 4) > 0))
 		return -1;
 	*keep = plan->keep || out->items == 0;
 	return local_done(out, DELIVERY_OK, 250, "2.0.0", "%s as %s says",

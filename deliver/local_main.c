@@ -187,7 +187,7 @@ deliver(const struct context *c, const struct local_job *job,
 	int keep = 1, rc = 0;
 
 	out->kept = 0;
-	out->lists = out->items = out->refused = 0;
+	out->lists = out->items = 0;
 	if (check_body(job, out) == -1)
 		return;
 	if (local_is_loop(job)) {
