@@ -211,12 +211,12 @@ fds_pop(struct fd_queue *q)
 }
 
 static void
-fds_close(struct fd_queue *q)
+fds_close(struct fd_queue *q, void (*end)(int))
 {
 	int fd;
 
 	while ((fd = fds_pop(q)) != -1)
-		passed_close(fd);
+		end(fd);
 }
 
 /* ---- death ------------------------------------------------------------ */
@@ -230,9 +230,9 @@ channel_destroy(struct channel *ch)
 	if (ch->write_event != NULL)
 		event_free(ch->write_event);
 	passed_end(ch->fd);
-	fds_close(&ch->in_fds);
-	fds_close(&ch->out_fds);
-	fds_close(&ch->pending_fds);
+	fds_close(&ch->in_fds, passed_close);
+	fds_close(&ch->out_fds, passed_unsent);
+	fds_close(&ch->pending_fds, passed_unsent);
 	free(ch->in.data);
 	free(ch->out.data);
 	free(ch->pending.data);

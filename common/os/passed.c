@@ -103,6 +103,15 @@ passed_close(int fd)
 	give_up(fd, 0);
 }
 
+void
+passed_unsent(int fd)
+{
+	if (option(fd, SO_ACCEPTCONN) == 1)
+		close(fd);
+	else
+		give_up(fd, 0);
+}
+
 ssize_t
 passed_recv(int sock, void *to, size_t len)
 {

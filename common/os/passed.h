@@ -34,6 +34,9 @@ union passed_control {
 size_t passed_take(struct msghdr *, int fds[PASSED_MAX]);
 /* Closes one. */
 void passed_close(int fd);
+/* Closes one of ours that is not passed on after all. What lies in a socket was
+ * others' to put there; but a listener goes on where else it is held. */
+void passed_unsent(int fd);
 /* Reads as recv with MSG_DONTWAIT does; no descriptor that came beside is
  * kept. */
 ssize_t passed_recv(int sock, void *to, size_t len);

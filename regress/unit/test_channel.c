@@ -3,6 +3,7 @@
  * credit, and what closes a channel.
  */
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -283,6 +284,50 @@ forbidden_edge(void **state)
 	teardown(&p);
 }
 
+static int
+connection(const struct sockaddr_un *to, socklen_t len)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	assert_int_equal(connect(fd, (const void *)to, len), 0);
+	return fd;
+}
+
+/* A listener that a dead worker was to have goes on for the next: with whom
+ * waits, and with who comes later. */
+static void
+unsent_listener(void **state)
+{
+	const struct msg_control_socket m = { 0 };
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	socklen_t len = sizeof(sun);
+	int l = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0), waits;
+	struct pair p;
+
+	/* the kernel gives it a name that is no file */
+	assert_int_equal(bind(l, (void *)&sun, sizeof(sun.sun_family)), 0);
+	assert_int_equal(getsockname(l, (void *)&sun, &len), 0);
+	assert_int_equal(listen(l, 2), 0);
+	waits = connection(&sun, len);
+	setup(&p);
+	channel_free(p.queue.ch);
+	p.queue.ch = NULL;
+	assert_int_equal(
+	    ipc_send_fd(p.master.ch, control_socket, &m, dup(l)), 0);
+	run_for(&p, 20);
+	assert_null(p.master.ch);
+	close(connection(&sun, len));
+	for (int i = 0; i < 2; i++) {
+		int fd = accept(l, NULL, NULL);
+
+		assert_int_not_equal(fd, -1);
+		close(fd);
+	}
+	close(waits);
+	close(l);
+	teardown(&p);
+}
+
 int
 main(void)
 {
@@ -292,6 +337,7 @@ main(void)
 		cmocka_unit_test(bulk_waits_its_turn),
 		cmocka_unit_test(forged_octets_close),
 		cmocka_unit_test(forbidden_edge),
+		cmocka_unit_test(unsent_listener),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
