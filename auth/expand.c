@@ -443,21 +443,41 @@ visit_virtual(struct run *run, const struct node *n)
 		add_error(run, n->text, 550, "5.1.1", "No such recipient");
 }
 
+/* Whether a rule is for the world outside, whose hosts owe us no trust. */
+static int
+is_for_world(const struct conf_match *m)
+{
+	for (uint32_t i = 0; i < m->nconditions; i++) {
+		const struct conf_condition *c = &m->conditions[i];
+
+		if (c->kind == CONF_FOR_ANY ||
+		    (c->negated && c->kind > CONF_FOR_ANY &&
+			c->kind <= CONF_FOR_RCPT_TO))
+			return 1;
+	}
+	return 0;
+}
+
 /*
  * Whether an address is a way through the next hop for a stranger. It is the
  * sender of what a report tells of, whom he may have named as himself, and the
- * rules let this machine write to whom they refuse to him.
+ * rules let this machine write to whom they refuse to him: by v, which may
+ * also name a domain that is none of his.
  */
 static enum policy_answer
-leads_stranger_on(
-    const struct run *run, const struct node *n, struct policy_facts facts)
+leads_stranger_on(const struct run *run, const struct node *n,
+    struct policy_facts facts, struct policy_verdict v)
 {
-	struct policy_verdict v;
+	struct policy_verdict his;
 
 	if (!n->is_request || run->request->forwarded)
 		return POLICY_NO;
 	facts.internal = 0;
-	v = policy_decide(run->host, &facts);
+	his = policy_decide(run->host, &facts);
+	if (his.kind == POLICY_ACTION)
+		v = his;
+	else if (is_for_world(&run->host->conf->matches[v.rule]))
+		return POLICY_NO;
 	return policy_refuses_route(run->host, &facts, &v);
 }
 
@@ -480,7 +500,7 @@ choose_action(struct run *run, const struct node *n)
 
 	switch (v.kind) {
 	case POLICY_ACTION:
-		a = leads_stranger_on(run, n, facts);
+		a = leads_stranger_on(run, n, facts, v);
 		if (a == POLICY_NO)
 			return v.action;
 		if (!is_unknown(run, a))
