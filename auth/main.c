@@ -32,7 +32,6 @@ enum {
 static const int syscalls[] = {
 	SCMP_SYS(set_robust_list),
 	SCMP_SYS(rseq),
-	SCMP_SYS(rt_sigaction),
 };
 
 int64_t

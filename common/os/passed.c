@@ -5,6 +5,9 @@
  */
 #include "config.h"
 
+#include <sys/time.h>
+
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,7 +15,8 @@
 
 enum {
 	DEPTH_MAX = 5,
-	EMPTY_MAX = 1024 /* packets without an octet, over a queue's length */
+	EMPTY_MAX = 1024, /* packets without an octet, over a queue's length */
+	WAKE_US = 10000
 };
 
 static void give_up(int fd, int depth);
@@ -83,6 +87,28 @@ empty(int sock, int depth)
 }
 
 static void
+wake(int sig)
+{
+}
+
+/* Whoever passed it may have it still, and make it linger again between two
+ * calls of ours: a signal ends that wait. */
+static void
+close_soon(int fd)
+{
+	const struct sigaction waking = { .sa_handler = wake };
+	const struct itimerval soon = { { 0, WAKE_US }, { 0, WAKE_US } };
+	struct sigaction action;
+	struct itimerval timer;
+
+	sigaction(SIGALRM, &waking, &action);
+	setitimer(ITIMER_REAL, &soon, &timer);
+	close(fd);
+	setitimer(ITIMER_REAL, &timer, NULL);
+	sigaction(SIGALRM, &action, NULL);
+}
+
+static void
 give_up(int fd, int depth)
 {
 	const struct linger none = { 0 };
@@ -94,7 +120,7 @@ give_up(int fd, int depth)
 		while ((waiting = accept4(fd, NULL, NULL, SOCK_CLOEXEC)) != -1)
 			give_up(waiting, depth + 1);
 	}
-	close(fd);
+	close_soon(fd);
 }
 
 void

@@ -5,7 +5,8 @@
  * hold on it waits: also in a read that did not ask for what came beside the
  * octets, and in the end of a socket in which it lay unread, or which lay in
  * that one. So nothing is left to the kernel, and what is not wanted is closed
- * here, after it was made not to linger.
+ * here, after it was made not to linger, and with an alarm set should it have
+ * been made to again. By the first thread alone, which is who hears the alarm.
  *
  * Called by channels and streams. What waits in spite of this, as a file of a
  * user's own file system does, is kept away by passed_refuse where the kernel

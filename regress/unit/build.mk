@@ -34,6 +34,7 @@ check_PROGRAMS += regress/unit/test_passed
 TESTS += regress/unit/test_passed
 regress_unit_test_passed_SOURCES = regress/unit/test_passed.c
 regress_unit_test_passed_CFLAGS = $(unit_cflags)
+regress_unit_test_passed_LDFLAGS = -Wl,--wrap=setsockopt
 regress_unit_test_passed_LDADD = $(unit_libs)
 
 check_PROGRAMS += regress/unit/test_reserve

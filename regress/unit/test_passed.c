@@ -20,8 +20,18 @@
 
 enum { LINGER = 20, SOON = 5 };
 
+int __real_setsockopt(int, int, int, const void *, socklen_t);
+int __wrap_setsockopt(int, int, int, const void *, socklen_t);
+
+static int keeps; /* whoever passes them has them linger again at once */
 static int sink; /* a listener that takes no connection and reads nothing */
 static time_t began;
+
+int
+__wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+	return keeps ? 0 : __real_setsockopt(fd, level, name, value, len);
+}
 
 static int
 setup(void **state)
@@ -96,6 +106,16 @@ beside_octets(void **state)
 }
 
 static void
+lingering_again(void **state)
+{
+	int fd = lingering();
+
+	keeps = 1;
+	passed_close(fd);
+	keeps = 0;
+}
+
+static void
 unread(void **state)
 {
 	int sv[2];
@@ -158,6 +178,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(beside_octets, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    lingering_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(unread, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    behind_empty_packets, setup, teardown),
