@@ -31,15 +31,23 @@ struct etrn {
 	char *domain;
 	int64_t when; /* it was started, in ms */
 	uint32_t count; /* of messages that were */
+	int again; /* somebody has asked for it since */
 };
 
+/* One that no list has. */
 static void
-etrn_free(struct queue *q, struct etrn *e)
+etrn_free(struct etrn *e)
+{
+	free(e->domain);
+	free(e);
+}
+
+/* It waits for auth no more. */
+static void
+take_out(struct queue *q, struct etrn *e)
 {
 	TAILQ_REMOVE(&q->etrns, e, entry);
 	q->etrn_count--;
-	free(e->domain);
-	free(e);
 }
 
 static void
@@ -89,31 +97,18 @@ etrn_on_etrn(void *ctx, struct channel *ch, const union ipc_msg *m, int fd)
 		query.id = e->number;
 		if (ipc_send(auth, backup_query, &query) == 0)
 			return;
-		etrn_free(q, e);
+		take_out(q, e);
+		etrn_free(e);
 	}
 	reply(q, instance, m->etrn.id, ETRN_UNABLE);
 }
 
-static void
-forget_oldest(struct queue *q)
-{
-	struct etrn *e = TAILQ_FIRST(&q->etrns_started);
-
-	TAILQ_REMOVE(&q->etrns_started, e, entry);
-	q->etrn_started--;
-	free(e->domain);
-	free(e);
-}
-
 /* The same that was started lately, NULL if none was. */
-static const struct etrn *
-find_started(struct queue *q, const struct etrn *e, int64_t now)
+static struct etrn *
+find_started(struct queue *q, const struct etrn *e)
 {
-	const struct etrn *s;
+	struct etrn *s;
 
-	while ((s = TAILQ_FIRST(&q->etrns_started)) != NULL &&
-	    now - s->when >= AGAIN)
-		forget_oldest(q);
 	TAILQ_FOREACH (s, &q->etrns_started, entry)
 		if (s->subdomains == e->subdomains &&
 		    strcasecmp(s->domain, e->domain) == 0)
@@ -121,33 +116,67 @@ find_started(struct queue *q, const struct etrn *e, int64_t now)
 	return s;
 }
 
-/* Starts what waits, and remembers it if that was something. e is gone. */
+static struct etrn *
+take_oldest(struct queue *q)
+{
+	struct etrn *e = TAILQ_FIRST(&q->etrns_started);
+
+	TAILQ_REMOVE(&q->etrns_started, e, entry);
+	q->etrn_started--;
+	return e;
+}
+
+/* Starts what waits, and remembers it if that was something, else e is gone. It
+ * is in no list. */
 static uint32_t
 start(struct queue *q, struct etrn *e)
 {
-	int64_t now = loop_now(worker_loop(q->worker));
-	const struct etrn *before = find_started(q, e, now);
-	uint32_t count;
-
-	if (before != NULL) {
-		etrn_free(q, e);
-		return before->count;
-	}
-	count = sched_flush_domain(
+	uint32_t count = sched_flush_domain(
 	    q->sched, e->domain, e->subdomains, queue_now(q));
+
 	queue_kick(q);
 	if (count == 0) {
-		etrn_free(q, e);
+		etrn_free(e);
 		return 0;
 	}
-	TAILQ_REMOVE(&q->etrns, e, entry);
-	q->etrn_count--;
-	e->when = now;
+	e->when = loop_now(worker_loop(q->worker));
 	e->count = count;
-	if (q->etrn_started++ == STARTED_MAX)
-		forget_oldest(q);
+	e->again = 0;
+	if (q->etrn_started == STARTED_MAX)
+		etrn_free(take_oldest(q));
 	TAILQ_INSERT_TAIL(&q->etrns_started, e, entry);
+	q->etrn_started++;
 	return count;
+}
+
+/* Who asks for what was started lately has it started once more when its time
+ * has come: it may be only now that the primary takes mail. */
+static uint32_t
+start_or_wait(struct queue *q, struct etrn *e)
+{
+	struct etrn *before = find_started(q, e);
+
+	if (before == NULL)
+		return start(q, e);
+	before->again = 1;
+	etrn_free(e);
+	return before->count;
+}
+
+void
+etrn_tick(struct queue *q)
+{
+	int64_t now = loop_now(worker_loop(q->worker));
+	struct etrn *e;
+
+	while ((e = TAILQ_FIRST(&q->etrns_started)) != NULL &&
+	    now - e->when >= AGAIN) {
+		e = take_oldest(q);
+		if (e->again)
+			start(q, e);
+		else
+			etrn_free(e);
+	}
 }
 
 void
@@ -167,11 +196,12 @@ etrn_on_backup_answer(
 		return;
 	instance = e->instance;
 	id = e->id;
+	take_out(q, e);
 	if (a->status == LOOKUP_FOUND) {
-		reply(q, instance, id, start(q, e));
+		reply(q, instance, id, start_or_wait(q, e));
 		return;
 	}
-	etrn_free(q, e);
+	etrn_free(e);
 	reply(q, instance, id,
 	    a->status == LOOKUP_NONE ? ETRN_REFUSED : ETRN_UNABLE);
 }
@@ -185,7 +215,9 @@ etrn_peer_down(struct queue *q, enum process_kind kind, uint16_t instance)
 		if (kind == PROC_AUTH)
 			reply(q, e->instance, e->id, ETRN_UNABLE);
 		if (kind == PROC_AUTH ||
-		    (kind == PROC_SMTPD && e->instance == instance))
-			etrn_free(q, e);
+		    (kind == PROC_SMTPD && e->instance == instance)) {
+			take_out(q, e);
+			etrn_free(e);
+		}
 	}
 }

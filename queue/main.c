@@ -210,6 +210,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	store_check(q->store);
 	operator_set_standing(q);
 	dispatch_lend(q);
+	etrn_tick(q);
 	if (q->stopping && queue_now(q) >= q->patience)
 		finish_stop(q);
 	else

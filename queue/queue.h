@@ -285,6 +285,8 @@ void owed_settle(struct queue *, struct envelope *);
 /* etrn.c */
 extern channel_handler etrn_on_etrn, etrn_on_backup_answer;
 void etrn_peer_down(struct queue *, enum process_kind, uint16_t instance);
+/* Starts what was asked for too early; called once a second. */
+void etrn_tick(struct queue *);
 
 /* pauses.c */
 /* Writes down what is paused now. -1 if it is not safe, which is logged. */
