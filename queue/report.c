@@ -67,14 +67,29 @@ append(struct writer *w, const void *buf, size_t len)
 	return 0;
 }
 
-/* Early enough that no character is cut, if there are such. */
+/* Whether it is not the first of a character in UTF-8. */
 static int
-must_fold(size_t column, uint8_t next)
+is_tail(uint8_t octet)
 {
-	int is_tail = (next & 0xc0) == 0x80;
+	return (octet & 0xc0) == 0x80;
+}
 
-	return next != '\r' && next != '\n' &&
-	    column >= LINE_OCTETS - (is_tail ? 0 : TAIL_OCTETS);
+/* Goes on in a new line, with the beginning of the character that the next
+ * octet belongs to, if there are such. */
+static int
+fold(struct writer *w, uint8_t next)
+{
+	uint8_t text[3 + TAIL_OCTETS] = "\r\n ";
+	size_t moved = 0;
+
+	while (is_tail(next) && moved < TAIL_OCTETS)
+		next = w->data[w->len - ++moved];
+	if (is_tail(next))
+		moved = 0;
+	w->len -= moved;
+	memcpy(text + 3, w->data + w->len, moved);
+	w->column = 1 + moved;
+	return append(w, text, 3 + moved);
 }
 
 /* The lines of an original may have any length, those of a report may not: some
@@ -82,17 +97,15 @@ must_fold(size_t column, uint8_t next)
 static int
 write_report(void *arg, const void *buf, size_t len)
 {
-	static const char fold[] = { '\r', '\n', ' ' };
 	const uint8_t *p = buf, *begin = p, *end = p + len;
 	struct writer *w = arg;
 
 	for (; p < end; p++) {
-		if (must_fold(w->column, *p)) {
+		if (w->column >= LINE_OCTETS && *p != '\r' && *p != '\n') {
 			if (append(w, begin, (size_t)(p - begin)) == -1 ||
-			    append(w, fold, sizeof(fold)) == -1)
+			    fold(w, *p) == -1)
 				return -1;
 			begin = p;
-			w->column = 1;
 		}
 		w->column = *p == '\n' ? 0 : w->column + 1;
 	}
