@@ -212,19 +212,16 @@ give_up(struct queue *q, struct job *job)
 		ipc_send(ch, transfer_cancel, &cancel);
 }
 
-/* The oldest first, for ids go up. A few at a time: it may be that nothing of
- * what is ready can start, and then the places stay free. What may have been
- * taken already is not given up by deliver. */
+/* The oldest first, for ids go up. A few at a time: more of them may be slow
+ * than places are needed. What may have been taken already is not given up by
+ * deliver. */
 void
 dispatch_lend(struct queue *q)
 {
 	uint32_t part = q->places / LEND_PART + 1, left = part;
-	struct sched_stats stats;
 	struct job *job;
 
-	sched_stats(q->sched, &stats);
-	if (stats.inflight[SCHED_RELAY] < q->places ||
-	    stats.states[SCHED_READY] == 0)
+	if (!sched_lacks_place(q->sched))
 		return;
 	RB_FOREACH (job, job_tree, &q->jobs) {
 		if (!is_lent(q, job))

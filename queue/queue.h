@@ -170,7 +170,7 @@ int64_t enlist_load(struct queue *);
 int dispatch_run(struct queue *, unsigned limit);
 struct job *dispatch_find(struct queue *, uint64_t id);
 /* Where relaying has all of its places taken, those that were held too long
- * are given up for others; called once a second. */
+ * are given up for destinations that have none; called once a second. */
 void dispatch_lend(struct queue *);
 /* The transaction is over. Records what the scheduler says of recipients that
  * had no result. */

@@ -407,6 +407,24 @@ kind_to_start(const struct sched *s)
 	return SCHED_KINDS;
 }
 
+int
+sched_lacks_place(const struct sched *s)
+{
+	uint32_t first = round_first(s, SCHED_RELAY), d = first;
+
+	if (d == NIL || s->paused[SCHED_RELAY] ||
+	    s->stats.inflight[SCHED_RELAY] <
+		s->params.max_inflight[SCHED_RELAY])
+		return 0;
+	/* no more of them than there are places have something under way */
+	do {
+		if (dest_at(s, d)->inflight == 0)
+			return 1;
+		d = dest_at(s, d)->link.next;
+	} while (d != first);
+	return 0;
+}
+
 enum sched_what
 sched_next(struct sched *s, int64_t now, struct sched_job *job)
 {

@@ -246,6 +246,10 @@ const char *sched_paused_domain(const struct sched *, size_t n);
  * at the earliest, -1 for never. */
 int64_t sched_deadline(const struct sched *, int64_t now);
 
+/* Whether relaying has all of its places taken, and a destination that has none
+ * could start. */
+int sched_lacks_place(const struct sched *);
+
 /* One entry as control shows it. */
 struct sched_info {
 	uint32_t msgid;

@@ -520,6 +520,35 @@ fair_to_destinations(void **state)
 	sched_free(s);
 }
 
+/* Only who has no place at all lacks one. */
+static void
+lacks_place(void **state)
+{
+	struct sched_params params = { .seed = 1, .max_inflight = { 1, 1, 1 } };
+	struct sched *s;
+	struct sched_job job;
+
+	params.max_inflight[SCHED_RELAY] = 2;
+	s = sched_new(&params);
+	for (uint32_t i = 1; i <= 3; i++) {
+		scene_add(s, i, 0, 1, "one");
+		scene_add(s, 10 + i, 0, 1, "other");
+	}
+	assert_false(sched_lacks_place(s));
+	for (int i = 0; i < 2; i++)
+		scene_start(s, T0, &job);
+	scene_nothing(s, T0);
+	assert_false(sched_lacks_place(s));
+	scene_add(s, 20, 0, 1, "third");
+	assert_true(sched_lacks_place(s));
+	sched_pause_kind(s, SCHED_RELAY, 1);
+	assert_false(sched_lacks_place(s));
+	sched_pause_kind(s, SCHED_RELAY, 0);
+	scene_deliver(s, &job, T0);
+	assert_false(sched_lacks_place(s));
+	sched_free(s);
+}
+
 static void
 add_local(struct sched *s, uint32_t msgid, const char *action, const char *user,
     const char *owner)
@@ -715,6 +744,7 @@ main(void)
 		cmocka_unit_test(rest_goes_at_once),
 		cmocka_unit_test(fair_to_senders),
 		cmocka_unit_test(fair_to_destinations),
+		cmocka_unit_test(lacks_place),
 		cmocka_unit_test(fair_to_actions),
 		cmocka_unit_test(fair_to_owners),
 		cmocka_unit_test(actions_take_turns),
