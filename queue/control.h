@@ -64,6 +64,8 @@ struct control_ops {
 	/* Takes up recipients that the schedule does not know. */
 	uint32_t (*discover)(
 	    void *ctx, uint32_t msgid, const uint32_t *rcpts, uint32_t n);
+	/* The seconds that dates are ahead of the schedule's times. */
+	int64_t (*ahead)(void *ctx);
 	/* Whether the configuration has the action of a recipient. */
 	int (*has_action)(void *ctx, const struct envelope_rcpt *);
 	/* Whether the spool's disk has room for more than mail. */

@@ -35,6 +35,15 @@ control_may_see(const struct control_conn *c, const struct envelope *env)
 		strcmp(env->auth_user, c->user) == 0);
 }
 
+/* A time of the schedule, beside the dates of a message; 0 is none. */
+static int64_t
+date_of(const struct control_conn *c, int64_t at)
+{
+	const struct control_env *e = &c->control->env;
+
+	return at != 0 ? at + e->ops->ahead(e->ctx) : 0;
+}
+
 const char *
 control_state(const struct control_conn *c, uint32_t msgid, uint32_t rcpt,
     const struct envelope_rcpt *r, int64_t *next, int64_t *expiry)
@@ -45,12 +54,12 @@ control_state(const struct control_conn *c, uint32_t msgid, uint32_t rcpt,
 		"pending", "pending", "held", "done" };
 	struct sched_info info;
 
-	*next = r->next;
+	*next = date_of(c, r->next);
 	*expiry = 0;
 	if (sched_lookup(c->control->env.sched, msgid, rcpt, &info) != 1)
 		return by_envelope[r->state % ENVELOPE_STATES];
-	*next = info.next;
-	*expiry = info.expiry;
+	*next = date_of(c, info.next);
+	*expiry = date_of(c, info.expiry);
 	return by_sched[info.state];
 }
 

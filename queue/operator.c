@@ -265,6 +265,12 @@ on_kick(void *ctx)
 	queue_kick(ctx);
 }
 
+static int64_t
+on_ahead(void *ctx)
+{
+	return queue_date(ctx) - queue_now(ctx);
+}
+
 const struct control_ops operator_ops = {
 	.hold = on_hold,
 	.remove = on_remove,
@@ -273,6 +279,7 @@ const struct control_ops operator_ops = {
 	.intake_paused = on_intake_paused,
 	.keep_pauses = on_keep_pauses,
 	.discover = on_discover,
+	.ahead = on_ahead,
 	.has_action = on_has_action,
 	.has_room = on_has_room,
 	.commit = on_commit,
