@@ -3,6 +3,7 @@
  * as he likes, and is gone before a silent primary has answered one. So few are
  * under way to a destination, some more wait in line behind these, and each has
  * its time; of who finds no place nothing is known, and it is said at once.
+ * Called by transfer.c, which owns the transfers; trusts nothing of who asks.
  */
 #include "config.h"
 

@@ -195,7 +195,7 @@ send_transfer(struct queue *q, struct job *job, const struct sched_job *from,
 }
 
 static int
-is_lent(struct queue *q, const struct job *job)
+may_be_lent(struct queue *q, const struct job *job)
 {
 	return job->kind == SCHED_RELAY && !job->given_up &&
 	    loop_now(worker_loop(q->worker)) >= job->lend_at;
@@ -218,19 +218,22 @@ give_up(struct queue *q, struct job *job)
 void
 dispatch_lend(struct queue *q)
 {
-	uint32_t part = q->places / LEND_PART + 1, left = part;
+	struct sched_stats stats;
+	uint32_t part, left;
 	struct job *job;
 
 	if (!sched_lacks_place(q->sched))
 		return;
+	sched_stats(q->sched, &stats);
+	left = part = stats.inflight[SCHED_RELAY] / LEND_PART + 1;
 	RB_FOREACH (job, job_tree, &q->jobs) {
-		if (!is_lent(q, job))
+		if (!may_be_lent(q, job))
 			continue;
 		if (left == part)
 			log_warn("all %u places of relaying are taken: those "
 				 "of servers that say little are given to "
 				 "other mail",
-			    q->places);
+			    stats.inflight[SCHED_RELAY]);
 		give_up(q, job);
 		if (--left == 0)
 			return;

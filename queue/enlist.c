@@ -16,7 +16,6 @@
 #include "smtp/address.h"
 
 enum {
-	RELAY_INFLIGHT = 5000,
 	EXPAND_INFLIGHT = 200, /* auth takes no more */
 	LOCAL_INFLIGHT = 200,
 	LOCAL_PER_USER = 7, /* processes */
@@ -139,8 +138,7 @@ enlist_configure(struct queue *q)
 		.batch_max = 1 };
 	struct sched_class local = expand;
 
-	q->places = first_set(conf->scheduler.max_inflight, RELAY_INFLIGHT);
-	params.max_inflight[SCHED_RELAY] = q->places;
+	params.max_inflight[SCHED_RELAY] = conf->scheduler.max_inflight;
 	params.max_inflight[SCHED_EXPAND] = EXPAND_INFLIGHT;
 	params.max_inflight[SCHED_LOCAL] = LOCAL_INFLIGHT;
 	if (conf->mda.max_session != 0 &&

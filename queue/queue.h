@@ -83,7 +83,6 @@ struct queue {
 	struct sched *sched;
 	struct sched_class classes[SCHED_CLASSES]; /* of relay actions */
 	struct job_tree jobs;
-	uint32_t places; /* transfers at once */
 	uint32_t own_id; /* next of the ids for reports */
 	uint32_t own_ids; /* left of them */
 	struct owed *owed; /* reports to be made */

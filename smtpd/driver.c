@@ -20,7 +20,6 @@
 #include "net/stream.h"
 #include "net/tls.h"
 #include "os/log.h"
-#include "os/passed.h"
 #include "smtp/reply.h"
 #include "smtpd/smtpd.h"
 
@@ -128,16 +127,6 @@ is_unix(const struct client *c)
 	return c->octets_len == 0;
 }
 
-/* Closes a socket that has no stream. */
-static void
-hang_up(const struct client *c, int fd)
-{
-	if (is_unix(c))
-		passed_end(fd);
-	else
-		close(fd);
-}
-
 /* The session is over: its stream sends what is left and ends by itself. */
 static void
 client_close(struct client *c, int linger, int at_once)
@@ -153,7 +142,7 @@ client_close(struct client *c, int linger, int at_once)
 	session_turn_reset(t);
 	session_free(c->session);
 	if (c->stream == NULL && c->fd != -1)
-		hang_up(c, c->fd);
+		listen_hang_up(c->fd, is_unix(c));
 	else if (c->stream != NULL && at_once)
 		stream_free(c->stream);
 	else if (c->stream != NULL)
@@ -679,7 +668,7 @@ client_new(struct smtpd *d, struct listener *l, int fd,
 	c->fd = fd;
 	if (prepare(c) == -1) {
 		log_warn("a client is turned away: out of memory");
-		hang_up(c, fd);
+		listen_hang_up(fd, is_unix(c));
 		limits_close(d->limits, c->counted ? &c->address : NULL);
 		free(c);
 		return;

@@ -46,6 +46,15 @@ port_free(struct port *p)
 }
 
 void
+listen_hang_up(int fd, int is_unix)
+{
+	if (is_unix)
+		passed_end(fd);
+	else
+		close(fd);
+}
+
+void
 listen_refuse(const struct listener *l, int fd, int is_unix)
 {
 	char reply[REPLY_LINE_MAX];
@@ -57,10 +66,7 @@ listen_refuse(const struct listener *l, int fd, int is_unix)
 		    reply, sizeof(reply), REPLY_TOO_MANY_CONNECTIONS, NULL);
 		send(fd, reply, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	}
-	if (is_unix)
-		passed_end(fd);
-	else
-		close(fd);
+	listen_hang_up(fd, is_unix);
 }
 
 static void

@@ -112,6 +112,8 @@ void listen_add(struct smtpd *, uint32_t listener, int fd);
 void listen_begin(struct smtpd *);
 void listen_swap(struct smtpd *);
 void listen_stop(struct smtpd *);
+/* Closes a client's socket that has no stream. */
+void listen_hang_up(int fd, int is_unix);
 /* Says 421, where that can be heard, and closes fd. */
 void listen_refuse(const struct listener *, int fd, int is_unix);
 
