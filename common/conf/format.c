@@ -91,30 +91,31 @@ strip(char *text, const char *delimiter)
 		memmove(cut, at, strlen(at) + 1);
 }
 
-/* [begin:end] with negative numbers counted from the end; octets. */
+/* [n], [first:last] or [first:] in octets. As in smtpd.conf(5), both ends are
+ * counted from 0 and belong to the part; a negative first counts back from the
+ * end, and so does a negative last, which itself is left out. */
 static int
 cut_range(char *text, const char *range)
 {
-	long len = (long)strlen(text), begin, end = len;
+	long len = (long)strlen(text), begin, last, end;
 	char *rest;
 
-	begin = strtol(range, &rest, 10);
+	begin = last = strtol(range, &rest, 10);
 	if (rest == range)
-		return -1;
-	if (*rest == ':') {
-		range = rest + 1;
-		end = *range == ']' ? len : strtol(range, &rest, 10);
-		if (*range == ']')
-			rest = (char *)range;
-		else if (end < 0)
-			end += len;
-	}
-	if (*rest != ']')
 		return -1;
 	if (begin < 0)
 		begin = begin + len > 0 ? begin + len : 0;
-	if (end > len)
+	if (rest[0] == ':' && rest[1] == ']') {
 		end = len;
+		rest++;
+	} else if (*rest == ':') {
+		range = rest + 1;
+		last = strtol(range, &rest, 10);
+		end = last < 0 ? last + len : last < len ? last + 1 : len;
+	} else
+		end = begin < len ? begin + 1 : len;
+	if (rest == range || *rest != ']')
+		return -1;
 	if (begin > len || end < begin)
 		begin = end = 0;
 	memmove(text, text + begin, (size_t)(end - begin));
@@ -147,9 +148,10 @@ apply(struct part *p, const char *modifiers, const struct format_values *v,
 	char word[16];
 	size_t len;
 
-	while (*modifiers == ':') {
+	/* smtpd.conf(5) has a bar between two of them; a colon does as well */
+	while (*modifiers == ':' || *modifiers == '|') {
 		modifiers++;
-		len = strcspn(modifiers, ":");
+		len = strcspn(modifiers, ":|");
 		if (len >= sizeof(word))
 			return -1;
 		memcpy(word, modifiers, len);
@@ -184,7 +186,7 @@ expand_one(
 		return -1;
 	memcpy(name, spec, len);
 	name[len] = '\0';
-	/* NAME, NAME[RANGE], each with :MODIFIERs behind */
+	/* NAME, NAME[RANGE], each with :MODIFIER|MODIFIER behind */
 	tail = name + strcspn(name, "[:");
 	if (*tail == '[') {
 		*tail = '\0';
