@@ -142,14 +142,19 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		worker_exit(d->worker, 0);
 }
 
-/* Once, before any peer can say a word. */
+/* Once, before any peer can say a word: what the first configuration is
+ * checked with, and all others after it. */
 static int
-make_parts(struct deliver *d)
+prepare(struct deliver *d, char *error, size_t size)
 {
 	struct timeval second = { .tv_sec = 1 };
 
 	if (d->tick != NULL)
 		return 0;
+	if (tls_init(error, size) == -1)
+		return -1;
+	tzset(); /* reads a file, for the dates of certificates */
+	strlcpy(error, "out of memory", size);
 	d->tick = event_new(loop_base(d->loop), -1, EV_PERSIST, on_tick, d);
 	if (d->tick == NULL || event_add(d->tick, &second) == -1 ||
 	    (d->streams = stream_set_new(d->loop)) == NULL ||
@@ -175,11 +180,13 @@ configure(void *arg, struct worker *worker, const uint8_t *slice, size_t len,
 	if ((conf = conf_decode(slice, len, error, size)) == NULL)
 		return -1;
 	settings_release(d->next);
-	if ((d->next = settings_new(conf)) == NULL || make_parts(d) == -1) {
+	if ((d->next = settings_new(conf)) == NULL) {
 		strlcpy(error, "out of memory", size);
 		return -1;
 	}
-	return 0;
+	if (prepare(d, error, size) == -1)
+		return -1;
+	return settings_check_tls(d->next, d->keys, error, size);
 }
 
 /* The addresses by which mail could come back to us. Loopback is nobody's. */
@@ -221,9 +228,6 @@ before_sandbox(void *arg, char *error, size_t size)
 {
 	struct deliver *d = arg;
 
-	if (tls_init(error, size) == -1)
-		return -1;
-	tzset(); /* reads a file, for the dates of certificates */
 	find_own_addresses(d);
 	return 0;
 }

@@ -88,6 +88,29 @@ settings_tls(struct settings *s, const struct conf_action *action,
 }
 
 int
+settings_check_tls(
+    struct settings *s, struct key_client *keys, char *error, size_t size)
+{
+	const struct conf *conf = s->conf;
+
+	for (const struct conf_action *a = conf->actions;
+	     a < conf->actions + conf->nactions; a++) {
+		const struct conf_relay *r = &a->relay;
+		size_t n;
+
+		if (a->kind != CONF_ACTION_RELAY ||
+		    (r->protocols == NULL && r->ciphers == NULL &&
+			r->ca == NULL && r->pki == NULL) ||
+		    settings_tls(s, a, keys, error, size) != NULL)
+			continue;
+		n = strlen(error);
+		snprintf(error + n, size - n, ", for `action \"%s\"`", a->name);
+		return -1;
+	}
+	return 0;
+}
+
+int
 settings_tls_contradicts(
     const struct conf_action *action, enum url_protocol protocol)
 {

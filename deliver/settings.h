@@ -27,6 +27,11 @@ void settings_release(struct settings *);
 /* The relay action of this name, or NULL. */
 const struct conf_action *settings_relay(
     const struct settings *, const char *name);
+/* Makes the TLS of each action that names something for it, so that words that
+ * are wrong are refused with the configuration, instead of sending its mail in
+ * clear. -1 with the reason in error. */
+int settings_check_tls(
+    struct settings *, struct key_client *, char *error, size_t size);
 /* The TLS of an action; NULL with the reason in error. */
 struct tls_client *settings_tls(struct settings *, const struct conf_action *,
     struct key_client *, char *error, size_t size);

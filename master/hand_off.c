@@ -20,6 +20,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,7 @@ struct run {
 	LIST_ENTRY(run) entry;
 	struct target *target;
 	enum run_state state;
+	bool began; /* has said what it takes */
 	pid_t pid;
 	struct channel *channel;
 	struct event *timer;
@@ -297,6 +299,7 @@ on_local_ready(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 			run_take_back(run);
 		return;
 	}
+	run->began = true;
 	run->state = msg->local_ready.more ? RUN_OPEN : RUN_CLOSED;
 	if (run->state == RUN_CLOSED && (j = job_next(run->target)) != NULL)
 		run_give(run, j);
@@ -510,12 +513,10 @@ hand_off_reaped(struct hand_off *h, pid_t pid, int status)
 {
 	struct run *run = find_run(h, pid);
 	struct target *t;
-	int began;
 
 	if (run == NULL)
 		return 0;
 	t = run->target;
-	began = run->state != RUN_STARTING;
 	run->state = RUN_CLOSED;
 	/* its answers may still wait in the socket: they are read first */
 	if (run->channel != NULL && run->count > 0)
@@ -524,7 +525,7 @@ hand_off_reaped(struct hand_off *h, pid_t pid, int status)
 	    WIFSIGNALED(status) ? "the delivery was killed"
 				: "the delivery ended without a result");
 	/* what cannot even start is not started again at once */
-	if (!began)
+	if (!run->began)
 		jobs_fail(h, &t->waiting, "the delivery could not begin");
 	run_free(run);
 	target_dispatch(t);

@@ -87,6 +87,20 @@ refuse_unknown(const struct conf *conf, const char *table, const char *name,
 	    : refuse(error, size, 550, "no such user here");
 }
 
+/* Who writes the mail of others. That he does not exist is no word about the
+ * recipient, and no reason to give mail back. */
+static int
+resolve_writer(const char *name, struct recipient *r, char *error, size_t size)
+{
+	int code = resolve_account(name, r, error, size);
+
+	if (code < 500)
+		return code;
+	snprintf(error, size,
+	    "the account %s, by which the action writes, does not exist", name);
+	return 451;
+}
+
 /* A userbase entry is uid:gid:home; it may stand in for an account. */
 static int
 resolve_userbase(const struct master *m, const char *table, const char *name,
@@ -128,9 +142,10 @@ resolve_user(const struct master *m, const struct conf_local *l,
 		strlcpy(r->directory, pw->pw_dir, sizeof(r->directory));
 	if (code != 0)
 		return code;
-	if (l->user != NULL || l->userbase == NULL)
-		code = resolve_account(
-		    l->user != NULL ? l->user : user, r, error, size);
+	if (l->user != NULL)
+		code = resolve_writer(l->user, r, error, size);
+	else if (l->userbase == NULL)
+		code = resolve_account(user, r, error, size);
 	else {
 		memcpy(r->name, r->user, sizeof(r->name));
 		memcpy(r->home, r->directory, sizeof(r->home));
@@ -153,7 +168,7 @@ resolve_alias_user(const struct master *m, const struct conf_local *l,
 	/* an ordinary user's instance can be nobody else */
 	if (!m->privileged)
 		name = (pw = getpwuid(geteuid())) != NULL ? pw->pw_name : "";
-	code = resolve_account(name, r, error, size);
+	code = resolve_writer(name, r, error, size);
 	memcpy(r->user, r->name, sizeof(r->user));
 	memcpy(r->directory, r->home, sizeof(r->directory));
 	return code;

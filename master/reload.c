@@ -190,6 +190,8 @@ find_obstacle(const struct conf *old, const struct conf *new)
 		    "`set drop-folder` changed: restart relaisd" },
 		{ differ(o->pid_file, n->pid_file),
 		    "`set pid-file` changed: restart relaisd" },
+		{ differ(o->libexec, n->libexec),
+		    "`set libexec` changed: restart relaisd" },
 		{ differ(o->user_prefix, n->user_prefix),
 		    "`set user-prefix` changed: restart relaisd" },
 		{ old->workers.smtpd != new->workers.smtpd ||
