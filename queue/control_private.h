@@ -57,6 +57,9 @@ int control_glob(const char *pattern, const char *text);
  * the first of them no dot, and no `.part` at its end, which one has that is
  * not complete. */
 int control_valid_name(const char *);
+/* The recipient's address before what a table or .forward made of it. */
+const char *control_given(
+    const struct envelope *, const struct envelope_rcpt *);
 int control_match(const struct control_filter *, const struct envelope *,
     const struct envelope_rcpt *, const char *state, int64_t now);
 

@@ -107,9 +107,7 @@ send_queue_row(struct control_conn *c, const struct envelope *env,
 	    (env->flags & MAIL_AUTHENTICATED) ? "auth" : "",
 	    env->hold ? ",held" : "");
 	control_field(&row, "sender", "%s", env->sender);
-	control_field(&row, "recipient", "%s",
-	    r->parent < env->rcpt_count ? env->rcpts[r->parent].address
-					: r->address);
+	control_field(&row, "recipient", "%s", control_given(env, r));
 	control_field(&row, "destination", "%s", r->address);
 	control_field(&row, "created", "%lld", (long long)env->arrival);
 	control_field(&row, "expires", "%lld", (long long)expiry);

@@ -190,16 +190,27 @@ control_parse_filter(const char **words, size_t *count,
 	return 0;
 }
 
+const char *
+control_given(const struct envelope *env, const struct envelope_rcpt *r)
+{
+	return r->parent < env->rcpt_count ? env->rcpts[r->parent].address
+					   : r->address;
+}
+
 int
 control_match(const struct control_filter *f, const struct envelope *env,
     const struct envelope_rcpt *r, const char *state, int64_t now)
 {
+	const char *given = control_given(env, r);
+
 	if (f->from != NULL && !control_glob(f->from, env->sender))
 		return 0;
-	if (f->to != NULL && !control_glob(f->to, r->address))
+	if (f->to != NULL && !control_glob(f->to, r->address) &&
+	    !control_glob(f->to, given))
 		return 0;
 	if (f->domain != NULL &&
-	    !control_glob(f->domain, address_domain(r->address)))
+	    !control_glob(f->domain, address_domain(r->address)) &&
+	    !control_glob(f->domain, address_domain(given)))
 		return 0;
 	if (f->state != NULL && strcasecmp(f->state, state) != 0)
 		return 0;

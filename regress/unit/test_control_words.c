@@ -91,6 +91,41 @@ test_names(void **state)
 		    control_valid_name(cases[i].name), cases[i].valid);
 }
 
+/* An address that a table changed is found by either of its forms. */
+static void
+test_given(void **state)
+{
+	static const struct {
+		const char *to, *domain;
+		int match;
+	} cases[] = {
+		{ "virt@here.test", NULL, 1 },
+		{ "joe@far.test", NULL, 1 },
+		{ "joe@here.test", NULL, 0 },
+		{ NULL, "HERE.test", 1 },
+		{ NULL, "far.test", 1 },
+		{ NULL, "else.test", 0 },
+	};
+	struct envelope_rcpt rcpts[] = {
+		{ .address = "virt@here.test", .parent = ENVELOPE_NO_PARENT },
+		{ .address = "joe@far.test", .parent = 0 },
+	};
+	struct envelope env = {
+		.sender = "a@b", .rcpts = rcpts, .rcpt_count = 2
+	};
+	struct control_filter f;
+
+	assert_string_equal(control_given(&env, &rcpts[0]), "virt@here.test");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		memset(&f, 0, sizeof(f));
+		f.to = cases[i].to;
+		f.domain = cases[i].domain;
+		assert_int_equal(
+		    control_match(&f, &env, &rcpts[1], "pending", 0),
+		    cases[i].match);
+	}
+}
+
 static void
 test_filters(void **state)
 {
@@ -176,6 +211,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_given),
 		cmocka_unit_test(test_globs),
 		cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_ages),
