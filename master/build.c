@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/url.h"
 #include "master/parser.h"
 
 char *
@@ -31,6 +32,18 @@ set_string(struct parser *p, const struct conf_where *where, char **slot,
 		return;
 	}
 	*slot = parse_strdup(p, text);
+}
+
+void
+set_host_name(struct parser *p, const struct conf_where *where, char **slot,
+    const char *option, const char *text)
+{
+	struct conf_address literal;
+
+	if (!url_host_valid(text) &&
+	    (text[0] != '[' || url_address_parse(text, &literal, NULL) == -1))
+		parse_error(p, where, "`%s` is no host name", text);
+	set_string(p, where, slot, option, text);
 }
 
 void

@@ -153,6 +153,23 @@ relay_tls(
 	p->action->relay.tls = tls;
 }
 
+/* An address, or @domain, which takes the place of the sender's: the form
+ * alone, as in the tables, since root's process parses no addresses. */
+void
+relay_mail_from(
+    struct parser *p, const struct conf_where *where, const char *address)
+{
+	const char *at = strrchr(address, '@');
+
+	if (at == NULL || !url_host_valid(at + 1) ||
+	    strpbrk(address, " \t<>") != NULL)
+		parse_error(p, where,
+		    "`%s` is no mail address; write `user@example.org`, or "
+		    "`@example.org` to change the domain only",
+		    address);
+	set_string(p, where, &p->action->relay.mail_from, "mail-from", address);
+}
+
 void
 relay_backup(struct parser *p, const struct conf_where *where, const char *mx)
 {

@@ -367,8 +367,8 @@ listen_option	: INET4 { listener_family(p, &@1, CONF_INET4); }
 			listener_auth(p, &@1, CONF_AUTH_OPTIONAL, $2);
 		}
 		| HOSTNAME STRING {
-			set_string(p, &@1, &p->listener->hostname, "hostname",
-			    $2);
+			set_host_name(p, &@2, &p->listener->hostname,
+			    "hostname", $2);
 		}
 		| HOSTNAMES table {
 			set_string(p, &@1, &p->listener->hostnames,
@@ -476,7 +476,7 @@ relay_options	: %empty
 		;
 
 relay_option	: HELO STRING {
-			set_string(p, &@1, &p->action->relay.helo, "helo",
+			set_host_name(p, &@2, &p->action->relay.helo, "helo",
 			    $2);
 		}
 		| HELO_SRC table {
@@ -503,8 +503,7 @@ relay_option	: HELO STRING {
 			set_string(p, &@1, &p->action->relay.src, "src", $2);
 		}
 		| MAIL_FROM STRING {
-			set_string(p, &@1, &p->action->relay.mail_from,
-			    "mail-from", $2);
+			relay_mail_from(p, &@2, $2);
 		}
 		| BACKUP { relay_backup(p, &@1, NULL); }
 		| BACKUP MX STRING { relay_backup(p, &@1, $3); }

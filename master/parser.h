@@ -147,6 +147,10 @@ const char *lex_line_text(
 int parse_keyword(const char *word);
 
 /* ---- build.c: helpers of all builders ---- */
+/* As set_string, of a name to greet or be greeted with: a host name, or an
+ * address literal. */
+void set_host_name(struct parser *, const struct conf_where *, char **slot,
+    const char *option, const char *text);
 void set_string(struct parser *, const struct conf_where *, char **slot,
     const char *option, const char *value);
 void set_flag(
@@ -218,6 +222,8 @@ void local_user(struct parser *, const struct conf_where *, const char *user);
 void local_aliases(struct parser *, const struct conf_where *, char **slot,
     const char *option, const char *table);
 void relay_tls(struct parser *, const struct conf_where *, enum conf_relay_tls);
+void relay_mail_from(
+    struct parser *, const struct conf_where *, const char *address);
 void relay_backup(struct parser *, const struct conf_where *, const char *mx);
 /* A word of ours among the options, or the value of the one before. */
 void relay_word(struct parser *, const struct conf_where *, const char *word);
