@@ -120,8 +120,8 @@ static const struct dialogue order[] = {
 		     "C: NOOP x\nS: 250 2.0.0 OK\n"
 		     "C: HELP\nS: 214 2.0.0 RFC 5321 has the commands\n"
 		     "C: VRFY a\n"
-		     "S: 252 2.1.5 Send some mail and it will be tried\n"
-		     "C: EXPN a\nS: 502 5.7.0 Lists are not expanded here\n"
+		     "S: 252 2.0.0 Send some mail and it will be tried\n"
+		     "C: EXPN a\nS: 502 5.5.1 Lists are not expanded here\n"
 		     "c: BDAT 4\\r\\nRSETRSET\\r\\n\n"
 		     "S: 503 5.5.1 Say EHLO or HELO first\n"
 		     "S: 250 2.0.0 Reset\n" QUIT,
@@ -145,7 +145,7 @@ static const struct dialogue order[] = {
 	    "C: AUTH PLAIN\nS: 503 5.5.1 Not inside a mail transaction\n"
 	    "C: STARTTLS\nS: 503 5.5.1 Not inside a mail transaction\n"
 	    "C: ETRN x\nS: 503 5.5.1 Not inside a mail transaction\n"
-	    "C: VRFY x\nS: 252 2.1.5 Send some mail and it will be tried\n"
+	    "C: VRFY x\nS: 252 2.0.0 Send some mail and it will be tried\n"
 	    "C: RSET\nS: 250 2.0.0 Reset\n"
 	    "C: RCPT TO:<a@b>\nS: 503 5.5.1 Say MAIL first\n",
 	    0 },

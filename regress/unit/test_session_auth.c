@@ -353,7 +353,7 @@ test_long_lines(void **state)
 
 		memset(at, 'A', lens[i]);
 		sprintf(at + lens[i], "\n%s" ALIVE,
-		    lens[i] > 2048 ? "S: 500 5.5.6 Line too long\n"
+		    lens[i] > 2048 ? "S: 500 5.5.2 Line too long\n"
 				   : "S: 500 5.5.1 Command not recognized\n");
 		dialogues_play(&d, 1);
 	}
