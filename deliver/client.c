@@ -313,6 +313,27 @@ out_of_turn(struct client *c, const struct smtp_reply *reply)
 	    reply->text);
 }
 
+/* With TLS 1.3 a server may refuse our side of the handshake after it is over
+ * for us: what is lost ahead of the first reply is the handshake's failure. So
+ * is what a server does in place of it. */
+static int
+tls_is_untried(const struct client *c)
+{
+	return c->config->tls == CLIENT_TLS_OPPORTUNISTIC &&
+	    (c->phase == PHASE_STARTTLS || c->phase == PHASE_TLS ||
+		(c->phase == PHASE_EHLO && c->tls));
+}
+
+/* An LMTP server may be about to close for one mailbox and have delivered to
+ * the next (RFC 2033 section 4.2): those who got the message must not get it
+ * again. */
+static int
+answers_one_of_many(const struct client *c)
+{
+	return c->phase == PHASE_QUIT ||
+	    (c->phase == PHASE_FINAL && c->config->lmtp);
+}
+
 static void
 take_reply(struct client *c, int expected, int64_t now)
 {
@@ -324,7 +345,10 @@ take_reply(struct client *c, int expected, int64_t now)
 		c->replied |= reply.code != 421;
 	if (!expected)
 		out_of_turn(c, &reply);
-	else if (reply.code == 421 && c->phase != PHASE_QUIT)
+	else if (reply.code == 421 && c->phase == PHASE_STARTTLS &&
+	    tls_is_untried(c))
+		client_tls_failed(c, reply.text);
+	else if (reply.code == 421 && !answers_one_of_many(c))
 		client_end_reply(c, CLIENT_END_BUSY, &reply);
 	else {
 		client_progress(c, now);
@@ -538,15 +562,6 @@ client_tls_failed(struct client *c, const char *text)
 {
 	client_end(c, CLIENT_END_HANDSHAKE, DELIVERY_TEMPFAIL, 451, "4.7.5",
 	    "TLS failed: %s", text);
-}
-
-/* With TLS 1.3 a server may refuse our side of the handshake after it is over
- * for us: what is lost ahead of the first reply is the handshake's failure. */
-static int
-tls_is_untried(const struct client *c)
-{
-	return c->config->tls == CLIENT_TLS_OPPORTUNISTIC &&
-	    (c->phase == PHASE_TLS || (c->phase == PHASE_EHLO && c->tls));
 }
 
 void

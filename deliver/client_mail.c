@@ -115,6 +115,10 @@ write_mail(struct client *c)
 		    mail->ret < RET_MAX ? (enum smtp_ret)mail->ret : RET_UNSAID;
 		snprintf(m.envid, sizeof(m.envid), "%s", mail->envid);
 	}
+	/* a server that we logged in to is to make no login of ours out of it
+	 * (RFC 4954 section 5) */
+	if (c->authenticated)
+		strcpy(m.auth, "<>");
 	m.smtputf8 = c->utf8;
 	n = command_format_mail(&m, c->extensions.bits, line, sizeof(line));
 	if (n == -1)

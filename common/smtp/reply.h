@@ -68,7 +68,7 @@ enum reply_class {
 };
 
 struct smtp_reply {
-	int code; /* 200 to 599 */
+	int code; /* of the last line, 200 to 599 */
 	/* class, subject, detail; class is 0 when there was none, or one that
 	 * contradicts the code */
 	unsigned short enhanced[3];
@@ -101,7 +101,8 @@ void reply_parser_init(struct reply_parser *);
 /*
  * Takes octets up to the end of a line and stores in *used how many. After
  * DONE, what is left belongs to the next reply. A line ends with LF; a CR
- * before it is dropped. After ERROR it stays in error.
+ * before it is dropped. Of a reply of several lines the last one's code
+ * counts, and lines without a code are text. After ERROR it stays in error.
  */
 enum reply_event reply_parse(
     struct reply_parser *, const char *data, size_t len, size_t *used);

@@ -109,30 +109,57 @@ parse_code(const char *line)
 	return code >= 200 && code <= 599 ? code : -1;
 }
 
+static int
+ends_code(char c)
+{
+	return c == ' ' || c == '\t' || c == '-';
+}
+
+/* Whether a line within a reply is text that nobody gave a code: "Thank you
+ * for your mail". The reply goes on to its last line all the same, so nothing
+ * is taken for the answer to another command; to end here would have a message
+ * sent again that the server has taken. */
+static int
+is_bare_text(const struct reply_parser *p, size_t len)
+{
+	if (p->reply.lines == 0)
+		return 0;
+	for (size_t i = 0; i < 3; i++)
+		if (i >= len || p->line[i] < '0' || p->line[i] > '9')
+			return 1;
+	return len > 3 && !ends_code(p->line[3]);
+}
+
 /* A whole line is in p->line; leaves its text there and judges it. */
 static enum reply_event
 finish_line(struct reply_parser *p)
 {
 	struct smtp_reply *r = &p->reply;
 	int code, more;
-	size_t n = p->line_len;
+	size_t n = p->line_len, head = 4;
 
 	if (n > 0 && p->line[n - 1] == '\r')
 		n--;
 	p->line[n] = '\0';
 	p->line_len = p->read = 0;
-	if (n < 3 || (code = parse_code(p->line)) == -1)
+	if (is_bare_text(p, n)) {
+		code = r->code;
+		head = 0;
+		more = 1;
+	} else if (n < 3 || (code = parse_code(p->line)) == -1)
 		return fail(p, "no reply code");
-	if (n > 3 && p->line[3] != ' ' && p->line[3] != '-')
+	else if (n > 3 && !ends_code(p->line[3]))
 		return fail(p, "malformed reply");
-	if (r->lines > 0 && code != r->code)
-		return fail(p, "reply code changes between lines");
+	else
+		more = n > 3 && p->line[3] == '-';
 	if (++r->lines > REPLY_CONTINUATION_MAX + 1)
 		return fail(p, "too many lines in a reply");
+	/* where codes differ the last one counts, as with other clients */
+	if (code / 100 != r->code / 100)
+		memset(r->enhanced, 0, sizeof(r->enhanced));
 	r->code = code;
-	more = n > 3 && p->line[3] == '-';
-	n = n > 4 ? n - 4 : 0;
-	memmove(p->line, p->line + 4, n);
+	n = n > head ? n - head : 0;
+	memmove(p->line, p->line + head, n);
 	p->line[n] = '\0';
 	for (size_t i = 0; i < n; i++)
 		if (p->line[i] < ' ' || p->line[i] > '~')

@@ -141,8 +141,9 @@ static const struct client_case malformed[] = {
 	    "E: connected\nS: 421 a\\0b\\rc\\x1b[d\\xff\n"
 	    "A: close busy temp 421 4.0.0 a?b?c?[d?\n" },
 	{ "the code changes between lines", PLAIN,
-	    HELLO "S: 250-a\nP: 251 b\nA: close protocol temp 451 4.5.0 "
-		  "malformed reply: reply code changes between lines\n" },
+	    HELLO "S: 250-a\nP: 251 b\nA: idle\n" },
+	{ "lines without a code within a reply", PLAIN,
+	    HELLO "S: 250-a\nP: welcome\nP: \nP: 250 b\nA: idle\n" },
 	{ "a code that there is not", PLAIN,
 	    "E: connected\nS: 999 x\nA: close protocol temp 451 4.5.0 "
 	    "malformed reply: no reply code\n" },
@@ -173,7 +174,8 @@ static const struct client_case starttls[] = {
 	    HELLO OFFER "S: 250 go\nA: close protocol temp 451 4.5.0 "
 			"unexpected reply to STARTTLS: 250 go\n" },
 	{ "421 to STARTTLS", MAY,
-	    HELLO OFFER "S: 421 bye\nA: close busy temp 421 4.0.0 bye\n" },
+	    HELLO OFFER "S: 421 bye\nA: close handshake temp 451 4.7.5 TLS "
+			"failed: bye\n" },
 	{ "required and stripped", MUST,
 	    HELLO "S: 250-mx.test\nP: 250 SIZE\nC: QUIT\nA: close tls temp 451 "
 		  "4.7.4 TLS is required, and not offered\n" },
@@ -208,6 +210,12 @@ static const struct client_case starttls[] = {
 	    HELLO OFFER "S: 220 go\nA: tls\nE: tls ok\nC: EHLO us.test\n"
 			"E: eof\nA: close handshake temp 451 4.7.5 TLS failed: "
 			"the server closed the connection\n" },
+	{ "the server hangs up on STARTTLS", MAY,
+	    HELLO OFFER "E: eof\nA: close handshake temp 451 4.7.5 TLS failed: "
+			"the server closed the connection\n" },
+	{ "the same where TLS is to be", MUST,
+	    HELLO OFFER "S: 421 4.3.0 broken\n"
+			"A: close busy temp 421 4.3.0 broken\n" },
 	{ "silence after the handshake", MAY,
 	    HELLO OFFER "S: 220 go\nA: tls\nE: tls ok\nC: EHLO us.test\n"
 			"E: timeout\nA: close handshake temp 451 4.7.5 TLS "
@@ -264,7 +272,9 @@ static const struct client_case sasl[] = {
 	{ "PLAIN where clear passwords may go", CLEAR,
 	    HELLO MECHS "A: sasl PLAIN LOGIN SCRAM-SHA-256\n"
 			"E: sasl ok PLAIN foo\nC: AUTH PLAIN Zm9v\n"
-			"S: 235 2.7.0 in\nA: idle\n" },
+			"S: 235 2.7.0 in\nA: idle\n"
+			"E: mail a@b.test c@d.test size=3\n"
+			"C: MAIL FROM:<a@b.test> AUTH=<>\n" },
 	{ "clear passwords are not for clear text", AUTH,
 	    HELLO MECHS "A: sasl SCRAM-SHA-256\nE: sasl unsupported\n"
 			"C: QUIT\nA: close auth temp 451 4.7.0 " UNSAFE "\n" },
@@ -298,7 +308,7 @@ static const struct client_case sasl[] = {
 	    "T: >(hidden)\nC: Zm9vYg==\n"
 	    "S: 235 in\nT: <235 in\nA: idle\n"
 	    "E: mail a@b c@d body=secret\\r\\n\n"
-	    "T: >MAIL FROM:<a@b>\nC: MAIL FROM:<a@b>\n"
+	    "T: >MAIL FROM:<a@b> AUTH=<>\nC: MAIL FROM:<a@b> AUTH=<>\n"
 	    "S: 250 ok\nT: <250 ok\n"
 	    "T: >RCPT TO:<c@d>\nC: RCPT TO:<c@d>\n"
 	    "S: 250 ok\nT: <250 ok\nT: >DATA\nC: DATA\n"

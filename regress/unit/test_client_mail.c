@@ -411,6 +411,12 @@ static const struct client_case lmtp[] = {
 	    LOPEN TWO "S: 250 ok\nP: 550 5.1.1 unknown\nP: 550 5.1.1 unknown\n"
 		      "R: perm recipient 550 5.1.1 unknown\n"
 		      "R: perm recipient 550 5.1.1 unknown\nA: idle\n" },
+	{ "busy for one of them", LMTP,
+	    LOPEN TWO
+	    "S: 250 ok\nP: 250 ok\nP: 250 ok\nC: DATA\nS: 354 go\n" BODY
+	    "S: 421 4.3.2 away\nP: 250 2.1.5 two\n"
+	    "R: temp recipient 421 4.3.2 away\n"
+	    "R: ok recipient 250 2.1.5 final two\nA: idle\n" },
 	{ "gone between the replies", LMTP,
 	    LOPEN TWO
 	    "S: 250 ok\nP: 250 ok\nP: 250 ok\nC: DATA\nS: 354 go\n" BODY

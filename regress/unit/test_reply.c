@@ -245,7 +245,6 @@ static const struct {
 	{ SS("\r\n"), REPLY_EVENT_ERROR, 0, "", "", 0, 0 },
 	{ SS("25\r\n"), REPLY_EVENT_ERROR, 0, "", "", 0, 0 },
 	{ SS("2500\r\n"), REPLY_EVENT_ERROR, 0, "", "", 0, 0 },
-	{ SS("250\tOK\r\n"), REPLY_EVENT_ERROR, 0, "", "", 0, 0 },
 	{ SS("2x0 OK\r\n"), REPLY_EVENT_ERROR, 0, "", "", 0, 0 },
 	{ SS("25\0 OK\r\n"), REPLY_EVENT_ERROR, 0, "", "", 0, 0 },
 	{ SS(" 250 OK\r\n"), REPLY_EVENT_ERROR, 0, "", "", 0, 0 },
@@ -253,7 +252,18 @@ static const struct {
 	{ SS("600 OK\r\n"), REPLY_EVENT_ERROR, 0, "", "", 0, 0 },
 	{ SS("000 OK\r\n"), REPLY_EVENT_ERROR, 0, "", "", 0, 0 },
 	{ SS("HTTP/1.1 200 OK\r\n"), REPLY_EVENT_ERROR, 0, "", "", 0, 0 },
-	{ SS("250-a\r\n550 b\r\n"), REPLY_EVENT_ERROR, 250, "", "a", 1, 0 },
+	/* the last line decides, whatever the others are */
+	{ SS("250-2.0.0 a\r\n550 b\r\n"), REPLY_EVENT_DONE, 550, "", "a b", 2,
+	    0 },
+	{ SS("550-5.1.1 no\r\n554 5.7.1 b\r\n"), REPLY_EVENT_DONE, 554, "5.1.1",
+	    "no b", 2, 0 },
+	{ SS("250-2.0.0 queued\r\nThank you!\r\n\r\n2500 octets\r\n250 x\r\n"),
+	    REPLY_EVENT_DONE, 250, "2.0.0", "queued Thank you! 2500 octets x",
+	    5, 0 },
+	{ SS("250-a\r\n150 b\r\n"), REPLY_EVENT_ERROR, 250, "", "a", 1, 0 },
+	{ SS("250\tok\r\n"), REPLY_EVENT_DONE, 250, "", "ok", 1, 0 },
+	{ SS("250\0ok\r\n"), REPLY_EVENT_ERROR, 0, "", "", 0, 0 },
+	{ SS("Thank you!\r\n250 x\r\n"), REPLY_EVENT_ERROR, 0, "", "", 0, 7 },
 };
 
 static void
