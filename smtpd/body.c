@@ -20,6 +20,9 @@ enum {
 	HEADER_ROOM = 4096
 };
 
+/* Other servers call it so, too. */
+static const char mailbox_line[] = "X-Mailbox-Line: ";
+
 /* ---- the trace -------------------------------------------------------- */
 
 static const char *
@@ -236,6 +239,21 @@ end_header(struct session *s, const struct session_turn *t)
 						    : REPLY_NONE;
 }
 
+/* Whether the message begins with the line that separates those of a mailbox,
+ * which programs leave there. */
+static int
+has_mailbox_line(const struct transaction *txn)
+{
+	const char *p = txn->data + txn->trace;
+	const char *end = txn->data + txn->len;
+
+	if (!txn->header.malformed || txn->header.end != 0 || txn->flushed > 0)
+		return 0;
+	while (p < end && *p == '>')
+		p++;
+	return end - p >= 5 && memcmp(p, "From ", 5) == 0;
+}
+
 /* Looks at octets of the section, the last len in the buffer. */
 static enum reply_id
 scan_header(struct session *s, const struct session_turn *t, const char *data,
@@ -255,7 +273,16 @@ scan_header(struct session *s, const struct session_turn *t, const char *data,
 		if (txn->header.count[HEADER_RECEIVED] > s->conf->max_received)
 			return REPLY_LOOP;
 	} while (status == HEADER_FIELD);
-	return status == HEADER_END ? end_header(s, t) : REPLY_NONE;
+	if (status != HEADER_END)
+		return REPLY_NONE;
+	if (!has_mailbox_line(txn))
+		return end_header(s, t);
+	/* as a field it hides none of the others, which the end of the section
+	 * in their place would */
+	if (insert_at_end(txn, mailbox_line, sizeof(mailbox_line) - 1) == -1)
+		return REPLY_HEADER_BAD;
+	header_init(&txn->header, &s->conf->header);
+	return scan_header(s, t, txn->data + txn->trace, txn->len - txn->trace);
 }
 
 /* ---- octets ----------------------------------------------------------- */

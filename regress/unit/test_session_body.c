@@ -76,6 +76,21 @@ static const struct dialogue taken[] = {
 	    TO_DATA "C: A: 1\nC: what\nC: B: 2\nC: .\nQ: submit\n"
 		    "B: A: 1\\r\\n\\r\\nwhat\\r\\nB: 2\\r\\n\n" TAKEN,
 	    0 },
+	{ "the separator of a mailbox hides no field",
+	    TO_DATA "C: >From a@b Mon Nov 30 16:00\nC: B: 2\nC: \n"
+		    "C: From here\nC: .\nQ: submit\n"
+		    "B: X-Mailbox-Line: >From a@b Mon Nov 30 16:00\\r\\n"
+		    "B: 2\\r\\n\\r\\nFrom here\\r\\n\n" TAKEN,
+	    0 },
+	{ "it does so in pieces, and one alone",
+	    TO_DATA "c: Fr\nc: om\nc:  a@b\\r\\n.\\r\\n\nQ: submit\n"
+		    "B: X-Mailbox-Line: From a@b\\r\\n\n" TAKEN,
+	    0 },
+	{ "two of them are a header that ends",
+	    TO_DATA "C: From a@b\nC: From a@b\nC: B: 2\nC: .\nQ: submit\n"
+		    "B: X-Mailbox-Line: From a@b\\r\\n\\r\\nFrom a@b\\r\\n"
+		    "B: 2\\r\\n\n" TAKEN,
+	    0 },
 	{ "octets over 127 are told, declared or not",
 	    TO_DATA "C: A: 1\nC: \nc: \\xe4\\r\\n.\\r\\n\n"
 		    "Q: submit flags=1\n" TAKEN,
