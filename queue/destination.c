@@ -223,7 +223,7 @@ static uint32_t
 probe_interval(const struct sched *s, const struct dest *d)
 {
 	const struct sched_class *class = class_of(s, d);
-	uint64_t t, n = d->failures;
+	uint64_t t, n = d->steps;
 
 	t = class->probe_floor * n * n;
 	return jittered(
@@ -309,7 +309,14 @@ dest_failed(struct sched *s, uint32_t d, int probe, int slow, int64_t now)
 		return;
 	if (dest->failures < UINT16_MAX)
 		dest->failures++;
-	block(s, d, probe_interval(s, dest), now);
+	/* an operator who asks whether it is back makes no later what would
+	 * have been done without him */
+	if (probe && dest->early && dest->probe_at > time_in(now))
+		block(s, d, dest->probe_at - time_in(now), now);
+	else {
+		dest->steps += dest->steps < UINT16_MAX;
+		block(s, d, probe_interval(s, dest), now);
+	}
 	excuse(s, dest);
 }
 
@@ -327,7 +334,7 @@ dest_broken(struct sched *s, uint32_t d, int probe, int blameless, int64_t now)
 	if (!blameless && dest->breaks < UINT16_MAX)
 		dest->breaks++;
 	if (probe)
-		dest->failures = 0;
+		dest->failures = dest->steps = 0;
 	if (probe || dest->breaks > BREAKS_OPEN)
 		block(s, d, break_interval(s, dest), now);
 }
@@ -347,7 +354,7 @@ dest_succeeded(struct sched *s, uint32_t d, int probe, int64_t now)
 {
 	struct dest *dest = dest_at(s, d);
 
-	dest->failures = dest->breaks = 0;
+	dest->failures = dest->steps = dest->breaks = 0;
 	if (dest->state == DEST_OPEN) {
 		grow(s, dest);
 		return;
@@ -382,8 +389,8 @@ dest_finish(struct sched *s, uint32_t d, uint32_t batch, enum sched_route route,
 	dest_drop_if_empty(s, d);
 }
 
-void
-dest_probe_now(struct sched *s, uint32_t d)
+static void
+begin_probe(struct sched *s, uint32_t d, uint8_t early)
 {
 	struct dest *dest = dest_at(s, d);
 
@@ -391,7 +398,14 @@ dest_probe_now(struct sched *s, uint32_t d)
 		return;
 	heap_remove(&s->probes, d);
 	dest->state = DEST_PROBE;
+	dest->early = early;
 	dest_update(s, d);
+}
+
+void
+dest_probe_now(struct sched *s, uint32_t d)
+{
+	begin_probe(s, d, 1);
 }
 
 void
@@ -400,7 +414,7 @@ dest_tick(struct sched *s, int64_t now)
 	uint32_t d, t;
 
 	while (heap_first(&s->probes, &d, &t) && t <= now) {
-		dest_probe_now(s, d);
+		begin_probe(s, d, 0);
 		dest_drop_if_empty(s, d);
 	}
 }

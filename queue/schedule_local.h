@@ -103,6 +103,7 @@ struct dest {
 	uint32_t window; /* in WINDOW_ONE */
 	uint32_t window_max; /* transactions, 0: that of the class */
 	uint32_t failures; /* in a row, without any answer to mail */
+	uint32_t steps; /* of these, what the next interval grows by */
 	uint32_t breaks; /* of sessions, since the last success */
 	uint32_t credit; /* successes that may yet widen the window */
 	uint32_t probe_at;
@@ -114,6 +115,7 @@ struct dest {
 	uint8_t paused;
 	uint8_t in_turn;
 	uint8_t owed; /* some READY or WAITING entry may be ENTRY_OWED */
+	uint8_t early; /* PROBE, PROBING: asked for, ahead of probe_at */
 };
 
 /* See schedule_round.c. */

@@ -380,6 +380,52 @@ flushes(void **state)
 	}
 }
 
+static uint32_t
+probe_at(const struct sched *s, uint32_t dest)
+{
+	struct sched_dest_info info;
+
+	assert_int_equal(sched_dest_info(s, dest, &info), 1);
+	assert_int_equal(info.blocked, 1);
+	return (uint32_t)info.probe_at;
+}
+
+/* What an operator asks for, and fails, makes no later what was to be done
+ * anyway; nor does it make the pause after that any longer. */
+static void
+flushes_put_nothing_off(void **state)
+{
+	struct sched_add a = {
+		.action = "relay", .domain = "example.org", .msgid = 1
+	};
+	uint32_t first[2], second[2];
+
+	for (int asked = 0; asked < 2; asked++) {
+		struct sched *s = scene_new();
+		struct sched_job job;
+
+		assert_int_equal(sched_add(s, &a, T0), 0);
+		scene_start(s, T0, &job);
+		scene_route_fails(s, &job, T0);
+		first[asked] = probe_at(s, job.dest);
+		for (int i = 1; asked && i <= 5; i++) {
+			assert_int_equal(flush_by(s, 1000), 1);
+			scene_start(s, T0 + i, &job);
+			scene_route_fails(s, &job, T0 + i);
+			assert_int_equal(probe_at(s, job.dest), first[1]);
+			scene_nothing(s, T0 + i);
+		}
+		scene_start(s, first[asked], &job);
+		assert_int_equal(job.probe, 1);
+		scene_route_fails(s, &job, first[asked]);
+		second[asked] = probe_at(s, job.dest) - first[asked];
+		sched_free(s);
+	}
+	assert_int_equal(first[0], first[1]);
+	/* an eighth is by chance */
+	assert_in_range(second[1], second[0] * 7 / 8, second[0] * 8 / 7);
+}
+
 static void
 flushes_a_domain(void **state)
 {
@@ -504,6 +550,7 @@ main(void)
 		cmocka_unit_test(remove_in_flight),
 		cmocka_unit_test(pauses),
 		cmocka_unit_test(flushes),
+		cmocka_unit_test(flushes_put_nothing_off),
 		cmocka_unit_test(flushes_a_domain),
 		cmocka_unit_test(limits_change),
 		cmocka_unit_test(lists),
