@@ -17,6 +17,7 @@
 #include "queue/bounce.h"
 #include "queue/control.h"
 #include "queue/queue.h"
+#include "smtp/utf8.h"
 
 enum {
 	RETURN_FULL_MAX = 50000, /* octets of an original that goes back */
@@ -175,6 +176,31 @@ fill_rcpt(struct queue *q, struct envelope *env, const struct event_rcpt *e,
 }
 
 static int
+is_ascii(const char *s)
+{
+	return utf8_is_ascii(s, strlen(s));
+}
+
+/* Which octets a report about a message has. Clients ask for SMTPUTF8 where
+ * nothing needs it, and whoever sent such a message, or the server of his, may
+ * be able to read the ordinary kind of report only (RFC 6533 section 6). */
+static uint32_t
+octets(const struct envelope *env)
+{
+	uint32_t eight_bit = env->flags & MAIL_8BIT;
+	int ascii = (env->flags & MAIL_8BIT_HEADER) == 0;
+
+	if ((env->flags & MAIL_UTF8) == 0)
+		return eight_bit;
+	ascii = ascii && is_ascii(env->sender);
+	for (uint32_t i = 0; i < env->rcpt_count && ascii; i++)
+		ascii = is_ascii(env->rcpts[i].address) &&
+		    is_ascii(env->rcpts[i].orcpt) &&
+		    is_ascii(env->rcpts[i].owner);
+	return ascii ? eight_bit : eight_bit | MAIL_UTF8;
+}
+
+static int
 build(
     struct writer *w, struct dsn_report *report, const char *to, uint32_t msgid)
 {
@@ -205,8 +231,8 @@ build(
 	report->size = env->body_size;
 	report->full_max = RETURN_FULL_MAX;
 	report->header_max = RETURN_HEADER_MAX;
-	report->utf8 = (env->flags & MAIL_UTF8) != 0;
-	report->eight_bit = (env->flags & (MAIL_8BIT | MAIL_UTF8)) != 0;
+	report->utf8 = (octets(env) & MAIL_UTF8) != 0;
+	report->eight_bit = octets(env) != 0;
 	return dsn_build(report, &io);
 }
 
@@ -220,8 +246,7 @@ make_envelope(const struct writer *w, const char *to, uint32_t msgid)
 	if ((report = envelope_new(msgid)) == NULL)
 		return NULL;
 	report->session = env->session;
-	report->flags =
-	    MAIL_DSN | MAIL_LOCAL | (env->flags & (MAIL_8BIT | MAIL_UTF8));
+	report->flags = MAIL_DSN | MAIL_LOCAL | octets(env);
 	report->size = w->len;
 	report->arrival = queue_date(w->q);
 	envelope_rcpt_init(&r);
