@@ -22,6 +22,7 @@ master_libparse_a_SOURCES = \
 sbin_PROGRAMS += relaisd
 relaisd_SOURCES = \
 	master/account.c master/account.h \
+	master/action_check.c master/action_check.h \
 	master/backoff.c master/backoff.h \
 	master/capabilities.c \
 	master/contents.c master/contents.h \

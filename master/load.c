@@ -19,6 +19,7 @@
 #include "conf/closed.h"
 #include "conf/overlap.h"
 #include "conf/url.h"
+#include "master/action_check.h"
 #include "master/files.h"
 #include "master/load.h"
 #include "master/master.h"
@@ -282,6 +283,7 @@ load_configuration(
 	conf_mark_sources(conf);
 	mark_places(conf);
 	postmaster_check(conf, errors);
+	action_check(conf, errors);
 	return conf;
 }
 

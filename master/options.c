@@ -10,6 +10,7 @@
 #include "conf/closed.h"
 #include "conf/overlap.h"
 #include "conf/print.h"
+#include "master/action_check.h"
 #include "master/files.h"
 #include "master/load.h"
 #include "master/options.h"
@@ -170,6 +171,7 @@ options_check(const struct master_options *options)
 	/* a name from elsewhere is not to be printed with it */
 	if (wrong == 0 && load_server_name(conf) == 0)
 		postmaster_check(conf, stderr);
+	action_check(conf, stderr);
 	if (wrong == 0)
 		fputs(unbuilt == 0 ? "configuration OK\n"
 				   : "configuration "
