@@ -409,6 +409,15 @@ dest_probe_now(struct sched *s, uint32_t d)
 }
 
 void
+dest_forget_failures(struct sched *s, uint32_t d)
+{
+	struct dest *dest = dest_at(s, d);
+
+	dest->failures = dest->steps = dest->breaks = 0;
+	begin_probe(s, d, 0);
+}
+
+void
 dest_tick(struct sched *s, int64_t now)
 {
 	uint32_t d, t;

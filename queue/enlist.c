@@ -617,6 +617,29 @@ enlist_recheck(struct queue *q, uint64_t *cursor)
 	return 0;
 }
 
+/* Whether the configuration, and not the DNS, names where its mail goes. */
+static int
+names_hosts(void *arg, const char *name)
+{
+	const struct queue *q = arg;
+	const struct conf_action *action = conf_find_action(q->conf, name);
+
+	return action != NULL && action->kind == CONF_ACTION_RELAY &&
+	    (action->relay.host != NULL || action->relay.domain != NULL);
+}
+
+void
+enlist_retry_hosts(struct queue *q)
+{
+	uint32_t n = sched_retry(q->sched, names_hosts, q);
+
+	if (n > 0)
+		log_info("%u next hops that the configuration names were not "
+			 "reached: what was read may be another, so they are "
+			 "tried now",
+		    n);
+}
+
 /* ---- at start ----------------------------------------------------------- */
 
 struct loading {

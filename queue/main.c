@@ -513,6 +513,7 @@ swap(void *arg)
 	q->next_conf = NULL;
 	if (q->sched != NULL) {
 		enlist_configure(q);
+		enlist_retry_hosts(q);
 		q->recheck_times |= enlist_times_differ(before, q->conf);
 		q->recheck_at = 0;
 		on_recheck(-1, 0, q);

@@ -152,6 +152,9 @@ uint32_t enlist_again(struct queue *, const struct envelope *, uint32_t index);
  * changed: *cursor is 0 at first. 1 while there is more. What a
  * step comes to late is not tried meanwhile: no worker has its action. */
 int enlist_recheck(struct queue *, uint64_t *cursor);
+/* After a reload: has each host that the configuration names, and that was not
+ * reached, tried now. It, its name or our password may be another. */
+void enlist_retry_hosts(struct queue *);
 /* When a recipient's time is over, and how to treat mail that is refused. */
 int64_t enlist_expiry(
     struct queue *, const struct envelope *, const struct envelope_rcpt *);

@@ -193,6 +193,24 @@ sched_flush(struct sched *s, uint64_t *cursor, uint32_t limit,
 	return 1;
 }
 
+uint32_t
+sched_retry(
+    struct sched *s, int (*wanted)(void *, const char *action), void *arg)
+{
+	uint32_t n = 0;
+
+	for (uint32_t d = 0; d < s->dests.used; d++) {
+		const struct dest *dest = dest_at(s, d);
+
+		if (dest->action == NULL || dest->kind != SCHED_RELAY ||
+		    dest->state == DEST_OPEN || !wanted(arg, dest->action))
+			continue;
+		dest_forget_failures(s, d);
+		n++;
+	}
+	return n;
+}
+
 void
 sched_pause_kind(struct sched *s, enum sched_kind kind, int paused)
 {

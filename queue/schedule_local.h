@@ -290,6 +290,8 @@ void dest_finish(struct sched *, uint32_t dest, uint32_t batch,
 void dest_tick(struct sched *, int64_t now);
 /* A blocked destination is probed at once. */
 void dest_probe_now(struct sched *, uint32_t dest);
+/* The same, and no failure of the past counts. */
+void dest_forget_failures(struct sched *, uint32_t dest);
 /* What waits here is ready, all of it or without that over which sessions end
  * again and again; how many. */
 uint32_t dest_release(struct sched *, uint32_t dest, int all, int64_t now);

@@ -232,6 +232,11 @@ int sched_flush(struct sched *, uint64_t *cursor, uint32_t limit,
  * Walks the destinations. */
 uint32_t sched_flush_domain(
     struct sched *, const char *domain, int subdomains, int64_t now);
+/* What is known of blocked destinations counts no longer, where `wanted` says
+ * so of their action: each is probed now, as if it had failed never. How many.
+ * Walks the destinations. */
+uint32_t sched_retry(
+    struct sched *, int (*wanted)(void *, const char *action), void *arg);
 void sched_pause_kind(struct sched *, enum sched_kind, int paused);
 int sched_kind_paused(const struct sched *, enum sched_kind);
 /* What is relayed to a domain, whether any of it is queued now or comes later,
