@@ -71,17 +71,33 @@ family(const char *addr)
 	return strchr(addr, '.') != NULL ? "inet4" : "local";
 }
 
+#define NOT_REACHED "%s was not reached: `smtpctl show hosts` tells why"
+
+static const char *
+next_hop(const struct sched_info *info)
+{
+	return *info->domain != '\0' ? info->domain : "its next hop";
+}
+
 /* What was said of a recipient last, or why it is not tried. */
 static const char *
-error_of(const struct control_conn *c, const struct envelope_rcpt *r,
-    const char *state, char *text, size_t size)
+error_of(const struct control_conn *c, const struct envelope *env,
+    uint32_t index, const char *state, char *text, size_t size)
 {
 	const struct control_env *e = &c->control->env;
+	const struct envelope_rcpt *r = &env->rcpts[index];
+	struct sched_info info;
 
-	if (strcmp(state, "held") != 0 || e->ops->has_action(e->ctx, r))
+	if (strcmp(state, "held") == 0 && !e->ops->has_action(e->ctx, r))
+		snprintf(text, size,
+		    "the configuration has no action %s: add it and reload",
+		    r->action);
+	else if (*r->text == '\0' &&
+	    sched_lookup(e->sched, env->msgid, index, &info) == 1 &&
+	    info.blocked)
+		snprintf(text, size, NOT_REACHED, next_hop(&info));
+	else
 		return r->text;
-	snprintf(text, size,
-	    "the configuration has no action %s: add it and reload", r->action);
 	return text;
 }
 
@@ -116,8 +132,8 @@ send_queue_row(struct control_conn *c, const struct envelope *env,
 	control_field(&row, "state", "%s", state);
 	control_field(
 	    &row, "delay", "%lld", (long long)(next > now ? next - now : 0));
-	control_field(
-	    &row, "error", "%s", error_of(c, r, state, text, sizeof(text)));
+	control_field(&row, "error", "%s",
+	    error_of(c, env, index, state, text, sizeof(text)));
 	control_field(&row, "+message", "%08x", env->msgid);
 	control_field(&row, "+size", "%llu", (unsigned long long)env->size);
 	control_field(&row, "+action", "%s", r->action);
@@ -243,8 +259,8 @@ envelope_row(struct control_conn *c, const struct envelope *env, uint32_t index)
 	control_field(&row, "expires", "%lld", (long long)expiry);
 	control_field(&row, "host", "%s", r->remote);
 	control_field(&row, "status", "%s", r->enhanced);
-	control_field(
-	    &row, "error", "%s", error_of(c, r, state, text, sizeof(text)));
+	control_field(&row, "error", "%s",
+	    error_of(c, env, index, state, text, sizeof(text)));
 	control_field(&row, "user", "%s", envelope_account(r));
 	control_row_send(c, &row);
 }
@@ -320,9 +336,7 @@ pending_text(const struct control_conn *c, uint32_t msgid, uint32_t rcpt,
 		    ", paused: `smtpctl resume domain %s` ends it",
 		    info.domain);
 	else if (info.blocked)
-		snprintf(text + n, size - n,
-		    ", %s was not reached: `smtpctl show hosts` tells why",
-		    *info.domain != '\0' ? info.domain : "its next hop");
+		snprintf(text + n, size - n, ", " NOT_REACHED, next_hop(&info));
 }
 
 static void

@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -68,15 +69,49 @@ job_new(struct queue *q, const struct sched_job *from)
 	return job;
 }
 
+/* Where the job goes, if it is scheduled yet. 1 or 0. */
+static int
+find_destination(
+    struct queue *q, const struct job *job, struct sched_dest_info *dest)
+{
+	struct sched_info info;
+
+	for (uint32_t i = 0; i < job->nrcpts; i++)
+		if (sched_lookup(q->sched, job->msgid, job->rcpts[i], &info) ==
+		    1)
+			return sched_dest_info(q->sched, info.dest, dest) == 1;
+	return 0;
+}
+
+/* The one line about all that will not be tried until the next hop is back. */
+static void
+log_blocked(struct queue *q, const struct job *job, const struct envelope *env)
+{
+	struct sched_dest_info dest;
+	char seconds[24];
+
+	if (!find_destination(q, job, &dest) || !dest.blocked)
+		return;
+	snprintf(seconds, sizeof(seconds), "%lld",
+	    (long long)(dest.probe_at - queue_now(q)));
+	log_event(job->session, "blocked", "destination",
+	    *dest.domain != '\0' ? dest.domain : NULL, "action", dest.action,
+	    "next", seconds, "result",
+	    env != NULL ? env->rcpts[job->rcpts[0]].text : NULL, NULL);
+}
+
 void
 dispatch_finish(struct queue *q, struct job *job, enum sched_route route)
 {
 	static struct sched_verdict verdicts[SCHED_BATCH_MAX];
 	static uint32_t rcpts[SCHED_BATCH_MAX];
 	struct events events = { 0 };
+	struct sched_dest_info dest;
 	enum store_status status;
-	int n;
+	int n, was_open;
 
+	was_open = route != SCHED_ROUTE_OK && route != SCHED_ROUTE_UNKNOWN &&
+	    find_destination(q, job, &dest) && !dest.blocked;
 	n = sched_finish(
 	    q->sched, job->id, route, queue_now(q), verdicts, rcpts);
 	trace_finish(job, route);
@@ -93,6 +128,8 @@ dispatch_finish(struct queue *q, struct job *job, enum sched_route route)
 			if (verdicts[i].state == SCHED_DONE)
 				result_unread(q, job->msgid, rcpts[i], status);
 	}
+	if (was_open)
+		log_blocked(q, job, events.env);
 	job_free(q, job);
 	queue_kick(q);
 }
