@@ -368,7 +368,8 @@ table_check_entry(enum conf_service service, const char *key, const char *value,
 	struct complaint why = { error, errorlen };
 
 	if (value == NULL && !services[service].list)
-		return complain(&why, "`%s` has no value", key);
+		return complain(
+		    &why, "`%s` has no value; write `key: value`", key);
 	return services[service].check(key, value, &why);
 }
 
@@ -384,29 +385,41 @@ table_service_takes(enum conf_service service, bool mapping)
 	return mapping ? services[service].mapping : services[service].list;
 }
 
+/* Those of one use. */
+static unsigned int
+check_entries(const struct table_entry *entries, uint32_t n,
+    enum conf_service service, table_report *report, void *arg)
+{
+	/* An entry that is never found may open what a rule was to close. */
+	const bool strict =
+	    service == CONF_SERVICE_NETADDR || service == CONF_SERVICE_REGEX;
+	const struct table_entry *entry;
+	unsigned int bad = 0;
+	char error[512];
+
+	for (entry = entries; entry < entries + n; entry++) {
+		if (table_check_entry(service, entry->key, entry->value, error,
+			sizeof(error)) == 0)
+			continue;
+		bad++;
+		report(arg, strict, entry->line, entry->column, error);
+	}
+	return bad;
+}
+
 unsigned int
 table_data_check(const struct table_data *table, uint32_t uses,
     table_report *report, void *arg)
 {
-	/* An entry that is never found may open what a rule was to close. */
-	const uint32_t strict =
-	    1U << CONF_SERVICE_NETADDR | 1U << CONF_SERVICE_REGEX;
-	const struct table_entry *entry;
 	unsigned int service, bad = 0;
-	char error[512];
 
 	for (service = 0; service < CONF_NSERVICES; service++) {
 		if ((uses & (1U << service)) == 0)
 			continue;
-		for (entry = table->entries;
-		     entry < table->entries + table->nentries; entry++) {
-			if (table_check_entry(service, entry->key, entry->value,
-				error, sizeof(error)) == 0)
-				continue;
-			bad++;
-			report(arg, (strict & (1U << service)) != 0,
-			    entry->line, entry->column, error);
-		}
+		bad += check_entries(
+		    table->entries, table->nentries, service, report, arg);
+		bad += check_entries(
+		    table->lacking, table->nlacking, service, report, arg);
 	}
 	return bad;
 }

@@ -4,7 +4,8 @@
  * list. A `#` that is the first octet of a line but blanks begins a comment;
  * `# @list` ahead of all entries makes the file a list. In a mapping, a line
  * that ends with a comma or a backslash goes on in the next, and a line that
- * begins with a comma goes on from the last.
+ * begins with a comma goes on from the last; among aliases so does one that
+ * begins with a blank.
  */
 #include <ctype.h>
 #include <stdarg.h>
@@ -28,6 +29,8 @@ struct reader {
 	uint32_t line; /* its number */
 	enum form form;
 	bool relays; /* URLs may stand in it, which have colons too */
+	bool aliases; /* an indented line goes on from the last */
+	bool aliases_only; /* nothing else is asked of it */
 	struct table_data *table;
 	table_report *report;
 	void *arg;
@@ -62,13 +65,11 @@ reader_fail_memory(struct reader *reader)
 }
 
 static void
-entry_add(
-    struct reader *reader, const char *key, size_t keylen, const char *value)
+entry_add(struct reader *reader, struct table_entry **entries, uint32_t *n,
+    const char *key, size_t keylen, const char *value)
 {
-	struct table_data *table = reader->table;
-	struct table_entry *entry;
+	struct table_entry *entry = conf_append(entries, n, sizeof(*entry));
 
-	entry = conf_append(&table->entries, &table->nentries, sizeof(*entry));
 	if (entry == NULL || (entry->key = strndup(key, keylen)) == NULL ||
 	    (value != NULL && (entry->value = strdup(value)) == NULL)) {
 		reader_fail_memory(reader);
@@ -123,11 +124,28 @@ is_port(const char *end)
 	    end[1 + strspn(end + 1, "0123456789")] == '\0';
 }
 
+/* An alias that leads nowhere must not keep the others from being used. Where
+ * its key may count alone, as in a list of recipients, nobody knows what was
+ * meant. */
+static void
+entry_lacks_value(struct reader *reader, const char *key, size_t keylen)
+{
+	struct table_data *table = reader->table;
+
+	if (reader->aliases_only)
+		entry_add(reader, &table->lacking, &table->nlacking, key,
+		    keylen, NULL);
+	else
+		reader_report(reader, true, reader->first_line, reader->column,
+		    "`%s` has no value; write `key: value`", reader->joined);
+}
+
 /* The joined lines are one entry. */
 static void
 entry_finish(struct reader *reader)
 {
 	const char *key = reader->joined, *end, *value;
+	struct table_data *table = reader->table;
 
 	if (reader->joined_len == 0)
 		return;
@@ -139,7 +157,8 @@ entry_finish(struct reader *reader)
 		    ? FORM_MAPPING
 		    : FORM_LIST;
 	if (reader->form == FORM_LIST) {
-		entry_add(reader, reader->joined, strlen(reader->joined), NULL);
+		entry_add(reader, &table->entries, &table->nentries, key,
+		    strlen(key), NULL);
 		return;
 	}
 	if (end == NULL) {
@@ -153,10 +172,10 @@ entry_finish(struct reader *reader)
 		reader_report(reader, true, reader->first_line, reader->column,
 		    "the key is empty; write `key: value`");
 	else if (*value == '\0')
-		reader_report(reader, true, reader->first_line, reader->column,
-		    "`%s` has no value; write `key: value`", reader->joined);
+		entry_lacks_value(reader, key, (size_t)(end - key));
 	else
-		entry_add(reader, key, (size_t)(end - key), value);
+		entry_add(reader, &table->entries, &table->nentries, key,
+		    (size_t)(end - key), value);
 }
 
 static void
@@ -181,7 +200,7 @@ line_join(struct reader *reader, const char *line, size_t len)
 
 /* Whether the entry so far goes on in this line; drops the backslash. */
 static bool
-line_continues(struct reader *reader, const char *line)
+line_continues(struct reader *reader, const char *line, bool indented)
 {
 	char last;
 
@@ -190,6 +209,11 @@ line_continues(struct reader *reader, const char *line)
 	last = reader->joined[reader->joined_len - 1];
 	if (last == '\\')
 		reader->joined[--reader->joined_len] = '\0';
+	else if (reader->aliases && indented) {
+		/* in quotes it parts the words of a command */
+		line_join(reader, " ", 1);
+		return true;
+	}
 	return last == '\\' || last == ',' || *line == ',';
 }
 
@@ -229,7 +253,7 @@ line_read(struct reader *reader)
 		reader->at = reader->len;
 	} else if (*line == '#')
 		line_comment(reader, line, len);
-	else if (line_continues(reader, line))
+	else if (line_continues(reader, line, indent > 0))
 		line_join(reader, line, len);
 	else {
 		entry_finish(reader);
@@ -320,6 +344,8 @@ table_parse(const char *text, size_t len, uint32_t uses, table_report *report,
 		return NULL;
 	reader.form = form_of_uses(uses);
 	reader.relays = (uses & 1U << CONF_SERVICE_RELAYHOST) != 0;
+	reader.aliases = (uses & 1U << CONF_SERVICE_ALIAS) != 0;
+	reader.aliases_only = uses == 1U << CONF_SERVICE_ALIAS;
 	while (reader.at < len)
 		line_read(&reader);
 	entry_finish(&reader);
@@ -362,21 +388,26 @@ table_from_conf(const struct conf_table *from)
 	return reader.table;
 }
 
+static void
+entries_free(struct table_entry *entries, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		free(entries[i].key);
+		if (entries[i].value != NULL)
+			explicit_bzero(
+			    entries[i].value, strlen(entries[i].value));
+		free(entries[i].value);
+	}
+	free(entries);
+}
+
 void
 table_data_free(struct table_data *table)
 {
-	uint32_t i;
-
 	if (table == NULL)
 		return;
-	for (i = 0; i < table->nentries; i++) {
-		free(table->entries[i].key);
-		if (table->entries[i].value != NULL)
-			explicit_bzero(table->entries[i].value,
-			    strlen(table->entries[i].value));
-		free(table->entries[i].value);
-	}
-	free(table->entries);
+	entries_free(table->entries, table->nentries);
+	entries_free(table->lacking, table->nlacking);
 	free(table);
 }
 

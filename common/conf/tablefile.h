@@ -24,6 +24,8 @@ struct table_data {
 	bool mapping;
 	struct table_entry *entries; /* sorted by key without case */
 	uint32_t nentries;
+	struct table_entry *lacking; /* aliases without a value: never found */
+	uint32_t nlacking;
 };
 
 /* Called for each thing that is wrong: an error makes the table unusable, a

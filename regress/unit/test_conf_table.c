@@ -71,9 +71,36 @@ static const struct {
 	{ ": x\n", USE(ALIAS), NULL, "E1:1" },
 	{ "Root: joe\nroot: ann\n", USE(ALIAS), "root=ann;", "W2:1" },
 	{ "a\nA\n", 0, "A;", "" },
-	{ "list: a,\n  b,\n  c\nx: y\n", USE(ALIAS), "list=a,b,c;x=y;", "" },
-	{ "list: a\n  , b\n", USE(ALIAS), "list=a, b;", "" },
+	{ "list: a,\nb,\nc\nx: y\n", USE(ALIAS), "list=a,b,c;x=y;", "" },
+	{ "list: a,\n  b,\n  c\nx: y\n", USE(ALIAS), "list=a, b, c;x=y;", "" },
+	{ "list: a,\n  b,\n  c\nx: y\n", USE(SENDERS), "list=a,b,c;x=y;", "" },
+	{ "list: a\n, b\n", USE(ALIAS), "list=a, b;", "" },
+	{ "list: a\n  , b\n", USE(ALIAS), "list=a , b;", "" },
+	{ "list: a\n  , b\n", USE(SENDERS), "list=a, b;", "" },
 	{ "list: a,\\\n  b\n", USE(ALIAS), "list=a,b;", "" },
+	/* an indented line goes on from the one above, if that is an alias */
+	{ "staff:\n\talice,\n\tbob\nx: y\n", USE(ALIAS),
+	    "staff=alice, bob;x=y;", "" },
+	{ "staff\n\talice\n", USE(ALIAS), "staff=alice;", "" },
+	{ "staff\n : alice\n", USE(ALIAS), "staff=alice;", "" },
+	{ "staff: alice\n\tbob\n", USE(ALIAS), "staff=alice bob;", "" },
+	{ "staff: alice\n\tjohn: doe\n", USE(ALIAS), "staff=alice john: doe;",
+	    "" },
+	{ "staff: \"|/usr/bin/prog \n\t  --arg\"\n", USE(ALIAS),
+	    "staff=\"|/usr/bin/prog --arg\";", "" },
+	{ "a:\n\n# x\n  # y\n \r\n\tb\r\n", USE(ALIAS), "a=b;", "" },
+	{ "\ta: b\n\tc\nd: e\n", USE(ALIAS), "a=b c;d=e;", "" },
+	{ "@a.org:\n joe\n", USE(ALIAS) | USE(RECIPIENTS), "@a.org=joe;", "" },
+	{ "a: b\n  c: d\n", USE(SENDERS), "a=b;c=d;", "" },
+	{ "a:\n  b\n", USE(SENDERS), NULL, "E1:1 E2:3" },
+	/* where what is wrong begins */
+	{ "a: b,\n\tc\n: x\n", USE(ALIAS), NULL, "E3:1" },
+	{ "a: b\n\n\"c:\n\td\ne: f\n", USE(ALIAS), NULL, "E3:1" },
+	/* an alias that leads nowhere is none */
+	{ "a:\nb: c\n", USE(ALIAS), "b=c;", "" },
+	{ "a: b\nc\na:\n", USE(ALIAS), "a=b;", "" },
+	{ "a:\nb: c\n", USE(ALIAS) | USE(RECIPIENTS), NULL, "E1:1" },
+	{ "a:\nb: c\n", USE(SENDERS), NULL, "E1:1" },
 	{ "a: :include:/x\nb :include:/y\n", USE(ALIAS),
 	    "a=:include:/x;b=:include:/y;", "" },
 	{ "\"a b\": joe\n\"c\" d\n", USE(ALIAS), "a b=joe;c=d;", "" },
@@ -487,6 +514,25 @@ checks_weigh_what_they_find(void **state)
 	table_data_free(table);
 }
 
+static void
+aliases_that_lead_nowhere(void **state)
+{
+	static const char content[] = "b: joe\na:\n # c\nc\n\"b\":\n";
+	struct reports reports = { "" };
+	struct table_data *table;
+
+	table =
+	    table_parse(content, strlen(content), USE(ALIAS), report, &reports);
+	assert_non_null(table);
+	assert_string_equal(reports.text, "");
+	assert_int_equal(
+	    table_data_check(table, USE(ALIAS), report, &reports), 3);
+	assert_string_equal(reports.text, "W2:1 W4:1 W5:1");
+	assert_null(table_data_lookup(table, "a"));
+	assert_string_equal(table_data_lookup(table, "b")->value, "joe");
+	table_data_free(table);
+}
+
 int
 main(void)
 {
@@ -501,6 +547,7 @@ main(void)
 		cmocka_unit_test(networks_are_parsed),
 		cmocka_unit_test(uses_take_what_suits_them),
 		cmocka_unit_test(checks_weigh_what_they_find),
+		cmocka_unit_test(aliases_that_lead_nowhere),
 	};
 
 	return cmocka_run_group_tests_name("conf_table", tests, NULL, NULL);
