@@ -23,6 +23,7 @@
 #include "conf/alias_item.h"
 #include "conf/conf.h"
 #include "deliver/local.h"
+#include "smtp/address.h"
 
 enum {
 	LIST_MAX = 1024 * 1024,
@@ -37,6 +38,14 @@ struct plan {
 	struct alias_item *items; /* commands and files */
 	uint32_t nitems;
 	int keep; /* the mailbox is among its destinations */
+};
+
+/* Where a destination stands. */
+struct list {
+	const char *path;
+	int line;
+	int depth;
+	int own; /* nobody else can have written it but root */
 };
 
 /* The text of the list, NUL-terminated; NULL with an outcome. *own is set where
@@ -100,14 +109,29 @@ too_many(struct local_outcome *out)
 	    "the list has more than %d destinations", FORWARD_MAX);
 }
 
+/* What is no address would be refused further on, at the cost of the sender,
+ * who cannot mend it. No name has a slash: it was meant to be a path. */
 static int
-add_address(const char *text, struct local_outcome *out)
+add_address(
+    const struct list *list, const char *text, struct local_outcome *out)
 {
-	struct msg_forward_dest dest = { .address = text };
+	const unsigned flags = ADDRESS_BARE | ADDRESS_UTF8 | ADDRESS_LONG;
+	char canonical[ADDRESS_SIZE];
+	struct msg_forward_dest dest = { .address = canonical };
+	enum address_error error;
+	struct address address;
 
-	if (strlen(text) > 1000)
-		return local_done(out, DELIVERY_PERMFAIL, 550, "5.2.4",
-		    "the list holds an address that is too long");
+	error = address_parse(text, strlen(text), flags, &address);
+	if (error != ADDRESS_OK)
+		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
+		    "%.200s:%d: `%.150s` is no mail address: %s", list->path,
+		    list->line, text, address_strerror(error));
+	if (address.kind == ADDRESS_IS_BARE && strchr(text, '/') != NULL)
+		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
+		    "%.200s:%d: `%.150s` is no mail address; a path begins "
+		    "with /",
+		    list->path, list->line, text);
+	address_format(&address, canonical);
 	ipc_add_forward_dest(&out->forward, &dest);
 	return out->forward.failed ? local_error(out, "memory", ENOMEM) : 0;
 }
@@ -274,11 +298,11 @@ static int plan_list(const struct local_job *, const char *path, int depth,
     struct plan *, struct local_outcome *);
 
 static int
-plan_item(const struct local_job *job, struct alias_item *item, int own,
-    int depth, struct plan *plan, struct local_outcome *out)
+plan_item(const struct local_job *job, struct alias_item *item,
+    const struct list *list, struct plan *plan, struct local_outcome *out)
 {
 	if (item->kind == ALIAS_INCLUDE)
-		return plan_list(job, item->text, depth + 1, plan, out);
+		return plan_list(job, item->text, list->depth + 1, plan, out);
 	out->items++;
 	if (item->kind == ALIAS_ERROR)
 		return say_error(item->text, out) == 0 ? 0 : add_refusal(out);
@@ -286,7 +310,7 @@ plan_item(const struct local_job *job, struct alias_item *item, int own,
 		if (!is_own(job, item->text))
 			return has_no_room(plan, out)
 			    ? too_many(out)
-			    : add_address(item->text, out);
+			    : add_address(list, item->text, out);
 		plan->keep = 1;
 		return 0;
 	}
@@ -294,43 +318,52 @@ plan_item(const struct local_job *job, struct alias_item *item, int own,
 		return 0;
 	if (has_no_room(plan, out))
 		return too_many(out);
-	return may_deliver(job, own, out) == 0 ? add_to_plan(plan, item, out)
-					       : -1;
+	return may_deliver(job, list->own, out) == 0
+	    ? add_to_plan(plan, item, out)
+	    : -1;
+}
+
+static int
+plan_line(const struct local_job *job, const char *text, size_t len,
+    const struct list *list, struct plan *plan, struct local_outcome *out)
+{
+	struct alias alias;
+	char error[128];
+	size_t at;
+	int rc = 0;
+
+	if (alias_parse(text, len, &alias, error, sizeof(error), &at) == -1)
+		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
+		    "%s:%d:%zu: %s", list->path, list->line, at + 1, error);
+	for (uint32_t i = 0; i < alias.nitems && rc == 0; i++)
+		rc = plan_item(job, &alias.items[i], list, plan, out);
+	alias_free(&alias);
+	return rc;
 }
 
 static int
 plan_list(const struct local_job *job, const char *path, int depth,
     struct plan *plan, struct local_outcome *out)
 {
-	struct alias alias;
-	char *text, *line, *rest, error[128];
-	size_t at, len;
-	int rc = 0, number = 0, own;
+	struct list list = { .path = path, .depth = depth };
+	char *text, *line, *rest;
+	size_t len;
+	int rc = 0;
 
 	if (depth > DEPTH_MAX || ++out->lists > LISTS_MAX)
 		return local_done(out, DELIVERY_PERMFAIL, 550, "5.4.6",
 		    "lists include each other too deep or too often");
-	if ((text = read_list(path, &own, out)) == NULL)
+	if ((text = read_list(path, &list.own, out)) == NULL)
 		return depth > 0 ? add_refusal(out) : -1;
 	rest = text;
 	while (rc == 0 && (line = strsep(&rest, "\n")) != NULL) {
-		number++;
+		list.line++;
 		line += strspn(line, " \t");
 		len = strlen(line);
 		while (len > 0 && line[len - 1] == '\r')
 			len--;
-		if (len == 0 || *line == '#')
-			continue;
-		if (alias_parse(line, len, &alias, error, sizeof(error), &at) ==
-		    -1) {
-			rc = local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
-			    "%s:%d:%zu: %s", path, number, at + 1, error);
-			break;
-		}
-		for (uint32_t i = 0; i < alias.nitems && rc == 0; i++)
-			rc = plan_item(
-			    job, &alias.items[i], own, depth, plan, out);
-		alias_free(&alias);
+		if (len > 0 && *line != '#')
+			rc = plan_line(job, line, len, &list, plan, out);
 	}
 	free(text);
 	return rc;

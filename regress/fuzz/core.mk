@@ -98,4 +98,5 @@ regress_fuzz_fuzz_forward_SOURCES = regress/fuzz/fuzz_forward.c \
 	deliver/local_trust.c
 regress_fuzz_fuzz_forward_CFLAGS = $(AM_CFLAGS)
 regress_fuzz_fuzz_forward_LDFLAGS = $(fuzz_ldflags)
-regress_fuzz_fuzz_forward_LDADD = $(fuzz_libs) $(SECCOMP_LIBS)
+regress_fuzz_fuzz_forward_LDADD = $(fuzz_libs) $(SECCOMP_LIBS) \
+	$(IDN2_LIBS)

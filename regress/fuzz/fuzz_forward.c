@@ -2,8 +2,8 @@
  * A user's .forward and the lists that it includes: up to five files of any
  * text, in which the octets 1 to 5 stand for their paths. Only addresses are
  * obeyed, as where an action only forwards. There is an outcome whatever they
- * hold; lists that include each other end; what is forwarded to has no line
- * end and no more addresses than may be, and a refusal is a reply with its
+ * hold; lists that include each other end; what is forwarded to is a canonical
+ * address each, no more of them than may be, and a refusal is a reply with its
  * code.
  */
 #include <stdio.h>
@@ -13,6 +13,7 @@
 #include "deliver/local.h"
 #include "os/log.h"
 #include "regress/fuzz/fuzz.h"
+#include "smtp/address.h"
 
 enum { FILES = 5, FORWARD_MAX = 1000, LISTS_MAX = 100 };
 
@@ -46,12 +47,14 @@ check_outcome(int rc, const struct local_outcome *out)
 {
 	struct ipc_list list = ipc_buf_list(&out->forward);
 	struct msg_forward_dest dest;
+	struct address address;
 
 	require(list.count <= FORWARD_MAX && out->lists <= LISTS_MAX + 1);
 	while (ipc_next_forward_dest(&list, &dest)) {
 		require((*dest.address == '\0') == (dest.code != 0));
 		require(dest.code == 0 || dest.code / 100 == 5);
-		require(strpbrk(dest.address, "\r\n") == NULL);
+		require(address_parse(dest.address, strlen(dest.address),
+			    ADDRESS_CANONICAL, &address) == ADDRESS_OK);
 	}
 	if (rc == 0)
 		return;
