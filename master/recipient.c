@@ -4,7 +4,6 @@
  */
 #include "config.h"
 
-#include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -16,12 +15,15 @@
 #include "conf/alias.h"
 #include "conf/alias_item.h"
 #include "conf/tablefile.h"
+#include "master/account.h"
 #include "master/contents.h"
 #include "master/files.h"
 #include "master/recipient.h"
 
 /* Commands of an alias belong to nobody in particular. */
 static const char default_user[] = "nobody";
+
+static const char unanswered[] = "the password database does not answer";
 
 static const struct {
 	enum conf_action_kind kind;
@@ -51,13 +53,10 @@ resolve_account(const char *name, struct recipient *r, char *error, size_t size)
 	const struct passwd *pw;
 	int n = RECIPIENT_GROUPS;
 
-	errno = 0;
-	if ((pw = getpwnam(name)) == NULL) {
-		if (errno != 0 && errno != ENOENT && errno != ESRCH)
-			return refuse(error, size, 451,
-			    "the password database does not answer");
+	if (account_find(name, &pw) == -1)
+		return refuse(error, size, 451, unanswered);
+	if (pw == NULL)
 		return refuse(error, size, 550, "no such user here");
-	}
 	if (strlcpy(r->name, pw->pw_name, sizeof(r->name)) >= sizeof(r->name) ||
 	    strlcpy(r->home, pw->pw_dir, sizeof(r->home)) >= sizeof(r->home))
 		return refuse(error, size, 550, "the account is not usable");
@@ -131,14 +130,16 @@ static int
 resolve_user(const struct master *m, const struct conf_local *l,
     const char *user, struct recipient *r, char *error, size_t size)
 {
-	const struct passwd *pw;
+	const struct passwd *pw = NULL;
 	int code = 0;
 
 	if (strlcpy(r->user, user, sizeof(r->user)) >= sizeof(r->user))
 		return refuse(error, size, 550, "no such user here");
 	if (l->userbase != NULL)
 		code = resolve_userbase(m, l->userbase, user, r, error, size);
-	else if (l->user != NULL && (pw = getpwnam(user)) != NULL)
+	else if (l->user != NULL && account_find(user, &pw) == -1)
+		code = refuse(error, size, 451, unanswered);
+	if (pw != NULL)
 		strlcpy(r->directory, pw->pw_dir, sizeof(r->directory));
 	if (code != 0)
 		return code;

@@ -9,7 +9,6 @@
 
 #include <sys/socket.h>
 
-#include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -45,20 +44,17 @@ on_user_query(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 	const struct msg_user_query *q = &msg->user_query;
 	const struct master *m = arg;
 	struct msg_user_answer a = { .id = q->id, .status = LOOKUP_NONE };
-	struct passwd *pw;
+	const struct passwd *pw;
 
-	errno = 0;
-	pw = getpwnam(q->name);
+	if (account_find(q->name, &pw) == -1)
+		a.status = LOOKUP_TEMPFAIL;
 	/* an ordinary user's instance can become nobody else */
-	if (pw != NULL && !m->privileged && pw->pw_uid != geteuid())
-		pw = NULL;
-	else if (pw != NULL) {
+	else if (pw != NULL && (m->privileged || pw->pw_uid == geteuid())) {
 		a.status = LOOKUP_FOUND;
 		a.name = pw->pw_name;
 		if (q->want_hash)
 			a.hash = login_hash(m, pw);
-	} else if (errno != 0 && errno != ENOENT && errno != ESRCH)
-		a.status = LOOKUP_TEMPFAIL;
+	}
 	if (ipc_send(ch, user_answer, &a) == -1) {
 		/* an entry that fits no message is an account we lack */
 		a = (struct msg_user_answer){ .id = q->id,

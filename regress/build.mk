@@ -7,4 +7,5 @@ include $(srcdir)/regress/fuzz/build.mk
 endif
 include $(srcdir)/regress/conf/build.mk
 include $(srcdir)/regress/crash/build.mk
+include $(srcdir)/regress/local/build.mk
 include $(srcdir)/regress/sim/build.mk

@@ -28,7 +28,7 @@ check_PROGRAMS += regress/unit/test_account
 TESTS += regress/unit/test_account
 regress_unit_test_account_SOURCES = regress/unit/test_account.c master/account.c
 regress_unit_test_account_CFLAGS = $(unit_cflags)
-regress_unit_test_account_LDADD = $(unit_libs)
+regress_unit_test_account_LDADD = master/libparse.a $(unit_libs)
 
 check_PROGRAMS += regress/unit/test_passed
 TESTS += regress/unit/test_passed

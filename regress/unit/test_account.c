@@ -1,5 +1,6 @@
 /*
- * Which accounts may log in, to the day, by the fields of shadow(5).
+ * Which accounts may log in, to the day, by the fields of shadow(5); and what
+ * nsswitch.conf(5) says of where accounts are.
  */
 #include <limits.h>
 #include <setjmp.h>
@@ -62,11 +63,49 @@ test_rows(void **state)
 	}
 }
 
+/* What nsswitch.conf may say, and whether a service of it may be down. */
+static const struct {
+	const char *text;
+	int has_sssd;
+	int has_directory;
+} services[] = {
+	{ "", 1, 0 },
+	{ "passwd: files", 1, 0 },
+	{ "passwd:\t\tfiles systemd\ngroup: files ldap\n", 1, 0 },
+	{ "passwd: compat\npasswd_compat: nis\n", 1, 0 },
+	{ "passwd: db files\n", 1, 0 },
+	{ "passwd: files ldap\n", 0, 1 },
+	{ "# passwd: ldap\npasswd: files # ldap\n", 1, 0 },
+	{ "group: files\n\n  passwd:files systemd winbind", 0, 1 },
+	{ "passwd files ldap\n", 0, 1 },
+	{ "passwd: files [NOTFOUND=return] ldap\n", 0, 1 },
+	{ "passwd: files[!NOTFOUND=return UNAVAIL=continue]systemd\n", 1, 0 },
+	{ "passwd: files [NOTFOUND=return\n", 1, 0 },
+	{ "passwd: files filesystem\n", 0, 1 },
+	{ "passwd: files systemd sss\n", 1, 1 },
+	{ "passwd: files systemd sss\r\n", 0, 0 },
+	{ "passwd: sss nis\n", 0, 1 },
+	{ "passwd", 1, 0 },
+	{ "passwd:", 1, 0 },
+};
+
+static void
+test_services(void **state)
+{
+	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
+		print_message("# %s\n", services[i].text);
+		assert_int_equal(account_has_directory(
+				     services[i].text, services[i].has_sssd),
+		    services[i].has_directory);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_services),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
