@@ -423,6 +423,7 @@ static void
 target_free(struct target *t)
 {
 	LIST_REMOVE(t, entry);
+	recipient_clear(&t->recipient);
 	free(t->key);
 	free(t);
 }
@@ -455,6 +456,7 @@ target_get(struct hand_off *h, const struct msg_local_delivery *d, int *code,
 	}
 	*code = recipient_resolve(m, d, &t->recipient, error, size);
 	if (*code != 0) {
+		recipient_clear(&t->recipient);
 		free(key);
 		free(t);
 		return NULL;

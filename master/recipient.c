@@ -46,12 +46,42 @@ refuse(char *error, size_t size, int code, const char *text)
 
 /* ---- the user --------------------------------------------------------- */
 
+static int
+make_groups(struct recipient *r, size_t n)
+{
+	gid_t *groups = reallocarray(r->groups, n, sizeof(*groups));
+
+	if (groups == NULL)
+		return -1;
+	r->groups = groups;
+	return 0;
+}
+
+/* All groups of the account. 0, or -1: too many, or no memory for them. */
+static int
+resolve_groups(struct recipient *r)
+{
+	enum { AT_FIRST = 64 };
+
+	for (int n = AT_FIRST, room = n; n <= RECIPIENT_GROUPS; room = n) {
+		if (make_groups(r, (size_t)room) == -1)
+			return -1;
+		if (getgrouplist(r->name, r->gid, r->groups, &n) != -1) {
+			r->ngroups = (size_t)n;
+			return 0;
+		}
+		/* n is how many there are; more by the next call, perhaps */
+		if (n <= room)
+			return -1;
+	}
+	return -1;
+}
+
 /* The account that local becomes, with all its groups. */
 static int
 resolve_account(const char *name, struct recipient *r, char *error, size_t size)
 {
 	const struct passwd *pw;
-	int n = RECIPIENT_GROUPS;
 
 	if (account_find(name, &pw) == -1)
 		return refuse(error, size, 451, unanswered);
@@ -62,10 +92,9 @@ resolve_account(const char *name, struct recipient *r, char *error, size_t size)
 		return refuse(error, size, 550, "the account is not usable");
 	r->uid = pw->pw_uid;
 	r->gid = pw->pw_gid;
-	if (getgrouplist(r->name, r->gid, r->groups, &n) == -1)
+	if (resolve_groups(r) == -1)
 		return refuse(
 		    error, size, 451, "the account is in too many groups");
-	r->ngroups = (size_t)n;
 	return 0;
 }
 
@@ -117,6 +146,8 @@ resolve_userbase(const struct master *m, const char *table, const char *name,
 		sizeof(r->directory))
 		return refuse(error, size, 451,
 		    "the userbase has no uid:gid:home for this user");
+	if (make_groups(r, 1) == -1)
+		return refuse(error, size, 451, "out of memory");
 	r->uid = uid;
 	r->gid = gid;
 	r->groups[0] = gid;
@@ -317,4 +348,11 @@ recipient_resolve(const struct master *m, const struct msg_local_delivery *d,
 		    "nothing is run as root: name an alias for root, or a "
 		    "`user` in the action");
 	return 0;
+}
+
+void
+recipient_clear(struct recipient *r)
+{
+	free(r->groups);
+	r->groups = NULL;
 }

@@ -10,7 +10,8 @@
 #include "ipc/messages.h"
 #include "master/master.h"
 
-enum { RECIPIENT_PATH = 1024, RECIPIENT_GROUPS = 128 };
+/* Linux knows of no more groups of a process. */
+enum { RECIPIENT_PATH = 1024, RECIPIENT_GROUPS = 65536 };
 
 struct recipient {
 	const char *method; /* what local is told to do: -m */
@@ -21,7 +22,7 @@ struct recipient {
 	char directory[RECIPIENT_PATH]; /* his: %{user.directory} */
 	uid_t uid;
 	gid_t gid;
-	gid_t groups[RECIPIENT_GROUPS];
+	gid_t *groups; /* allocated: see recipient_clear */
 	size_t ngroups;
 	int use_forward; /* his .forward is obeyed */
 	uint32_t item; /* of it, by user_entry; 0: all */
@@ -35,8 +36,10 @@ int recipient_place_varies(
     const struct master *, const struct msg_local_delivery *);
 
 /* 0, or the code of the reply that says why not (4xx or 5xx), its text in
- * error. */
+ * error. What struct recipient held is not looked at; recipient_clear is due
+ * either way. */
 int recipient_resolve(const struct master *, const struct msg_local_delivery *,
     struct recipient *, char *error, size_t size);
+void recipient_clear(struct recipient *);
 
 #endif
