@@ -175,14 +175,16 @@ send_content(struct dialogue *d, const struct submission *s, const char *sender,
 	char from[1800], mailbox[1600], date[64], id[400];
 	struct additions add = { from, date, id, d->server };
 	unsigned long long random = 0;
-	time_t now = time(NULL);
+	time_t now = time(NULL), written = now;
 	struct tm tm;
 
+	if (s->written > 0 && s->written < now)
+		written = (time_t)s->written;
 	snprintf(from, sizeof(from), "MAILER-DAEMON@%s", d->server);
 	compose_mailbox(s->full_name, sender[0] != '\0' ? sender : from,
 	    mailbox, sizeof(mailbox));
 	snprintf(from, sizeof(from), "From: %s", mailbox);
-	localtime_r(&now, &tm);
+	localtime_r(&written, &tm);
 	strftime(date, sizeof(date), "Date: %a, %d %b %Y %H:%M:%S %z", &tm);
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 		random = (unsigned long long)getpid();

@@ -19,6 +19,7 @@ struct submission {
 	const char *envid; /* may be NULL */
 	uint8_t notify;
 	uint8_t ret;
+	int64_t written; /* when, in seconds of 1970; what is not past: now */
 	int verbose; /* the dialogue on standard error */
 	/* out: recipients that were refused for good, and to how many of the
 	 * others the message has gone */

@@ -34,6 +34,7 @@ struct mail {
 	char sender[ADDRESS_SIZE];
 	char name[256];
 	struct draft draft;
+	int64_t written; /* when the draft was; 0: now */
 	size_t taken; /* recipients to whom it has gone */
 	size_t refused; /* and those to whom it never will */
 	struct addresses gone; /* who they are */
@@ -331,6 +332,7 @@ submit(const struct caller *c, struct mail *m)
 		.envid = m->options.envid,
 		.notify = m->options.notify,
 		.ret = m->options.ret,
+		.written = m->written,
 		.verbose = m->options.verbose };
 	size_t size = DIALOGUE_LINE * (m->rcpts.count + 1);
 	int status = EX_OK, fd;
@@ -574,12 +576,13 @@ give_up(const struct caller *c, struct mail *m)
 	return m->sender[0] == '\0' ? EX_OK : report_failure(c, m, 0);
 }
 
-static int
-is_older(int fd, int64_t seconds)
+/* When a file was written; now, if that cannot be said. */
+static int64_t
+written_at(int fd)
 {
 	struct stat st;
 
-	return fstat(fd, &st) == 0 && time(NULL) - st.st_mtime > seconds;
+	return fstat(fd, &st) == 0 ? st.st_mtime : time(NULL);
 }
 
 int
@@ -598,10 +601,11 @@ sendmail_from_drop(const struct caller *c, int64_t ttl)
 		goto out;
 	}
 	snprintf(m.sender, sizeof(m.sender), "%s", sender);
+	m.written = written_at(STDIN_FILENO);
 	status = submit(c, &m);
 	if ((waits = status == EX_TEMPFAIL)) {
 		mark(&m, &file, 0);
-		if (is_older(STDIN_FILENO, ttl)) {
+		if (time(NULL) - m.written > ttl) {
 			status = give_up(c, &m);
 			goto out;
 		}
