@@ -81,6 +81,12 @@ static const struct {
 };
 
 static int
+is_denied(const char *error)
+{
+	return strstr(error, "permission denied") != NULL;
+}
+
+static int
 exit_status(enum client_result result, const char *error)
 {
 	if (result == CLIENT_OK)
@@ -96,7 +102,7 @@ exit_status(enum client_result result, const char *error)
 			    stderr);
 		return EX_UNAVAILABLE;
 	}
-	if (strstr(error, "permission denied") != NULL)
+	if (is_denied(error))
 		return EX_NOPERM;
 	if (strncmp(error, "unknown command", 15) == 0 ||
 	    strstr(error, "argument") != NULL)
@@ -132,6 +138,20 @@ smtpctl_ask(const struct caller *c, char *const *words, size_t count, int json)
 	return exit_status(result, error);
 }
 
+/* Whether the rows of `show queue` are but his own: the same people see all of
+ * them who may have the figures of the queue. */
+static int
+sees_own_only(const struct caller *c)
+{
+	char show[] = "show", stats[] = "stats", *words[] = { show, stats };
+	const struct client_ops ops = { 0 };
+	char error[ERROR_SIZE];
+
+	return client_ask(c->socket, words, 2, &ops, NULL, error,
+		   sizeof(error)) == CLIENT_REFUSED &&
+	    is_denied(error);
+}
+
 int
 mailq_main(const struct caller *c, int json)
 {
@@ -145,7 +165,9 @@ mailq_main(const struct caller *c, int json)
 		return smtpctl_ask(c, words, 2, 1);
 	result =
 	    client_ask(c->socket, words, 2, &ops, NULL, error, sizeof(error));
-	if (result == CLIENT_OK)
+	if (result == CLIENT_OK && q.messages == 0 && sees_own_only(c))
+		puts("None of your mail is in the queue");
+	else if (result == CLIENT_OK)
 		mailq_end(&q);
 	return exit_status(result, error);
 }
