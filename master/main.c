@@ -124,6 +124,7 @@ run(struct master *m)
 		return EXIT_FAILURE;
 	if (!m->options.foreground && detach(m) == -1)
 		return EXIT_FAILURE;
+	sockets_own_control(m->control_fd);
 	/* epoll does not survive a fork */
 	if ((m->loop = loop_new()) == NULL ||
 	    (m->tickets = tickets_new(m)) == NULL ||

@@ -119,6 +119,8 @@ bool sockets_may_bind(const struct conf_address *);
 void sockets_send(const struct sockets *, struct channel *, uint32_t gen);
 /* That of smtpctl; -1 after logging. */
 int sockets_open_control(const struct conf *);
+/* Has the kernel name this process to who asks whose that socket is. */
+void sockets_own_control(int fd);
 
 /* Started as root: keeps the capabilities that it needs. -1 after logging. */
 int capabilities_bound(void);

@@ -395,3 +395,9 @@ sockets_open_control(const struct conf *conf)
 					: "");
 	return fd;
 }
+
+void
+sockets_own_control(int fd)
+{
+	listen(fd, BACKLOG);
+}

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,10 +93,10 @@ exit_status(enum client_result result, const char *error)
 	if (result == CLIENT_OK)
 		return EX_OK;
 	/* file:line:column stands first in its line, as editors want it */
-	if (result == CLIENT_DOWN || error[0] != '/')
+	if (result != CLIENT_REFUSED || error[0] != '/')
 		fputs("smtpctl: ", stderr);
 	print_lines(stderr, error);
-	if (result == CLIENT_DOWN) {
+	if (result != CLIENT_REFUSED) {
 		if (strstr(error, "does not run") != NULL)
 			fputs("smtpctl: start it, as root: `systemctl start "
 			      "relais`, or `relaisd`\n",
@@ -112,6 +113,23 @@ exit_status(enum client_result result, const char *error)
 	return strncmp(error, "unknown ", 8) == 0 ? EX_USAGE : 1;
 }
 
+/* Master heeds a signal while there is no queue to hand a question on. */
+static int
+stop_unheard(const struct caller *c)
+{
+	pid_t pid = client_listener(c->socket);
+
+	if (pid <= 0 || kill(pid, SIGTERM) == -1) {
+		fputs("smtpctl: stop it, as root: `systemctl stop relais`, or "
+		      "SIGTERM to its first process\n",
+		    stderr);
+		return EX_UNAVAILABLE;
+	}
+	fprintf(stderr, "smtpctl: SIGTERM was sent to relaisd (pid %d)\n",
+	    (int)pid);
+	return EX_OK;
+}
+
 int
 smtpctl_ask(const struct caller *c, char *const *words, size_t count, int json)
 {
@@ -120,6 +138,7 @@ smtpctl_ask(const struct caller *c, char *const *words, size_t count, int json)
 	enum client_result result;
 	char error[ERROR_SIZE], *data = NULL;
 	size_t len = 0;
+	int status;
 
 	for (size_t i = 0; !json && i < sizeof(looks) / sizeof(looks[0]); i++)
 		if (strcmp(words[0], looks[i].first) == 0 &&
@@ -135,7 +154,11 @@ smtpctl_ask(const struct caller *c, char *const *words, size_t count, int json)
 	if (json && fclose(p.message) == 0 && len > 0 && result == CLIENT_OK)
 		print_json_message(stdout, data, len);
 	free(data);
-	return exit_status(result, error);
+	status = exit_status(result, error);
+	if (result == CLIENT_UNHEARD && count == 1 &&
+	    strcmp(words[0], "stop") == 0)
+		status = stop_unheard(c);
+	return status;
 }
 
 /* Whether the rows of `show queue` are but his own: the same people see all of

@@ -285,24 +285,12 @@ set_recipients(struct mail *m, int argc, char **argv)
 
 /* ---- delivery to the daemon ------------------------------------------- */
 
-/* How long a daemon that runs may take to give a session. What is left in the
- * drop folder instead has not been given to it, so it cannot come twice. */
-static unsigned
-session_seconds(void)
-{
-#ifdef RELAIS_TEST_HOOKS
-	const char *value = getenv("RELAIS_TEST_DEADLINE");
-
-	if (value != NULL)
-		return (unsigned)atoi(value);
-#endif
-	return 60;
-}
-
+/* What is left in the drop folder, as there is no session in time, has not
+ * been given to the daemon, so it cannot come twice. */
 static int
 open_session(const struct caller *c, struct mail *m, int *status)
 {
-	const struct client_ops ops = { .seconds = session_seconds() };
+	const struct client_ops ops = { .seconds = client_patience() };
 	char submit[] = "submit", *words[] = { submit };
 	int fd = -1;
 
