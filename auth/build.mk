@@ -37,6 +37,7 @@ auth_resolver_LDADD = libcommon.a $(UNBOUND_LIBS) $(worker_libs)
 # linked.
 noinst_LIBRARIES += auth/libkeys.a
 auth_libkeys_a_SOURCES = \
+	auth/expiry.c auth/expiry.h \
 	auth/keys.c auth/keys.h \
 	auth/tls_shape.c auth/tls_shape.h
 pkglibexec_PROGRAMS += auth/keys

@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <event2/event.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -14,11 +15,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "auth/expiry.h"
 #include "conf/codec.h"
 #include "ipc/worker.h"
 #include "keys.h"
 #include "net/key_name.h"
+#include "net/loop.h"
 #include "os/log.h"
 
 enum {
@@ -30,6 +34,10 @@ struct context {
 	struct keys *former; /* for sessions older than the last reload */
 	struct keys *keys;
 	struct keys *next;
+	struct expiry *expiry;
+	struct expiry *next_expiry;
+	struct event *daily;
+	struct loop *loop;
 };
 
 /* The text of a key is of no use once it is parsed. */
@@ -72,7 +80,8 @@ is_pair(const X509 *x, const char *key_pem)
 }
 
 static int
-add_key(struct keys *keys, const struct conf_pki *pki, char *error, size_t size)
+add_key(struct keys *keys, struct expiry *expiry, const struct conf_pki *pki,
+    char *error, size_t size)
 {
 	const char *pem = pki->key_pem;
 	char name[KEY_NAME_SIZE];
@@ -93,22 +102,27 @@ add_key(struct keys *keys, const struct conf_pki *pki, char *error, size_t size)
 		    "`cert` begins with its own certificate",
 		    pki->name);
 		rc = -1;
+	} else if (x != NULL && expiry_add(expiry, pki->name, x) == -1) {
+		snprintf(error, size, "out of memory");
+		rc = -1;
 	}
 	X509_free(x);
 	return rc;
 }
 
 static struct keys *
-load_keys(const struct conf *conf, char *error, size_t size)
+load_keys(
+    const struct conf *conf, struct expiry *expiry, char *error, size_t size)
 {
 	struct keys *keys = keys_new();
 
-	if (keys == NULL) {
+	if (keys == NULL || expiry == NULL) {
+		keys_free(keys);
 		snprintf(error, size, "out of memory");
 		return NULL;
 	}
 	for (uint32_t i = 0; i < conf->npkis; i++)
-		if (add_key(keys, &conf->pkis[i], error, size) == -1) {
+		if (add_key(keys, expiry, &conf->pkis[i], error, size) == -1) {
 			keys_free(keys);
 			return NULL;
 		}
@@ -125,25 +139,60 @@ configure(void *arg, struct worker *w, const uint8_t *slice, size_t len,
 
 	if (conf == NULL)
 		return -1;
+	c->loop = worker_loop(w);
 	/* before the next are read: there is room for two sets of keys */
 	keys_free(c->former);
 	c->former = NULL;
 	keys_free(c->next);
-	c->next = load_keys(conf, error, size);
+	expiry_free(c->next_expiry);
+	c->next_expiry = expiry_new();
+	c->next = load_keys(conf, c->next_expiry, error, size);
 	wipe_pem(conf);
 	conf_free(conf);
 	return c->next != NULL ? 0 : -1;
 }
 
 static void
+tell_expiry(evutil_socket_t fd, short what, void *arg)
+{
+	struct context *c = arg;
+
+	expiry_tell(c->expiry, loop_time(c->loop));
+}
+
+static struct timeval
+day(void)
+{
+	struct timeval tv = { 24 * 60 * 60, 0 };
+#ifdef RELAIS_TEST_HOOKS
+	const char *value = getenv("RELAIS_TEST_DAY");
+
+	if (value != NULL)
+		tv.tv_sec = atoi(value);
+#endif
+	return tv;
+}
+
+/* A day is counted from the last start or reload, which tells as well. */
+static void
 swap(void *arg)
 {
+	const struct timeval tv = day();
 	struct context *c = arg;
 
 	c->former = c->keys;
 	c->keys = c->next;
 	c->next = NULL;
+	expiry_free(c->expiry);
+	c->expiry = c->next_expiry;
+	c->next_expiry = NULL;
 	log_debug("holding %zu private keys", keys_count(c->keys));
+	tell_expiry(-1, 0, c);
+	if (c->daily == NULL)
+		c->daily = event_new(
+		    loop_base(c->loop), -1, EV_PERSIST, tell_expiry, c);
+	if (c->daily == NULL || event_add(c->daily, &tv) == -1)
+		log_fatal("out of memory");
 }
 
 static void
@@ -187,7 +236,7 @@ static const struct worker_ops ops = {
 int
 main(int argc, char **argv)
 {
-	struct context context = { NULL, NULL, NULL };
+	struct context context = { 0 };
 	uint8_t seed[16];
 	int rc;
 
@@ -201,11 +250,14 @@ main(int argc, char **argv)
 		fprintf(stderr, "keys: OpenSSL does not start\n");
 		return 1;
 	}
+	tzset(); /* or the first date would have it open a file */
 	if (CRYPTO_secure_malloc_init(SECURE_HEAP, SECURE_MIN) == 0)
 		fprintf(stderr, "keys: no memory that is locked\n");
 	rc = worker_main(argc, argv, &ops, &context);
 	keys_free(context.next);
 	keys_free(context.keys);
 	keys_free(context.former);
+	expiry_free(context.next_expiry);
+	expiry_free(context.expiry);
 	return rc;
 }

@@ -18,7 +18,7 @@ def certificate(folder, name, kind=EC, ca=None, subject=None):
     the name if told; the path of both."""
     path = os.path.join(folder, name)
     command = ['openssl', 'req', '-x509', '-newkey', *kind, '-nodes',
-               '-keyout', f'{path}.key', '-out', f'{path}.crt', '-days', '2',
+               '-keyout', f'{path}.key', '-out', f'{path}.crt', '-days', '90',
                '-subj', f'/CN={subject or name}', '-addext', f'subjectAltName=DNS:{name}']
     if ca:
         command += ['-CA', f'{ca}.crt', '-CAkey', f'{ca}.key', '-addext',

@@ -49,6 +49,12 @@ regress_unit_test_keys_SOURCES = regress/unit/test_keys.c $(net_fixture)
 regress_unit_test_keys_CFLAGS = $(unit_cflags)
 regress_unit_test_keys_LDADD = $(net_test_ldadd)
 
+check_PROGRAMS += regress/unit/test_expiry
+TESTS += regress/unit/test_expiry
+regress_unit_test_expiry_SOURCES = regress/unit/test_expiry.c
+regress_unit_test_expiry_CFLAGS = $(unit_cflags)
+regress_unit_test_expiry_LDADD = $(net_test_ldadd)
+
 check_PROGRAMS += regress/unit/test_keys_process
 TESTS += regress/unit/test_keys_process
 regress_unit_test_keys_process_SOURCES = \

@@ -65,6 +65,19 @@ bio_string(BIO *bio)
 }
 
 void
+cert_sign_anew(struct cert *c)
+{
+	int whole = EVP_PKEY_is_a(c->key, "ED25519");
+	BIO *bio = BIO_new(BIO_s_mem());
+
+	assert_true(
+	    X509_sign(c->x509, c->key, whole ? NULL : EVP_sha256()) > 0);
+	assert_int_equal(PEM_write_bio_X509(bio, c->x509), 1);
+	free(c->pem);
+	c->pem = bio_string(bio);
+}
+
+void
 cert_make(struct cert *c, enum cert_kind kind, const char *name)
 {
 	X509_NAME *subject;
@@ -88,11 +101,7 @@ cert_make(struct cert *c, enum cert_kind kind, const char *name)
 	add_extension(c->x509, NID_basic_constraints, "critical,CA:TRUE");
 	snprintf(san, sizeof(san), "DNS:%s", name);
 	add_extension(c->x509, NID_subject_alt_name, san);
-	assert_true(X509_sign(c->x509, c->key,
-			kind == CERT_ED25519 ? NULL : EVP_sha256()) > 0);
-	bio = BIO_new(BIO_s_mem());
-	assert_int_equal(PEM_write_bio_X509(bio, c->x509), 1);
-	c->pem = bio_string(bio);
+	cert_sign_anew(c);
 	bio = BIO_new(BIO_s_mem());
 	assert_int_equal(
 	    PEM_write_bio_PrivateKey(bio, c->key, NULL, NULL, 0, NULL, NULL),

@@ -32,6 +32,8 @@ struct cert {
 
 /* A certificate for `name`, signed by itself and an authority of its own. */
 void cert_make(struct cert *, enum cert_kind, const char *name);
+/* After a change of x509. */
+void cert_sign_anew(struct cert *);
 void cert_free(struct cert *);
 struct tls_pki cert_pki(const struct cert *);
 

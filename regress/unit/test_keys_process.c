@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -37,10 +38,13 @@ static channel_handler *const handlers[MSG_MAX] = {
 	[MSG_key_signed] = on_key_signed,
 };
 
+static int told; /* of the end of one's certificate */
+
 /* The log may say why, but nothing of what was to be signed. */
 static void
 check_log(const char *line)
 {
+	told += strstr(line, "pki one: the certificate ends on ") != NULL;
 	assert_null(strstr(line, "CertificateVerify"));
 	assert_null(strstr(line, "From: me"));
 }
@@ -200,6 +204,43 @@ test_renewal(void **state)
 		cert_free(&made[i]);
 }
 
+/* The end of a certificate is told at the start, in the sandbox, each day, and
+ * no more once the configuration has another. */
+static void
+test_expiry(void **state)
+{
+	struct cert brief, other;
+	const struct cert *cert = &brief;
+
+	cert_make(&brief, CERT_P256, "one");
+	cert_make(&other, CERT_P256, "one");
+	X509_gmtime_adj(X509_getm_notAfter(other.x509), 90 * 86400);
+	cert_sign_anew(&other);
+	setenv("RELAIS_TEST_DAY", "1", 1);
+	start();
+	told = 0;
+	assert_true(configure(NULL, 0, NULL));
+	stage_swap(&stage);
+	assert_true(configure(&cert, 1, NULL));
+	run_for(stage.loop, 1500);
+	assert_int_equal(told, 0);
+	stage_swap(&stage);
+	run_for(stage.loop, 200);
+	assert_int_equal(told, 1);
+	run_for(stage.loop, 2100);
+	assert_in_range(told, 2, 3);
+	cert = &other;
+	assert_true(configure(&cert, 1, NULL));
+	stage_swap(&stage);
+	told = 0;
+	run_for(stage.loop, 1500);
+	assert_int_equal(told, 0);
+	stop();
+	unsetenv("RELAIS_TEST_DAY");
+	cert_free(&brief);
+	cert_free(&other);
+}
+
 /* No key at all is a configuration as well. */
 static void
 test_no_keys(void **state)
@@ -251,6 +292,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_life),
 		cmocka_unit_test(test_renewal),
+		cmocka_unit_test(test_expiry),
 		cmocka_unit_test(test_no_keys),
 		cmocka_unit_test(test_garbage),
 	};
