@@ -2,8 +2,9 @@
  * Splits an alias into its destinations. A comma separates unless it stands
  * inside double quotes; quotes may enclose a whole destination ("|prog arg")
  * or a part of it (|"prog arg"), and are dropped; inside them a backslash
- * takes the next octet literally. The text may come from any user's .forward:
- * nothing in it is trusted.
+ * takes the next octet literally. Comments in parentheses, as headers have
+ * them, are dropped from addresses; a comma in one separates nothing. The text
+ * may come from any user's .forward: nothing in it is trusted.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -55,6 +56,38 @@ quotes_stay(const struct splitter *split)
 	return 0;
 }
 
+/* Whether this begins an address, if anything; what else there is may hold
+ * parentheses of its own. */
+static int
+is_address(const char *buf, size_t len)
+{
+	if (len == 0)
+		return 1;
+	return strchr("|/:", *buf) == NULL &&
+	    (len < 6 || strncasecmp(buf, "error:", 6) != 0);
+}
+
+/* To the end of a comment, which may hold others and escapes: RFC 5322 section
+ * 3.2.2. */
+static int
+skip_comment(struct splitter *split)
+{
+	int depth = 0;
+
+	for (; split->at < split->len; split->at++) {
+		char c = split->text[split->at];
+
+		if (c == '\\' && split->at + 1 < split->len)
+			split->at++;
+		else if (c == '(')
+			depth++;
+		else if (c == ')' && --depth == 0)
+			return 0;
+	}
+	return splitter_fail(
+	    split, "a parenthesis is not closed; write `)` at its end");
+}
+
 /* Reads up to a comma outside quotes into buf, without the quotes. */
 static int
 item_read(struct splitter *split, char *buf, size_t size)
@@ -69,6 +102,13 @@ item_read(struct splitter *split, char *buf, size_t size)
 		c = split->text[split->at];
 		if (!quoted && c == ',')
 			break;
+		if (!quoted && c == '(' && is_address(buf, len)) {
+			if (skip_comment(split) == -1)
+				return -1;
+			c = ' ';
+		}
+		if (!quoted && len == 0 && isspace((unsigned char)c))
+			continue;
 		if (c == '"') {
 			quoted = !quoted;
 			keep = len;
