@@ -339,6 +339,9 @@ table_parse(const char *text, size_t len, uint32_t uses, table_report *report,
 	struct reader reader = {
 		.text = text, .len = len, .report = report, .arg = arg
 	};
+	/* with which editors of Windows begin UTF-8; nobody would see why the
+	 * first entry is never found */
+	static const char mark[] = "\xef\xbb\xbf";
 
 	if ((reader.table = calloc(1, sizeof(*reader.table))) == NULL)
 		return NULL;
@@ -346,6 +349,9 @@ table_parse(const char *text, size_t len, uint32_t uses, table_report *report,
 	reader.relays = (uses & 1U << CONF_SERVICE_RELAYHOST) != 0;
 	reader.aliases = (uses & 1U << CONF_SERVICE_ALIAS) != 0;
 	reader.aliases_only = uses == 1U << CONF_SERVICE_ALIAS;
+	if (len >= sizeof(mark) - 1 &&
+	    memcmp(text, mark, sizeof(mark) - 1) == 0)
+		reader.at = sizeof(mark) - 1;
 	while (reader.at < len)
 		line_read(&reader);
 	entry_finish(&reader);

@@ -62,6 +62,10 @@ static const struct {
 	{ "a 1\nb\t2\nc: 3\nd:4\ne : 5\n", 0, "a=1;b=2;c=3;d=4;e=5;", "" },
 	{ "  a   1  \n\tb 2\r\n", 0, "a=1;b=2;", "" },
 	{ "a 1", 0, "a=1;", "" },
+	{ "\xef\xbb\xbf"
+	  "a 1\nb 2\n",
+	    0, "a=1;b=2;", "" },
+	{ "\xef\xbb\xbf", 0, "", "" },
 	{ "# @list\na b\nc: d\n", 0, "a b;c: d;", "" },
 	{ "#@list\na b\n", 0, "a b;", "" },
 	{ "a 1\n# @list\nb\n", 0, NULL, "E3:1" },
