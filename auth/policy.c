@@ -164,6 +164,7 @@ test_for_local(const struct policy_host *host, const struct policy_facts *f,
 	const char *name = host->conf->server_name;
 
 	return answer(strcasecmp(domain, "localhost") == 0 ||
+	    strcasecmp(domain, "localhost.localdomain") == 0 ||
 	    (name != NULL && strcasecmp(domain, name) == 0) ||
 	    is_named(domain, host->conf->host_name));
 }

@@ -105,6 +105,8 @@ TO(to_host, "joe@mx.relais.example");
 TO(to_own, "joe@Web1.relais.example");
 TO(to_label, "joe@web1");
 TO(to_localhost, "joe@LOCALHOST");
+TO(to_localdomain, "joe@localhost.LocalDomain");
+TO(to_no_localdomain, "joe@x.localdomain");
 TO(to_bare, "postmaster");
 TO(to_sub, "joe@a.wild.org");
 TO(to_deep, "joe@a.b.wild.org");
@@ -221,6 +223,8 @@ static const struct row rows[] = {
 	{ "empty, loopback to us", { { 0 } }, 0, &lo_to_host, YES },
 	ONE("implied for, host name", C(FROM_ANY), &to_host, YES),
 	ONE("implied for, localhost", C(FROM_ANY), &to_localhost, YES),
+	ONE("implied for, its long name", C(FROM_ANY), &to_localdomain, YES),
+	ONE("implied for, like it", C(FROM_ANY), &to_no_localdomain, NO),
 	ONE("implied for, no domain", C(FROM_ANY), &to_bare, YES),
 	ONE("implied for, other", C(FROM_ANY), &remote, NO),
 	ONE("implied for, literal", C(FROM_ANY), &to_literal, NO),
