@@ -7,6 +7,7 @@
 
 #include "mail/header.h"
 #include "smtp/base64.h"
+#include "smtp/utf8.h"
 #include "smtpctl/compose.h"
 
 /* The lines that a message has in an mbox file or from UUCP, with marks or
@@ -220,40 +221,72 @@ compose_is_8bit(const struct draft *d)
 	return 0;
 }
 
+/* ---- the sender's name ------------------------------------------------ */
+
+/* Of a name this much; what is longer is cut. */
+enum { NAME_OCTETS = 180 };
+
+static int
+is_utf8(const char *s, size_t len)
+{
+	size_t n;
+
+	for (; len > 0; s += n, len -= n)
+		if ((n = utf8_decode(s, len, NULL)) == 0)
+			return 0;
+	return 1;
+}
+
+/* Whether a character of UTF-8 would be cut before s. */
+static int
+is_inside(const char *s)
+{
+	return ((unsigned char)*s & 0xc0) == 0x80;
+}
+
+/* As words of RFC 2047, of 75 octets at most. Nobody knows what octets mean
+ * that are no UTF-8 (RFC 1428). */
+static void
+encode_name(const char *name, size_t len, char *out, size_t size)
+{
+	const char *charset = "unknown-8bit";
+	size_t n = 0, uncut = len;
+	char word[64];
+	int whole;
+
+	while (uncut > 0 && is_inside(name + uncut))
+		uncut--;
+	if ((whole = is_utf8(name, uncut))) {
+		charset = "UTF-8";
+		len = uncut;
+	}
+	out[0] = '\0';
+	for (size_t i = 0, cut; i < len && n < size; i += cut) {
+		cut = len - i > 42 ? 42 : len - i;
+		while (whole && is_inside(name + i + cut))
+			cut--;
+		if (base64_encode((const uint8_t *)name + i, cut, word,
+			sizeof(word)) == -1)
+			break;
+		n += (size_t)snprintf(out + n, size - n,
+		    "%s=?%s?B?%s?=", i > 0 ? " " : "", charset, word);
+	}
+}
+
 void
 compose_mailbox(const char *name, const char *address, char *out, size_t size)
 {
 	char quoted[600];
 	size_t n = 0, len = name != NULL ? strlen(name) : 0;
-	int ascii = 1;
 
-	if (len > 180)
-		len = 180;
-	for (size_t i = 0; i < len; i++)
-		ascii &= (unsigned char)name[i] < 128;
+	if (len > NAME_OCTETS)
+		len = NAME_OCTETS;
 	if (len == 0) {
 		snprintf(out, size, "%s", address);
 		return;
 	}
-	if (!ascii) {
-		/* RFC 2047; a word of 45 octets is under its 75 */
-		char word[128];
-
-		quoted[0] = '\0';
-		for (size_t i = 0, cut; i < len; i += cut) {
-			cut = len - i > 42 ? 42 : len - i;
-			/* not inside a character, if it is UTF-8 */
-			while (cut > 39 && i + cut < len &&
-			    ((unsigned char)name[i + cut] & 0xc0) == 0x80)
-				cut--;
-			if (base64_encode((const uint8_t *)name + i, cut, word,
-				sizeof(word)) == -1)
-				break;
-			n += (size_t)snprintf(quoted + n, sizeof(quoted) - n,
-			    "%s=?UTF-8?B?%s?=", i ? " " : "", word);
-			if (n >= sizeof(quoted))
-				break;
-		}
+	if (!utf8_is_ascii(name, len)) {
+		encode_name(name, len, quoted, sizeof(quoted));
 		snprintf(out, size, "%s <%s>", quoted, address);
 		return;
 	}

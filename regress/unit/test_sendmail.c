@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "smtp/base64.h"
 #include "smtpctl/compose.h"
 #include "smtpctl/drop.h"
 #include "smtpctl/options.h"
@@ -339,8 +340,44 @@ test_mailbox(void **state)
 	assert_string_equal(out, "\"Joe \\\"J\\\" Doe\" <j@x>");
 	compose_mailbox("J\xc3\xb6", "j@x", out, sizeof(out));
 	assert_string_equal(out, "=?UTF-8?B?SsO2?= <j@x>");
+	/* what is no UTF-8 is not called so */
+	compose_mailbox("J\xf6", "j@x", out, sizeof(out));
+	assert_string_equal(out, "=?unknown-8bit?B?SvY=?= <j@x>");
+	compose_mailbox("J\xc3", "j@x", out, sizeof(out));
+	assert_string_equal(out, "=?unknown-8bit?B?SsM=?= <j@x>");
 	compose_mailbox("", "j@x", out, sizeof(out));
 	assert_string_equal(out, "j@x");
+}
+
+/* A name of many characters of 3 octets, and one of octets that are none: no
+ * word is too long, and none ends inside a character. */
+static void
+test_long_name(void **state)
+{
+	static const char *const names[] = { "\xe2\x82\xac", "\xe9\xff" };
+
+	for (size_t i = 0; i < 2; i++) {
+		char name[260] = "x", out[900], text[64], *at, *word;
+		size_t sum = 0;
+		ssize_t len;
+
+		while (strlen(name) + 3 < sizeof(name))
+			strcat(name, names[i]);
+		compose_mailbox(name, "j@x", out, sizeof(out));
+		for (at = out; (word = strsep(&at, " ")) != NULL && at;) {
+			assert_true(strlen(word) <= 75);
+			word = strstr(word, "?B?") + 3;
+			*strstr(word, "?=") = '\0';
+			len = base64_decode(
+			    word, strlen(word), (uint8_t *)text, sizeof(text));
+			assert_true(len > 0);
+			assert_memory_equal(name + sum, text, (size_t)len);
+			sum += (size_t)len;
+			assert_true(i > 0 || (sum - 1) % 3 == 0);
+		}
+		assert_string_equal(word, "<j@x>");
+		assert_in_range(sum, 178, 180);
+	}
 }
 
 static void
@@ -486,6 +523,7 @@ main(void)
 		cmocka_unit_test(test_nul),
 		cmocka_unit_test(test_domain),
 		cmocka_unit_test(test_mailbox),
+		cmocka_unit_test(test_long_name),
 		cmocka_unit_test(test_drop),
 		cmocka_unit_test(test_strangers),
 		cmocka_unit_test(test_mailq),
