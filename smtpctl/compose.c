@@ -3,6 +3,7 @@
  */
 #include "config.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "mail/header.h"
@@ -222,6 +223,26 @@ compose_is_8bit(const struct draft *d)
 }
 
 /* ---- the sender's name ------------------------------------------------ */
+
+void
+compose_full_name(
+    const char *gecos, const char *account, char *out, size_t size)
+{
+	size_t n = 0;
+
+	for (; *gecos != '\0' && *gecos != ',' && n + 1 < size; gecos++) {
+		if (*gecos == '&') {
+			snprintf(out + n, size - n, "%s", account);
+			out[n] = (char)toupper((unsigned char)out[n]);
+			n += strlen(out + n);
+		} else
+			out[n++] = *gecos;
+	}
+	out[n] = '\0';
+	for (char *s = out; *s != '\0'; s++)
+		if ((unsigned char)*s < ' ' || *s == 0x7f)
+			*s = ' ';
+}
 
 /* Of a name this much; what is longer is cut. */
 enum { NAME_OCTETS = 180 };

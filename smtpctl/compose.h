@@ -38,6 +38,10 @@ int compose_recipients(
 void compose_write(const struct draft *, const struct additions *, FILE *out);
 /* 1 when an octet over 127 is in it. */
 int compose_is_8bit(const struct draft *);
+/* The full name that passwd(5) has: up to a comma, `&` being the name of the
+ * account with a capital, and without controls. */
+void compose_full_name(
+    const char *gecos, const char *account, char *out, size_t size);
 /* Writes `Name <address>` as it may stand in a From field. */
 void compose_mailbox(
     const char *name, const char *address, char *out, size_t size);

@@ -230,11 +230,8 @@ set_sender(struct mail *m)
 	enum address_error e;
 
 	if (pw != NULL && m->options.full_name == NULL) {
-		snprintf(m->name, sizeof(m->name), "%.*s",
-		    (int)strcspn(pw->pw_gecos, ","), pw->pw_gecos);
-		for (char *s = m->name; *s != '\0'; s++)
-			if ((unsigned char)*s < ' ' || *s == 0x7f)
-				*s = ' ';
+		compose_full_name(
+		    pw->pw_gecos, pw->pw_name, m->name, sizeof(m->name));
 		m->options.full_name = m->name;
 	}
 	if (given == NULL && pw == NULL) {

@@ -332,6 +332,35 @@ test_domain(void **state)
 }
 
 static void
+test_full_name(void **state)
+{
+	static const struct {
+		const char *gecos, *account, *name;
+	} rows[] = {
+		{ "", "joe", "" },
+		{ ",,,", "joe", "" },
+		{ "Joe Doe", "joe", "Joe Doe" },
+		{ "Joe Doe,Room 1,555", "joe", "Joe Doe" },
+		{ "& Doe", "joe", "Joe Doe" },
+		{ "R. &,&", "d", "R. D" },
+		{ "&&", "7up", "7up7up" },
+		{ "&", "J\xc3\xb6", "J\xc3\xb6" },
+		{ "&", "\xc3\xb6", "\xc3\xb6" },
+		{ "x&y", "", "xy" },
+		{ "a\tb\x7f", "joe", "a b " },
+		{ "123456789 &", "joseph", "123456789 Josep" },
+		{ "123456789 12345&", "joseph", "123456789 12345" },
+	};
+	char name[16];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		compose_full_name(
+		    rows[i].gecos, rows[i].account, name, sizeof(name));
+		assert_string_equal(name, rows[i].name);
+	}
+}
+
+static void
 test_mailbox(void **state)
 {
 	char out[600];
@@ -522,6 +551,7 @@ main(void)
 		cmocka_unit_test(test_write),
 		cmocka_unit_test(test_nul),
 		cmocka_unit_test(test_domain),
+		cmocka_unit_test(test_full_name),
 		cmocka_unit_test(test_mailbox),
 		cmocka_unit_test(test_long_name),
 		cmocka_unit_test(test_drop),
