@@ -21,6 +21,7 @@
 #include "deliver/local.h"
 #include "ipc/channel.h"
 #include "net/loop.h"
+#include "os/journal.h"
 #include "os/log.h"
 
 enum { MASTER_FD = 3, BATCH_MAX = 64 };
@@ -339,13 +340,16 @@ static channel_handler *const handlers[MSG_MAX] = {
 };
 static const struct channel_ops master_ops = { handlers, on_closed, NULL };
 
-static enum log_mode
+/* Where lines of the log go. */
+enum log_place { TO_SYSLOG, TO_STDERR, TO_JOURNAL };
+
+static enum log_place
 read_arguments(struct local_job *job, uint32_t *item, int argc, char **argv)
 {
-	enum log_mode mode = LOG_TO_SYSLOG;
+	enum log_place place = TO_SYSLOG;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "m:p:h:H:s:n:t:i:fd")) != -1) {
+	while ((opt = getopt(argc, argv, "m:p:h:H:s:n:t:i:fdj")) != -1) {
 		switch (opt) {
 		case 'm':
 			job->method = optarg;
@@ -375,13 +379,16 @@ read_arguments(struct local_job *job, uint32_t *item, int argc, char **argv)
 			*item = (uint32_t)strtoul(optarg, NULL, 10);
 			break;
 		case 'd':
-			mode = LOG_TO_STDERR;
+			place = TO_STDERR;
+			break;
+		case 'j':
+			place = TO_JOURNAL;
 			break;
 		default:
 			exit(2);
 		}
 	}
-	return mode;
+	return place;
 }
 
 int
@@ -389,7 +396,7 @@ main(int argc, char **argv)
 {
 	static struct context c;
 	struct msg_local_ready ready;
-	enum log_mode mode;
+	enum log_place place;
 
 	c.place = (struct local_place){ .box = { { -1, -1 }, { -1, -1 } } };
 	c.job = (struct local_job){ .method = "",
@@ -400,8 +407,12 @@ main(int argc, char **argv)
 		.server_name = "localhost",
 		.mail_gid = getegid(),
 		.place = &c.place };
-	mode = read_arguments(&c.job, &c.item, argc, argv);
-	log_init("local", mode);
+	place = read_arguments(&c.job, &c.item, argc, argv);
+	if (place == TO_JOURNAL)
+		journal_init("local");
+	else
+		log_init("local",
+		    place == TO_STDERR ? LOG_TO_STDERR : LOG_TO_SYSLOG);
 	tzset(); /* the sandbox keeps files from whoever comes later */
 	if (fcntl(MASTER_FD, F_GETFD) == -1) {
 		log_error("this program is started by relaisd, not by hand");

@@ -53,7 +53,7 @@ exec_local(const struct master *m, const struct recipient *r, int fd)
 	if (r->use_forward)
 		argv[n++] = "-f";
 	if (m->options.foreground)
-		argv[n++] = "-d";
+		argv[n++] = m->to_journal ? "-j" : "-d";
 	if (r->item != 0) {
 		argv[n++] = "-i";
 		argv[n++] = item;

@@ -21,6 +21,7 @@
 #include "master/options.h"
 #include "master/parse.h"
 #include "net/loop.h"
+#include "os/journal.h"
 #include "os/log.h"
 
 /* Whoever started us may have blocked or ignored the signals that we live by,
@@ -160,6 +161,8 @@ main(int argc, char **argv)
 		options_free(&m.options);
 		return status;
 	}
+	if (m.options.foreground && (m.to_journal = journal_is_stderr()))
+		journal_init(NULL);
 	umask(077);
 	m.privileged = geteuid() == 0;
 	if (m.privileged && capabilities_bound() == -1)

@@ -78,6 +78,7 @@ struct master {
 	struct event *reload_timer; /* until then it waits for answers */
 	int reload_again; /* a SIGHUP came when it could not be heeded */
 	int privileged; /* started by root */
+	int to_journal; /* what is logged in the foreground */
 	int stopping;
 	int status; /* to end with then */
 	int was_serving; /* all workers were up once */

@@ -133,7 +133,7 @@ exec_worker(
 	add(&a, "-T");
 	add(&a, a.trace);
 	if (m->options.foreground)
-		add(&a, "-d");
+		add(&a, m->to_journal ? "-j" : "-d");
 	add_place(&a, m, kind);
 	exec_program(&a, fd);
 }

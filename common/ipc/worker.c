@@ -17,6 +17,7 @@
 #include "ipc/test_hook.h"
 #include "ipc/worker.h"
 #include "net/loop.h"
+#include "os/journal.h"
 #include "os/log.h"
 #include "os/reserve.h"
 
@@ -51,6 +52,7 @@ struct worker {
 	int reserve; /* its first descriptor */
 	int serving;
 	int status;
+	int to_journal; /* the lines that are for standard error */
 	int in_log; /* guards the log sink against itself */
 
 	const char *user;
@@ -359,13 +361,16 @@ read_arguments(struct worker *w, int argc, char **argv)
 	int opt, verbose = 0;
 	uint32_t trace = 0;
 
-	while ((opt = getopt(argc, argv, "i:dvT:u:c:w:")) != -1) {
+	while ((opt = getopt(argc, argv, "i:djvT:u:c:w:")) != -1) {
 		switch (opt) {
 		case 'i':
 			w->instance = (uint16_t)atoi(optarg);
 			break;
 		case 'd':
 			mode = LOG_TO_STDERR;
+			break;
+		case 'j':
+			w->to_journal = 1;
 			break;
 		case 'v':
 			verbose++;
@@ -401,7 +406,10 @@ worker_main(int argc, char **argv, const struct worker_ops *ops, void *ctx)
 	w->ops = ops;
 	w->ctx = ctx;
 	mode = read_arguments(w, argc, argv);
-	log_init(process_name(ops->kind), mode);
+	if (w->to_journal)
+		journal_init(process_name(ops->kind));
+	else
+		log_init(process_name(ops->kind), mode);
 	if (fcntl(MASTER_FD, F_GETFD) == -1) {
 		log_error("this program is started by relaisd, not by hand");
 		return 2;
@@ -420,10 +428,10 @@ worker_main(int argc, char **argv, const struct worker_ops *ops, void *ctx)
 	channel_add_handlers(w->master, ops->handlers, ctx);
 	/* a worker can reach no syslog; in the foreground it writes itself */
 	loop_deferred_init(&w->log_flush, flush_log, NULL);
-	if (mode == LOG_TO_SINK)
-		log_set_sink(log_to_master, w);
-	else
+	if (mode == LOG_TO_STDERR)
 		log_hold(wake_log, w);
+	else if (!w->to_journal)
+		log_set_sink(log_to_master, w);
 	if (loop_run(w->loop) == -1)
 		log_fatal("event loop: %s", strerror(errno));
 	if (w->master != NULL)

@@ -1,4 +1,5 @@
 libcommon_a_SOURCES += \
+	common/os/journal.c common/os/journal.h \
 	common/os/log.c common/os/log.h \
 	common/os/passed.c common/os/passed.h \
 	common/os/reserve.c common/os/reserve.h \
