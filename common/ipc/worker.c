@@ -344,6 +344,7 @@ static void
 flush_log(void *arg)
 {
 	log_flush();
+	journal_flush();
 }
 
 static void
@@ -428,15 +429,17 @@ worker_main(int argc, char **argv, const struct worker_ops *ops, void *ctx)
 	channel_add_handlers(w->master, ops->handlers, ctx);
 	/* a worker can reach no syslog; in the foreground it writes itself */
 	loop_deferred_init(&w->log_flush, flush_log, NULL);
-	if (mode == LOG_TO_STDERR)
+	if (w->to_journal)
+		journal_hold(wake_log, w);
+	else if (mode == LOG_TO_STDERR)
 		log_hold(wake_log, w);
-	else if (!w->to_journal)
+	else
 		log_set_sink(log_to_master, w);
 	if (loop_run(w->loop) == -1)
 		log_fatal("event loop: %s", strerror(errno));
 	if (w->master != NULL)
 		channel_flush(w->master);
-	log_flush();
+	flush_log(NULL);
 	return w->status;
 }
 

@@ -10,5 +10,9 @@ int journal_is_stderr(void);
 /* In place of log_init. The journal knows the name of the process that it
  * started; `name`, which is kept, is of another, or NULL. */
 void journal_init(const char *name);
+/* From now on lines may wait for journal_flush, as with log_hold; one that is
+ * worse than info takes those before it along. */
+void journal_hold(void (*wake)(void *), void *arg);
+void journal_flush(void);
 
 #endif
