@@ -34,6 +34,7 @@ relaisd_SOURCES = \
 	master/local_spawn.c master/local_spawn.h \
 	master/main.c master/master.h \
 	master/options.c master/options.h \
+	master/pid_file.c \
 	master/pairs.c \
 	master/port.c \
 	master/postmaster.c master/postmaster.h \

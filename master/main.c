@@ -36,21 +36,6 @@ reset_signals(void)
 	signal(SIGCHLD, SIG_DFL);
 }
 
-static void
-write_pid(const struct conf *conf)
-{
-	FILE *fp;
-
-	if (conf->paths.pid_file == NULL)
-		return;
-	if ((fp = fopen(conf->paths.pid_file, "we")) == NULL) {
-		log_warn("%s: %s", conf->paths.pid_file, strerror(errno));
-		return;
-	}
-	fprintf(fp, "%d\n", (int)getpid());
-	fclose(fp);
-}
-
 /* A reload finds the configuration from any folder. Links in the path are not
  * followed: they may lead elsewhere by then. 0, or -1 with errno. */
 static int
@@ -131,13 +116,11 @@ run(struct master *m)
 	    (m->tickets = tickets_new(m)) == NULL ||
 	    (m->hand_off = hand_off_new(m)) == NULL)
 		log_fatal("out of memory");
-	write_pid(m->conf);
 	if (!m->privileged)
 		log_info("started by an ordinary user: no chroot, no other "
 			 "uids, local delivery to that user only");
 	status = supervise_run(m);
-	if (m->conf->paths.pid_file != NULL)
-		unlink(m->conf->paths.pid_file);
+	pid_file_remove(m->conf->paths.pid_file);
 	unlink(m->conf->paths.control_socket);
 	return status;
 }

@@ -82,6 +82,7 @@ struct master {
 	int stopping;
 	int status; /* to end with then */
 	int was_serving; /* all workers were up once */
+	int was_ready; /* and all served */
 	int starter; /* to who waits for the start to be over, or -1 */
 	struct child *children;
 	size_t child_count;
@@ -122,6 +123,10 @@ void sockets_send(const struct sockets *, struct channel *, uint32_t gen);
 int sockets_open_control(const struct conf *);
 /* Has the kernel name this process to who asks whose that socket is. */
 void sockets_own_control(int fd);
+
+/* NULL: none is wanted. One that holds another number is not removed. */
+void pid_file_write(const char *path);
+void pid_file_remove(const char *path);
 
 /* Started as root: keeps the capabilities that it needs. -1 after logging. */
 int capabilities_bound(void);

@@ -200,6 +200,9 @@ static void
 tell_ready(struct master *m)
 {
 	log_info("ready");
+	if (!m->was_ready)
+		pid_file_write(m->conf->paths.pid_file);
+	m->was_ready = 1;
 	if (m->starter == -1)
 		return;
 	if (write(m->starter, "", 1) == -1)
