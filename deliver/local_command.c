@@ -21,6 +21,7 @@
 
 #include "conf/format.h"
 #include "deliver/local.h"
+#include "os/signals.h"
 
 enum { COMMAND_MAX = 8192, OUTPUT_MAX = 400, SHELL_SIGNAL = 128 };
 
@@ -68,9 +69,8 @@ run_child(const struct local_job *job, const char *command, int in, int out)
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
+	signals_restore();
 	signal(SIGXFSZ, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
 	if (setresgid(getgid(), getgid(), getgid()) == -1)
 		_exit(EX_TEMPFAIL);
 	if (dup2(in, 0) == -1 || dup2(out, 1) == -1 || dup2(out, 2) == -1)

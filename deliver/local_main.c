@@ -23,6 +23,7 @@
 #include "net/loop.h"
 #include "os/journal.h"
 #include "os/log.h"
+#include "os/signals.h"
 
 enum { MASTER_FD = 3, BATCH_MAX = 64 };
 
@@ -422,10 +423,9 @@ main(int argc, char **argv)
 	if (setegid(getgid()) == -1)
 		log_fatal("setegid: %s", strerror(errno));
 	umask(077);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
 	/* a stop ends commands; half a message is never left in a mailbox */
-	signal(SIGTERM, SIG_IGN);
+	signals_ignore();
+	signal(SIGXFSZ, SIG_IGN);
 	if ((c.loop = loop_new()) == NULL ||
 	    (c.master = channel_new(c.loop, MASTER_FD, PROC_LOCAL, PROC_MASTER,
 		 0, &master_ops, &c)) == NULL)

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +19,7 @@
 #include "os/journal.h"
 #include "os/log.h"
 #include "os/reserve.h"
+#include "os/signals.h"
 
 enum { MASTER_FD = 3, FILES_MAX = 1024, ERROR_SIZE = 512 };
 #define SLICE_MAX (64u << 20)
@@ -416,10 +416,7 @@ worker_main(int argc, char **argv, const struct worker_ops *ops, void *ctx)
 		return 2;
 	}
 	fcntl(MASTER_FD, F_SETFD, FD_CLOEXEC);
-	signal(SIGPIPE, SIG_IGN);
-	/* a terminal's ^C and HUP are master's to act on */
-	signal(SIGINT, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
+	signals_ignore();
 	if ((w->loop = loop_new()) == NULL)
 		log_fatal("no event loop: %s", strerror(errno));
 	w->master = channel_new(

@@ -4,4 +4,5 @@ libcommon_a_SOURCES += \
 	common/os/passed.c common/os/passed.h \
 	common/os/reserve.c common/os/reserve.h \
 	common/os/sandbox.c common/os/sandbox.h \
+	common/os/signals.c common/os/signals.h \
 	common/os/spare.c common/os/spare.h
