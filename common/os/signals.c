@@ -9,7 +9,8 @@
 #include "os/signals.h"
 
 /* A write that fails is told, and needs no signal. */
-static const int ignored[] = { SIGHUP, SIGINT, SIGPIPE, SIGTERM };
+static const int ignored[] = { SIGHUP, SIGINT, SIGPIPE, SIGTERM, SIGUSR1,
+	SIGUSR2 };
 
 static void
 set_all(void (*action)(int))
