@@ -81,6 +81,7 @@ struct master {
 	int to_journal; /* what is logged in the foreground */
 	int stopping;
 	int status; /* to end with then */
+	int64_t begun; /* loop_now */
 	int was_serving; /* all workers were up once */
 	int was_ready; /* and all served */
 	int starter; /* to who waits for the start to be over, or -1 */

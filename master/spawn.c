@@ -18,7 +18,7 @@
 #include "master/master.h"
 #include "os/log.h"
 
-enum { ARGS_MAX = 16, CHANNEL_FD = 3, BUFFER_SIZE = 1 << 20 };
+enum { ARGS_MAX = 20, CHANNEL_FD = 3, BUFFER_SIZE = 1 << 20 };
 
 /* The letter behind the prefix of each worker's user. */
 static const char *const user_suffix[PROC_MAX] = {
@@ -62,6 +62,7 @@ struct arguments {
 	char folder[4096];
 	char number[8];
 	char trace[16];
+	char begun[24];
 	const char *argv[ARGS_MAX + 1];
 	size_t n;
 };
@@ -127,11 +128,14 @@ exec_worker(
 
 	snprintf(a.number, sizeof(a.number), "%u", instance);
 	snprintf(a.trace, sizeof(a.trace), "%#x", m->options.trace);
+	snprintf(a.begun, sizeof(a.begun), "%lld", (long long)m->begun);
 	add_program(&a, m, kind);
 	add(&a, "-i");
 	add(&a, a.number);
 	add(&a, "-T");
 	add(&a, a.trace);
+	add(&a, "-b");
+	add(&a, a.begun);
 	if (m->options.foreground)
 		add(&a, m->to_journal ? "-j" : "-d");
 	add_place(&a, m, kind);

@@ -585,6 +585,7 @@ supervise_run(struct master *m)
 		if (events[i] == NULL || event_add(events[i], NULL) == -1)
 			log_fatal("signals: %s", strerror(errno));
 	}
+	m->begun = loop_now(m->loop);
 	m->generation = m->next_generation = 1;
 	if (make_children(m) == -1 || (m->pairs = pairs_new(m)) == NULL ||
 	    (m->reload_timer = reload_timer_new(m)) == NULL)

@@ -658,7 +658,6 @@ control_new(const struct control_env *env)
 		return NULL;
 	ctl->env = *env;
 	ctl->listen_fd = -1;
-	ctl->started = loop_time(worker_loop(env->worker));
 	TAILQ_INIT(&ctl->conns);
 	spare_keep(&ctl->spare);
 	ctl->timer = evtimer_new(base, on_tick, ctl);

@@ -118,7 +118,6 @@ struct control {
 	uint64_t next_id;
 	uint16_t next_smtpd;
 	int backing_up; /* one backup at a time */
-	int64_t started;
 };
 
 /* A row under construction; strings are lent until control_row_send. */

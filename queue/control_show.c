@@ -494,7 +494,9 @@ send_figures(struct control_conn *c)
 	struct sched_stats s;
 	struct store_stats t;
 	struct control_row row = { 0 };
-	int64_t uptime = now_of(c) - c->control->started;
+	struct worker *worker = c->control->env.worker;
+	int64_t uptime =
+	    (loop_now(worker_loop(worker)) - worker_begun(worker)) / 1000;
 
 	sched_stats(c->control->env.sched, &s);
 	store_stats(c->control->env.store, &t);

@@ -48,6 +48,7 @@ struct worker {
 	uint32_t next_generation; /* configured, to be swapped in */
 	uint32_t generation; /* of the one that holds */
 	uint16_t instance;
+	int64_t begun;
 	struct loop_deferred log_flush;
 	int reserve; /* its first descriptor */
 	int serving;
@@ -362,10 +363,13 @@ read_arguments(struct worker *w, int argc, char **argv)
 	int opt, verbose = 0;
 	uint32_t trace = 0;
 
-	while ((opt = getopt(argc, argv, "i:djvT:u:c:w:")) != -1) {
+	while ((opt = getopt(argc, argv, "b:i:djvT:u:c:w:")) != -1) {
 		switch (opt) {
 		case 'i':
 			w->instance = (uint16_t)atoi(optarg);
+			break;
+		case 'b':
+			w->begun = strtoll(optarg, NULL, 10);
 			break;
 		case 'd':
 			mode = LOG_TO_STDERR;
@@ -450,6 +454,12 @@ uint16_t
 worker_instance(const struct worker *w)
 {
 	return w->instance;
+}
+
+int64_t
+worker_begun(const struct worker *w)
+{
+	return w->begun;
 }
 
 int

@@ -88,6 +88,8 @@ struct channel *worker_peer(struct worker *, enum process_kind, uint16_t);
 uint16_t worker_peer_count(struct worker *, enum process_kind);
 /* The folder that stays usable (-w), as named inside the sandbox, or NULL. */
 const char *worker_folder(const struct worker *);
+/* When master has begun, in ms of the monotonic clock. */
+int64_t worker_begun(const struct worker *);
 /* The first of the descriptors that are kept back for what master and peers
  * send (see os/reserve.h): whoever else would need it is turned away. Known
  * once the worker serves. */
