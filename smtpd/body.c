@@ -601,7 +601,7 @@ body_end(struct session *s, struct session_turn *t)
 		snprintf(s->outcome.arg, sizeof(s->outcome.arg), "%llu",
 		    (unsigned long long)s->conf->max_size);
 	session_log_client(s, t, "message-refused", "from",
-	    session_text(t, "<%s>", txn->sender), "reply",
+	    session_text(t, "%s", txn->sender), "reply",
 	    session_reply_text(t, reply, s->outcome.arg), NULL);
 	body_outcome(s, t);
 	if (doubtful)

@@ -63,7 +63,7 @@ data_answer(
 	}
 	session_log_client(s, t, "message", "msgid",
 	    session_text(t, "%08x", txn->msgid), "from",
-	    session_text(t, "<%s>", txn->sender), "size",
+	    session_text(t, "%s", txn->sender), "size",
 	    session_text(
 		t, "%llu", (unsigned long long)(txn->flushed + txn->len)),
 	    "rcpts", session_text(t, "%u", txn->rcpts.count), "reply",

@@ -29,7 +29,7 @@ refuse(struct session *s, struct session_turn *t, const char *sender,
     enum reply_id reply, const char *arg)
 {
 	session_log_client(s, t, "mail-refused", "from",
-	    session_text(t, "<%s>", sender), "reply",
+	    session_text(t, "%s", sender), "reply",
 	    session_reply_text(t, reply, arg), NULL);
 	session_refuse(s, t, reply, arg);
 }

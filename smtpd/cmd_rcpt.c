@@ -149,8 +149,8 @@ refuse_recipient(
     struct session *s, struct session_turn *t, const struct msg_rcpt_verdict *m)
 {
 	session_log_client(s, t, "rcpt-refused", "from",
-	    session_text(t, "<%s>", s->txn->sender), "to",
-	    session_text(t, "<%s>", s->txn->rcpt), "reply",
+	    session_text(t, "%s", s->txn->sender), "to",
+	    session_text(t, "%s", s->txn->rcpt), "reply",
 	    session_text(t, "%u %s %s", m->code, m->enhanced, m->text), NULL);
 	session_reply_peer(s, t, m->code, m->enhanced, m->text);
 	if (m->code == 421)

@@ -353,7 +353,7 @@ static const struct dialogue limits[] = {
 	    "S: 250-LIMITS RCPTMAX=1000 MAILMAX=1000\nS: 250 HELP\n"
 	    "C: MAIL FROM:<a@b> SIZE=100\n"
 	    "S: 552 5.3.4 Message is over the limit of 99 octets\n"
-	    "L: mail-refused from=<a@b> reply=552 5.3.4 Message is over the "
+	    "L: mail-refused from=a@b reply=552 5.3.4 Message is over the "
 	    "limit of 99 octets address=192.0.2.1 helo=c\n"
 	    "C: MAIL FROM:<a@b> SIZE=99\nS: 250 2.1.0 Sender OK\n",
 	    0 },
@@ -442,13 +442,13 @@ static const struct dialogue told[] = {
 	    "O: rdns\n" GREETING HELO "A: rdns mail.c.example\n" MAIL
 	    "C: RCPT TO:<no@y.example>\nQ: rcpt_check\n"
 	    "A: verdict 550 5.1.1 No\nS: 550 5.1.1 No\n"
-	    "L: rcpt-refused from=<a@b.example> to=<no@y.example> "
+	    "L: rcpt-refused from=a@b.example to=no@y.example "
 	    "reply=550 5.1.1 No address=192.0.2.1 host=mail.c.example "
 	    "helo=c.example\n" RCPT
 	    "C: DATA\nS: 354 End with a dot on a line of its own\n"
 	    "C: A: 1\nC: .\nQ: submit\n"
 	    "A: submitted 250\nS: 250 2.0.0 00000abc is in the queue\n"
-	    "L: message msgid=00000abc from=<a@b.example> size=\n"
+	    "L: message msgid=00000abc from=a@b.example size=\n"
 	    "L:  reply=250 address=192.0.2.1 host=mail.c.example "
 	    "helo=c.example\n" QUIT
 	    "L: disconnected reason=quit messages=1 address=192.0.2.1\n",
@@ -458,7 +458,7 @@ static const struct dialogue told[] = {
 	    "C: DATA\nS: 354 End with a dot on a line of its own\n"
 	    "c: A: \\0\\r\\n.\\r\\n\n"
 	    "S: 550 5.6.0 The message holds a NUL octet\nX: close\n"
-	    "L: message-refused from=<a@b.example> reply=550 5.6.0 The "
+	    "L: message-refused from=a@b.example reply=550 5.6.0 The "
 	    "message holds a NUL octet address=192.0.2.1 helo=c.example\n",
 	    0 },
 };

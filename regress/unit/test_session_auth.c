@@ -72,7 +72,7 @@ static const struct dialogue tls[] = {
 		OFFERED PLAIN)
 		LOGIN STARTTLS EHLO(
 		    PLAIN) "C: MAIL FROM:<a@b>\nS: 530 5.7.0 Say AUTH first\n"
-			   "L: mail-refused from=<a@b> reply=530 5.7.0 Say "
+			   "L: mail-refused from=a@b reply=530 5.7.0 Say "
 			   "AUTH "
 			   "first address=\n",
 	    0 },
@@ -83,7 +83,7 @@ static const struct dialogue tls[] = {
 	{ "TLS is required",
 	    "O: starttls tls-required etrn auth auth-plaintext\n" GREETING HELO
 	    "C: MAIL FROM:<a@b>\nS: 530 5.7.0 Say STARTTLS first\n"
-	    "L: mail-refused from=<a@b> reply=530 5.7.0 Say STARTTLS first\n"
+	    "L: mail-refused from=a@b reply=530 5.7.0 Say STARTTLS first\n"
 	    "C: RCPT TO:<a@b>\nS: 530 5.7.0 Say STARTTLS first\n"
 	    "C: DATA\nS: 530 5.7.0 Say STARTTLS first\n"
 	    "C: VRFY a\nS: 530 5.7.0 Say STARTTLS first\n"
@@ -283,7 +283,7 @@ static const struct dialogue senders[] = {
 	    SENDERS
 	    "C: MAIL FROM:<a@b.example>\nQ: sender_check\nA: sender no\n"
 	    "S: 550 5.7.1 This sender is not yours\n"
-	    "L: mail-refused from=<a@b.example> reply=550 5.7.1 This sender\n"
+	    "L: mail-refused from=a@b.example reply=550 5.7.1 This sender\n"
 	    "C: RCPT TO:<x@y>\nS: 503 5.5.1 Say MAIL first\n"
 	    "C: MAIL FROM:<a@b.example>\nQ: sender_check\nA: sender tempfail\n"
 	    "S: 451 4.3.0 Not possible now, try later\n"
