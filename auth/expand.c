@@ -305,6 +305,17 @@ expand_alias(
 	alias_free(&alias);
 }
 
+/* The entry of the action's table for a name. A virtual one has names beside
+ * addresses. */
+static enum policy_answer
+name_entry(const struct run *run, const struct node *n, const char *name,
+    char key[RECIPIENT_KEY_SIZE], const char **value)
+{
+	return n->action->local.virtual_table != NULL
+	    ? recipient_virtual(run->host, n->action, name, key, value)
+	    : recipient_alias(run->host, n->action, name, key, value);
+}
+
 /* owner-ALIAS becomes the reverse-path of what goes to the list itself; the
  * null sender stays, or bounces of bounces would go round. */
 static void
@@ -318,14 +329,15 @@ note_owner(struct run *run, const struct node *n, const char *key)
 
 	if (!n->is_request || *run->request->sender == '\0' || *key == '@')
 		return;
+	/* nor is a virtual owner anybody without a domain */
+	if (n->action->local.virtual_table != NULL && *domain == '\0')
+		return;
 	snprintf(name, sizeof(name), "owner-%s", key);
 	if (strchr(name, '@') == NULL && n->action->local.virtual_table != NULL)
 		snprintf(address, sizeof(address), "%s@%s", name, domain);
 	else
 		snprintf(address, sizeof(address), "%s", name);
-	a = n->action->local.virtual_table != NULL
-	    ? recipient_virtual(run->host, n->action, address, found, &value)
-	    : recipient_alias(run->host, n->action, name, found, &value);
+	a = name_entry(run, n, address, found, &value);
 	if (is_unknown(run, a) || a == POLICY_NO ||
 	    strcasecmp(found, name) != 0)
 		return;
@@ -406,7 +418,7 @@ visit_name(struct run *run, const struct node *n)
 	}
 	if (!first_naming(run, 'N', n, n->text))
 		return;
-	a = recipient_alias(run->host, n->action, n->text, key, &value);
+	a = name_entry(run, n, n->text, key, &value);
 	if (is_unknown(run, a))
 		return;
 	if (a == POLICY_NO) {

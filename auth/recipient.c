@@ -104,9 +104,9 @@ recipient_virtual(const struct policy_host *host,
 		{ bare, NULL }, { 0, domain }, { 0, "" } };
 
 	for (size_t i = 0; a == POLICY_NO && i < 6; i++) {
-		/* no catch-all for an address without a domain */
-		if (i >= 4 && *domain == '\0')
-			break;
+		/* of a bare name there is no address and no catch-all */
+		if (forms[i].domain != NULL && *domain == '\0')
+			continue;
 		/* nor may a quoted local part pass for a whole address */
 		if (forms[i].domain == NULL && strchr(name, '@') != NULL)
 			continue;

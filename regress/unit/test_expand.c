@@ -63,6 +63,22 @@ static const char virtual_map[] = "info@virt.example: ann, z@far.example\n"
 				  "all@virt.example: a@virt2.example,"
 				  " b@virt2.example, A@virt2.example, ann\n"
 				  "cmd@virt.example: |run me\n";
+/* names of a virtual table that lead to names of it */
+static const char names[] = "d1@v.example: staff\n"
+			    "staff: bob, pair+tag, |run me\n"
+			    "owner-staff: ann\n"
+			    "pair: ann, joe\n"
+			    "joe: joe, mine\n"
+			    "mine: self\n"
+			    "round1: round2\nround2: round1\n"
+			    "lost@v.example: nosuch\n"
+			    "gone@v.example: left\n"
+			    "left: error:550 5.1.6 Left\n"
+			    "@: bob\n@v.example: bob\n"
+			    "n0@v.example: n1\nn1: n2\nn2: n3\nn3: n4\n"
+			    "n4: n5\nn5: n6\nn6: n7\nn7: n8\nn8: n9\n"
+			    "n9: n10\nn10: n11\nn11: ann\n"
+			    "vu@v.example: box\nbox: vu\n";
 static const char users[] = "vu 5000:5000:/home/vu\n";
 
 static struct conf_entry local_domains[] = { { S("example.org") } };
@@ -90,6 +106,12 @@ static struct conf_action actions[] = {
 	{ .name = S("lost"),
 	    .kind = CONF_ACTION_MBOX,
 	    .local = { .alias = S("missing") } },
+	{ .name = S("names"),
+	    .kind = CONF_ACTION_MBOX,
+	    .local = { .virtual_table = S("names") } },
+	{ .name = S("boxes"),
+	    .kind = CONF_ACTION_MAILDIR,
+	    .local = { .virtual_table = S("names"), .userbase = S("users") } },
 };
 
 #define COND(...)                 \
@@ -259,6 +281,24 @@ static const struct row rows[] = {
 	    "command:virtual:cmd@virt.example/run" },
 	{ "\"info@virt.example\"@other.example", "virtual", "", 0, 550, "5.1.1",
 	    NULL, NULL },
+	/* a name there is looked up again, and is the account only where it
+	 * is its own */
+	{ "d1@v.example", "names", "", 0, 250, "2.1.5", NULL,
+	    "user:names:bob user:names:ann user:names:joe user:names:self "
+	    "command:names:staff/run" },
+	{ "joe@v.example", "names", "", 0, 250, "2.1.5", NULL,
+	    "user:names:joe user:names:self" },
+	{ "mine@v.example", "names", "", 0, 250, "2.1.5", NULL,
+	    "user:names:self" },
+	{ "round1@v.example", "names", "", 0, 550, "5.4.6", NULL, NULL },
+	{ "lost@v.example", "names", "", 0, 550, "5.1.1", NULL, NULL },
+	{ "gone@v.example", "names", "", 0, 550, "5.1.6", NULL, NULL },
+	{ "any@v.example", "names", "", 0, 250, "2.1.5", NULL,
+	    "user:names:bob" },
+	{ "n2@v.example", "names", "", 0, 250, "2.1.5", NULL,
+	    "user:names:ann" },
+	{ "n0@v.example", "names", "", 0, 550, "5.4.6", NULL, NULL },
+	{ "vu@v.example", "boxes", "", 0, 250, "2.1.5", NULL, "user:boxes:vu" },
 	/* other tables and actions */
 	{ "vu@base.example", "base", "", 0, 250, "2.1.5", NULL,
 	    "user:base:vu" },
@@ -289,6 +329,12 @@ static const struct row rows[] = {
 	    "relay:out:z@far.example" },
 	{ "ann@virt.example", "virtual", "ann", 1, 250, "2.1.5", NULL,
 	    "user:virtual:ann" },
+	{ "staff", "names", "ann", 1, 250, "2.1.5", NULL,
+	    "user:names:bob user:names:ann user:names:joe user:names:self "
+	    "command:names:staff/run" },
+	{ "mine", "names", "joe", 1, 250, "2.1.5", NULL, "user:names:self" },
+	{ "joe", "names", "joe", 1, 250, "2.1.5", NULL, "user:names:joe" },
+	{ "nosuch", "names", "ann", 1, 550, "5.1.1", NULL, NULL },
 	/* ATTACKS A 1, 3, 6, 9 */
 	{ ";touch$IFS/tmp/p;@example.org", "local", "", 0, 550, "5.1.1", NULL,
 	    NULL },
@@ -563,6 +609,7 @@ setup(void **state)
 		return -1;
 	return add("aliases", alias, aliases, NULL, 0) |
 	    add("virtual", alias, virtual_map, NULL, 0) |
+	    add("names", alias, names, NULL, 0) |
 	    add("users", 1 << CONF_SERVICE_USERINFO, users, NULL, 0) |
 	    add("local-domains", domain, NULL, local_domains, 1) |
 	    add("virtual-domains", domain, NULL, virtual_domains, 2) |
