@@ -41,6 +41,11 @@ struct run {
 	size_t successes;
 	int pending;
 	int failed; /* result->reply says how */
+	/* of a look at RCPT TO, which asks only whether anything comes out */
+	int looks;
+	size_t looked; /* items so far */
+	int beyond; /* more than it looks at: taken */
+	int mute; /* something could not be looked up */
 };
 
 static int
@@ -188,14 +193,22 @@ add_name_of(struct run *run, const struct node *n, const char *name)
 	}
 }
 
+static void
+fail_mute(struct run *run)
+{
+	fail(run, 451, "4.3.0", "Recipients cannot be looked up now");
+}
+
 /* Whether an answer is not yes or no, in which case it is noted. */
 static int
 is_unknown(struct run *run, enum policy_answer a)
 {
 	if (a == POLICY_PENDING)
 		run->pending = 1;
+	else if (a == POLICY_ERROR && run->looks)
+		run->mute = 1;
 	else if (a == POLICY_ERROR)
-		fail(run, 451, "4.3.0", "Aliases cannot be looked up now");
+		fail_mute(run);
 	return a == POLICY_PENDING || a == POLICY_ERROR;
 }
 
@@ -265,6 +278,16 @@ expand_place_item(struct run *run, const struct node *n, enum dest_kind kind,
 	e->entry = mark;
 }
 
+/* Whether a look has seen enough of what aliases hold. */
+static int
+ends_look(struct run *run)
+{
+	if (!run->looks || run->looked++ < EXPAND_LOOK_MAX)
+		return 0;
+	run->beyond = 1;
+	return 1;
+}
+
 static void
 expand_alias(
     struct run *run, const struct node *n, const char *key, const char *value)
@@ -281,8 +304,11 @@ expand_alias(
 	}
 	for (uint32_t i = 0; i < alias.nitems && !run->failed; i++) {
 		const struct alias_item *item = &alias.items[i];
-		uint32_t mark = alias_item_mark(&alias, item);
+		uint32_t mark;
 
+		if (item->kind != ALIAS_ERROR && ends_look(run))
+			continue;
+		mark = alias_item_mark(&alias, item);
 		switch (item->kind) {
 		case ALIAS_ADDRESS:
 			expand_address_item(run, n, item->text);
@@ -363,6 +389,9 @@ visit_account(struct run *run, const struct node *n, int looped)
 	struct expand_entry *e;
 	enum policy_answer a;
 
+	/* a look has its answer, which no account makes another */
+	if (run->looks && run->successes > 0)
+		return;
 	a = recipient_account(run->host, n->action, n->text, account);
 	if (a == POLICY_NO && n->is_request &&
 	    recipient_is_postmaster(n->text)) {
@@ -596,8 +625,12 @@ conclude(struct run *run)
 
 	if (run->failed)
 		return;
-	if (run->pending)
+	if (run->looks && (run->successes > 0 || run->beyond))
+		recipient_set_reply(&r->reply, 250, "2.1.5", "");
+	else if (run->pending)
 		r->reply.code = 0;
+	else if (run->mute)
+		fail_mute(run);
 	else if (run->successes > 0)
 		recipient_set_reply(&r->reply, 250, "2.1.5", "");
 	else if (r->count > 0)
@@ -607,31 +640,63 @@ conclude(struct run *run)
 		    &r->reply, 550, "5.2.4", "The list is empty");
 }
 
+static void
+visit_all(struct run *run)
+{
+	struct node *n;
+
+	memset(run->result, 0, sizeof(*run->result));
+	begin(run);
+	for (n = run->first; n != NULL && !run->failed && !run->beyond;
+	     n = n->next) {
+		if (n->depth > EXPAND_DEPTH_MAX)
+			add_error(run, n->address, 550, "5.4.6",
+			    "Aliases are nested too deep");
+		else if (n->is_name)
+			visit_name(run, n);
+		else
+			visit_address(run, n);
+	}
+	conclude(run);
+	while ((n = run->first) != NULL) {
+		run->first = n->next;
+		free(n->text);
+		free(n);
+	}
+	tdestroy(run->visited, free);
+}
+
 void
 expand_run(const struct policy_host *host, const struct expand_request *q,
     struct expand_result *result)
 {
 	struct run run = { .host = host, .request = q, .result = result };
-	struct node *n;
 
-	memset(result, 0, sizeof(*result));
-	begin(&run);
-	for (n = run.first; n != NULL && !run.failed; n = n->next) {
-		if (n->depth > EXPAND_DEPTH_MAX)
-			add_error(&run, n->address, 550, "5.4.6",
-			    "Aliases are nested too deep");
-		else if (n->is_name)
-			visit_name(&run, n);
-		else
-			visit_address(&run, n);
-	}
-	conclude(&run);
-	while ((n = run.first) != NULL) {
-		run.first = n->next;
-		free(n->text);
-		free(n);
-	}
-	tdestroy(run.visited, free);
+	visit_all(&run);
+}
+
+void
+expand_check(const struct policy_host *host, const struct policy_facts *f,
+    const struct conf_action *action, struct recipient_reply *reply)
+{
+	struct expand_request q = { .sender = f->sender,
+		.recipient = f->recipient,
+		.action = action->name,
+		.user = "" };
+	struct policy_host untraced = *host;
+	struct expand_result result;
+	struct run run = {
+		.host = &untraced, .request = &q, .result = &result, .looks = 1
+	};
+
+	/* a trace is of the rules for the recipient itself */
+	untraced.trace = NULL;
+	visit_all(&run);
+	*reply = result.reply;
+	if (reply->code >= 500 && !run.failed &&
+	    recipient_is_postmaster(f->recipient))
+		recipient_set_reply(reply, 250, "2.1.5", "");
+	expand_free(&result);
 }
 
 void

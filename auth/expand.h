@@ -1,5 +1,6 @@
 /*
- * The expansion of one recipient under a local action into what is behind it:
+ * The expansion of one recipient under a local action into what is behind it,
+ * and the look at RCPT TO whether there is anything. What comes out are
  * mailboxes, addresses that are relayed, and commands, files and lists that
  * only master and the recipient's own process may open. Pure: tables and
  * accounts are asked through struct policy_host, and what is pending makes
@@ -25,7 +26,8 @@
 
 enum {
 	EXPAND_DEPTH_MAX = 10, /* aliases of aliases */
-	EXPAND_DESTS_MAX = 10000
+	EXPAND_DESTS_MAX = 10000,
+	EXPAND_LOOK_MAX = 100 /* items of aliases, see expand_check */
 };
 
 struct expand_request {
@@ -61,5 +63,15 @@ struct expand_result {
 void expand_run(const struct policy_host *, const struct expand_request *,
     struct expand_result *result);
 void expand_free(struct expand_result *);
+
+/*
+ * Whether mail for the recipient of the facts is taken under the action: 250,
+ * the reply that expand_run would have, or 451. code 0: an answer is pending.
+ * 250 also where something comes out and the rest cannot be told now, and
+ * where aliases hold more than a look is worth. Of these `error:` is seen in
+ * any case. Postmaster is always there, unless an `error:` is.
+ */
+void expand_check(const struct policy_host *, const struct policy_facts *,
+    const struct conf_action *, struct recipient_reply *);
 
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "auth/auth.h"
+#include "auth/expand.h"
 #include "auth/recipient.h"
 #include "conf/print.h"
 #include "net/loop.h"
@@ -143,7 +144,7 @@ explain_verdict(struct explanation *x, const struct policy_host *host,
 	if (rules_refuse_route(host, f, v, reply))
 		return "";
 	if (v->action->kind != CONF_ACTION_RELAY) {
-		recipient_check(host, v->action, recipient, reply);
+		expand_check(host, f, v->action, reply);
 		return "";
 	}
 	if (v->action->relay.backup)

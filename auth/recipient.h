@@ -1,8 +1,7 @@
 /*
  * Who is behind a recipient under a local action: an entry of its alias or
- * virtual table, or an account. Asked at RCPT TO whether there is anyone, and
- * by expand for who it is. Pure: tables and accounts are asked through
- * struct policy_host.
+ * virtual table, or an account. expand asks. Pure: tables and accounts are
+ * asked through struct policy_host.
  */
 #ifndef AUTH_RECIPIENT_H
 #define AUTH_RECIPIENT_H
@@ -51,14 +50,7 @@ enum policy_answer recipient_account(const struct policy_host *,
     const struct conf_action *, const char *name,
     char account[RECIPIENT_NAME_SIZE]);
 
-/*
- * Whether mail for the address is taken under the action: 250, 550 5.1.1, the
- * reply of an `error:` alias, or 451. code 0: an answer is pending. Postmaster
- * is always there (RFC 5321, 4.5.1).
- */
-void recipient_check(const struct policy_host *, const struct conf_action *,
-    const char *address, struct recipient_reply *);
-
+/* Mail for him is always taken (RFC 5321, 4.5.1). */
 int recipient_is_postmaster(const char *address);
 
 #endif

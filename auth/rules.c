@@ -327,7 +327,7 @@ check_recipient(struct auth *auth, struct job *job,
 	if (rules_refuse_route(&auth->host, &facts, v, reply))
 		return;
 	if (v->action->kind != CONF_ACTION_RELAY)
-		recipient_check(&auth->host, v->action, m->recipient, reply);
+		expand_check(&auth->host, &facts, v->action, reply);
 	else if (v->action->relay.backup)
 		check_backup(auth, job, m, v->action, reply);
 	else

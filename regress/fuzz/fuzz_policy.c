@@ -198,7 +198,7 @@ run(struct tables *tables, char *fields[4])
 	if (v.kind == POLICY_ACTION) {
 		if (v.action->kind == CONF_ACTION_RELAY)
 			abort();
-		recipient_check(&host, v.action, fields[1], &reply);
+		expand_check(&host, &f, v.action, &reply);
 	}
 	/* one who may relay */
 	f.client_addr = "127.0.0.1";

@@ -49,6 +49,11 @@ static const char aliases[] =
     "evil: |touch /tmp/x;$(id)\n"
     "alike: Bob@far.example, bob@FAR.example, bob@far.example, ANN, ann\n"
     "slow: late\n"
+    "ex: moved\n"
+    "deaf: soft, ghost\n"
+    "half: ann, moved\n"
+    "mute: ghost, down\n"
+    "spoken: down, late, ann\n"
     "null: nobody@nowhere.example\n";
 static const char virtual_map[] = "info@virt.example: ann, z@far.example\n"
 				  "info+sales@virt.example: bob\n"
@@ -74,6 +79,8 @@ static const char names[] = "d1@v.example: staff\n"
 			    "lost@v.example: nosuch\n"
 			    "gone@v.example: left\n"
 			    "left: error:550 5.1.6 Left\n"
+			    "postmaster@v.example: nosuch\n"
+			    "postmaster@no.example: left\n"
 			    "@: bob\n@v.example: bob\n"
 			    "n0@v.example: n1\nn1: n2\nn2: n3\nn3: n4\n"
 			    "n4: n5\nn5: n6\nn6: n7\nn7: n8\nn8: n9\n"
@@ -149,6 +156,7 @@ static struct conf conf = { .server_name = S("example.org"),
 
 static struct tables *tables;
 static int late_is_known;
+static int asked; /* accounts */
 
 static enum policy_answer
 lookup(void *arg, const char *table, enum conf_service service, const char *key,
@@ -170,6 +178,7 @@ user(void *arg, const char *name)
 	static const char *const accounts[] = { "joe", "ann", "bob", "root",
 		"self", "mine", "late" };
 
+	asked++;
 	if (strcmp(name, "down") == 0)
 		return POLICY_ERROR;
 	if (strcmp(name, "late") == 0 && !late_is_known)
@@ -483,6 +492,20 @@ test_null_sender_keeps(void **state)
 }
 
 static void
+check(size_t action, const char *address, struct recipient_reply *reply)
+{
+	struct policy_facts f = { .tag = "",
+		.client_addr = "192.0.2.1",
+		.client_name = "",
+		.helo = "",
+		.auth_user = "",
+		.sender = "s@far.example",
+		.recipient = address };
+
+	expand_check(&host, &f, &actions[action], reply);
+}
+
+static void
 test_pending(void **state)
 {
 	struct expand_request q = { .sender = "",
@@ -496,15 +519,19 @@ test_pending(void **state)
 	expand_run(&host, &q, &r);
 	assert_int_equal(r.reply.code, 0);
 	expand_free(&r);
-	recipient_check(&host, &actions[0], "late@example.org", &reply);
+	check(0, "late@example.org", &reply);
 	assert_int_equal(reply.code, 0);
+	check(0, "slow@example.org", &reply);
+	assert_int_equal(reply.code, 0);
+	check(0, "spoken@example.org", &reply);
+	assert_int_equal(reply.code, 250);
 	late_is_known = 1;
 	expand_run(&host, &q, &r);
 	assert_int_equal(r.reply.code, 250);
 	assert_int_equal(r.count, 1);
 	assert_string_equal(r.dests[0].user, "late");
 	expand_free(&r);
-	recipient_check(&host, &actions[0], "late@example.org", &reply);
+	check(0, "late@example.org", &reply);
 	assert_int_equal(reply.code, 250);
 }
 
@@ -534,12 +561,33 @@ test_check(void **state)
 		{ "down@example.org", 5, 451, "4.3.0" },
 		{ "ann@example.org", 6, 451, "4.3.0" },
 		{ "|cmd@example.org", 0, 550, "5.1.1" },
+		/* behind an alias */
+		{ "ghosts@example.org", 0, 550, "5.1.1" },
+		{ "ghostly@example.org", 0, 550, "5.4.6" },
+		{ "d0@example.org", 0, 550, "5.4.6" },
+		{ "null@example.org", 0, 550, "5.7.1" },
+		{ "some@example.org", 0, 250, "2.1.5" },
+		{ "list@example.org", 0, 250, "2.1.5" },
+		{ "virt@example.org", 0, 250, "2.1.5" },
+		{ "ex@example.org", 0, 550, "5.1.6" },
+		{ "deaf@example.org", 0, 451, "4.2.0" },
+		{ "half@example.org", 0, 550, "5.1.6" },
+		{ "mute@example.org", 0, 451, "4.3.0" },
+		{ "spoken@example.org", 0, 250, "2.1.5" },
+		{ "evil@fwd.example", 3, 451, "4.3.5" },
+		{ "d1@v.example", 7, 250, "2.1.5" },
+		{ "lost@v.example", 7, 550, "5.1.1" },
+		{ "gone@v.example", 7, 550, "5.1.6" },
+		{ "left+tag@x.example", 7, 550, "5.1.6" },
+		/* whatever is behind him, but for the word of an alias */
+		{ "postmaster@base.example", 2, 250, "2.1.5" },
+		{ "postmaster@v.example", 7, 250, "2.1.5" },
+		{ "postmaster@no.example", 7, 550, "5.1.6" },
 	};
 	struct recipient_reply reply;
 
 	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
-		recipient_check(
-		    &host, &actions[c[i].action], c[i].address, &reply);
+		check(c[i].action, c[i].address, &reply);
 		if (reply.code != c[i].code ||
 		    strcmp(reply.enhanced, c[i].enhanced) != 0)
 			fail_msg("%s: %u %s", c[i].address, reply.code,
@@ -547,31 +595,42 @@ test_check(void **state)
 	}
 }
 
+/* An alias file of `big`, which holds so many of a kind, and then more. */
+static void
+add_big(unsigned int count, const char *kind, const char *more)
+{
+	struct conf_table t = { .name = S("aliases2"),
+		.kind = CONF_TABLE_FILE,
+		.uses = 1 << CONF_SERVICE_ALIAS };
+	char *text = malloc(20000 * 20 + 100), error[256];
+	size_t n;
+
+	assert_non_null(text);
+	n = (size_t)sprintf(text, "big: ");
+	for (unsigned int k = 0; k < count; k++) {
+		n += (size_t)sprintf(text + n, "%su%u", k > 0 ? "," : "", k);
+		n += (size_t)sprintf(text + n, "%s", kind);
+	}
+	n += (size_t)sprintf(text + n, "%s\n", more);
+	assert_int_equal(
+	    tables_add(tables, &t, text, n, error, sizeof(error)), 0);
+	free(text);
+}
+
 /* A list of 20,000 names is refused as a whole, one of 9,000 is not. */
 static void
 test_long_list(void **state)
 {
 	static const unsigned int sizes[] = { 9000, 20000 };
-	struct conf_table t = { .name = S("aliases2"),
-		.kind = CONF_TABLE_FILE,
-		.uses = 1 << CONF_SERVICE_ALIAS };
 	struct expand_request q = { .sender = "",
 		.action = "local",
 		.recipient = "big@example.org",
 		.user = "" };
-	char *text = malloc(20000 * 20 + 100), error[256];
 	struct expand_result r;
-	size_t n;
 
-	assert_non_null(text);
+	actions[0].local.alias = S("aliases2");
 	for (int i = 0; i < 2; i++) {
-		n = (size_t)sprintf(text, "big: ");
-		for (unsigned int k = 0; k < sizes[i]; k++)
-			n += (size_t)sprintf(
-			    text + n, "%su%u@far.example", k > 0 ? "," : "", k);
-		assert_int_equal(
-		    tables_add(tables, &t, text, n, error, sizeof(error)), 0);
-		actions[0].local.alias = S("aliases2");
+		add_big(sizes[i], "@far.example", "");
 		expand_run(&host, &q, &r);
 		assert_int_equal(r.reply.code, i == 0 ? 250 : 550);
 		if (i == 0)
@@ -579,7 +638,36 @@ test_long_list(void **state)
 		expand_free(&r);
 	}
 	actions[0].local.alias = S("aliases");
-	free(text);
+}
+
+/* RCPT TO asks for a few of a long list, and for none when there is one. */
+static void
+test_check_long(void **state)
+{
+	static const struct {
+		unsigned int count;
+		const char *more;
+		unsigned int code;
+	} c[] = {
+		{ 90, "", 550 },
+		{ 9000, "", 250 },
+		{ 9000, ", error:550 5.1.6 Moved", 550 },
+	};
+	struct recipient_reply reply;
+
+	actions[0].local.alias = S("aliases2");
+	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+		add_big(c[i].count, "", c[i].more);
+		asked = 0;
+		check(0, "big@example.org", &reply);
+		assert_int_equal(reply.code, c[i].code);
+		assert_in_range(asked, 0, 100);
+	}
+	actions[0].local.alias = S("aliases");
+	asked = 0;
+	check(0, "two@example.org", &reply);
+	assert_int_equal(reply.code, 250);
+	assert_int_equal(asked, 1);
 }
 
 static int
@@ -634,6 +722,7 @@ main(void)
 		cmocka_unit_test(test_pending),
 		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_long_list),
+		cmocka_unit_test(test_check_long),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
