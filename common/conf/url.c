@@ -128,6 +128,7 @@ int
 url_address_parse(const char *text, struct conf_address *address, int *prefix)
 {
 	char buf[64], *slash, *close;
+	bool tagged;
 	int width;
 
 	memset(address, 0, sizeof(*address));
@@ -149,11 +150,12 @@ url_address_parse(const char *text, struct conf_address *address, int *prefix)
 			return -1;
 		*close = '\0';
 		text++;
-		if (strncasecmp(text, "IPv6:", 5) == 0)
-			text += 5;
 	} else if (slash != NULL && (close = strchr(slash, ']')) != NULL)
 		return -1;
-	if (inet_pton(AF_INET, text, address->octets) == 1)
+	tagged = strncasecmp(text, "IPv6:", 5) == 0;
+	if (tagged)
+		text += 5;
+	if (!tagged && inet_pton(AF_INET, text, address->octets) == 1)
 		address->family = CONF_INET4;
 	else if (inet_pton(AF_INET6, text, address->octets) == 1)
 		address->family = CONF_INET6;

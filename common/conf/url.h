@@ -40,9 +40,9 @@ bool url_without_tls(enum url_protocol);
 /* A host name of letters, digits, - and _ in labels of at most 63 octets. */
 bool url_host_valid(const char *name);
 
-/* Reads an address, with or without brackets and IPv6: prefix, and an optional
- * /prefix when `prefix` is not NULL (then set to the width if none stands
- * there). 0 or -1. Port and scope are 0. */
+/* Reads an address, with or without brackets, one of IPv6 also behind `IPv6:`
+ * in any case, and an optional /prefix when `prefix` is not NULL (then set to
+ * the width if none stands there). 0 or -1. Port and scope are 0. */
 int url_address_parse(const char *text, struct conf_address *, int *prefix);
 
 #endif

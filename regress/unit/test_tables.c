@@ -35,7 +35,8 @@ static const struct {
 	    "example.org\n*.example.org\nmail*.example.net\n" },
 	{ "all", 1 << CONF_SERVICE_DOMAIN, "*\n" },
 	{ "nets", 1 << CONF_SERVICE_NETADDR,
-	    "192.0.2.1\n[2001:db8::1]\n198.51.100.0/25\n[fd00::]/8\nlocal\n" },
+	    "192.0.2.1\n[2001:db8::1]\n198.51.100.0/25\n[fd00::]/8\nlocal\n"
+	    "ipv6:2001:db8:2::/48\n" },
 	{ "mail", 1 << CONF_SERVICE_MAILADDR,
 	    "abuse\n@corp.example\njoe@example.org\nlist@*.example.org\n"
 	    "tag+a@example.org\n\"a b\"@example.org\n" },
@@ -93,6 +94,8 @@ static const struct {
 	{ "nets", CONF_SERVICE_NETADDR, "192.0.2.2", NONE, "" },
 	{ "nets", CONF_SERVICE_NETADDR, "2001:db8:0::1", FOUND, "" },
 	{ "nets", CONF_SERVICE_NETADDR, "[IPv6:2001:db8::1]", FOUND, "" },
+	{ "nets", CONF_SERVICE_NETADDR, "2001:db8:2::9", FOUND, "" },
+	{ "nets", CONF_SERVICE_NETADDR, "2001:db8:3::9", NONE, "" },
 	{ "nets", CONF_SERVICE_NETADDR, "198.51.100.127", FOUND, "" },
 	{ "nets", CONF_SERVICE_NETADDR, "198.51.100.128", NONE, "" },
 	{ "nets", CONF_SERVICE_NETADDR, "fdff::9", FOUND, "" },
