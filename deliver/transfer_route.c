@@ -404,6 +404,29 @@ use_relay(struct transfer *t, const char *text)
 	use_url(t, text);
 }
 
+/* The operator can mend it: what he took mail for is nobody's to give back. */
+static void
+fail_no_entry(struct transfer *t)
+{
+	const struct conf_relay *relay = &t->action->relay;
+	const char *name = relay->host != NULL ? relay->host : relay->domain;
+	const struct conf_table *table =
+	    conf_find_table(t->settings->conf, name);
+	bool by_domain = relay->host == NULL;
+	char text[400];
+
+	if (table != NULL && table->is_inline)
+		snprintf(text, sizeof(text), "action %s", t->action->name);
+	else
+		snprintf(text, sizeof(text), "table %s", name);
+	strlcat(text, " has no relay host", sizeof(text));
+	if (by_domain) {
+		strlcat(text, " for ", sizeof(text));
+		strlcat(text, t->destination, sizeof(text));
+	}
+	transfer_fail(t, ROUTE_DNS, DELIVERY_TEMPFAIL, 451, "4.3.5", text);
+}
+
 static void
 on_url(void *arg, const union ipc_msg *answer)
 {
@@ -418,8 +441,7 @@ on_url(void *arg, const union ipc_msg *answer)
 		use_url(t, answer->table_answer.value);
 	else if (answer != NULL && t->relay == NULL &&
 	    answer->table_answer.status == LOOKUP_NONE)
-		transfer_fail(t, ROUTE_BAD, DELIVERY_PERMFAIL, 550, "5.4.4",
-		    "no relay host is configured for this destination");
+		fail_no_entry(t);
 	else
 		transfer_fail(t, ROUTE_DNS, DELIVERY_TEMPFAIL, 451, "4.3.0",
 		    "the table of relay hosts cannot be asked");
