@@ -21,6 +21,7 @@
 
 #include "conf/alias.h"
 #include "conf/alias_item.h"
+#include "conf/alias_line.h"
 #include "conf/conf.h"
 #include "deliver/local.h"
 #include "smtp/address.h"
@@ -324,7 +325,7 @@ plan_item(const struct local_job *job, struct alias_item *item,
 }
 
 static int
-plan_line(const struct local_job *job, const char *text, size_t len,
+plan_line(const struct local_job *job, const char *text,
     const struct list *list, struct plan *plan, struct local_outcome *out)
 {
 	struct alias alias;
@@ -332,7 +333,8 @@ plan_line(const struct local_job *job, const char *text, size_t len,
 	size_t at;
 	int rc = 0;
 
-	if (alias_parse(text, len, &alias, error, sizeof(error), &at) == -1)
+	if (alias_parse(
+		text, strlen(text), &alias, error, sizeof(error), &at) == -1)
 		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.5",
 		    "%s:%d:%zu: %s", list->path, list->line, at + 1, error);
 	for (uint32_t i = 0; i < alias.nitems && rc == 0; i++)
@@ -346,8 +348,8 @@ plan_list(const struct local_job *job, const char *path, int depth,
     struct plan *plan, struct local_outcome *out)
 {
 	struct list list = { .path = path, .depth = depth };
-	char *text, *line, *rest;
-	size_t len;
+	struct alias_lines lines = { 0 };
+	char *text, *line;
 	int rc = 0;
 
 	if (depth > DEPTH_MAX || ++out->lists > LISTS_MAX)
@@ -355,15 +357,10 @@ plan_list(const struct local_job *job, const char *path, int depth,
 		    "lists include each other too deep or too often");
 	if ((text = read_list(path, &list.own, out)) == NULL)
 		return depth > 0 ? add_refusal(out) : -1;
-	rest = text;
-	while (rc == 0 && (line = strsep(&rest, "\n")) != NULL) {
-		list.line++;
-		line += strspn(line, " \t");
-		len = strlen(line);
-		while (len > 0 && line[len - 1] == '\r')
-			len--;
-		if (len > 0 && *line != '#')
-			rc = plan_line(job, line, len, &list, plan, out);
+	lines.rest = text;
+	while (rc == 0 && (line = alias_next_line(&lines)) != NULL) {
+		list.line = lines.line;
+		rc = plan_line(job, line, &list, plan, out);
 	}
 	free(text);
 	return rc;

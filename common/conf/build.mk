@@ -1,6 +1,7 @@
 libcommon_a_SOURCES += \
 	common/conf/alias.c common/conf/alias.h \
 	common/conf/alias_item.c common/conf/alias_item.h \
+	common/conf/alias_line.c common/conf/alias_line.h \
 	common/conf/closed.c common/conf/closed.h \
 	common/conf/codec.c common/conf/codec.h \
 	common/conf/conf.c common/conf/conf.h \
