@@ -2,9 +2,12 @@
  * See resolver.h. Owns the libunbound context and the questions under way.
  *
  * A forwarder that strips DNSSEC would make every answer bogus and stop all
- * mail. So after each configuration the signed root is asked for: if that
- * does not come out secure, validation is given up with a warning, and
- * nothing counts as secure any more.
+ * mail. So after each configuration the signed root is asked for, and nothing
+ * else before that has an answer: if it does not come out secure, validation is
+ * given up with a warning, and nothing counts as secure any more. Servers that
+ * do not answer have said nothing about DNSSEC, and are asked again. Some
+ * answer all but what DNSSEC needs: those are known by the root that they give
+ * to who does not validate.
  *
  * Those who ask the same share one lookup: the many transactions of a domain
  * whose servers are silent take one place of ACTIVE_MAX, not all of them. When
@@ -13,14 +16,12 @@
  */
 #include "config.h"
 
-#include <arpa/inet.h>
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/queue.h>
-#include <sys/resource.h>
 #include <sys/tree.h>
 #include <unbound.h>
 #include <unbound-event.h>
@@ -28,19 +29,32 @@
 #include "auth/dns_packet.h"
 #include "auth/resolver.h"
 #include "auth/turns.h"
+#include "auth/unbound.h"
 #include "net/loop.h"
 #include "os/log.h"
 
 enum {
 	ACTIVE_MAX = 500,
-	/* libunbound goes on with what was given up: it needs room for that */
-	PORTS_MAX = 4096,
-	PORTS_OTHERS = 64, /* descriptors for all else */
 	PATIENCE_MS = 999, /* with a name while others wait */
 	QUESTIONS_MAX = 20000, /* of each that asks */
 	DEADLINE_SECONDS = 25,
+	/* for the root: some seconds less, which those who wait for it have */
+	ROOT_SECONDS = 20,
+	ROOT_PAUSE_SECONDS = 5, /* until it is asked for again */
+	ROOT_ROUNDS = 2, /* one may be that in which the network came up */
 	CLASS_IN = 1,
+	DNS_HEADER = 12, /* octets */
+	RCODE_SERVFAIL = 2,
 	RCODE_NXDOMAIN = 3
+};
+
+enum root_state {
+	ROOT_SETTLED,
+	ROOT_ASKED,
+	ROOT_SECURE,
+	ROOT_UNSIGNED,
+	ROOT_UNANSWERED,
+	ROOT_PAUSE
 };
 
 enum lookup_state { LOOKUP_WAITING, LOOKUP_ACTIVE, LOOKUP_ENDING };
@@ -92,125 +106,17 @@ struct resolver {
 	struct lookups active;
 	size_t active_count;
 	int validating;
+	enum root_state root;
+	int undecided; /* about the root: what is asked waits */
+	int heard; /* some server, since the root was asked */
+	unsigned rounds; /* in a row without the root, but some server heard */
+	int root_id;
+	struct event *root_timer; /* the next step */
+	struct ub_ctx *plain; /* asks for the root without validation */
 	unsigned ports; /* that libunbound may open */
 	struct loop_deferred pump; /* starts what waits */
 	struct event *again; /* when a place may be made */
-	struct loop_deferred give_up; /* on validation */
 };
-
-/* ---- the context ------------------------------------------------------ */
-
-static const struct {
-	const char *name;
-	const char *value;
-} options[] = {
-	{ "module-config:", "validator iterator" },
-	{ "do-not-query-localhost:", "no" },
-	{ "unblock-lan-zones:", "yes" },
-	{ "insecure-lan-zones:", "yes" },
-	/* a server that was down for a moment is asked again soon */
-	{ "infra-host-ttl:", "15" },
-	{ "cache-max-negative-ttl:", "300" },
-	{ "serve-expired:", "no" },
-	{ "edns-buffer-size:", "1232" },
-	{ "msg-cache-size:", "8m" },
-	{ "rrset-cache-size:", "16m" },
-	{ "neg-cache-size:", "1m" },
-	/* Streams, of up to 200 questions each. Without room libunbound breaks
-	 * off the oldest, and what it sends next has no id. */
-	{ "outgoing-num-tcp:", "10" },
-};
-
-/* A port is a descriptor, of which there may be few. Asked before the
- * sandbox, which raises the limit to its maximum. */
-static unsigned
-count_ports(void)
-{
-	struct rlimit files;
-
-	if (getrlimit(RLIMIT_NOFILE, &files) == -1 ||
-	    files.rlim_max >= PORTS_MAX + PORTS_OTHERS)
-		return PORTS_MAX;
-	return files.rlim_max > 2 * PORTS_OTHERS
-	    ? (unsigned)files.rlim_max - PORTS_OTHERS
-	    : PORTS_OTHERS;
-}
-
-static int
-set_ports(struct ub_ctx *ctx, unsigned ports)
-{
-	char text[16];
-	int rc;
-
-	snprintf(text, sizeof(text), "%u", ports);
-	rc = ub_ctx_set_option(ctx, "outgoing-range:", text);
-	return rc != 0
-	    ? rc
-	    : ub_ctx_set_option(ctx, "num-queries-per-thread:", text);
-}
-
-static int
-add_server(struct ub_ctx *ctx, const struct conf_address *a)
-{
-	char host[INET6_ADDRSTRLEN], text[INET6_ADDRSTRLEN + 8];
-
-	inet_ntop(a->family == CONF_INET4 ? AF_INET : AF_INET6, a->octets, host,
-	    sizeof(host));
-	snprintf(text, sizeof(text), "%s@%u", host, a->port ? a->port : 53);
-	return ub_ctx_set_fwd(ctx, text);
-}
-
-/* The trust anchor is a zone file's text: one record a line. */
-static int
-add_anchors(struct ub_ctx *ctx, const char *text)
-{
-	char line[2048];
-	size_t len;
-	int rc = 0;
-
-	for (; *text != '\0' && rc == 0; text += len + (text[len] == '\n')) {
-		len = strcspn(text, "\n");
-		if (len == 0 || len >= sizeof(line) || *text == ';')
-			continue;
-		memcpy(line, text, len);
-		line[len] = '\0';
-		rc = ub_ctx_add_ta(ctx, line);
-	}
-	return rc;
-}
-
-static struct ub_ctx *
-make_context(struct resolver *r, const struct conf_resolver *s, int validate,
-    char *error, size_t size)
-{
-	struct ub_ctx *ctx;
-	int rc = 0;
-
-	if ((ctx = ub_ctx_create_event(loop_base(r->loop))) == NULL) {
-		strlcpy(error, "libunbound: out of memory", size);
-		return NULL;
-	}
-	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
-		if (rc == 0)
-			rc = ub_ctx_set_option(
-			    ctx, options[i].name, options[i].value);
-	if (rc == 0)
-		rc = set_ports(ctx, r->ports);
-	for (uint32_t i = 0; i < s->nservers && rc == 0; i++)
-		rc = add_server(ctx, &s->servers[i]);
-	if (rc == 0 && validate && s->trust_anchor != NULL)
-		rc = add_anchors(ctx, s->trust_anchor);
-	/* libunbound would answer for .test itself. This ends the set-up, so
-	 * it comes last. */
-	if (rc == 0)
-		rc = ub_ctx_zone_add(ctx, "test.", "transparent");
-	if (rc != 0) {
-		snprintf(error, size, "libunbound: %s", ub_strerror(rc));
-		ub_ctx_delete(ctx);
-		return NULL;
-	}
-	return ctx;
-}
 
 /* ---- questions -------------------------------------------------------- */
 
@@ -336,6 +242,7 @@ on_result(void *arg, int rc, void *packet, int len, int security,
 	    (reply.rcode != 0 && reply.rcode != RCODE_NXDOMAIN)) {
 		log_trace(TRACE_DNS, "%s type %u: no answer", name, l->type);
 	} else if (security == 1) {
+		l->resolver->heard = 1;
 		log_info("%s type %u fails DNSSEC: %s", name, l->type,
 		    why_bogus ? why_bogus : "bogus");
 	} else {
@@ -413,6 +320,8 @@ on_pump(void *arg)
 	struct question *q;
 	int made = 0;
 
+	if (r->undecided)
+		return;
 	while ((whose = turns_next(&r->turns)) != NULL) {
 		if (r->active_count >= ACTIVE_MAX) {
 			if (!make_place(r, turns_debtor(&r->turns, whose)))
@@ -566,36 +475,143 @@ use_context(struct resolver *r, struct ub_ctx *ctx)
 	r->ctx = ctx;
 }
 
-/* At the end of the turn: libunbound must not be taken away from under the
- * callback that it is making. */
+/* ---- whether the servers hand on a signed root ------------------------- */
+
 static void
-on_give_up(void *arg)
+root_decided(struct resolver *r)
+{
+	r->undecided = 0;
+	loop_defer(r->loop, &r->pump);
+}
+
+static void
+root_next(struct resolver *r, enum root_state state, int seconds)
+{
+	struct timeval tv = { seconds, 0 };
+
+	r->root = state;
+	event_add(r->root_timer, &tv);
+}
+
+/* libunbound says of a failure that it remembers that all went well, and the
+ * packet says SERVFAIL. */
+static int
+is_answer(int rc, const void *packet, int len)
+{
+	return rc == 0 && len >= DNS_HEADER &&
+	    (((const uint8_t *)packet)[3] & 0xf) != RCODE_SERVFAIL;
+}
+
+/* The step that follows has a turn of its own: libunbound must not be taken
+ * away from under the callback that it is making. */
+static void
+on_root(void *arg, int rc, void *packet, int len, int security, char *why_bogus,
+    int was_ratelimited)
+{
+	root_next(arg,
+	    !is_answer(rc, packet, len) ? ROOT_UNANSWERED
+		: security == 2         ? ROOT_SECURE
+					: ROOT_UNSIGNED,
+	    0);
+}
+
+static void
+on_plain_root(void *arg, int rc, void *packet, int len, int security,
+    char *why_bogus, int was_ratelimited)
 {
 	struct resolver *r = arg;
+
+	r->heard |= is_answer(rc, packet, len);
+}
+
+static void
+root_ask(struct resolver *r)
+{
+	r->heard = 0;
+	root_next(r, ROOT_ASKED, ROOT_SECONDS);
+	if (ub_resolve_event(
+		r->ctx, ".", DNS_NS, CLASS_IN, r, on_root, &r->root_id) != 0)
+		root_next(r, ROOT_UNANSWERED, 0);
+}
+
+static void
+root_drop_plain(struct resolver *r)
+{
+	if (r->plain != NULL)
+		ub_ctx_delete(r->plain);
+	r->plain = NULL;
+}
+
+static void
+root_ask_plain(struct resolver *r)
+{
+	char error[128];
+	int id;
+
+	if (r->rounds == 0 && !r->heard)
+		log_warn("the resolvers do not answer: whether they hand on a "
+			 "signed root zone is asked again");
+	root_decided(r);
+	r->plain = unbound_new(
+	    r->loop, &r->settings, 0, r->ports, error, sizeof(error));
+	if (r->plain != NULL)
+		ub_resolve_event(
+		    r->plain, ".", DNS_NS, CLASS_IN, r, on_plain_root, &id);
+	root_next(r, ROOT_PAUSE, ROOT_PAUSE_SECONDS);
+}
+
+static void
+root_give_up(struct resolver *r)
+{
 	struct ub_ctx *plain;
 	char error[128];
 
-	plain = make_context(r, &r->settings, 0, error, sizeof(error));
-	if (plain != NULL)
-		use_context(r, plain);
-}
-
-static void
-on_root(void *asker, uint64_t id, const struct resolver_answer *a)
-{
-	struct resolver *r = asker;
-
-	if (!r->validating)
-		return;
-	if (a->status == DNS_OK && a->secure) {
-		log_info("DNSSEC validation works");
-		return;
-	}
 	log_warn("the resolvers do not hand on a signed root zone: DNSSEC "
 		 "and what needs it (DANE) are off until the next reload");
 	r->validating = 0;
-	loop_defer(r->loop, &r->give_up);
+	plain = unbound_new(
+	    r->loop, &r->settings, 0, r->ports, error, sizeof(error));
+	if (plain != NULL)
+		use_context(r, plain);
+	root_decided(r);
 }
+
+static void
+on_root_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct resolver *r = arg;
+	enum root_state state = r->root;
+
+	r->root = ROOT_SETTLED;
+	switch (state) {
+	case ROOT_SECURE:
+		log_info("DNSSEC validation works");
+		root_decided(r);
+		break;
+	case ROOT_UNSIGNED:
+		root_give_up(r);
+		break;
+	case ROOT_ASKED:
+		ub_cancel(r->ctx, r->root_id);
+		root_ask_plain(r);
+		break;
+	case ROOT_UNANSWERED:
+		root_ask_plain(r);
+		break;
+	case ROOT_PAUSE:
+		root_drop_plain(r);
+		r->rounds = r->heard ? r->rounds + 1 : 0;
+		if (r->rounds == ROOT_ROUNDS)
+			root_give_up(r);
+		else
+			root_ask(r);
+		break;
+	case ROOT_SETTLED:
+		break;
+	}
+}
+
+/* ---- a configuration --------------------------------------------------- */
 
 static void
 on_warm_up(void *arg, int rc, void *packet, int len, int security,
@@ -610,7 +626,7 @@ resolver_configure(
 	struct ub_ctx *ctx;
 	int id;
 
-	ctx = make_context(r, s, 1, error, size);
+	ctx = unbound_new(r->loop, s, 1, r->ports, error, size);
 	if (ctx == NULL)
 		return -1;
 	/* a local name makes libunbound finish its set-up now, while it may
@@ -618,10 +634,13 @@ resolver_configure(
 	ub_resolve_event(
 	    ctx, "localhost.", DNS_A, CLASS_IN, r, on_warm_up, &id);
 	r->settings = *s;
-	r->validating = s->trust_anchor != NULL;
+	r->validating = r->undecided = s->trust_anchor != NULL;
 	use_context(r, ctx);
+	root_drop_plain(r);
+	event_del(r->root_timer);
+	r->rounds = 0;
 	if (r->validating)
-		resolver_ask(r, r, 0, ".", DNS_NS, on_root);
+		root_ask(r);
 	return 0;
 }
 
@@ -633,8 +652,12 @@ resolver_new(struct loop *loop)
 	if ((r = calloc(1, sizeof(*r))) == NULL)
 		return NULL;
 	r->loop = loop;
-	r->ports = count_ports();
-	if ((r->again = evtimer_new(loop_base(loop), on_again, r)) == NULL) {
+	r->ports = unbound_count_ports();
+	r->again = evtimer_new(loop_base(loop), on_again, r);
+	r->root_timer = evtimer_new(loop_base(loop), on_root_timer, r);
+	if (r->again == NULL || r->root_timer == NULL) {
+		if (r->again != NULL)
+			event_free(r->again);
 		free(r);
 		return NULL;
 	}
@@ -642,7 +665,6 @@ resolver_new(struct loop *loop)
 	TAILQ_INIT(&r->active);
 	RB_INIT(&r->names);
 	loop_deferred_init(&r->pump, on_pump, r);
-	loop_deferred_init(&r->give_up, on_give_up, r);
 	return r;
 }
 
@@ -655,10 +677,11 @@ resolver_free(struct resolver *r)
 		return;
 	while ((a = TAILQ_FIRST(&r->turns)) != NULL)
 		resolver_forget(r, a->who);
+	root_drop_plain(r);
 	if (r->ctx != NULL)
 		ub_ctx_delete(r->ctx);
 	loop_undefer(r->loop, &r->pump);
-	loop_undefer(r->loop, &r->give_up);
 	event_free(r->again);
+	event_free(r->root_timer);
 	free(r);
 }

@@ -26,9 +26,14 @@ enum {
 	FLOOD = 25000, /* questions, more than the resolver takes of one */
 	PART = 250,
 	SLOW_MS = 2500, /* until the slow name is answered */
+	TYPE_A = 1,
+	DNSKEY = 48,
 	HEADER = 12 /* octets of a DNS packet, before the name */
 };
 
+static const char anchor[] =
+    ". IN DS 20326 8 2 "
+    "E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D\n";
 static struct stage stage;
 static struct event *server;
 static int server_fd;
@@ -37,14 +42,19 @@ static uint64_t flooded; /* names asked for so far */
 static unsigned asked_for; /* of the silent names, by the resolver */
 static int64_t slow_since;
 static uint8_t status;
+/* What the name server makes of the questions for DNSSEC: it has none. */
+static enum { STRIPS, DROPS_KEYS, DEAD } server_is;
+static unsigned given_up; /* times, on validation */
 
 /* ---- the name server -------------------------------------------------- */
 
 /* The first label decides: `silent` and a number has no answer ever, `slow`
  * has none at first, all others have 127.0.0.1. */
 static int
-is_answered(const uint8_t *name)
+is_answered(const uint8_t *name, unsigned type)
 {
+	if (server_is == DEAD || (server_is == DROPS_KEYS && type == DNSKEY))
+		return 0;
 	if (memcmp(name + 1, "silent", 6) == 0) {
 		asked_for++;
 		return 0;
@@ -68,17 +78,24 @@ on_query(evutil_socket_t fd, short what, void *arg)
 	ssize_t n = recvfrom(
 	    fd, packet, 512, MSG_DONTWAIT, (struct sockaddr *)&from, &size);
 
-	if (n <= HEADER || !is_answered(packet + HEADER))
+	if (n <= HEADER)
 		return;
 	while (end < (size_t)n && packet[end] != 0)
 		end += packet[end] + 1U;
 	end += 5; /* the root, type and class */
+	if (!is_answered(
+		packet + HEADER, packet[end - 4] << 8U | packet[end - 3]))
+		return;
 	packet[2] = 0x84;
 	packet[3] = 0;
+	/* of any other type there is nothing */
 	memcpy(packet + 4, "\0\1\0\1\0\0\0\0", 8);
+	if (packet[end - 3] != TYPE_A)
+		packet[7] = 0;
 	memcpy(packet + end, answer, sizeof(answer));
-	sendto(fd, packet, end + sizeof(answer), 0, (struct sockaddr *)&from,
-	    size);
+	if (packet[7] == 1)
+		end += sizeof(answer);
+	sendto(fd, packet, end, 0, (struct sockaddr *)&from, size);
 }
 
 static void
@@ -130,9 +147,17 @@ on_dns_answer(void *arg, struct channel *ch, const union ipc_msg *m, int fd)
 static channel_handler *const handlers[MSG_MAX] = {
 	[MSG_dns_answer] = on_dns_answer,
 };
-static struct stage stage = {
-	.kind = PROC_RESOLVER, .patience = 30, .handlers = handlers
-};
+
+static void
+on_log_line(const char *line)
+{
+	given_up += strstr(line, "are off") != NULL;
+}
+
+static struct stage stage = { .kind = PROC_RESOLVER,
+	.patience = 30,
+	.handlers = handlers,
+	.log_line = on_log_line };
 
 static void
 on_pause(evutil_socket_t fd, short what, void *arg)
@@ -163,7 +188,7 @@ ask(const char *name)
 }
 
 static void
-configure(void)
+configure(const char *trusted)
 {
 	struct conf *conf = conf_new();
 	struct conf_address *a;
@@ -173,6 +198,8 @@ configure(void)
 	a->family = CONF_INET4;
 	memcpy(a->octets, "\177\0\0\1", 4);
 	a->port = port;
+	if (trusted != NULL)
+		conf->resolver.trust_anchor = strdup(trusted);
 	stage_configure(&stage, conf);
 	conf_free(conf);
 	assert_string_equal(stage.error, "");
@@ -187,7 +214,7 @@ setup(void **state)
 	stage.loop = loop_new();
 	stage_start(&stage, "auth/resolver", argv);
 	serve_names();
-	configure();
+	configure(NULL);
 	stage_add_peer(&stage, PROC_SMTPD);
 	stage_add_peer(&stage, PROC_DELIVER);
 	return 0;
@@ -201,7 +228,8 @@ teardown(void **state)
 	event_free(server);
 	close(server_fd);
 	loop_free(stage.loop);
-	flooded = asked_for = 0;
+	flooded = asked_for = given_up = 0;
+	server_is = STRIPS;
 	slow_since = 0;
 	return WIFEXITED(ended) && WEXITSTATUS(ended) == 0 ? 0 : -1;
 }
@@ -264,9 +292,50 @@ shared_question(void **state)
 	pause_for(100);
 	stage_drop_peer(&stage, PROC_SMTPD);
 	pause_for(100);
-	configure();
+	configure(NULL);
 	if (status == UINT8_MAX)
 		stage_await(&stage, MSG_dns_answer);
+	assert_int_equal(status, DNS_OK);
+}
+
+/* Who asks before it is known that there is no DNSSEC waits for that, and is
+ * answered. */
+static void
+stripped_root(void **state)
+{
+	configure(anchor);
+	ask("early.test.");
+	assert_int_equal(status, DNS_OK);
+	assert_int_equal(given_up, 1);
+}
+
+/* A server that does not answer has not said that there is none; it does once
+ * it answers. */
+static void
+dead_at_first(void **state)
+{
+	server_is = DEAD;
+	configure(anchor);
+	ask("dead.test.");
+	assert_int_equal(status, DNS_TEMPFAIL);
+	pause_for(3000);
+	assert_int_equal(given_up, 0);
+	server_is = STRIPS;
+	while (given_up == 0)
+		pause_for(100);
+	ask("late.test.");
+	assert_int_equal(status, DNS_OK);
+}
+
+/* One that answers all but what DNSSEC needs stops no mail for ever. */
+static void
+no_keys(void **state)
+{
+	server_is = DROPS_KEYS;
+	configure(anchor);
+	while (given_up == 0)
+		pause_for(100);
+	ask("keyless.test.");
 	assert_int_equal(status, DNS_OK);
 }
 
@@ -280,6 +349,9 @@ main(void)
 		    slow_names_stay, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    shared_question, setup, teardown),
+		cmocka_unit_test_setup_teardown(stripped_root, setup, teardown),
+		cmocka_unit_test_setup_teardown(dead_at_first, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_keys, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
