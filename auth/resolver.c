@@ -567,7 +567,8 @@ root_give_up(struct resolver *r)
 	char error[128];
 
 	log_warn("the resolvers do not hand on a signed root zone: DNSSEC "
-		 "and what needs it (DANE) are off until the next reload");
+		 "and what needs it (DANE) are off until the next reload, or "
+		 "other name servers");
 	r->validating = 0;
 	plain = unbound_new(
 	    r->loop, &r->settings, 0, r->ports, error, sizeof(error));

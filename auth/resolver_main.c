@@ -147,6 +147,10 @@ swap(void *arg)
 	struct context *c = arg;
 	char error[256];
 
+	/* master sends the one that holds again when its servers change, and
+	 * does not wait for our word on it */
+	if (c->next == NULL)
+		return;
 	/* the first configuration is in use since before the sandbox */
 	if (c->conf != NULL &&
 	    resolver_configure(

@@ -40,6 +40,8 @@ relaisd_SOURCES = \
 	master/postmaster.c master/postmaster.h \
 	master/recipient.c master/recipient.h \
 	master/reload.c \
+	master/resolv.c master/resolv.h \
+	master/servers.c master/servers.h \
 	master/requests.c \
 	master/sockets.c \
 	master/spawn.c \

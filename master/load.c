@@ -6,7 +6,6 @@
  */
 #include "config.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -26,6 +25,7 @@
 #include "master/parse.h"
 #include "master/postmaster.h"
 #include "master/readfile.h"
+#include "master/servers.h"
 #include "net/pem.h"
 #include "os/log.h"
 
@@ -147,49 +147,16 @@ load_server_name(struct conf *conf)
 }
 
 static int
-add_resolver(struct conf *conf, const char *text)
+load_trust_anchor(struct conf *conf)
 {
-	uint8_t octets[16];
-	struct conf_address *a;
-	enum conf_family family;
-
-	if (inet_pton(AF_INET, text, octets) == 1)
-		family = CONF_INET4;
-	else if (inet_pton(AF_INET6, text, octets) == 1)
-		family = CONF_INET6;
-	else
-		return 0;
-	a = conf_append(
-	    &conf->resolver.servers, &conf->resolver.nservers, sizeof(*a));
-	if (a == NULL)
-		return -1;
-	a->family = family;
-	memcpy(a->octets, octets, family == CONF_INET4 ? 4 : 16);
-	a->port = 53;
-	return 0;
-}
-
-static int
-load_resolvers(struct conf *conf)
-{
-	char line[512], address[256];
 	const char *anchor = conf->resolver.trust_anchor_path;
-	FILE *fp;
-	int rc = 0;
 
 	if (anchor == NULL && access(root_anchor, R_OK) == 0)
 		anchor = root_anchor;
-	if (anchor != NULL &&
-	    (conf->resolver.trust_anchor = read_pem(anchor)) == NULL)
-		return -1;
-	if (conf->resolver.nservers > 0 || conf->resolver.recursive ||
-	    (fp = fopen("/etc/resolv.conf", "re")) == NULL)
+	if (anchor == NULL)
 		return 0;
-	while (rc == 0 && fgets(line, sizeof(line), fp) != NULL)
-		if (sscanf(line, "nameserver %255s", address) == 1)
-			rc = add_resolver(conf, address);
-	fclose(fp);
-	return rc;
+	conf->resolver.trust_anchor = read_pem(anchor);
+	return conf->resolver.trust_anchor != NULL ? 0 : -1;
 }
 
 struct report {
@@ -241,7 +208,8 @@ static int
 complete(struct conf *conf, struct report *report)
 {
 	if (load_certificates(conf) == -1 || load_authorities(conf) == -1 ||
-	    load_server_name(conf) == -1 || load_resolvers(conf) == -1)
+	    load_server_name(conf) == -1 || load_trust_anchor(conf) == -1 ||
+	    servers_load(conf) == -1)
 		return -1;
 	return load_addresses(conf, report_missing, report) == 0 ? 0 : -1;
 }

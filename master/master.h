@@ -21,6 +21,7 @@ struct sockets;
 struct tickets;
 struct hand_off;
 struct pairs;
+struct servers;
 struct drop;
 
 enum child_state {
@@ -88,6 +89,7 @@ struct master {
 	struct child *children;
 	size_t child_count;
 	struct pairs *pairs;
+	struct servers *servers; /* that watches them */
 	int control_fd;
 	struct tickets *tickets;
 	struct hand_off *hand_off;

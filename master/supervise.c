@@ -19,6 +19,7 @@
 #include "ipc/worker.h"
 #include "master/backoff.h"
 #include "master/master.h"
+#include "master/servers.h"
 #include "net/loop.h"
 #include "os/log.h"
 
@@ -588,6 +589,7 @@ supervise_run(struct master *m)
 	m->begun = loop_now(m->loop);
 	m->generation = m->next_generation = 1;
 	if (make_children(m) == -1 || (m->pairs = pairs_new(m)) == NULL ||
+	    (m->servers = servers_new(m)) == NULL ||
 	    (m->reload_timer = reload_timer_new(m)) == NULL)
 		log_fatal("out of memory");
 	for (size_t i = 0; i < m->child_count && !m->stopping; i++)
@@ -597,6 +599,7 @@ supervise_run(struct master *m)
 		log_fatal("event loop: %s", strerror(errno));
 	drop_free(m->drop);
 	event_free(m->reload_timer);
+	servers_free(m->servers);
 	pairs_free(m->pairs);
 	for (size_t i = 0; i < SIGNALS; i++)
 		event_free(events[i]);

@@ -640,6 +640,23 @@ enlist_retry_hosts(struct queue *q)
 		    n);
 }
 
+static int
+is_any(void *arg, const char *name)
+{
+	return 1;
+}
+
+void
+enlist_retry_all(struct queue *q)
+{
+	uint32_t n = sched_retry(q->sched, is_any, q);
+
+	if (n > 0)
+		log_info("%u next hops were not reached: their names may be "
+			 "known now, so they are tried",
+		    n);
+}
+
 /* ---- at start ----------------------------------------------------------- */
 
 struct loading {

@@ -430,6 +430,17 @@ on_master_done(void *ctx, struct channel *ch, const union ipc_msg *m, int fd)
 }
 
 static void
+on_names_changed(void *ctx, struct channel *ch, const union ipc_msg *m, int fd)
+{
+	struct queue *q = ctx;
+
+	if (q->sched == NULL)
+		return;
+	enlist_retry_all(q);
+	queue_kick(q);
+}
+
+static void
 on_route_answer(void *ctx, struct channel *ch, const union ipc_msg *m, int fd)
 {
 	struct queue *q = ctx;
@@ -470,6 +481,7 @@ static channel_handler *const handlers[MSG_MAX] = {
 	[MSG_control_socket] = on_control_socket,
 	[MSG_peer_user] = on_peer_user,
 	[MSG_master_done] = on_master_done,
+	[MSG_names_changed] = on_names_changed,
 	[MSG_route_answer] = on_route_answer,
 	[MSG_relay_answer] = on_relay_answer,
 };

@@ -155,6 +155,8 @@ int enlist_recheck(struct queue *, uint64_t *cursor);
 /* After a reload: has each host that the configuration names, and that was not
  * reached, tried now. It, its name or our password may be another. */
 void enlist_retry_hosts(struct queue *);
+/* The same for all, when the name servers are others. */
+void enlist_retry_all(struct queue *);
 /* When a recipient's time is over, and how to treat mail that is refused. */
 int64_t enlist_expiry(
     struct queue *, const struct envelope *, const struct envelope_rcpt *);

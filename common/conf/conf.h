@@ -485,6 +485,7 @@ struct conf_resolver {
 	struct conf_address *servers; /* none: master fills in those of
 				       * /etc/resolv.conf */
 	uint32_t nservers;
+	bool from_system; /* they are, and may change */
 	bool recursive; /* ask the root servers ourselves */
 	char *trust_anchor_path;
 	char *trust_anchor; /* its content, read by master */

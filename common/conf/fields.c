@@ -459,6 +459,7 @@ static SHAPE(srs, NULL);
 #define OF struct conf_resolver
 static const struct field resolver_fields[] = {
 	LIST(servers, &shape_address, LIST_LIMIT, R),
+	FLAG(from_system, N),
 	FLAG(recursive, R),
 	STR(trust_anchor_path, TEXT_LIMIT, N),
 	STR(trust_anchor, PEM_LIMIT, R),

@@ -18,3 +18,10 @@ regress_unit_test_resolver_process_SOURCES = \
 	regress/unit/test_resolver_process.c $(worker_fixture)
 regress_unit_test_resolver_process_CFLAGS = $(unit_cflags)
 regress_unit_test_resolver_process_LDADD = $(unit_libs)
+
+# Of relaisd, which is no library.
+check_PROGRAMS += regress/unit/test_resolv
+TESTS += regress/unit/test_resolv
+regress_unit_test_resolv_SOURCES = regress/unit/test_resolv.c master/resolv.c
+regress_unit_test_resolv_CFLAGS = $(unit_cflags)
+regress_unit_test_resolv_LDADD = $(unit_libs)
