@@ -13,6 +13,7 @@
 #include <unbound-event.h>
 
 #include "auth/unbound.h"
+#include "conf/wide.h"
 #include "net/loop.h"
 
 enum {
@@ -68,6 +69,22 @@ set_ports(struct ub_ctx *ctx, unsigned ports)
 	    : ub_ctx_set_option(ctx, "num-queries-per-thread:", text);
 }
 
+/* What no signature can be had for, since the public DNS knows nothing of it or
+ * something else. */
+static int
+add_insecure(struct ub_ctx *ctx, const struct conf_resolver *s)
+{
+	int rc = 0;
+
+	for (size_t i = 0; wide_private[i] != NULL && rc == 0; i++)
+		rc =
+		    ub_ctx_set_option(ctx, "domain-insecure:", wide_private[i]);
+	for (uint32_t i = 0; i < s->ninsecure && rc == 0; i++)
+		rc = ub_ctx_set_option(
+		    ctx, "domain-insecure:", s->insecure[i].text);
+	return rc;
+}
+
 static int
 add_server(struct ub_ctx *ctx, const struct conf_address *a)
 {
@@ -115,14 +132,18 @@ unbound_new(struct loop *loop, const struct conf_resolver *s, int validate,
 			    ctx, options[i].name, options[i].value);
 	if (rc == 0)
 		rc = set_ports(ctx, ports);
+	if (rc == 0)
+		rc = add_insecure(ctx, s);
 	for (uint32_t i = 0; i < s->nservers && rc == 0; i++)
 		rc = add_server(ctx, &s->servers[i]);
 	if (rc == 0 && validate && s->trust_anchor != NULL)
 		rc = add_anchors(ctx, s->trust_anchor);
-	/* libunbound would answer for .test itself. This ends the set-up, so
+	/* libunbound would answer for these itself. This ends the set-up, so
 	 * it comes last. */
 	if (rc == 0)
 		rc = ub_ctx_zone_add(ctx, "test.", "transparent");
+	if (rc == 0)
+		rc = ub_ctx_zone_add(ctx, "home.arpa.", "transparent");
 	if (rc != 0) {
 		snprintf(error, size, "libunbound: %s", ub_strerror(rc));
 		ub_ctx_delete(ctx);

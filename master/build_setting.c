@@ -172,6 +172,35 @@ set_resolver(struct parser *p, const struct conf_where *where)
 }
 
 static void
+set_domain_insecure(struct parser *p, const struct conf_where *where)
+{
+	struct conf_resolver *resolver = &p->conf->resolver;
+	struct conf_string *slot;
+
+	if (p->nitems == 0 || p->items_mapping)
+		parse_error(
+		    p, where, "write `set domain-insecure { corp.example }`");
+	for (uint32_t i = 0; i < resolver->ninsecure; i++)
+		free(resolver->insecure[i].text);
+	free(resolver->insecure);
+	resolver->insecure = NULL;
+	resolver->ninsecure = 0;
+	for (uint32_t i = 0; i < p->nitems; i++) {
+		if (!url_host_valid(p->items[i].key)) {
+			parse_error(
+			    p, where, "`%s` is no domain", p->items[i].key);
+			continue;
+		}
+		slot = conf_append(
+		    &resolver->insecure, &resolver->ninsecure, sizeof(*slot));
+		if (slot == NULL)
+			parse_out_of_memory(p);
+		else
+			slot->text = parse_strdup(p, p->items[i].key);
+	}
+}
+
+static void
 set_trust_anchor(struct parser *p, const struct conf_where *where)
 {
 	const char *value = only_value(p, where, "trust-anchor");
@@ -210,6 +239,7 @@ static const struct {
 	const char *word;
 	void (*apply)(struct parser *, const struct conf_where *);
 } settings[] = {
+	{ "domain-insecure", set_domain_insecure },
 	{ "mx-loopback", set_mx_loopback },
 	{ "mx-port", set_mx_port },
 	{ "resolver", set_resolver },

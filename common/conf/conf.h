@@ -487,6 +487,8 @@ struct conf_resolver {
 	uint32_t nservers;
 	bool from_system; /* they are, and may change */
 	bool recursive; /* ask the root servers ourselves */
+	struct conf_string *insecure; /* domains without DNSSEC */
+	uint32_t ninsecure;
 	char *trust_anchor_path;
 	char *trust_anchor; /* its content, read by master */
 };

@@ -461,6 +461,7 @@ static const struct field resolver_fields[] = {
 	LIST(servers, &shape_address, LIST_LIMIT, R),
 	FLAG(from_system, N),
 	FLAG(recursive, R),
+	LIST(insecure, &shape_string, LIST_LIMIT, R),
 	STR(trust_anchor_path, TEXT_LIMIT, N),
 	STR(trust_anchor, PEM_LIMIT, R),
 };

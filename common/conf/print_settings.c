@@ -218,6 +218,14 @@ print_resolver(const struct conf *conf, FILE *out)
 	}
 	if (resolver->recursive)
 		fputs("set resolver recursive\n", out);
+	if (resolver->ninsecure > 0) {
+		fputs("set domain-insecure {", out);
+		for (i = 0; i < resolver->ninsecure; i++) {
+			fputs(i > 0 ? ", " : " ", out);
+			print_quoted(out, resolver->insecure[i].text);
+		}
+		fputs(" }\n", out);
+	}
 	if (resolver->trust_anchor_path != NULL) {
 		fputs("set", out);
 		print_option(out, "trust-anchor", resolver->trust_anchor_path);

@@ -63,25 +63,33 @@ wide_network(const char *text)
 
 /* ---- names --------------------------------------------------------------- */
 
+/* RFC 6762 appendix G, RFC 8375, ICANN's reservation of internal */
+const char *const wide_private[] = { "corp", "home", "home.arpa", "internal",
+	"intranet", "lan", "local", "localdomain", "private", NULL };
+
+static bool
+is_among(const char *domain, const char *const *list)
+{
+	for (; *list != NULL; list++)
+		if (strcasecmp(domain, *list) == 0)
+			return true;
+	return false;
+}
+
 /* Whether what lies below a domain is in one hand. */
 static bool
 is_owned(const char *domain)
 {
-	/* RFC 6761, RFC 6762 appendix G */
-	static const char *const unregistered[] = { "corp", "example", "home",
-		"internal", "intranet", "invalid", "lan", "local",
-		"localdomain", "localhost", "private", "test" };
+	/* RFC 6761 */
+	static const char *const special[] = { "example", "invalid",
+		"localhost", "test", NULL };
 	size_t first;
 
 	domain += strspn(domain, ".");
 	first = strcspn(domain, ".");
 	if (domain[first] == '.' && domain[first + 1] != '\0')
 		return true;
-	for (size_t i = 0; i < sizeof(unregistered) / sizeof(unregistered[0]);
-	     i++)
-		if (strcasecmp(domain, unregistered[i]) == 0)
-			return true;
-	return false;
+	return is_among(domain, special) || is_among(domain, wide_private);
 }
 
 /* Whether a name that ends so is owned, whatever stands ahead of it: that may

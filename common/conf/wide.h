@@ -31,4 +31,8 @@ bool wide_name_expression(const char *);
  * is unique local or link-local. */
 bool wide_client_expression(const char *);
 
+/* Domains that each network may have for itself, and nobody has in the public
+ * DNS; NULL at the end. */
+extern const char *const wide_private[];
+
 #endif

@@ -28,6 +28,7 @@ static const char text[] =
     "set spool \"/needle-spool\"\n"
     "set libexec \"/needle-libexec\"\n"
     "set resolver { 192.0.2.53@5353, ::1 }\n"
+    "set domain-insecure { needle-insecure.example }\n"
     "set trust-anchor \"/needle-anchor\"\n"
     "set retry min 1m max 2h\n"
     "set workers deliver 3\n"
@@ -217,6 +218,7 @@ static const struct {
 	{ "needle-server", S | Q | D | A },
 	{ "needle-spool", Q },
 	{ "needle-libexec", 0 },
+	{ "needle-insecure.example", R },
 	{ "/needle-anchor", 0 },
 	{ "needle-anchor-text", R },
 	{ "needle-admd", S },
@@ -348,6 +350,7 @@ slices_can_be_worked_with(void **state)
 	part = slice(conf, PROC_RESOLVER);
 	assert_int_equal(part->resolver.nservers, 2);
 	assert_int_equal(part->resolver.servers[0].port, 5353);
+	assert_int_equal(part->resolver.ninsecure, 1);
 	assert_int_equal(part->npkis + part->nactions, 0);
 	conf_free(part);
 

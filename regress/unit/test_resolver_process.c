@@ -43,7 +43,7 @@ static unsigned asked_for; /* of the silent names, by the resolver */
 static int64_t slow_since;
 static uint8_t status;
 /* What the name server makes of the questions for DNSSEC: it has none. */
-static enum { STRIPS, DROPS_KEYS, DEAD } server_is;
+static enum { STRIPS, DROPS_KEYS, FAILS_ROOT, DEAD } server_is;
 static unsigned given_up; /* times, on validation */
 
 /* ---- the name server -------------------------------------------------- */
@@ -87,7 +87,7 @@ on_query(evutil_socket_t fd, short what, void *arg)
 		packet + HEADER, packet[end - 4] << 8U | packet[end - 3]))
 		return;
 	packet[2] = 0x84;
-	packet[3] = 0;
+	packet[3] = server_is == FAILS_ROOT && packet[HEADER] == 0 ? 2 : 0;
 	/* of any other type there is nothing */
 	memcpy(packet + 4, "\0\1\0\1\0\0\0\0", 8);
 	if (packet[end - 3] != TYPE_A)
@@ -198,6 +198,9 @@ configure(const char *trusted)
 	a->family = CONF_INET4;
 	memcpy(a->octets, "\177\0\0\1", 4);
 	a->port = port;
+	conf->resolver.insecure = calloc(1, sizeof(struct conf_string));
+	conf->resolver.insecure->text = strdup("split.example");
+	conf->resolver.ninsecure = 1;
 	if (trusted != NULL)
 		conf->resolver.trust_anchor = strdup(trusted);
 	stage_configure(&stage, conf);
@@ -339,6 +342,36 @@ no_keys(void **state)
 	assert_int_equal(status, DNS_OK);
 }
 
+/* While nothing can be validated, what the network has for itself is answered,
+ * and nothing else. */
+static void
+private_names(void **state)
+{
+	static const struct {
+		const char *name;
+		enum dns_status status;
+	} rows[] = {
+		{ "mail.lan.", DNS_OK },
+		{ "Mail.Branch.CORP.", DNS_OK },
+		{ "mail.home.arpa.", DNS_OK },
+		{ "mail.internal.", DNS_OK },
+		{ "mail.split.example.", DNS_OK },
+		{ "split.example.", DNS_OK },
+		{ "mail.example.", DNS_TEMPFAIL },
+		{ "notsplit.example.", DNS_TEMPFAIL },
+		{ "lan.example.", DNS_TEMPFAIL },
+	};
+
+	server_is = FAILS_ROOT;
+	configure(anchor);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		ask(rows[i].name);
+		if (status != rows[i].status)
+			fail_msg("%s: %d", rows[i].name, status);
+	}
+	assert_int_equal(given_up, 0);
+}
+
 int
 main(void)
 {
@@ -352,6 +385,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(stripped_root, setup, teardown),
 		cmocka_unit_test_setup_teardown(dead_at_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_keys, setup, teardown),
+		cmocka_unit_test_setup_teardown(private_names, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
