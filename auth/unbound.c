@@ -7,7 +7,9 @@
 
 #include <arpa/inet.h>
 #include <event2/event.h>
+#include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unbound.h>
 #include <unbound-event.h>
@@ -85,14 +87,26 @@ add_insecure(struct ub_ctx *ctx, const struct conf_resolver *s)
 	return rc;
 }
 
+/* Takes the place of libc's for libunbound, which asks it with a socket of a
+ * kind that the sandbox forbids: here an interface is named by its number. */
+unsigned int
+if_nametoindex(const char *name)
+{
+	return (unsigned int)strtoul(name, NULL, 10);
+}
+
 static int
 add_server(struct ub_ctx *ctx, const struct conf_address *a)
 {
-	char host[INET6_ADDRSTRLEN], text[INET6_ADDRSTRLEN + 8];
+	char host[INET6_ADDRSTRLEN], text[INET6_ADDRSTRLEN + 20];
+	char scope[12] = "";
 
 	inet_ntop(a->family == CONF_INET4 ? AF_INET : AF_INET6, a->octets, host,
 	    sizeof(host));
-	snprintf(text, sizeof(text), "%s@%u", host, a->port ? a->port : 53);
+	if (a->scope != 0)
+		snprintf(scope, sizeof(scope), "%%%u", a->scope);
+	snprintf(
+	    text, sizeof(text), "%s%s@%u", host, scope, a->port ? a->port : 53);
 	return ub_ctx_set_fwd(ctx, text);
 }
 

@@ -1,6 +1,6 @@
 /*
- * resolv.conf(5): which name servers the machine uses. Pure; called by
- * servers.c.
+ * resolv.conf(5): which name servers the machine uses. Pure, but for the
+ * interfaces, whose numbers the kernel knows; called by servers.c.
  */
 #ifndef MASTER_RESOLV_H
 #define MASTER_RESOLV_H
@@ -9,8 +9,10 @@
 
 #include "conf/conf.h"
 
-/* Adds the name servers of the file's text, in its order. -1 without memory. */
-int resolv_parse(const char *text, struct conf_resolver *);
+/* Adds the name servers of the file's text, in its order; those that cannot be
+ * used stand in `bad`, as far as there is room. -1 without memory. */
+int resolv_parse(
+    const char *text, struct conf_resolver *, char *bad, size_t size);
 /* Whether both name the same servers in the same order. */
 bool resolv_equal(const struct conf_resolver *, const struct conf_resolver *);
 /* The addresses for people, as far as there is room. */

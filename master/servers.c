@@ -25,6 +25,7 @@ struct servers {
 	struct master *master;
 	struct event *timer;
 	struct conf_resolver seen; /* by the last look; its servers only */
+	char bad[256]; /* what it could not use */
 };
 
 static void
@@ -37,29 +38,45 @@ clear(struct conf_resolver *r)
 
 /* A file that is not there names none. -1 without memory. */
 static int
-read_servers(struct conf_resolver *r)
+read_servers(struct conf_resolver *r, char *bad, size_t size)
 {
 	char error[256], *text;
 	size_t len;
 	int rc;
 
 	text = readfile(resolv_conf, FILE_MAX, &len, error, sizeof(error));
+	*bad = '\0';
 	if (text == NULL)
 		return 0;
-	rc = resolv_parse(text, r);
+	rc = resolv_parse(text, r, bad, size);
 	free(text);
 	return rc;
+}
+
+static void
+warn_of(const char *bad)
+{
+	if (*bad != '\0')
+		log_warn("%s: not used as name servers: %s", resolv_conf, bad);
 }
 
 int
 servers_load(struct conf *conf)
 {
 	struct conf_resolver *r = &conf->resolver;
+	char bad[256];
 
 	if (r->nservers > 0 || r->recursive)
 		return 0;
 	r->from_system = true;
-	return read_servers(r);
+	if (read_servers(r, bad, sizeof(bad)) == -1)
+		return -1;
+	warn_of(bad);
+	if (r->nservers > 0)
+		return 0;
+	log_warn("%s names no server: the one of this machine is asked",
+	    resolv_conf);
+	return resolv_parse("nameserver 127.0.0.1", r, bad, sizeof(bad));
 }
 
 /* ---- a change --------------------------------------------------------- */
@@ -85,6 +102,7 @@ take(struct servers *s)
 	struct msg_names_changed changed = { 0 };
 	char text[512];
 
+	warn_of(s->bad);
 	free(r->servers);
 	r->servers = s->seen.servers;
 	r->nservers = s->seen.nservers;
@@ -119,8 +137,8 @@ look(struct servers *s)
 
 	if (!now->from_system)
 		return;
-	if (read_servers(&found) == -1 || found.nservers == 0 ||
-	    resolv_equal(&found, now)) {
+	if (read_servers(&found, s->bad, sizeof(s->bad)) == -1 ||
+	    found.nservers == 0 || resolv_equal(&found, now)) {
 		clear(&found);
 		clear(&s->seen);
 		return;

@@ -49,8 +49,10 @@ class Dns(threading.Thread):
         super().__init__(daemon=True)
         self.records = dict(records or {})
         self.questions = []
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind((host, port))
+        family, kind, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_DGRAM)[0]
+        self.sock = socket.socket(family, kind)
+        self.sock.bind(address)
         self.start()
 
     @staticmethod
