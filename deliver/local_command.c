@@ -41,23 +41,36 @@ set_variable(const char *name, const char *value, size_t len)
 	setenv(name, text, 1);
 }
 
+/* Of the local part of an address, or of one that has no domain. */
+static size_t
+local_length(const char *address)
+{
+	const char *at = strrchr(address, '@');
+
+	return at != NULL ? (size_t)(at - address) : strlen(address);
+}
+
+/* What a list manager or a filter goes by is the address that was written to,
+ * whatever table leads from it to the user. The detail is the user's own. */
 static void
 set_variables(const struct local_job *job)
 {
-	const char *at = strrchr(job->address, '@'), *tag;
-	size_t len = at ? (size_t)(at - job->address) : strlen(job->address);
+	const size_t local = local_length(job->address);
+	const size_t given = local_length(job->recipient);
+	const char *domain = job->recipient + given, *tag;
 
+	domain += *domain == '@';
 	set_variable("SENDER", job->sender, strlen(job->sender));
 	set_variable("RECIPIENT", job->address, strlen(job->address));
 	set_variable(
 	    "ORIGINAL_RECIPIENT", job->recipient, strlen(job->recipient));
-	set_variable("LOCAL", job->address, len);
-	set_variable("DOMAIN", at ? at + 1 : "", at ? strlen(at + 1) : 0);
-	tag = job->delimiter[0] ? memchr(job->address, job->delimiter[0], len)
+	set_variable("LOCAL", job->recipient, given);
+	set_variable("DOMAIN", domain, strlen(domain));
+	tag = job->delimiter[0] ? memchr(job->address, job->delimiter[0], local)
 				: NULL;
 	if (tag != NULL)
 		set_variable("EXTENSION", tag + 1,
-		    (size_t)(job->address + len - tag - 1));
+		    (size_t)(job->address + local - tag - 1));
 }
 
 static void
