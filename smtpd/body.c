@@ -56,6 +56,18 @@ trace_flags(const struct session *s)
 	return flags;
 }
 
+static void
+name_client(const struct session *s, struct trace_received *r)
+{
+	if (s->local) {
+		r->local_user = s->local_user;
+		return;
+	}
+	r->helo = s->helo;
+	r->client_addr = s->client_addr;
+	r->client_name = s->rdns == RDNS_CONFIRMED ? s->client_name : NULL;
+}
+
 static int
 put_received(struct session *s, struct session_turn *t)
 {
@@ -72,14 +84,8 @@ put_received(struct session *s, struct session_turn *t)
 	};
 
 	snprintf(id, sizeof(id), "%08x", txn->msgid);
-	if (s->local)
-		r.local_user = s->local_user;
-	else if (!(options & OPT_MASK_SRC)) {
-		r.helo = s->helo;
-		r.client_addr = s->client_addr;
-		r.client_name =
-		    s->rdns == RDNS_CONFIRMED ? s->client_name : NULL;
-	}
+	if (!(options & OPT_MASK_SRC))
+		name_client(s, &r);
 	if (options & OPT_RECEIVED_AUTH)
 		r.auth_user = s->user;
 	txn->len = trace_received(txn->data, sizeof(txn->data), &r);

@@ -129,6 +129,15 @@ static const struct dialogue taken[] = {
 	    "O: mask-src\n" TO_DATA "C: A: 1\nC: .\nQ: submit\n"
 	    "R: Received: by mx.example\n" TAKEN,
 	    0 },
+	{ "the user of this machine",
+	    "O: local socket\n" TO_DATA "C: A: 1\nC: .\nQ: submit\n"
+	    "R: by mx.example (Relais, from user alice) with local\n" TAKEN,
+	    0 },
+	{ "mask-src of the socket",
+	    "O: local socket mask-src\n" TO_DATA "C: A: 1\nC: .\nQ: submit\n"
+	    "R: Received: by mx.example (Relais) with local id "
+	    "00000abc\n" TAKEN,
+	    0 },
 };
 
 static const struct dialogue lmtp[] = {
