@@ -108,8 +108,9 @@ int local_mailbox_failed(struct local_outcome *);
 /* Whether what goes to this file is thrown away: it counts as delivered, and
  * nothing is opened. */
 int local_discards(const char *path);
-/* Whether there is a ~/.forward, or it cannot be told. All that this does is
- * allowed after local_confine, unlike the look into it. */
+/* Whether there is a ~/.forward, or one is being written, or it cannot be told.
+ * All that this does is allowed after local_confine, unlike the look into it.
+ */
 int local_finds_forward(const struct local_job *);
 /* Whether the user has a usable ~/.forward: 1, 0, or -1 with an outcome. */
 int local_has_forward(

@@ -86,12 +86,27 @@ is_open_folder(const char *path)
 	    (others_may_write(path, &st) && (st.st_mode & S_ISVTX) == 0);
 }
 
+/* With `chmod +t ~` a user has his mail wait while he edits his .forward, or
+ * the programs that it names: qmail and OpenSMTPD know it, too. Where others
+ * may write, the bit has a meaning of its own. */
+static int
+is_being_edited(const char *home)
+{
+	struct stat st;
+
+	return stat(home, &st) == 0 && st.st_uid == geteuid() &&
+	    (st.st_mode & (S_ISVTX | S_IWGRP | S_IWOTH)) == S_ISVTX;
+}
+
 /* Looks for a .forward, and for nothing in it: 0 if there is none, 1, or -1
- * with an outcome. */
+ * with an outcome, also while it is being edited. */
 static int
 find_forward(const struct local_job *job, char *path, size_t size,
     struct stat *st, struct local_outcome *out)
 {
+	if (is_being_edited(job->home))
+		return local_done(out, DELIVERY_TEMPFAIL, 451, "4.2.1",
+		    "%s is sticky, so mail waits until `chmod -t`", job->home);
 	snprintf(path, size, "%s/.forward", job->home);
 	if (lstat(path, st) == 0)
 		return 1;
