@@ -152,12 +152,8 @@ change_named(struct control_conn *c, control_change *change)
 	if (strcmp(c->words[c->arg], "all") != 0) {
 		if (named_id(c, &msgid, &rcpt) == -1)
 			return;
-		if (c->filter.beyond[CONTROL_NO_FILTER] != NULL) {
-			control_end(c,
-			    "an id says what is meant: filters go "
-			    "with `all`");
+		if (!control_is_unfiltered(c))
 			return;
-		}
 		if ((n = change(c, msgid, &rcpt, 1)) == 0) {
 			end_unchanged(c);
 			return;

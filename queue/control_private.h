@@ -133,6 +133,8 @@ void control_end(struct control_conn *, const char *error);
 void control_end_count(struct control_conn *, uint32_t count);
 /* Whether this asker may see the message. */
 int control_may_see(const struct control_conn *, const struct envelope *);
+/* Whether a question with an id has no filter; ends it if it has. */
+int control_is_unfiltered(struct control_conn *);
 /* The envelope that the first argument names, and which recipient of it, or
  * UINT32_MAX. NULL after ending. */
 struct envelope *control_read_named(struct control_conn *, uint32_t *rcpt);

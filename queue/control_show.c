@@ -151,10 +151,15 @@ step_queue(struct control_conn *c)
 	return more == 1;
 }
 
-static void
-show_queue(struct control_conn *c)
+int
+control_is_unfiltered(struct control_conn *c)
 {
-	c->step = step_queue;
+	if (c->filter.beyond[CONTROL_NO_FILTER] == NULL)
+		return 1;
+	control_end(c,
+	    "an id says what is meant: filters go with `all`, and with `show "
+	    "queue` alone");
+	return 0;
 }
 
 struct envelope *
@@ -187,8 +192,8 @@ control_read_named(struct control_conn *c, uint32_t *rcpt)
 	return env;
 }
 
-/* A step of an answer that has a row for the message and rows for those of its
- * recipients that the id names. */
+/* A step of an answer that has a row for the message, unless head is NULL, and
+ * rows for those of its recipients that the id names. */
 static int
 step_named(struct control_conn *c,
     void (*head)(struct control_conn *, const struct envelope *),
@@ -200,7 +205,8 @@ step_named(struct control_conn *c,
 	if ((env = control_read_named(c, &rcpt)) == NULL)
 		return 0;
 	if (c->next == 0) {
-		head(c, env);
+		if (head != NULL)
+			head(c, env);
 		c->next = env->msgid;
 		c->next_rcpt = rcpt != UINT32_MAX ? rcpt : 0;
 	}
@@ -215,6 +221,36 @@ step_named(struct control_conn *c,
 	envelope_free(env);
 	control_end(c, NULL);
 	return 0;
+}
+
+static void
+named_queue_row(
+    struct control_conn *c, const struct envelope *env, uint32_t index)
+{
+	const struct envelope_rcpt *r = &env->rcpts[index];
+	int64_t next, expiry;
+	const char *state;
+
+	if (r->state == ENVELOPE_DONE)
+		return;
+	state = control_state(c, env->msgid, index, r, &next, &expiry);
+	send_queue_row(c, env, index, state, next, expiry);
+}
+
+static int
+step_queue_named(struct control_conn *c)
+{
+	return step_named(c, NULL, named_queue_row);
+}
+
+/* With filters, or with an id. */
+static void
+show_queue(struct control_conn *c)
+{
+	if (c->arg == c->word_count)
+		c->step = step_queue;
+	else if (control_is_unfiltered(c))
+		c->step = step_queue_named;
 }
 
 static void
@@ -665,7 +701,7 @@ show_hosts(struct control_conn *c)
 }
 
 const struct control_verb control_show_verbs[] = {
-	{ "show queue", 0, 0, 0, show_queue, CONTROL_FILTERS },
+	{ "show queue", 0, 0, 1, show_queue, CONTROL_FILTERS },
 	{ "show message", 0, 1, 1, show_message },
 	{ "show envelope", 0, 1, 1, show_envelope },
 	{ "history", 0, 1, 1, show_history },
