@@ -157,8 +157,9 @@ entry_finish(struct reader *reader)
 		    ? FORM_MAPPING
 		    : FORM_LIST;
 	if (reader->form == FORM_LIST) {
-		entry_add(reader, &table->entries, &table->nentries, key,
-		    strlen(key), NULL);
+		/* a quote is a part of it */
+		entry_add(reader, &table->entries, &table->nentries,
+		    reader->joined, strlen(reader->joined), NULL);
 		return;
 	}
 	if (end == NULL) {

@@ -234,7 +234,7 @@ test_refused(void **state)
 		    "line 2" },
 		{ 1 << CONF_SERVICE_NETADDR, "[::1/129]\n", "line 1" },
 		{ 1 << CONF_SERVICE_REGEX, "^(a\n", "line 1" },
-		{ 1 << CONF_SERVICE_ALIAS, "joe\n", "line 1" },
+		{ 1 << CONF_SERVICE_ALIAS, "\"joe\n", "line 1" },
 	};
 	char error[256];
 
