@@ -39,7 +39,8 @@ regress_unit_test_tables_LDADD = $(auth_test_ldadd)
 
 check_PROGRAMS += regress/unit/test_expand
 TESTS += regress/unit/test_expand
-regress_unit_test_expand_SOURCES = regress/unit/test_expand.c
+regress_unit_test_expand_SOURCES = regress/unit/test_expand.c \
+	regress/unit/expand_scene.c regress/unit/expand_scene.h
 regress_unit_test_expand_CFLAGS = $(unit_cflags)
 regress_unit_test_expand_LDADD = $(auth_test_ldadd)
 

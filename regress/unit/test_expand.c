@@ -1,6 +1,6 @@
 /*
- * auth/expand and auth/recipient: what comes out of a recipient, over real
- * tables. The password database is a list of names here, and may answer late.
+ * auth/expand and auth/recipient: what comes out of a recipient of the
+ * scene's tables.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,185 +13,8 @@
 #include <cmocka.h>
 
 #include "auth/expand.h"
-#include "auth/tables.h"
 #include "conf/alias_item.h"
-
-#define S(text)      \
-	(char[])     \
-	{            \
-		text \
-	}
-
-static const char aliases[] =
-    "postmaster: root\n"
-    "root: joe\n"
-    "self: self, ann\n"
-    "mine: Mine@example.org, ann\n"
-    "ghostly: ghostly@example.org\n"
-    "joe: joe, joe@far.example\n"
-    "a: b\nb: c\nc: a\n"
-    "two: ann, bob, ann, ANN\n"
-    "list: ann, bob, x@far.example, |/usr/bin/archive -x, /var/archive,"
-    " :include:/etc/list\n"
-    "owner-list: ann\n"
-    "moved: error:550 5.1.6 Moved to far.example\n"
-    "soft: error:451 Come back\n"
-    "broken: error:nonsense\n"
-    "some: ann, ghost, y@nowhere.example\n"
-    "ghosts: ghost, ghoul\n"
-    "ann+news: bob\n"
-    "tagged: ann+x, ann+y\n"
-    "back: list@example.org\n"
-    "d0: d1\nd1: d2\nd2: d3\nd3: d4\nd4: d5\nd5: d6\nd6: d7\nd7: d8\n"
-    "d8: d9\nd9: d10\nd10: d11\nd11: ann\n"
-    "quoted: \"a b\"@far.example\n"
-    "virt: info@virt.example\n"
-    "evil: |touch /tmp/x;$(id)\n"
-    "alike: Bob@far.example, bob@FAR.example, bob@far.example, ANN, ann\n"
-    "slow: late\n"
-    "ex: moved\n"
-    "deaf: soft, ghost\n"
-    "half: ann, moved\n"
-    "mute: ghost, down\n"
-    "spoken: down, late, ann\n"
-    "null: nobody@nowhere.example\n";
-static const char virtual_map[] = "info@virt.example: ann, z@far.example\n"
-				  "info+sales@virt.example: bob\n"
-				  "sales: bob\n"
-				  "loop1@virt.example: loop2@virt.example\n"
-				  "loop2@virt.example: loop1@virt.example\n"
-				  "mine@virt.example: mine@virt.example, ann\n"
-				  "list@virt.example: ann, bob\n"
-				  "owner-list@virt.example: ann\n"
-				  "joe@virt.example: joe@virt2.example\n"
-				  "@virt2.example: ann\n"
-				  "all@virt.example: a@virt2.example,"
-				  " b@virt2.example, A@virt2.example, ann\n"
-				  "cmd@virt.example: |run me\n";
-/* names of a virtual table that lead to names of it */
-static const char names[] = "d1@v.example: staff\n"
-			    "staff: bob, pair+tag, |run me\n"
-			    "owner-staff: ann\n"
-			    "pair: ann, joe\n"
-			    "joe: joe, mine\n"
-			    "mine: self\n"
-			    "round1: round2\nround2: round1\n"
-			    "lost@v.example: nosuch\n"
-			    "gone@v.example: left\n"
-			    "left: error:550 5.1.6 Left\n"
-			    "postmaster@v.example: nosuch\n"
-			    "postmaster@no.example: left\n"
-			    "@: bob\n@v.example: bob\n"
-			    "n0@v.example: n1\nn1: n2\nn2: n3\nn3: n4\n"
-			    "n4: n5\nn5: n6\nn6: n7\nn7: n8\nn8: n9\n"
-			    "n9: n10\nn10: n11\nn11: ann\n"
-			    "vu@v.example: box\nbox: vu\n";
-static const char users[] = "vu 5000:5000:/home/vu\n";
-
-static struct conf_entry local_domains[] = { { S("example.org") } };
-static struct conf_entry virtual_domains[] = { { S("virt.example") },
-	{ S("virt2.example") } };
-static struct conf_entry base_domains[] = { { S("base.example") } };
-static struct conf_entry forward_domains[] = { { S("fwd.example") } };
-static struct conf_entry nowhere[] = { { S("nowhere.example") } };
-
-static struct conf_action actions[] = {
-	{ .name = S("local"),
-	    .kind = CONF_ACTION_MBOX,
-	    .local = { .alias = S("aliases") } },
-	{ .name = S("virtual"),
-	    .kind = CONF_ACTION_MAILDIR,
-	    .local = { .virtual_table = S("virtual"), .by_address = true } },
-	{ .name = S("base"),
-	    .kind = CONF_ACTION_MAILDIR,
-	    .local = { .userbase = S("users") } },
-	{ .name = S("forward"),
-	    .kind = CONF_ACTION_FORWARD_ONLY,
-	    .local = { .alias = S("aliases") } },
-	{ .name = S("out"), .kind = CONF_ACTION_RELAY },
-	{ .name = S("plain"), .kind = CONF_ACTION_MBOX },
-	{ .name = S("lost"),
-	    .kind = CONF_ACTION_MBOX,
-	    .local = { .alias = S("missing") } },
-	{ .name = S("names"),
-	    .kind = CONF_ACTION_MBOX,
-	    .local = { .virtual_table = S("names") } },
-	{ .name = S("boxes"),
-	    .kind = CONF_ACTION_MAILDIR,
-	    .local = { .virtual_table = S("names"), .userbase = S("users") } },
-};
-
-#define COND(...)                 \
-	(struct conf_condition[]) \
-	{                         \
-		__VA_ARGS__       \
-	}
-#define DOMAIN(t, a)                                             \
-	{                                                        \
-		.conditions = COND({ .kind = CONF_FROM_ANY },    \
-		    { .kind = CONF_FOR_DOMAIN, .table = S(t) }), \
-		.nconditions = 2, .action = S(a)                 \
-	}
-static struct conf_match matches[] = {
-	{ .conditions = COND({ .kind = CONF_FROM_ANY },
-	      { .kind = CONF_FOR_DOMAIN, .table = S("nowhere") }),
-	    .nconditions = 2,
-	    .reject = true },
-	DOMAIN("local-domains", "local"),
-	DOMAIN("virtual-domains", "virtual"),
-	DOMAIN("base-domains", "base"),
-	DOMAIN("forward-domains", "forward"),
-	{ .conditions =
-		COND({ .kind = CONF_FROM_LOCAL }, { .kind = CONF_FOR_ANY }),
-	    .nconditions = 2,
-	    .action = S("out") },
-};
-
-static struct conf conf = { .server_name = S("example.org"),
-	.smtp = { .sub_addr_delim = S("+") },
-	.actions = actions,
-	.nactions = sizeof(actions) / sizeof(actions[0]),
-	.matches = matches,
-	.nmatches = sizeof(matches) / sizeof(matches[0]) };
-
-static struct tables *tables;
-static int late_is_known;
-static int asked; /* accounts */
-
-static enum policy_answer
-lookup(void *arg, const char *table, enum conf_service service, const char *key,
-    const char **value)
-{
-	switch (tables_lookup(tables, table, service, key, value)) {
-	case LOOKUP_FOUND:
-		return POLICY_YES;
-	case LOOKUP_NONE:
-		return POLICY_NO;
-	default:
-		return POLICY_ERROR;
-	}
-}
-
-static enum policy_answer
-user(void *arg, const char *name)
-{
-	static const char *const accounts[] = { "joe", "ann", "bob", "root",
-		"self", "mine", "late" };
-
-	asked++;
-	if (strcmp(name, "down") == 0)
-		return POLICY_ERROR;
-	if (strcmp(name, "late") == 0 && !late_is_known)
-		return POLICY_PENDING;
-	for (size_t i = 0; i < sizeof(accounts) / sizeof(accounts[0]); i++)
-		if (strcmp(name, accounts[i]) == 0)
-			return POLICY_YES;
-	return POLICY_NO;
-}
-
-static const struct policy_host host = {
-	.conf = &conf, .lookup = lookup, .user = user
-};
+#include "regress/unit/expand_scene.h"
 
 struct row {
 	const char *recipient;
@@ -459,7 +282,7 @@ test_rows(void **state)
 			.forwarded = *row->user != '\0' };
 		struct expand_result r;
 
-		expand_run(&host, &q, &r);
+		expand_run(&expand_scene_host, &q, &r);
 		assert_int_equal(r.lacking, strcmp(q.action, "gone") == 0);
 		if (r.reply.code != row->code ||
 		    strcmp(r.reply.enhanced, row->enhanced) != 0)
@@ -485,7 +308,7 @@ test_null_sender_keeps(void **state)
 		.user = "" };
 	struct expand_result r;
 
-	expand_run(&host, &q, &r);
+	expand_run(&expand_scene_host, &q, &r);
 	assert_int_equal(r.reply.code, 250);
 	assert_null(r.owner);
 	expand_free(&r);
@@ -502,7 +325,8 @@ check(size_t action, const char *address, struct recipient_reply *reply)
 		.sender = "s@far.example",
 		.recipient = address };
 
-	expand_check(&host, &f, &actions[action], reply);
+	expand_check(
+	    &expand_scene_host, &f, &expand_scene_actions[action], reply);
 }
 
 static void
@@ -515,8 +339,8 @@ test_pending(void **state)
 	struct recipient_reply reply;
 	struct expand_result r;
 
-	late_is_known = 0;
-	expand_run(&host, &q, &r);
+	expand_scene_late_is_known = 0;
+	expand_run(&expand_scene_host, &q, &r);
 	assert_int_equal(r.reply.code, 0);
 	expand_free(&r);
 	check(0, "late@example.org", &reply);
@@ -525,8 +349,8 @@ test_pending(void **state)
 	assert_int_equal(reply.code, 0);
 	check(0, "spoken@example.org", &reply);
 	assert_int_equal(reply.code, 250);
-	late_is_known = 1;
-	expand_run(&host, &q, &r);
+	expand_scene_late_is_known = 1;
+	expand_run(&expand_scene_host, &q, &r);
 	assert_int_equal(r.reply.code, 250);
 	assert_int_equal(r.count, 1);
 	assert_string_equal(r.dests[0].user, "late");
@@ -613,7 +437,8 @@ add_big(unsigned int count, const char *kind, const char *more)
 	}
 	n += (size_t)sprintf(text + n, "%s\n", more);
 	assert_int_equal(
-	    tables_add(tables, &t, text, n, error, sizeof(error)), 0);
+	    tables_add(expand_scene_tables, &t, text, n, error, sizeof(error)),
+	    0);
 	free(text);
 }
 
@@ -628,16 +453,16 @@ test_long_list(void **state)
 		.user = "" };
 	struct expand_result r;
 
-	actions[0].local.alias = S("aliases2");
+	expand_scene_actions[0].local.alias = S("aliases2");
 	for (int i = 0; i < 2; i++) {
 		add_big(sizes[i], "@far.example", "");
-		expand_run(&host, &q, &r);
+		expand_run(&expand_scene_host, &q, &r);
 		assert_int_equal(r.reply.code, i == 0 ? 250 : 550);
 		if (i == 0)
 			assert_int_equal(r.count, 9000);
 		expand_free(&r);
 	}
-	actions[0].local.alias = S("aliases");
+	expand_scene_actions[0].local.alias = S("aliases");
 }
 
 /* RCPT TO asks for a few of a long list, and for none when there is one. */
@@ -655,62 +480,19 @@ test_check_long(void **state)
 	};
 	struct recipient_reply reply;
 
-	actions[0].local.alias = S("aliases2");
+	expand_scene_actions[0].local.alias = S("aliases2");
 	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
 		add_big(c[i].count, "", c[i].more);
-		asked = 0;
+		expand_scene_asked = 0;
 		check(0, "big@example.org", &reply);
 		assert_int_equal(reply.code, c[i].code);
-		assert_in_range(asked, 0, 100);
+		assert_in_range(expand_scene_asked, 0, 100);
 	}
-	actions[0].local.alias = S("aliases");
-	asked = 0;
+	expand_scene_actions[0].local.alias = S("aliases");
+	expand_scene_asked = 0;
 	check(0, "two@example.org", &reply);
 	assert_int_equal(reply.code, 250);
-	assert_int_equal(asked, 1);
-}
-
-static int
-add(const char *name, uint32_t uses, const char *content,
-    struct conf_entry *entries, uint32_t count)
-{
-	struct conf_table t = { .name = (char *)name,
-		.uses = uses,
-		.entries = entries,
-		.nentries = count };
-	char error[256] = "";
-	int rc = tables_add(tables, &t, content,
-	    content != NULL ? strlen(content) : 0, error, sizeof(error));
-
-	if (rc == -1)
-		print_error("%s\n", error);
-	return rc;
-}
-
-static int
-setup(void **state)
-{
-	uint32_t alias = 1 << CONF_SERVICE_ALIAS;
-	uint32_t domain = 1 << CONF_SERVICE_DOMAIN;
-
-	if ((tables = tables_new('+')) == NULL)
-		return -1;
-	return add("aliases", alias, aliases, NULL, 0) |
-	    add("virtual", alias, virtual_map, NULL, 0) |
-	    add("names", alias, names, NULL, 0) |
-	    add("users", 1 << CONF_SERVICE_USERINFO, users, NULL, 0) |
-	    add("local-domains", domain, NULL, local_domains, 1) |
-	    add("virtual-domains", domain, NULL, virtual_domains, 2) |
-	    add("base-domains", domain, NULL, base_domains, 1) |
-	    add("forward-domains", domain, NULL, forward_domains, 1) |
-	    add("nowhere", domain, NULL, nowhere, 1);
-}
-
-static int
-teardown(void **state)
-{
-	tables_free(tables);
-	return 0;
+	assert_int_equal(expand_scene_asked, 1);
 }
 
 int
@@ -725,5 +507,6 @@ main(void)
 		cmocka_unit_test(test_check_long),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(
+	    tests, expand_scene_setup, expand_scene_teardown);
 }
