@@ -528,10 +528,14 @@ static const struct conf_action *
 choose_action(struct run *run, const struct node *n)
 {
 	const char *address = n->text;
-	struct policy_facts facts = { .tag = "",
+	/* An alias or a .forward gave the address and vouches for it. For the
+	 * recipient himself a tag does not speak again: its listeners may be
+	 * others since a reload. */
+	int given = !n->is_request || run->request->forwarded;
+	struct policy_facts facts = { .tag = given ? run->request->tag : "",
 		.client_addr = "",
 		.client_name = "",
-		.helo = "",
+		.helo = given ? run->request->helo : "",
 		.auth_user = "",
 		.sender = run->request->sender,
 		.recipient = address,
@@ -679,7 +683,9 @@ void
 expand_check(const struct policy_host *host, const struct policy_facts *f,
     const struct conf_action *action, struct recipient_reply *reply)
 {
-	struct expand_request q = { .sender = f->sender,
+	struct expand_request q = { .tag = f->tag,
+		.helo = f->helo,
+		.sender = f->sender,
 		.recipient = f->recipient,
 		.action = action->name,
 		.user = "" };

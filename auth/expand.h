@@ -6,7 +6,8 @@
  * accounts are asked through struct policy_host, and what is pending makes
  * the whole run void, to be made again.
  *
- * Addresses out of an alias pass the rules as from local. A destination that
+ * Addresses out of an alias pass the rules as from local, with the tag and the
+ * HELO of the message's session. A destination that
  * can never be (an account that is not there, an address that no rule takes,
  * a loop) comes out as DEST_ERROR, so that the others are not held up and the
  * sender hears of it. The whole fails when nothing else comes out, or when
@@ -31,6 +32,8 @@ enum {
 };
 
 struct expand_request {
+	const char *tag; /* of the session that brought the message */
+	const char *helo;
 	const char *sender;
 	const char
 	    *recipient; /* canonical; or a bare user name of a .forward */

@@ -398,7 +398,9 @@ list_dests(const struct expand_result *r, struct ipc_buf *list)
 static int
 run_expand(struct auth *auth, struct job *job, const struct msg_expand *m)
 {
-	struct expand_request q = { .sender = m->sender,
+	struct expand_request q = { .tag = m->tag,
+		.helo = m->helo,
+		.sender = m->sender,
 		.recipient = m->recipient,
 		.action = m->action,
 		.user = m->user,

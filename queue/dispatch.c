@@ -330,6 +330,8 @@ send_expand(struct queue *q, struct job *job, const struct envelope *env)
 	struct channel *ch = worker_peer(q->worker, PROC_AUTH, 0);
 	const struct envelope_rcpt *r = &env->rcpts[job->rcpts[0]];
 	struct msg_expand m = { .id = job->id,
+		.tag = env->tag,
+		.helo = env->helo,
 		.sender = *r->owner != '\0' ? r->owner : env->sender,
 		.recipient = r->address,
 		.action = r->action,

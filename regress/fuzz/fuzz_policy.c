@@ -119,7 +119,9 @@ static void
 expand(const struct policy_host *host, const char *sender,
     const char *recipient, const char *action)
 {
-	struct expand_request q = { .sender = sender,
+	struct expand_request q = { .tag = "bulk",
+		.helo = "",
+		.sender = sender,
 		.recipient = recipient,
 		.action = action,
 		.user = "joe",

@@ -39,6 +39,7 @@ static const char aliases[] =
     "alike: Bob@far.example, bob@FAR.example, bob@far.example, ANN, ann\n"
     "slow: late\n"
     "ex: moved\n"
+    "far: x@far.example\n"
     "deaf: soft, ghost\n"
     "half: ann, moved\n"
     "mute: ghost, down\n"
@@ -83,6 +84,8 @@ static struct conf_entry virtual_domains[] = { { S("virt.example") },
 static struct conf_entry base_domains[] = { { S("base.example") } };
 static struct conf_entry forward_domains[] = { { S("fwd.example") } };
 static struct conf_entry nowhere[] = { { S("nowhere.example") } };
+static struct conf_entry scanned[] = { { S("SCANNED") } };
+static struct conf_entry filter[] = { { S("filter.example") } };
 
 struct conf_action expand_scene_actions[] = {
 	{ .name = S("local"),
@@ -206,6 +209,8 @@ expand_scene_setup(void **state)
 	    add("virtual-domains", domain, NULL, virtual_domains, 2) |
 	    add("base-domains", domain, NULL, base_domains, 1) |
 	    add("forward-domains", domain, NULL, forward_domains, 1) |
+	    add("scanned", 1 << CONF_SERVICE_STRING, NULL, scanned, 1) |
+	    add("filter", domain, NULL, filter, 1) |
 	    add("nowhere", domain, NULL, nowhere, 1);
 }
 

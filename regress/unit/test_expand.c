@@ -274,7 +274,9 @@ test_rows(void **state)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const struct row *row = &rows[i];
-		struct expand_request q = { .sender = "s@far.example",
+		struct expand_request q = { .tag = "",
+			.helo = "",
+			.sender = "s@far.example",
 			.recipient = row->recipient,
 			.action = row->action,
 			.user = row->user,
@@ -302,7 +304,9 @@ test_rows(void **state)
 static void
 test_null_sender_keeps(void **state)
 {
-	struct expand_request q = { .sender = "",
+	struct expand_request q = { .tag = "",
+		.helo = "",
+		.sender = "",
 		.action = "local",
 		.recipient = "list@example.org",
 		.user = "" };
@@ -332,7 +336,9 @@ check(size_t action, const char *address, struct recipient_reply *reply)
 static void
 test_pending(void **state)
 {
-	struct expand_request q = { .sender = "",
+	struct expand_request q = { .tag = "",
+		.helo = "",
+		.sender = "",
 		.action = "local",
 		.recipient = "slow@example.org",
 		.user = "" };
@@ -419,6 +425,71 @@ test_check(void **state)
 	}
 }
 
+/* What comes out of an alias has the tag and the HELO of the session, and so
+ * has a .forward's; neither opens anything for a recipient himself. */
+static void
+test_session(void **state)
+{
+	struct conf_match tagged[] = {
+		DOMAIN("local-domains", "local"),
+		{ .conditions = COND({ .kind = CONF_FOR_ANY },
+		      { .kind = CONF_IF_TAG, .table = S("scanned") },
+		      { .kind = CONF_IF_HELO, .table = S("filter") }),
+		    .nconditions = 3,
+		    .action = S("out") },
+	};
+	static const struct {
+		const char *tag;
+		const char *helo;
+		const char *recipient;
+		const char *action;
+		int forwarded;
+		unsigned int code;
+	} c[] = {
+		{ "SCANNED", "filter.example", "far@example.org", "local", 0,
+		    250 },
+		{ "SCANNED", "filter.example", "x@far.example", "", 1, 250 },
+		{ "SCANNED", "else.example", "far@example.org", "local", 0,
+		    550 },
+		{ "", "filter.example", "far@example.org", "local", 0, 550 },
+		{ "", "", "far@example.org", "local", 0, 550 },
+		{ "", "", "x@far.example", "", 1, 550 },
+		{ "SCANNED", "filter.example", "x@far.example", "", 0, 550 },
+		{ "SCANNED", "filter.example", "x@far.example", "gone", 0,
+		    550 },
+	};
+	struct conf before = expand_scene_conf;
+	struct recipient_reply reply;
+	struct expand_result r;
+
+	expand_scene_conf.matches = tagged;
+	expand_scene_conf.nmatches = 2;
+	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+		struct expand_request q = { .tag = c[i].tag,
+			.helo = c[i].helo,
+			.sender = "s@far.example",
+			.recipient = c[i].recipient,
+			.action = c[i].action,
+			.user = c[i].forwarded ? "ann" : "",
+			.forwarded = c[i].forwarded };
+		struct policy_facts f = { .tag = q.tag,
+			.helo = q.helo,
+			.sender = q.sender,
+			.recipient = q.recipient };
+
+		expand_run(&expand_scene_host, &q, &r);
+		if (r.reply.code != c[i].code)
+			fail_msg("%zu: %u", i, r.reply.code);
+		expand_free(&r);
+		if (strcmp(q.action, "local") != 0)
+			continue;
+		expand_check(
+		    &expand_scene_host, &f, &expand_scene_actions[0], &reply);
+		assert_int_equal(reply.code, c[i].code);
+	}
+	expand_scene_conf = before;
+}
+
 /* An alias file of `big`, which holds so many of a kind, and then more. */
 static void
 add_big(unsigned int count, const char *kind, const char *more)
@@ -447,7 +518,9 @@ static void
 test_long_list(void **state)
 {
 	static const unsigned int sizes[] = { 9000, 20000 };
-	struct expand_request q = { .sender = "",
+	struct expand_request q = { .tag = "",
+		.helo = "",
+		.sender = "",
 		.action = "local",
 		.recipient = "big@example.org",
 		.user = "" };
@@ -503,6 +576,7 @@ main(void)
 		cmocka_unit_test(test_null_sender_keeps),
 		cmocka_unit_test(test_pending),
 		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_session),
 		cmocka_unit_test(test_long_list),
 		cmocka_unit_test(test_check_long),
 	};
