@@ -1,13 +1,17 @@
 """Reads what strace saw of the queue process and decides whether each message
 was durable before it was acknowledged.
 
-What makes a message durable: its record was written to a log file of the
-database and a sync of that file began afterwards and succeeded; if its body
-went to a file of its own, that file was synced, then renamed to the message's
-name, and then the folder that it was renamed into was synced. An
-acknowledgement is a `submitted` message with code 250 on a socket.
+What makes a message durable: its record, and its body unless that has a file
+of its own, were written to a log file of the database and a sync of that file
+began afterwards and succeeded; a body in a file was written, then synced, then
+renamed to the message's name, and then the folder that it was renamed into was
+synced. An acknowledgement is a `submitted` message with code 250 on a socket.
+
+A record is known by its form (queue/envelope_codec.c) behind its length, as
+the log of Berkeley DB has it; a body by the id in its Received field.
 """
 import re
+import zlib
 
 SUBMITTED_LEN = 8 + 4 + 2  # id, msgid, code; strings follow
 LINE = re.compile(r'^(\d+) +(?:\d+\.\d+ +)?(.*)$')
@@ -15,6 +19,9 @@ CALL = re.compile(r'^(\w+)\((.*)\) += (-?\d+|\?)(.*)$', re.S)
 STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 FD = re.compile(r'^(\d+)<([^>]*)>')
 TRACE_ID = re.compile(rb'ESMTP[A-Z]* id ([0-9a-f]{8})\b')
+# of record 0: the length, version 1, the CRC, the id in groups of 7 bits
+RECORD = re.compile(rb'(?s)(?=(..\0\0)\x01(....)([\x80-\xff]{0,4}[\0-\x7f])\0)')
+TAIL = 4096  # of one write, where what the next one has may begin
 BODY = re.compile(r'bodies/[0-9a-f]{2}$')
 
 
@@ -28,6 +35,17 @@ def strings(args):
 
 class Fault(Exception):
     pass
+
+
+def records(data):
+    """The ids of the messages whose record 0 is in data, whole."""
+    for m in RECORD.finditer(data):
+        at = m.start() + 4
+        record = data[at:at + int.from_bytes(m.group(1), 'little')]
+        if zlib.crc32(record[:1] + record[5:]) == \
+                int.from_bytes(m.group(2), 'big'):
+            yield sum((group & 0x7f) << (7 * i)
+                      for i, group in enumerate(m.group(3)))
 
 
 def calls(lines):
@@ -68,9 +86,10 @@ class Checker:
 
     def __init__(self, submitted):
         self.submitted = submitted
-        self.written = {}      # log file: {msgid: line where it was written}
+        # log file: {('record' or 'body', msgid): line where it was written}
+        self.written = {}
         self.tail = {}         # log file: the end of what was written last
-        self.durable = set()   # msgids whose record was synced
+        self.durable = set()   # of these what was synced
         self.in_file = {}      # msgid: [steps still missing]
         self.synced = {}       # path of a spool file: it was synced
         self.acked = []
@@ -79,12 +98,18 @@ class Checker:
 
     def pwrite(self, begun, ended, args, result):
         name = FD.match(args).group(2)
-        if '/log.' not in name:
+        if '/log.' not in name or result == '?' or int(result) < 0:
             return
-        data = self.tail.get(name, b'') + strings(args)
-        self.tail[name] = data[-64:]
-        for m in TRACE_ID.findall(data):
-            self.written.setdefault(name, {})[int(m, 16)] = ended
+        data = self.tail.get(name, b'') + strings(args)[:int(result)]
+        self.tail[name] = data[-TAIL:]
+        found = [('body', int(m, 16)) for m in TRACE_ID.findall(data)]
+        found += [('record', msgid) for msgid in records(data)]
+        for part in found:
+            self.written.setdefault(name, {}).setdefault(part, ended)
+
+    def write(self, begun, ended, args, result):
+        # what was synced before is not all of it
+        self.synced.pop(FD.match(args).group(2), None)
 
     def sync(self, begun, ended, args, result):
         name = FD.match(args).group(2)
@@ -93,9 +118,9 @@ class Checker:
         if int(result) != 0:
             return
         waiting = self.written.get(name, {})
-        for msgid in [i for i, at in waiting.items() if at < begun]:
-            self.durable.add(msgid)
-            del waiting[msgid]
+        for part in [p for p, at in waiting.items() if at < begun]:
+            self.durable.add(part)
+            del waiting[part]
         self.synced[name] = ended
         if BODY.search(name):
             for steps in self.in_file.values():
@@ -140,14 +165,16 @@ class Checker:
                 raise Fault(f'{where}, its file was renamed unsynced')
             if not steps['named']:
                 raise Fault(f'{where}, its folder is not synced')
-        elif msgid not in self.durable:
+        elif ('body', msgid) not in self.durable:
+            raise Fault(f'{where}, its body is not synced')
+        if ('record', msgid) not in self.durable:
             raise Fault(f'{where}, its record is not synced')
         self.acked.append(msgid)
 
 
 HANDLERS = {'pwrite64': Checker.pwrite, 'fdatasync': Checker.sync,
             'fsync': Checker.sync, 'renameat': Checker.rename,
-            'sendmsg': Checker.send}
+            'sendmsg': Checker.send, 'write': Checker.write}
 
 
 def check(lines, submitted):
