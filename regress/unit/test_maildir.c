@@ -1,6 +1,6 @@
 /*
- * deliver/local_maildir and deliver/local_mbox: what comes of a folder that
- * cannot be synced. The fsync of this program is its own.
+ * deliver/local_maildir and deliver/local_mbox: what comes of a file or a
+ * folder that cannot be synced. The fsync of this program is its own.
  */
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -21,8 +21,10 @@
 
 #include "deliver/local.h"
 
-static int folder_error; /* of each folder whose name has the end */
+/* of each folder whose name has the end, and of each file that is not empty */
+static int folder_error, file_error;
 static const char *folder_end = "";
+static off_t synced_size; /* of the file that was synced last */
 static char top[] = "/tmp/relais-maildir-XXXXXX";
 
 int
@@ -32,10 +34,17 @@ fsync(int fd)
 	struct stat st;
 	ssize_t n;
 
+	assert_int_equal(fstat(fd, &st), 0);
+	if (file_error != 0 && S_ISREG(st.st_mode) && st.st_size > 0) {
+		errno = file_error;
+		return -1;
+	}
+	if (S_ISREG(st.st_mode))
+		synced_size = st.st_size;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = readlink(link, path, sizeof(path) - 1);
 	path[n > 0 ? n : 0] = '\0';
-	if (folder_error != 0 && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) &&
+	if (folder_error != 0 && S_ISDIR(st.st_mode) &&
 	    strlen(path) >= strlen(folder_end) &&
 	    strcmp(path + strlen(path) - strlen(folder_end), folder_end) == 0) {
 		errno = folder_error;
@@ -132,6 +141,29 @@ test_sync_fails(void **state)
 	assert_int_equal(clear("box/new"), 1);
 }
 
+/* Nobody is told that a message has arrived whose octets are not on the disk;
+ * what was there before is as it was. */
+static void
+test_content_sync_fails(void **state)
+{
+	char path[512];
+	struct stat st;
+	off_t before;
+
+	snprintf(path, sizeof(path), "%s/mbox", top);
+	assert_int_equal(deliver_to("mbox"), DELIVERY_OK);
+	assert_int_equal(stat(path, &st), 0);
+	before = st.st_size;
+	assert_int_equal(synced_size, before);
+	file_error = EIO;
+	assert_int_equal(deliver_to("mbox"), DELIVERY_TEMPFAIL);
+	assert_int_equal(deliver_to("box/"), DELIVERY_TEMPFAIL);
+	file_error = 0;
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, before);
+	assert_int_equal(clear("box/new") + clear("box/tmp"), 0);
+}
+
 static int
 make_top(void **state)
 {
@@ -158,6 +190,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_sync),
 		cmocka_unit_test(test_sync_fails),
+		cmocka_unit_test(test_content_sync_fails),
 	};
 
 	return cmocka_run_group_tests(tests, make_top, remove_top);
