@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "deliver/local.h"
+#include "ipc/test_hook.h"
 #include "mail/text.h"
 #include "os/sandbox.h"
 
@@ -98,6 +99,7 @@ local_confine(
 		return 0;
 	if (sandbox_enter(&sb, error, sizeof(error)) == 0) {
 		job->place->confined = 1;
+		test_hook_try(PROC_LOCAL);
 		return 0;
 	}
 	return local_done(out, DELIVERY_TEMPFAIL, 451, "4.3.0",

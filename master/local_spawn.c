@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ipc/test_hook.h"
 #include "master/local_spawn.h"
 #include "os/log.h"
 
@@ -47,7 +48,8 @@ exec_local(const struct master *m, const struct recipient *r, int fd)
 		"-h", r->home, "-H", r->directory, "-s", delimiter, "-t",
 		seconds, "-n", m->conf->server_name };
 	const char *env[] = { home, user, logname, "SHELL=/bin/sh",
-		"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8", NULL };
+		"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8",
+		test_hook_variable(), NULL };
 	size_t n = 15;
 
 	if (r->use_forward)

@@ -13,12 +13,16 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "net/loop.h"
 #include "os/log.h"
+
+#define VARIABLE "RELAIS_TEST_SYSCALL"
 
 enum {
 	DELAY_MS = 300,
@@ -131,10 +135,8 @@ static const struct {
 };
 
 static void
-on_time(evutil_socket_t fd, short what, void *arg)
+try_call(const char *call)
 {
-	const char *call = arg;
-
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
 		if (strcmp(call, calls[i].name) == 0)
 			calls[i].fn();
@@ -142,18 +144,55 @@ on_time(evutil_socket_t fd, short what, void *arg)
 	log_error("survived the forbidden system call %s", call);
 }
 
+static void
+on_time(evutil_socket_t fd, short what, void *arg)
+{
+	try_call(arg);
+}
+
+/* What a process of this kind is to try, or NULL. */
+static const char *
+wanted(enum process_kind kind)
+{
+	const char *want = getenv(VARIABLE);
+	const char *name = process_name(kind);
+	size_t len = strlen(name);
+
+	return want != NULL && strncmp(want, name, len) == 0 && want[len] == ':'
+	    ? want + len + 1
+	    : NULL;
+}
+
 void
 test_hook_arm(struct loop *loop, enum process_kind kind)
 {
 	struct timeval tv = { 0, DELAY_MS * 1000 };
-	const char *want = getenv("RELAIS_TEST_SYSCALL");
-	const char *name = process_name(kind);
-	size_t len = strlen(name);
+	const char *call = wanted(kind);
 
-	if (want == NULL || strncmp(want, name, len) != 0 || want[len] != ':')
-		return;
-	event_base_once(loop_base(loop), -1, EV_TIMEOUT, on_time,
-	    (char *)want + len + 1, &tv);
+	if (call != NULL)
+		event_base_once(loop_base(loop), -1, EV_TIMEOUT, on_time,
+		    (char *)(uintptr_t)call, &tv);
+}
+
+void
+test_hook_try(enum process_kind kind)
+{
+	const char *call = wanted(kind);
+
+	if (call != NULL)
+		try_call(call);
+}
+
+const char *
+test_hook_variable(void)
+{
+	static char text[128];
+	const char *value = getenv(VARIABLE);
+
+	if (value == NULL)
+		return NULL;
+	snprintf(text, sizeof(text), "%s=%s", VARIABLE, value);
+	return text;
 }
 #else
 /* ISO C wants at least one declaration in a file. */
