@@ -12,6 +12,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -116,6 +117,28 @@ try_clone(void)
 	syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
 }
 
+/* What does the work of other system calls where no filter sees them. */
+static void
+try_uring(void)
+{
+	char parameters[128] = { 0 }; /* more than struct io_uring_params */
+
+	syscall(SYS_io_uring_setup, 1, parameters);
+}
+
+/* In a user namespace of its own a process has all capabilities. */
+static void
+try_unshare(void)
+{
+	syscall(SYS_unshare, CLONE_NEWUSER);
+}
+
+static void
+try_namespace(void)
+{
+	syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
+}
+
 /* Not a system call that is forbidden: what a worker that was broken into
  * may say to its peers, but not to master, which has descriptor 3. */
 static void
@@ -143,6 +166,9 @@ static const struct {
 	{ "ptrace", try_ptrace },
 	{ "fork", try_fork },
 	{ "clone", try_clone },
+	{ "uring", try_uring },
+	{ "unshare", try_unshare },
+	{ "namespace", try_namespace },
 	{ "nonsense", try_nonsense },
 };
 
