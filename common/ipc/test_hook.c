@@ -9,26 +9,20 @@
 #include <sys/syscall.h>
 
 #include <errno.h>
-#include <event2/event.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "net/loop.h"
 #include "os/log.h"
 
 #define VARIABLE "RELAIS_TEST_SYSCALL"
 
-enum {
-	DELAY_MS = 300,
-	SOMEBODY = 1 /* process of another; to ask for one is forbidden */
-};
+enum { SOMEBODY = 1 /* process of another; to ask for one is forbidden */ };
 
 /* What any user may open. */
 static void
@@ -182,12 +176,6 @@ try_call(const char *call)
 	log_error("survived the forbidden system call %s", call);
 }
 
-static void
-on_time(evutil_socket_t fd, short what, void *arg)
-{
-	try_call(arg);
-}
-
 /* What a process of this kind is to try, or NULL. */
 static const char *
 wanted(enum process_kind kind)
@@ -199,17 +187,6 @@ wanted(enum process_kind kind)
 	return want != NULL && strncmp(want, name, len) == 0 && want[len] == ':'
 	    ? want + len + 1
 	    : NULL;
-}
-
-void
-test_hook_arm(struct loop *loop, enum process_kind kind)
-{
-	struct timeval tv = { 0, DELAY_MS * 1000 };
-	const char *call = wanted(kind);
-
-	if (call != NULL)
-		event_base_once(loop_base(loop), -1, EV_TIMEOUT, on_time,
-		    (char *)(uintptr_t)call, &tv);
 }
 
 void

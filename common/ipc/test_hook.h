@@ -13,22 +13,11 @@
 #include "config.h"
 #include "ipc/enums.h"
 
-struct loop;
-
 #ifdef RELAIS_TEST_HOOKS
-void test_hook_arm(struct loop *, enum process_kind);
-/* For a process that has no time for a loop: at once. */
 void test_hook_try(enum process_kind);
 /* The variable and its value, for the environment of others; NULL: none. */
 const char *test_hook_variable(void);
 #else
-static inline void
-test_hook_arm(struct loop *loop, enum process_kind kind)
-{
-	(void)loop;
-	(void)kind;
-}
-
 static inline void
 test_hook_try(enum process_kind kind)
 {
