@@ -159,6 +159,8 @@ finish_line(struct reply_parser *p)
 		memset(r->enhanced, 0, sizeof(r->enhanced));
 	r->code = code;
 	n = n > head ? n - head : 0;
+	if (n > REPLY_TEXT_SIZE - 1)
+		n = REPLY_TEXT_SIZE - 1; /* there is room for a code as well */
 	memmove(p->line, p->line + head, n);
 	p->line[n] = '\0';
 	for (size_t i = 0; i < n; i++)

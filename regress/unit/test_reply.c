@@ -322,7 +322,14 @@ test_bounds(void **state)
 		assert_int_equal(strlen(p.reply.text), REPLY_TEXT_SIZE - 1);
 		assert_int_equal(strlen(p.line), REPLY_TEXT_SIZE - 1);
 	}
+	/* so it is of a line that has no code, within a reply */
+	memset(s + 4, 'x', sizeof(s) - 4);
+	memcpy(s, "250-a\r\n", 7);
+	memcpy(s + 2000, "\r\n", 2);
+	assert_int_equal(parse(&p, s, 2002, 2002, &taken), REPLY_EVENT_LINE);
+	assert_int_equal(strlen(p.line), REPLY_TEXT_SIZE - 1);
 	/* an octet more is too much, with and without an end */
+	memcpy(s, "250 xxx", 7);
 	memset(s + 4, 'x', sizeof(s) - 4);
 	memcpy(s + REPLY_READ_MAX, "\r\n", 2);
 	assert_int_equal(
