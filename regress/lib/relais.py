@@ -19,6 +19,7 @@ import time
 import traceback
 
 ROOT = os.environ.get('RELAIS_ROOT', 'build/hooks/root')
+SANITIZER = re.compile(r'Sanitizer|runtime error:')
 
 
 def free_port():
@@ -37,6 +38,14 @@ def read_log(path):
         return ''
 
 
+def no_sanitizer(text):
+    """Fails if a sanitizer spoke, with what it said first."""
+    m = SANITIZER.search(text)
+    if m:
+        begin = text.rfind('\n', 0, m.start()) + 1
+        raise AssertionError('\n'.join(text[begin:].splitlines()[:40]))
+
+
 def wait_for(what, condition, seconds=10, step=0.02):
     """Waits until condition() is true and returns its value."""
     end = time.monotonic() + seconds
@@ -51,7 +60,9 @@ def wait_for(what, condition, seconds=10, step=0.02):
 
 class Instance:
     """A relaisd with its own folder. `conf` is the configuration without the
-    paths; {port} in it is a free port, {dir} the folder."""
+    paths; {port} in it is a free port, {dir} the folder. What a sanitizer
+    wrote into its log fails the test that stops it; where none does, it is
+    one more test that fails."""
 
     def __init__(self, conf, root=ROOT, env=None, user=None, files=None,
                  start=True, port=None, **names):
@@ -152,6 +163,7 @@ class Instance:
         r = subprocess.run(
             [self.command('smtpctl'), '-S', os.path.join(self.dir, 'control'),
              *args], text=True, capture_output=True, input=input, timeout=60)
+        no_sanitizer(r.stderr)
         if check and r.returncode != 0:
             raise AssertionError(f'smtpctl {args}: {r.stdout}{r.stderr}')
         return r.stdout
@@ -165,6 +177,7 @@ class Instance:
                 self.process.kill()
                 self.process.wait()
                 raise AssertionError('relaisd did not stop:\n' + self.log())
+        no_sanitizer(self.log())
         return self.process.returncode if self.process else None
 
     def kill(self):
@@ -183,7 +196,9 @@ class Instance:
         try:
             self.stop()
         except AssertionError as e:
-            print(f'# {e}')
+            print(f'not ok - the end of {self.dir}')
+            for line in str(e).splitlines():
+                print(f'# {line}')
         if os.environ.get('RELAIS_KEEP'):
             print(f'# kept {self.dir}')
         else:

@@ -14,9 +14,9 @@ import relais
 from relais import Client, Instance, Sink, wait_for
 
 SANITIZE = os.environ.get('RELAIS_SANITIZE_ROOT', '')
-BAD = re.compile(r'AddressSanitizer|LeakSanitizer|UndefinedBehavior|'
-                 r'runtime error:|killed by signal|exited with status|'
-                 r'a malformed (frame|message|credit)|forbidden')
+BAD = re.compile(relais.SANITIZER.pattern + r'|killed by signal|'
+                 r'exited with status|a malformed (frame|message|credit)|'
+                 r'forbidden')
 # 'secret'
 HASH = ('$6$relais$FCVoJzChSI0WjtejeG.mV5n1A3jqPVkW3YxW9ucvGQaJ9zLTdmTy4uNsbkn'
         'n4ajd/cCzOBwsHQkTaYL9egcmk.')
