@@ -203,6 +203,15 @@ lookup_finish(struct lookup *l, const struct resolver_answer *a)
 }
 
 static void
+root_next(struct resolver *r, enum root_state state, int seconds)
+{
+	struct timeval tv = { seconds, 0 };
+
+	r->root = state;
+	event_add(r->root_timer, &tv);
+}
+
+static void
 on_deadline(evutil_socket_t fd, short what, void *arg)
 {
 	struct question *q = arg;
@@ -241,8 +250,12 @@ on_result(void *arg, int rc, void *packet, int len, int security,
 		&reply) == -1 ||
 	    (reply.rcode != 0 && reply.rcode != RCODE_NXDOMAIN)) {
 		log_trace(TRACE_DNS, "%s type %u: no answer", name, l->type);
+	} else if (security == 1 && l->resolver->root == ROOT_PAUSE) {
+		/* who has names and no root is asked again without DNSSEC */
+		root_next(l->resolver, ROOT_UNSIGNED, 0);
+		ipc_buf_free(&records);
+		return;
 	} else if (security == 1) {
-		l->resolver->heard = 1;
 		log_info("%s type %u fails DNSSEC: %s", name, l->type,
 		    why_bogus ? why_bogus : "bogus");
 	} else {
@@ -484,15 +497,6 @@ root_decided(struct resolver *r)
 	loop_defer(r->loop, &r->pump);
 }
 
-static void
-root_next(struct resolver *r, enum root_state state, int seconds)
-{
-	struct timeval tv = { seconds, 0 };
-
-	r->root = state;
-	event_add(r->root_timer, &tv);
-}
-
 /* libunbound says of a failure that it remembers that all went well, and the
  * packet says SERVFAIL. */
 static int
@@ -590,6 +594,7 @@ on_root_timer(evutil_socket_t fd, short what, void *arg)
 		root_decided(r);
 		break;
 	case ROOT_UNSIGNED:
+		root_drop_plain(r);
 		root_give_up(r);
 		break;
 	case ROOT_ASKED:

@@ -342,8 +342,8 @@ no_keys(void **state)
 	assert_int_equal(status, DNS_OK);
 }
 
-/* While nothing can be validated, what the network has for itself is answered,
- * and nothing else. */
+/* What the network has for itself needs no root; the first answer that does is
+ * the end of DNSSEC where the server has none, and stops no mail. */
 static void
 private_names(void **state)
 {
@@ -357,19 +357,24 @@ private_names(void **state)
 		{ "mail.internal.", DNS_OK },
 		{ "mail.split.example.", DNS_OK },
 		{ "split.example.", DNS_OK },
-		{ "mail.example.", DNS_TEMPFAIL },
-		{ "notsplit.example.", DNS_TEMPFAIL },
-		{ "lan.example.", DNS_TEMPFAIL },
 	};
+	static const char *const others[] = { "mail.example.",
+		"notsplit.example.", "lan.example." };
 
 	server_is = FAILS_ROOT;
-	configure(anchor);
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		ask(rows[i].name);
-		if (status != rows[i].status)
-			fail_msg("%s: %d", rows[i].name, status);
+	for (size_t n = 0; n < sizeof(others) / sizeof(others[0]); n++) {
+		given_up = 0;
+		configure(anchor);
+		for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+			ask(rows[i].name);
+			if (status != rows[i].status)
+				fail_msg("%s: %d", rows[i].name, status);
+		}
+		assert_int_equal(given_up, 0);
+		ask(others[n]);
+		assert_int_equal(status, DNS_OK);
+		assert_int_equal(given_up, 1);
 	}
-	assert_int_equal(given_up, 0);
 }
 
 int
