@@ -7,7 +7,8 @@
  * given up with a warning, and nothing counts as secure any more. Servers that
  * do not answer have said nothing about DNSSEC, and are asked again. Some
  * answer all but what DNSSEC needs: those are known by the root that they give
- * to who does not validate.
+ * to who does not validate, or by a name that fails DNSSEC while there is no
+ * root.
  *
  * Those who ask the same share one lookup: the many transactions of a domain
  * whose servers are silent take one place of ACTIVE_MAX, not all of them. When
@@ -250,8 +251,11 @@ on_result(void *arg, int rc, void *packet, int len, int security,
 		&reply) == -1 ||
 	    (reply.rcode != 0 && reply.rcode != RCODE_NXDOMAIN)) {
 		log_trace(TRACE_DNS, "%s type %u: no answer", name, l->type);
-	} else if (security == 1 && l->resolver->root == ROOT_PAUSE) {
-		/* who has names and no root is asked again without DNSSEC */
+	} else if (security == 1 &&
+	    (l->resolver->root == ROOT_PAUSE ||
+		l->resolver->root == ROOT_UNSIGNED)) {
+		/* who has names and no root is asked again without DNSSEC, for
+		 * all that is under way */
 		root_next(l->resolver, ROOT_UNSIGNED, 0);
 		ipc_buf_free(&records);
 		return;
