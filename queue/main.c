@@ -607,14 +607,25 @@ make_parts(struct queue *q)
 	    : -1;
 }
 
+/* The seconds of queue_now begin where those of the wall clock do: else a date
+ * would be shown now as one second, now as the next. */
+static void
+begin_count(struct queue *q)
+{
+	struct timespec wall;
+
+	clock_gettime(CLOCK_REALTIME, &wall);
+	q->wall = wall.tv_sec;
+	q->mono = loop_now(worker_loop(q->worker)) - wall.tv_nsec / 1000000;
+}
+
 static int
 start(void *arg, char *error, size_t size)
 {
 	struct queue *q = arg;
 	int64_t count;
 
-	q->wall = loop_time(worker_loop(q->worker));
-	q->mono = loop_now(worker_loop(q->worker));
+	begin_count(q);
 	q->patience = q->wall + PEERS_PATIENCE;
 	if (open_spool(q, error, size) == -1)
 		return -1;
