@@ -61,6 +61,13 @@ struct master_options {
 	void *macros; /* -D, as the parser takes them */
 };
 
+/* Whose turn it is to take up what a reload has read. */
+enum swap_step {
+	SWAP_NONE, /* it is over */
+	SWAP_CARRIERS,
+	SWAP_ALL
+};
+
 struct master {
 	struct loop *loop;
 	struct master_options options;
@@ -72,7 +79,7 @@ struct master {
 	struct sockets *next_sockets;
 	uint32_t generation;
 	uint32_t next_generation; /* of next; without one, the last that was */
-	int swapping; /* not all workers hold conf yet */
+	enum swap_step swap; /* who is taking conf up */
 	uint64_t reload_asker; /* id of the master_request, 0: SIGHUP */
 	uint32_t reload_life; /* of the queue that sent it */
 	int reload_counts; /* and it wants to know of the aliases */

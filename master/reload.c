@@ -6,7 +6,7 @@
  * after it. So does one that does not answer in time, which after the swap is
  * killed.
  *
- *	idle -> agreeing (m->next) -> swapping (m->swapping) -> idle
+ *	idle -> agreeing (m->next) -> swapping (m->swap) -> idle
  */
 #include "config.h"
 
@@ -44,6 +44,17 @@ expect_answers(struct master *m)
 	event_add(m->reload_timer, &tv);
 }
 
+/* Those who carry mail away swap before those who ask them to: the queue tries
+ * at once what had failed, and this must not be tried the old way. */
+static enum swap_step
+step_of(enum process_kind kind)
+{
+	return kind == PROC_DELIVER || kind == PROC_RESOLVER ||
+		kind == PROC_KEYS
+	    ? SWAP_CARRIERS
+	    : SWAP_ALL;
+}
+
 /* Who does not serve now will serve under the new configuration. */
 static bool
 is_awaited(const struct child *c)
@@ -52,7 +63,8 @@ is_awaited(const struct child *c)
 
 	if (m->next != NULL)
 		return c->agreed != m->next_generation;
-	return c->state >= CHILD_RELEASED && c->holds != m->generation;
+	return c->state >= CHILD_RELEASED && c->holds != m->generation &&
+	    (m->swap == SWAP_NONE || step_of(c->kind) <= m->swap);
 }
 
 /* One of them, NULL if there is none. */
@@ -98,7 +110,7 @@ all_can_be_asked(const struct master *m)
 static bool
 is_busy(const struct master *m)
 {
-	return m->next != NULL || m->swapping || !all_can_be_asked(m);
+	return m->next != NULL || m->swap != SWAP_NONE || !all_can_be_asked(m);
 }
 
 /* Heeds a SIGHUP that came too early. */
@@ -252,12 +264,33 @@ reload_begin(struct master *m, uint64_t asker, int counts)
 	expect_answers(m);
 }
 
+/* Whoever began meanwhile has agreed to nothing: it holds the new one. */
+static void
+swap_step(struct master *m, enum swap_step step)
+{
+	struct msg_config_swap swap = { .generation = m->generation };
+
+	m->swap = step;
+	for (size_t i = 0; i < m->child_count; i++) {
+		struct child *c = &m->children[i];
+
+		if (step_of(c->kind) != step || c->agreed != m->generation)
+			continue;
+		if (c->state == CHILD_REFUSED) {
+			supervise_release(c);
+			continue;
+		}
+		if (c->kind == PROC_SMTPD)
+			sockets_send(m->sockets, c->channel, m->generation);
+		ipc_send(c->channel, config_swap, &swap);
+	}
+	expect_answers(m);
+}
+
 /* All have agreed. */
 static void
-swap(struct master *m)
+begin_swap(struct master *m)
 {
-	struct msg_config_swap swap = { .generation = m->next_generation };
-
 	conf_free(m->conf);
 	m->conf = m->next;
 	m->next = NULL;
@@ -268,19 +301,7 @@ swap(struct master *m)
 	m->sockets = m->next_sockets;
 	m->next_sockets = NULL;
 	m->generation = m->next_generation;
-	m->swapping = 1;
-	for (size_t i = 0; i < m->child_count; i++) {
-		struct child *c = &m->children[i];
-
-		if (c->state == CHILD_REFUSED) {
-			supervise_release(c);
-			continue;
-		}
-		if (c->kind == PROC_SMTPD)
-			sockets_send(m->sockets, c->channel, m->generation);
-		ipc_send(c->channel, config_swap, &swap);
-	}
-	expect_answers(m);
+	swap_step(m, SWAP_CARRIERS);
 }
 
 int
@@ -296,7 +317,7 @@ reload_agreed(struct child *c, const struct msg_config_ready *r)
 	}
 	c->agreed = r->generation;
 	if (awaited(m) == NULL)
-		swap(m);
+		begin_swap(m);
 	return 1;
 }
 
@@ -305,8 +326,12 @@ reload_step(struct master *m)
 {
 	if (awaited(m) != NULL)
 		return;
-	if (m->swapping) {
-		m->swapping = 0;
+	if (m->swap == SWAP_CARRIERS) {
+		swap_step(m, SWAP_ALL);
+		return;
+	}
+	if (m->swap == SWAP_ALL) {
+		m->swap = SWAP_NONE;
 		event_del(m->reload_timer);
 		log_info("configuration reloaded");
 		answer(
