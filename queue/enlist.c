@@ -11,6 +11,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "ipc/worker.h"
+#include "net/loop.h"
 #include "os/log.h"
 #include "queue/queue.h"
 #include "smtp/address.h"
@@ -628,11 +630,19 @@ names_hosts(void *arg, const char *name)
 	    (action->relay.host != NULL || action->relay.domain != NULL);
 }
 
+int
+enlist_is_bygone(struct queue *q, const struct job *job, const char *action)
+{
+	return job->started < q->all_anew ||
+	    (job->started < q->hosts_anew && names_hosts(q, action));
+}
+
 void
 enlist_retry_hosts(struct queue *q)
 {
 	uint32_t n = sched_retry(q->sched, names_hosts, q);
 
+	q->hosts_anew = loop_now(worker_loop(q->worker));
 	if (n > 0)
 		log_info("%u next hops that the configuration names were not "
 			 "reached: what was read may be another, so they are "
@@ -651,6 +661,7 @@ enlist_retry_all(struct queue *q)
 {
 	uint32_t n = sched_retry(q->sched, is_any, q);
 
+	q->all_anew = loop_now(worker_loop(q->worker));
 	if (n > 0)
 		log_info("%u next hops were not reached: their names may be "
 			 "known now, so they are tried",

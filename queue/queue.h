@@ -103,6 +103,8 @@ struct queue {
 	struct event *recheck; /* of the queue, by a new configuration */
 	uint64_t recheck_at;
 	int recheck_times; /* they have changed since it was complete */
+	int64_t hosts_anew; /* loop_now of enlist_retry_hosts, and ... */
+	int64_t all_anew; /* ... of enlist_retry_all; 0 before the first */
 	int settle_armed;
 	int settle_now;
 	int in_turn;
@@ -157,6 +159,9 @@ int enlist_recheck(struct queue *, uint64_t *cursor);
 void enlist_retry_hosts(struct queue *);
 /* The same for all, when the name servers are others. */
 void enlist_retry_all(struct queue *);
+/* Whether a job began before the last of these that meant its destination: that
+ * it failed says nothing of where its mail goes now. */
+int enlist_is_bygone(struct queue *, const struct job *, const char *action);
 /* When a recipient's time is over, and how to treat mail that is refused. */
 int64_t enlist_expiry(
     struct queue *, const struct envelope *, const struct envelope_rcpt *);

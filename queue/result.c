@@ -362,6 +362,10 @@ result_on_transfer_done(
 	if (ev.env != NULL) {
 		damaged = apply_results(q, job, &ev, m,
 		    route == SCHED_ROUTE_FAILED || route == SCHED_ROUTE_BROKEN);
+		if (route != SCHED_ROUTE_OK &&
+		    enlist_is_bygone(
+			q, job, ev.env->rcpts[job->rcpts[0]].action))
+			route = SCHED_ROUTE_UNKNOWN;
 		result_settle(q, &ev);
 	}
 	if (damaged)
