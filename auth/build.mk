@@ -29,6 +29,7 @@ pkglibexec_PROGRAMS += auth/resolver
 auth_resolver_SOURCES = \
 	auth/dns_packet.c auth/dns_packet.h \
 	auth/resolver.c auth/resolver.h auth/resolver_main.c \
+	auth/signed_root.c auth/signed_root.h \
 	auth/turns.c auth/turns.h \
 	auth/unbound.c auth/unbound.h
 auth_resolver_CFLAGS = $(AM_CFLAGS) $(UNBOUND_CFLAGS)

@@ -1,14 +1,6 @@
 /*
- * See resolver.h. Owns the libunbound context and the questions under way.
- *
- * A forwarder that strips DNSSEC would make every answer bogus and stop all
- * mail. So after each configuration the signed root is asked for, and nothing
- * else before that has an answer: if it does not come out secure, validation is
- * given up with a warning, and nothing counts as secure any more. Servers that
- * do not answer have said nothing about DNSSEC, and are asked again. Some
- * answer all but what DNSSEC needs: those are known by the root that they give
- * to who does not validate, or by a name that fails DNSSEC while there is no
- * root.
+ * See resolver.h. Owns the libunbound context, which signed_root.c makes, and
+ * the questions under way.
  *
  * Those who ask the same share one lookup: the many transactions of a domain
  * whose servers are silent take one place of ACTIVE_MAX, not all of them. When
@@ -29,8 +21,8 @@
 
 #include "auth/dns_packet.h"
 #include "auth/resolver.h"
+#include "auth/signed_root.h"
 #include "auth/turns.h"
-#include "auth/unbound.h"
 #include "net/loop.h"
 #include "os/log.h"
 
@@ -39,23 +31,8 @@ enum {
 	PATIENCE_MS = 999, /* with a name while others wait */
 	QUESTIONS_MAX = 20000, /* of each that asks */
 	DEADLINE_SECONDS = 25,
-	/* for the root: some seconds less, which those who wait for it have */
-	ROOT_SECONDS = 20,
-	ROOT_PAUSE_SECONDS = 5, /* until it is asked for again */
-	ROOT_ROUNDS = 2, /* one may be that in which the network came up */
 	CLASS_IN = 1,
-	DNS_HEADER = 12, /* octets */
-	RCODE_SERVFAIL = 2,
 	RCODE_NXDOMAIN = 3
-};
-
-enum root_state {
-	ROOT_SETTLED,
-	ROOT_ASKED,
-	ROOT_SECURE,
-	ROOT_UNSIGNED,
-	ROOT_UNANSWERED,
-	ROOT_PAUSE
 };
 
 enum lookup_state { LOOKUP_WAITING, LOOKUP_ACTIVE, LOOKUP_ENDING };
@@ -101,20 +78,11 @@ RB_GENERATE_INTERNAL(lookup_tree, lookup, by_name, lookup_compare,
 struct resolver {
 	struct loop *loop;
 	struct ub_ctx *ctx;
-	struct conf_resolver settings; /* borrowed from the configuration */
+	struct signed_root *root;
 	struct lookup_tree names;
 	struct turns turns;
 	struct lookups active;
 	size_t active_count;
-	int validating;
-	enum root_state root;
-	int undecided; /* about the root: what is asked waits */
-	int heard; /* some server, since the root was asked */
-	unsigned rounds; /* in a row without the root, but some server heard */
-	int root_id;
-	struct event *root_timer; /* the next step */
-	struct ub_ctx *plain; /* asks for the root without validation */
-	unsigned ports; /* that libunbound may open */
 	struct loop_deferred pump; /* starts what waits */
 	struct event *again; /* when a place may be made */
 };
@@ -204,15 +172,6 @@ lookup_finish(struct lookup *l, const struct resolver_answer *a)
 }
 
 static void
-root_next(struct resolver *r, enum root_state state, int seconds)
-{
-	struct timeval tv = { seconds, 0 };
-
-	r->root = state;
-	event_add(r->root_timer, &tv);
-}
-
-static void
 on_deadline(evutil_socket_t fd, short what, void *arg)
 {
 	struct question *q = arg;
@@ -251,12 +210,8 @@ on_result(void *arg, int rc, void *packet, int len, int security,
 		&reply) == -1 ||
 	    (reply.rcode != 0 && reply.rcode != RCODE_NXDOMAIN)) {
 		log_trace(TRACE_DNS, "%s type %u: no answer", name, l->type);
-	} else if (security == 1 &&
-	    (l->resolver->root == ROOT_PAUSE ||
-		l->resolver->root == ROOT_UNSIGNED)) {
-		/* who has names and no root is asked again without DNSSEC, for
-		 * all that is under way */
-		root_next(l->resolver, ROOT_UNSIGNED, 0);
+	} else if (security == 1 && signed_root_explains(l->resolver->root)) {
+		/* it is asked again, with all that is under way */
 		ipc_buf_free(&records);
 		return;
 	} else if (security == 1) {
@@ -266,7 +221,8 @@ on_result(void *arg, int rc, void *packet, int len, int security,
 		a.status = reply.rcode == RCODE_NXDOMAIN ? DNS_NXDOMAIN
 		    : reply.count + reply.left_out == 0  ? DNS_NODATA
 							 : DNS_OK;
-		a.secure = security == 2 && l->resolver->validating;
+		a.secure =
+		    security == 2 && signed_root_validates(l->resolver->root);
 		a.ttl = reply.ttl;
 		a.owner = reply.owner;
 		a.records = ipc_buf_list(&records);
@@ -337,7 +293,7 @@ on_pump(void *arg)
 	struct question *q;
 	int made = 0;
 
-	if (r->undecided)
+	if (signed_root_is_awaited(r->root))
 		return;
 	while ((whose = turns_next(&r->turns)) != NULL) {
 		if (r->active_count >= ACTIVE_MAX) {
@@ -483,8 +439,10 @@ ask_again(struct resolver *r)
 }
 
 static void
-use_context(struct resolver *r, struct ub_ctx *ctx)
+on_context(void *arg, struct ub_ctx *ctx)
 {
+	struct resolver *r = arg;
+
 	if (r->ctx != NULL) {
 		ask_again(r);
 		ub_ctx_delete(r->ctx);
@@ -492,182 +450,37 @@ use_context(struct resolver *r, struct ub_ctx *ctx)
 	r->ctx = ctx;
 }
 
-/* ---- whether the servers hand on a signed root ------------------------- */
-
 static void
-root_decided(struct resolver *r)
+on_decided(void *arg)
 {
-	r->undecided = 0;
+	struct resolver *r = arg;
+
 	loop_defer(r->loop, &r->pump);
-}
-
-/* libunbound says of a failure that it remembers that all went well, and the
- * packet says SERVFAIL. */
-static int
-is_answer(int rc, const void *packet, int len)
-{
-	return rc == 0 && len >= DNS_HEADER &&
-	    (((const uint8_t *)packet)[3] & 0xf) != RCODE_SERVFAIL;
-}
-
-/* The step that follows has a turn of its own: libunbound must not be taken
- * away from under the callback that it is making. */
-static void
-on_root(void *arg, int rc, void *packet, int len, int security, char *why_bogus,
-    int was_ratelimited)
-{
-	root_next(arg,
-	    !is_answer(rc, packet, len) ? ROOT_UNANSWERED
-		: security == 2         ? ROOT_SECURE
-					: ROOT_UNSIGNED,
-	    0);
-}
-
-static void
-on_plain_root(void *arg, int rc, void *packet, int len, int security,
-    char *why_bogus, int was_ratelimited)
-{
-	struct resolver *r = arg;
-
-	r->heard |= is_answer(rc, packet, len);
-}
-
-static void
-root_ask(struct resolver *r)
-{
-	r->heard = 0;
-	root_next(r, ROOT_ASKED, ROOT_SECONDS);
-	if (ub_resolve_event(
-		r->ctx, ".", DNS_NS, CLASS_IN, r, on_root, &r->root_id) != 0)
-		root_next(r, ROOT_UNANSWERED, 0);
-}
-
-static void
-root_drop_plain(struct resolver *r)
-{
-	if (r->plain != NULL)
-		ub_ctx_delete(r->plain);
-	r->plain = NULL;
-}
-
-static void
-root_ask_plain(struct resolver *r)
-{
-	char error[128];
-	int id;
-
-	if (r->rounds == 0 && !r->heard)
-		log_warn("the resolvers do not answer: whether they hand on a "
-			 "signed root zone is asked again");
-	root_decided(r);
-	r->plain = unbound_new(
-	    r->loop, &r->settings, 0, r->ports, error, sizeof(error));
-	if (r->plain != NULL)
-		ub_resolve_event(
-		    r->plain, ".", DNS_NS, CLASS_IN, r, on_plain_root, &id);
-	root_next(r, ROOT_PAUSE, ROOT_PAUSE_SECONDS);
-}
-
-static void
-root_give_up(struct resolver *r)
-{
-	struct ub_ctx *plain;
-	char error[128];
-
-	log_warn("the resolvers do not hand on a signed root zone: DNSSEC "
-		 "and what needs it (DANE) are off until the next reload, or "
-		 "other name servers");
-	r->validating = 0;
-	plain = unbound_new(
-	    r->loop, &r->settings, 0, r->ports, error, sizeof(error));
-	if (plain != NULL)
-		use_context(r, plain);
-	root_decided(r);
-}
-
-static void
-on_root_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct resolver *r = arg;
-	enum root_state state = r->root;
-
-	r->root = ROOT_SETTLED;
-	switch (state) {
-	case ROOT_SECURE:
-		log_info("DNSSEC validation works");
-		root_decided(r);
-		break;
-	case ROOT_UNSIGNED:
-		root_drop_plain(r);
-		root_give_up(r);
-		break;
-	case ROOT_ASKED:
-		ub_cancel(r->ctx, r->root_id);
-		root_ask_plain(r);
-		break;
-	case ROOT_UNANSWERED:
-		root_ask_plain(r);
-		break;
-	case ROOT_PAUSE:
-		root_drop_plain(r);
-		r->rounds = r->heard ? r->rounds + 1 : 0;
-		if (r->rounds == ROOT_ROUNDS)
-			root_give_up(r);
-		else
-			root_ask(r);
-		break;
-	case ROOT_SETTLED:
-		break;
-	}
-}
-
-/* ---- a configuration --------------------------------------------------- */
-
-static void
-on_warm_up(void *arg, int rc, void *packet, int len, int security,
-    char *why_bogus, int was_ratelimited)
-{
 }
 
 int
 resolver_configure(
     struct resolver *r, const struct conf_resolver *s, char *error, size_t size)
 {
-	struct ub_ctx *ctx;
-	int id;
-
-	ctx = unbound_new(r->loop, s, 1, r->ports, error, size);
-	if (ctx == NULL)
-		return -1;
-	/* a local name makes libunbound finish its set-up now, while it may
-	 * still open what it needs */
-	ub_resolve_event(
-	    ctx, "localhost.", DNS_A, CLASS_IN, r, on_warm_up, &id);
-	r->settings = *s;
-	r->validating = r->undecided = s->trust_anchor != NULL;
-	use_context(r, ctx);
-	root_drop_plain(r);
-	event_del(r->root_timer);
-	r->rounds = 0;
-	if (r->validating)
-		root_ask(r);
-	return 0;
+	return signed_root_configure(r->root, s, error, size);
 }
 
 struct resolver *
 resolver_new(struct loop *loop)
 {
+	static const struct signed_root_ops root_ops = { .use = on_context,
+		.decided = on_decided };
 	struct resolver *r;
 
 	if ((r = calloc(1, sizeof(*r))) == NULL)
 		return NULL;
 	r->loop = loop;
-	r->ports = unbound_count_ports();
 	r->again = evtimer_new(loop_base(loop), on_again, r);
-	r->root_timer = evtimer_new(loop_base(loop), on_root_timer, r);
-	if (r->again == NULL || r->root_timer == NULL) {
+	r->root = signed_root_new(loop, &root_ops, r);
+	if (r->again == NULL || r->root == NULL) {
 		if (r->again != NULL)
 			event_free(r->again);
+		signed_root_free(r->root);
 		free(r);
 		return NULL;
 	}
@@ -687,11 +500,10 @@ resolver_free(struct resolver *r)
 		return;
 	while ((a = TAILQ_FIRST(&r->turns)) != NULL)
 		resolver_forget(r, a->who);
-	root_drop_plain(r);
+	signed_root_free(r->root);
 	if (r->ctx != NULL)
 		ub_ctx_delete(r->ctx);
 	loop_undefer(r->loop, &r->pump);
 	event_free(r->again);
-	event_free(r->root_timer);
 	free(r);
 }

@@ -36,7 +36,7 @@ worker_environment(void)
 {
 	static const char *const names[] = {
 #ifdef RELAIS_TEST_HOOKS
-		"RELAIS_TEST_SYSCALL",
+		"RELAIS_TEST_SYSCALL", "RELAIS_TEST_ROOT",
 #endif
 #ifdef RELAIS_SANITIZE
 		"ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS",

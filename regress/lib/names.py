@@ -21,7 +21,7 @@ CONF = '''server:
 remote-control:
   control-enable: no
 '''
-ZONE = 'zone:\n  name: {zone}\n  zonefile: {zone}\n'
+ZONE = 'zone:\n  name: {zone}.\n  zonefile: {zone}.zone\n'
 HEAD = '''$ORIGIN {zone}.
 $TTL {ttl}
 @ IN SOA ns root 1 3600 600 86400 {ttl}
@@ -31,9 +31,9 @@ ns IN A 127.0.0.1
 
 
 class NameServer:
-    """Serves `zones`, {name: lines of a zone file below its SOA}. A zone of
-    None is configured and not there: whoever asks hears SERVFAIL, until it
-    is written and the server started anew."""
+    """Serves `zones`, {name: lines of a zone file below its SOA}; the root is
+    ''. A zone of None is configured and not there: whoever asks hears SERVFAIL,
+    until it is written and the server started anew."""
 
     def __init__(self, zones, port=None, ttl=5):
         self.dir = tempfile.mkdtemp(prefix='relais-names-')
@@ -49,8 +49,22 @@ class NameServer:
         self.start()
 
     def write(self, zone, records):
-        with open(f'{self.dir}/{zone}', 'w') as f:
+        with open(self.path(zone), 'w') as f:
             f.write(HEAD.format(zone=zone, ttl=self.ttl) + records)
+
+    def path(self, zone):
+        return f'{self.dir}/{zone}.zone'
+
+    def sign(self, zone):
+        """Signs what was written, with a new key; its DS record."""
+        def ldns(*words):
+            return subprocess.run([f'/usr/bin/ldns-{words[0]}', *words[1:]],
+                                  cwd=self.dir, check=True, text=True,
+                                  capture_output=True).stdout.strip()
+        key = ldns('keygen', '-a', 'ED25519', '-k', f'{zone}.')
+        ldns('signzone', '-f', self.path(zone), self.path(zone), key)
+        with open(f'{self.dir}/{key}.ds') as f:
+            return f.read()
 
     def start(self):
         with open(self.log_path, 'a') as log:

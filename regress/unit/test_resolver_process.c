@@ -151,7 +151,7 @@ static channel_handler *const handlers[MSG_MAX] = {
 static void
 on_log_line(const char *line)
 {
-	given_up += strstr(line, "are off") != NULL;
+	given_up += strstr(line, "DNSSEC is off") != NULL;
 }
 
 static struct stage stage = { .kind = PROC_RESOLVER,
