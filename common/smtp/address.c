@@ -116,10 +116,10 @@ read_local(const char *text, size_t len, unsigned flags, size_t *taken,
 		if ((n = read_quoted(text, len, plain)) == 0)
 			return ADDRESS_ERR_LOCAL;
 	} else {
+		/* dots where none may stand without quotes are in addresses
+		 * that providers have given out */
 		while (n < len && (is_atext(text[n]) || text[n] == '.'))
 			append(plain, text[n++]);
-		if (!is_dot_string(text, n))
-			return ADDRESS_ERR_LOCAL;
 	}
 	max = flags & ADDRESS_LONG ? ADDRESS_LOCAL_LONG : ADDRESS_LOCAL_RFC;
 	if (plain->len > max)

@@ -11,6 +11,8 @@
  *   domain   lower case, U-labels as A-labels (IDNA2008, non-transitional),
  *            without a dot at the end; or an address literal as inet_ntop
  *            writes it: [192.0.2.1], [IPv6:2001:db8::1]
+ * A dot may stand anywhere in a local part that is parsed; one that is no
+ * dot-string for that is quoted from then on.
  * It holds no control character, no malformed UTF-8 and no `<` or `>` outside
  * a quoted local part. Shell and lookup characters may stand in a local part:
  * whoever hands it to a program or a query must treat it as a literal.

@@ -79,12 +79,14 @@ parse_helo(const struct context *ctx, struct smtp_command *out)
 
 /*
  * Finds the path behind `FROM:` or `TO:`, spaces between them permitted as
- * many clients need. Returns its octets, 0 if there is none.
+ * many clients need. Devices and scripts leave its brackets out: such a mailbox
+ * ends at a space. Returns its octets, 0 if there is none.
  */
 static size_t
 find_path(
     const struct smtp_command *out, const char *keyword, const char **path)
 {
+	const char *end = out->arg + out->arg_len, *space;
 	size_t n = strlen(keyword);
 
 	if (out->arg_len < n || strncasecmp(out->arg, keyword, n) != 0)
@@ -92,7 +94,11 @@ find_path(
 	while (n < out->arg_len && out->arg[n] == ' ')
 		n++;
 	*path = out->arg + n;
-	return address_path_length(*path, out->arg_len - n);
+	n = (size_t)(end - *path);
+	if (n == 0 || **path == '<')
+		return address_path_length(*path, n);
+	space = memchr(*path, ' ', n);
+	return space != NULL ? (size_t)(space - *path) : n;
 }
 
 /*
@@ -112,7 +118,9 @@ parse_envelope(const struct context *ctx, struct smtp_command *out,
 		refuse(out, mail ? REPLY_SYNTAX_MAIL : REPLY_SYNTAX_RCPT, "");
 		return -1;
 	}
-	error = address_parse_path(path, n, flags | ADDRESS_LONG, address);
+	flags |= ADDRESS_LONG;
+	error = *path == '<' ? address_parse_path(path, n, flags, address)
+			     : address_parse(path, n, flags, address);
 	if (error == ADDRESS_ERR_NEEDS_UTF8 && !mail &&
 	    (ctx->extensions & EXT_SMTPUTF8) != 0)
 		refuse(out, REPLY_RCPT_NEEDS_UTF8, "");

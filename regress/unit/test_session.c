@@ -167,7 +167,7 @@ static const struct dialogue order[] = {
 	    "S: 501 5.5.4 Syntax: MAIL FROM:<address> [parameters]\n"
 	    "C: MAIL a@b\n"
 	    "S: 501 5.5.4 Syntax: MAIL FROM:<address> [parameters]\n" MAIL
-	    "C: RCPT TO:x\n"
+	    "C: RCPT x@y\n"
 	    "S: 501 5.5.4 Syntax: RCPT TO:<address> [parameters]\n"
 	    "C: FOO\nS: 500 5.5.1 Command not recognized\n",
 	    0 },
