@@ -200,10 +200,11 @@ on_config_ready(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 static void
 tell_ready(struct master *m)
 {
-	log_info("ready");
+	/* whoever has read that we are ready may read the file */
 	if (!m->was_ready)
 		pid_file_write(m->conf->paths.pid_file);
 	m->was_ready = 1;
+	log_info("ready");
 	if (m->starter == -1)
 		return;
 	if (write(m->starter, "", 1) == -1)
