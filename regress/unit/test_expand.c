@@ -490,11 +490,14 @@ test_session(void **state)
 	expand_scene_conf = before;
 }
 
+/* The names of alias tables: what the scene keeps outlives a test. */
+static char scene_table[] = "aliases", big_table[] = "aliases2";
+
 /* An alias file of `big`, which holds so many of a kind, and then more. */
 static void
 add_big(unsigned int count, const char *kind, const char *more)
 {
-	struct conf_table t = { .name = S("aliases2"),
+	struct conf_table t = { .name = big_table,
 		.kind = CONF_TABLE_FILE,
 		.uses = 1 << CONF_SERVICE_ALIAS };
 	char *text = malloc(20000 * 20 + 100), error[256];
@@ -526,7 +529,7 @@ test_long_list(void **state)
 		.user = "" };
 	struct expand_result r;
 
-	expand_scene_actions[0].local.alias = S("aliases2");
+	expand_scene_actions[0].local.alias = big_table;
 	for (int i = 0; i < 2; i++) {
 		add_big(sizes[i], "@far.example", "");
 		expand_run(&expand_scene_host, &q, &r);
@@ -535,7 +538,7 @@ test_long_list(void **state)
 			assert_int_equal(r.count, 9000);
 		expand_free(&r);
 	}
-	expand_scene_actions[0].local.alias = S("aliases");
+	expand_scene_actions[0].local.alias = scene_table;
 }
 
 /* RCPT TO asks for a few of a long list, and for none when there is one. */
@@ -553,7 +556,7 @@ test_check_long(void **state)
 	};
 	struct recipient_reply reply;
 
-	expand_scene_actions[0].local.alias = S("aliases2");
+	expand_scene_actions[0].local.alias = big_table;
 	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
 		add_big(c[i].count, "", c[i].more);
 		expand_scene_asked = 0;
@@ -561,7 +564,7 @@ test_check_long(void **state)
 		assert_int_equal(reply.code, c[i].code);
 		assert_in_range(expand_scene_asked, 0, 100);
 	}
-	expand_scene_actions[0].local.alias = S("aliases");
+	expand_scene_actions[0].local.alias = scene_table;
 	expand_scene_asked = 0;
 	check(0, "two@example.org", &reply);
 	assert_int_equal(reply.code, 250);
