@@ -55,7 +55,7 @@ sim_map = $(srcdir)/regress/sim/calls.map
 sim_inside = $(sim_dir)/libinside_a
 # sim_link NAME, objects and options
 sim_link = name=$(1); \
-	ld -r -o $(sim_dir)/$$name.tmp $(2) && \
+	ld -r --force-group-allocation -o $(sim_dir)/$$name.tmp $(2) && \
 	objcopy --redefine-syms=$(sim_map) \
 	    --redefine-sym main=sim_$${name}_main \
 	    --keep-global-symbol=sim_$${name}_main \
