@@ -220,26 +220,40 @@ class OpenSMTPD(Peer):
             tls='tls pki peer' if self.tls else ''), mode=0o600)
 
 
-DOVECOT_CONF = '''protocols = lmtp
+# What 2.4 says otherwise than 2.3, of which Debian 12 has it.
+DOVECOT_23 = '''mail_location = maildir:~/Maildir
+auth_username_format = %Ln
+userdb {
+  driver = passwd-file
+  args = /etc/dovecot/users
+}
+passdb {
+  driver = passwd-file
+  args = /etc/dovecot/users
+}
+'''
+DOVECOT_24 = '''dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
+mail_driver = maildir
+mail_path = ~/Maildir
+auth_username_format = %{user | username | lower}
+userdb passwd-file {
+  passwd_file_path = /etc/dovecot/users
+}
+passdb passwd-file {
+  passwd_file_path = /etc/dovecot/users
+}
+'''
+DOVECOT_CONF = '''{dialect}protocols = lmtp
 log_path = /dev/stderr
 base_dir = /run/dovecot
 ssl = no
-mail_location = maildir:~/Maildir
-auth_username_format = %Ln
-userdb {{
-  driver = passwd-file
-  args = /etc/dovecot/users
-}}
-passdb {{
-  driver = passwd-file
-  args = /etc/dovecot/users
-}}
 service lmtp {{
   unix_listener {socket} {{
     mode = 0666
   }}
   inet_listener lmtp {{
-    address = {host}
+    {address} = {host}
     port = {port}
   }}
 }}
@@ -275,7 +289,10 @@ class Dovecot(Peer):
         self.write('/etc/dovecot/users', ''.join(
             f'{name}:{{PLAIN}}x:{USERS[who][0]}:{USERS[who][0]}::'
             f'/home/{who}\n' for name, who in self.names.items()))
+        old = self.run('dovecot', '--version').startswith('2.3.')
         self.write('/etc/dovecot/dovecot.conf', DOVECOT_CONF.format(
+            dialect=DOVECOT_23 if old else DOVECOT_24,
+            address='address' if old else 'listen',
             host=self.host, port=self.port, socket='/run/lmtp',
             main=self.main))
         self.folder('/run/dovecot', 'root', 0o755)
