@@ -86,6 +86,7 @@ class Postfix(Peer):
         services = re.sub(r'(?m)^(\S+\s+(?:inet|unix|fifo|pass|unix-dgram)'
                           r'\s+\S+\s+\S+\s+)\S+', r'\1n', services)
         self.write('/etc/postfix/master.cf', services)
+        self.write('/etc/default/postfix', 'SYNC_CHROOT=\n')
 
     def log(self):
         return super().log() + read(self.path('/var/log/postfix.log'))
@@ -191,12 +192,11 @@ match from any for any action "away"
 
 class OpenSMTPD(Peer):
     """main: lines added ahead of the actions. With tls it uses STARTTLS as a
-    client; as a server it offers STARTTLS, and then every handshake fails:
-    Debian 12's version does not work with OpenSSL 3 (OpenSMTPD issue 1239).
+    client; as a server it offers STARTTLS, and with 6.8 every handshake then
+    fails: Debian 12's does not work with OpenSSL 3 (OpenSMTPD issue 1239).
     """
 
     packages = ('opensmtpd',)
-    serves_tls = False
     command = ('smtpd', '-d', '-v', '-f', '/etc/smtpd.conf')
 
     def __init__(self, main='', relay=None, tls=False, **kw):
@@ -210,6 +210,12 @@ class OpenSMTPD(Peer):
 
     def configure(self):
         self.certify()
+        # 7 reads the authorities of the machine, or does not start
+        self.write('/etc/ssl/certs/ca-certificates.crt',
+                   read(self.path('/etc/ssl/peer.crt')))
+        # its usage, which names the version, has a status of failure
+        self.serves_tls = 'OpenSMTPD 6.' not in self.run(
+            'sh', '-c', 'smtpd -h || :')
         self.folder('/var/lib/opensmtpd/empty', 'root', 0o755)
         self.folder('/var/spool/smtpd', 'root', 0o711)
         self.write('/etc/mailname', 'opensmtpd.test\n')
