@@ -37,6 +37,7 @@ relaisd_SOURCES = \
 	master/load.c master/load.h \
 	master/local_spawn.c master/local_spawn.h \
 	master/main.c master/master.h \
+	master/notify.c \
 	master/options.c master/options.h \
 	master/pid_file.c \
 	master/pairs.c \

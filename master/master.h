@@ -134,6 +134,9 @@ int sockets_open_control(const struct conf *);
 /* Has the kernel name this process to who asks whose that socket is. */
 void sockets_own_control(int fd);
 
+/* "READY=1" or what else sd_notify(3) knows, to who started us as a service. */
+void notify_manager(const char *state);
+
 /* NULL: none is wanted. One that holds another number is not removed. */
 void pid_file_write(const char *path);
 void pid_file_remove(const char *path);

@@ -201,8 +201,10 @@ static void
 tell_ready(struct master *m)
 {
 	/* whoever has read that we are ready may read the file */
-	if (!m->was_ready)
+	if (!m->was_ready) {
 		pid_file_write(m->conf->paths.pid_file);
+		notify_manager("READY=1");
+	}
 	m->was_ready = 1;
 	log_info("ready");
 	if (m->starter == -1)
@@ -539,6 +541,7 @@ supervise_stop(struct master *m, int status)
 	m->stopping = 1;
 	m->status = status;
 	log_info("stopping");
+	notify_manager("STOPPING=1");
 	for (size_t i = 0; i < m->child_count; i++) {
 		struct child *c = &m->children[i];
 
