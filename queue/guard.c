@@ -3,12 +3,16 @@
  * the spool, whose octets are written and not merely promised, so that they
  * are really there to be freed.
  */
+#include "config.h"
+
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +26,7 @@ enum {
 	LOG_FILES_LEAST = 2,
 	LOG_FILES_BALLAST = 4,
 	FLIGHT_FACTOR = 3,
+	PAUSE_CHECKS = 60,
 	INODES_LEFT = 1024,
 	SLICE = 1 << 20
 };
@@ -31,6 +36,12 @@ struct guard {
 	int ballast_fd; /* -1: cannot be kept */
 	uint64_t ballast; /* octets it should have */
 	uint64_t filled; /* octets it has */
+	/* what the file system was found to give, and what it had free then,
+	 * or later */
+	uint64_t granted, seen;
+	int hidden; /* it gives less than it has free */
+	int honest; /* it never does: it is not asked */
+	unsigned int pause; /* checks until the ballast is thought of again */
 	enum guard_verdict verdict;
 	struct guard_facts facts;
 };
@@ -65,6 +76,54 @@ guard_decide(const struct guard_facts *f, enum guard_verdict before)
 	return f->free_inodes < inodes ? GUARD_NO_INODES : GUARD_OK;
 }
 
+/* Whether the file system gives so many octets; they are given back. One that
+ * cannot tell without their being written does. */
+static int
+gives(const struct guard *g, uint64_t octets)
+{
+	int rc;
+
+	do
+		rc = fallocate(
+		    g->ballast_fd, 0, (off_t)g->filled, (off_t)octets);
+	while (rc == -1 && errno == EINTR);
+	rc = rc == 0 || (errno != EDQUOT && errno != ENOSPC);
+	if (ftruncate(g->ballast_fd, (off_t)g->filled) == -1)
+		log_warn("ballast: %s", strerror(errno));
+	return rc;
+}
+
+/*
+ * A quota of a user, of a subvolume or of a container may end before the disk
+ * does, and need not show in what is free. So what is needed is asked for, at
+ * the start, whenever a good part of what was found to be there may have gone,
+ * and until there is enough again.
+ */
+static void
+ask(struct guard *g)
+{
+	struct guard_facts *f = &g->facts;
+	uint64_t octets = guard_needed(f), gone;
+
+	if (g->hidden)
+		octets = with_margin(octets);
+	if (g->ballast_fd == -1 || g->honest || f->free_octets < octets)
+		return;
+	if (f->free_octets > g->seen)
+		g->seen = f->free_octets;
+	gone = g->seen - f->free_octets;
+	if (!g->hidden && g->granted >= gone &&
+	    g->granted - gone >= octets - octets / 4)
+		return;
+	g->hidden = !gives(g, octets);
+	g->granted = g->hidden ? 0 : octets;
+	g->seen = f->free_octets;
+	if (g->hidden) {
+		octets = LOG_FILES_LEAST * f->log_file;
+		f->free_octets = gives(g, octets) ? octets : 0;
+	}
+}
+
 static int
 look(struct guard *g)
 {
@@ -75,6 +134,7 @@ look(struct guard *g)
 	g->facts.free_octets = (uint64_t)v.f_bavail * v.f_frsize;
 	/* a file system that makes inodes as it needs them says 0 of 0 */
 	g->facts.free_inodes = v.f_files == 0 ? UINT64_MAX : v.f_favail;
+	ask(g);
 	return 0;
 }
 
@@ -82,6 +142,7 @@ look(struct guard *g)
 static int
 prepare_ballast(struct guard *g)
 {
+	struct statfs fs;
 	struct stat st;
 
 	g->ballast_fd = openat(g->root_fd, "ballast",
@@ -89,10 +150,19 @@ prepare_ballast(struct guard *g)
 	if (g->ballast_fd == -1 || fstat(g->ballast_fd, &st) == -1)
 		return -1;
 	g->filled = (uint64_t)st.st_size;
+	/* who was killed while it asked may have left it larger */
+	if (g->filled > g->ballast)
+		g->filled = g->ballast;
+	/* there, what is asked for would be taken from memory */
+	g->honest = fstatfs(g->ballast_fd, &fs) == 0 &&
+	    ((unsigned long)fs.f_type == TMPFS_MAGIC ||
+		(unsigned long)fs.f_type == RAMFS_MAGIC);
+	ask(g);
 	if (g->filled == 0 || g->facts.free_octets >= guard_needed(&g->facts))
 		return 0;
-	log_warn("the spool's disk is nearly full: the ballast is freed for "
-		 "the recovery of the queue");
+	log_warn("the spool's disk%s is nearly full: the ballast is freed for "
+		 "the recovery of the queue",
+	    g->hidden ? ", or a quota on it," : "");
 	g->filled = 0;
 	return ftruncate(g->ballast_fd, 0) == -1 ? -1 : fsync(g->ballast_fd);
 }
@@ -141,14 +211,23 @@ static void
 fill_ballast(struct guard *g)
 {
 	static const uint8_t zeros[SLICE];
-	uint64_t missing;
+	uint64_t missing, octets;
 	ssize_t n;
 
 	if (g->ballast_fd == -1 || g->filled >= g->ballast)
 		return;
-	missing = g->ballast - g->filled;
-	if (g->facts.free_octets < 2 * guard_needed(&g->facts) + missing)
+	if (g->pause > 0) {
+		g->pause--;
 		return;
+	}
+	missing = g->ballast - g->filled;
+	octets = 2 * guard_needed(&g->facts) + missing;
+	if (g->facts.free_octets < octets)
+		return;
+	if (!g->honest && !gives(g, octets)) {
+		g->pause = PAUSE_CHECKS;
+		return;
+	}
 	n = pwrite(g->ballast_fd, zeros, missing < SLICE ? missing : SLICE,
 	    (off_t)g->filled);
 	if (n > 0)
@@ -168,6 +247,14 @@ tell(const struct guard *g)
 	unsigned int left = mebibytes(f->free_octets);
 	unsigned int wanted = mebibytes(with_margin(guard_needed(f))) + 1;
 
+	if (g->hidden) {
+		log_warn("the spool has too little room: mail is refused%s: "
+			 "its disk has more, but a quota ends before: raise "
+			 "it, or make room under it: %u MiB are needed",
+		    g->verdict == GUARD_STOP ? ", deliveries wait" : "",
+		    wanted);
+		return;
+	}
 	switch (g->verdict) {
 	case GUARD_OK:
 		log_warn("the spool has room again: mail is taken");

@@ -4,6 +4,9 @@
  * cache, which may all have to be written, six files of its log, and three
  * times the octets of the bodies under way.
  *
+ * What is free may be more than a quota lets us have: so that much is also
+ * asked for, and given back.
+ *
  * A ballast file keeps some space back that only recovery may use: when the
  * queue starts on a disk too full to recover, the ballast goes first. It is
  * large enough to recover and then to deliver and remove what is queued.

@@ -563,7 +563,8 @@ open_spool(struct queue *q, char *error, size_t size)
 	facts = guard_facts(q->guard);
 	if (facts->free_octets < guard_needed(facts))
 		snprintf(error + n, size - n,
-		    ", whose disk has too little room: make room there");
+		    ", whose disk, or quota, has too little room: make room "
+		    "there");
 	return -1;
 }
 

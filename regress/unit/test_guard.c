@@ -1,8 +1,14 @@
 /*
  * The disk guard's rule, its ballast, and bodies on their way in.
  */
-#include <sys/stat.h>
+#include "config.h"
 
+#include <sys/stat.h>
+#include <sys/statfs.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,6 +26,32 @@
 #include "store_fixture.h"
 
 #define MIB ((uint64_t)1 << 20)
+
+/* The file system's, with a quota that does not show in what is free. */
+static uint64_t quota = UINT64_MAX;
+static unsigned int asked;
+
+int
+fallocate(int fd, int mode, off_t offset, off_t len)
+{
+	asked++;
+	if ((uint64_t)offset + (uint64_t)len <= quota)
+		return ftruncate(fd, offset + len);
+	/* a part may be given before the end is met */
+	if (ftruncate(fd, offset + len / 2) == -1)
+		return -1;
+	errno = EDQUOT;
+	return -1;
+}
+
+/* Wherever the tests run: not in memory. */
+int
+fstatfs(int fd, struct statfs *fs)
+{
+	memset(fs, 0, sizeof(*fs));
+	fs->f_type = EXT4_SUPER_MAGIC;
+	return 0;
+}
 
 static void
 test_rule(void **state)
@@ -78,6 +110,57 @@ test_ballast(void **state)
 	assert_int_equal(st.st_size, 0);
 	guard_close(g);
 	assert_null(guard_open("/nonexistent", 1, 1, error, sizeof(error)));
+	fixture_remove(path);
+}
+
+static void
+test_quota(void **state)
+{
+	char *path = fixture_folder(), name[512], error[256];
+	struct guard *g;
+	struct stat st;
+
+	snprintf(name, sizeof(name), "%s/ballast", path);
+	g = guard_open(path, MIB, MIB, error, sizeof(error));
+	assert_non_null(g);
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(guard_check(g, 0), GUARD_OK);
+	guard_close(g);
+	/* 7 MiB are needed, beside a ballast of 5: recovery gets that */
+	quota = 5 * MIB + 3 * MIB;
+	g = guard_open(path, MIB, MIB, error, sizeof(error));
+	assert_non_null(g);
+	assert_true(guard_facts(g)->free_octets < 7 * MIB);
+	assert_int_equal(stat(name, &st), 0);
+	assert_int_equal(st.st_size, 0);
+	/* and the ballast takes nothing of the room that is there now */
+	assert_int_equal(guard_check(g, 0), GUARD_OK);
+	assert_int_equal(stat(name, &st), 0);
+	assert_int_equal(st.st_size, 0);
+	/* an eighth more to take mail again; two files of log to deliver */
+	quota = 7 * MIB;
+	assert_int_equal(guard_check(g, 3 * MIB), GUARD_NO_SPACE);
+	assert_int_equal(guard_check(g, 0), GUARD_NO_SPACE);
+	quota = 2 * MIB - 1;
+	assert_int_equal(guard_check(g, 0), GUARD_STOP);
+	quota = 2 * MIB;
+	assert_int_equal(guard_check(g, 0), GUARD_NO_SPACE);
+	quota = UINT64_MAX;
+	assert_int_equal(guard_check(g, 0), GUARD_OK);
+	guard_close(g);
+	/* what was asked for when we were killed is no ballast */
+	assert_int_equal(truncate(name, 50 * MIB), 0);
+	g = guard_open(path, MIB, MIB, error, sizeof(error));
+	assert_non_null(g);
+	assert_int_equal(stat(name, &st), 0);
+	assert_int_equal(st.st_size, 5 * MIB);
+	/* a disk on which little happens is left alone */
+	assert_int_equal(guard_check(g, 0), GUARD_OK);
+	asked = 0;
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(guard_check(g, 0), GUARD_OK);
+	assert_int_equal(asked, 0);
+	guard_close(g);
 	fixture_remove(path);
 }
 
@@ -186,6 +269,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rule),
 		cmocka_unit_test(test_ballast),
+		cmocka_unit_test(test_quota),
 		cmocka_unit_test(test_bodies),
 		cmocka_unit_test(test_bodies_rules),
 	};
