@@ -55,6 +55,18 @@ make_absolute(const char **path)
 	return 0;
 }
 
+/* All that runs in a container ends with its first process, which would be the
+ * one that goes. */
+static int
+may_detach(void)
+{
+	if (getpid() != 1)
+		return 1;
+	log_error("the first process of a container has to stay: start "
+		  "relaisd with -d");
+	return 0;
+}
+
 /*
  * Leaves the terminal and the job of who started us, as daemon(3) does; but he
  * waits in the first process, which ends with success once all workers serve,
@@ -158,8 +170,8 @@ main(int argc, char **argv)
 		m.conf = conf_parse(m.options.path, m.options.macros, stderr);
 		if (m.conf != NULL)
 			status = port_run(&m);
-	} else if ((m.conf = load_configuration(&m.options, false, stderr)) !=
-	    NULL) {
+	} else if ((m.options.foreground || may_detach()) &&
+	    (m.conf = load_configuration(&m.options, false, stderr)) != NULL) {
 		if (!m.options.foreground) {
 			log_init("relaisd", LOG_TO_SYSLOG);
 			log_echo(STDERR_FILENO);
