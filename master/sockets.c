@@ -245,6 +245,10 @@ is_taken_by_us(const struct sockets *old, const struct sockaddr_storage *ss)
 static const char *
 advice(const struct sockets *old, const struct sockaddr_storage *ss)
 {
+	if (errno == EACCES && geteuid() == 0)
+		return ": root is without CAP_NET_BIND_SERVICE here: let "
+		       "whoever starts relaisd leave it that, or use a port "
+		       "above 1023";
 	if (errno == EACCES)
 		return ": use a port above 1023 or start as root";
 	if (errno == EADDRNOTAVAIL)
