@@ -79,6 +79,19 @@ complain_of_owner(const char *path, uid_t is, uid_t wanted)
 	    path, (unsigned)is, (unsigned)wanted, path);
 }
 
+/* EINVAL: an id that this user namespace has not. */
+static void
+complain_of_change(const char *path, uid_t uid, gid_t gid)
+{
+	if (errno == EINVAL)
+		log_error("%s: uid %u or gid %u is not mapped in this user "
+			  "namespace: give the container more (see subuid(5)), "
+			  "or start relaisd in it as an ordinary user",
+		    path, (unsigned)uid, (unsigned)gid);
+	else
+		log_error("%s: %s", path, strerror(errno));
+}
+
 static int
 make_folder(const char *path, uid_t uid, gid_t gid, mode_t mode)
 {
@@ -102,7 +115,7 @@ make_folder(const char *path, uid_t uid, gid_t gid, mode_t mode)
 	if (((st.st_uid != uid || st.st_gid != gid) &&
 		fchown(fd, uid, gid) == -1) ||
 	    fchmod(fd, mode) == -1) {
-		log_error("%s: %s", path, strerror(errno));
+		complain_of_change(path, uid, gid);
 		goto out;
 	}
 	rc = 0;
