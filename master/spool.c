@@ -239,7 +239,7 @@ spool_prepare(const struct master *m)
 	    strcmp(m->options.path, DEFAULT_CONFIGURATION) == 0)
 		leave_signpost(path, uid, gid);
 	if (make_parents(p->control_socket) == -1) {
-		log_error("%s: %s", p->control_socket, strerror(errno));
+		complain(p->control_socket);
 		return -1;
 	}
 	return 0;
