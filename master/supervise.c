@@ -9,7 +9,9 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -427,11 +429,31 @@ on_restart(evutil_socket_t fd, short what, void *arg)
 	begin(arg);
 }
 
+/* A container may have the time of fewer processors than its machine has: so
+ * many, a part counting as one; LONG_MAX if nobody says. */
+static long
+cores_granted(void)
+{
+	unsigned long quota, period;
+	long cores = LONG_MAX;
+	FILE *fp;
+
+	if ((fp = fopen("/sys/fs/cgroup/cpu.max", "re")) == NULL)
+		return cores;
+	if (fscanf(fp, "%lu %lu", &quota, &period) == 2 && period > 0 &&
+	    quota / period < LONG_MAX)
+		cores = (long)(quota / period + (quota % period != 0));
+	fclose(fp);
+	return cores;
+}
+
 static uint32_t
 one_per_core(void)
 {
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	long cores = sysconf(_SC_NPROCESSORS_ONLN), granted = cores_granted();
 
+	if (cores > granted)
+		cores = granted;
 	if (cores < 1)
 		return 1;
 	return cores < WORKERS_MAX ? (uint32_t)cores : WORKERS_MAX;
