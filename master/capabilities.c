@@ -1,6 +1,7 @@
 /*
  * The capabilities that master keeps of root's. Everything else is given up
- * for good, by it and by all that it starts, before it has read a thing.
+ * for good, by it and by all that it starts, before it has read a thing. And
+ * whether the kernel lets the workers give up more.
  */
 #include "config.h"
 
@@ -9,6 +10,7 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/seccomp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -68,6 +70,21 @@ tell_lacking(uint64_t has)
 			 "systemd) leave it that",
 		    names);
 	return vital ? -1 : 0;
+}
+
+int
+capabilities_can_confine(void)
+{
+	uint32_t action = SECCOMP_RET_KILL_PROCESS;
+
+	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0)
+		return 1;
+	log_error(
+	    "seccomp, which confines the workers: %s: it needs Linux 4.14 "
+	    "and not an emulator of another processor, and the filter of "
+	    "a container must allow it",
+	    strerror(errno));
+	return 0;
 }
 
 int

@@ -163,7 +163,8 @@ main(int argc, char **argv)
 		journal_init(NULL);
 	umask(077);
 	m.privileged = geteuid() == 0;
-	if (m.privileged && capabilities_bound() == -1)
+	if ((m.privileged && capabilities_bound() == -1) ||
+	    !capabilities_can_confine())
 		return status;
 	if (m.options.export_path != NULL || m.options.import_path != NULL) {
 		log_set_level(m.options.verbose, 0);

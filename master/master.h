@@ -143,6 +143,8 @@ void pid_file_remove(const char *path);
 
 /* Started as root: keeps the capabilities that it needs. -1 after logging. */
 int capabilities_bound(void);
+/* Whether workers can confine themselves here, or none would start; logged. */
+int capabilities_can_confine(void);
 
 /* Creates what the configuration's paths need. -1 after logging. */
 int spool_prepare(const struct master *);
