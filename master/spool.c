@@ -79,7 +79,7 @@ complain_of_owner(const char *path, uid_t is, uid_t wanted)
 	    path, (unsigned)is, (unsigned)wanted, path);
 }
 
-/* EINVAL: an id that this user namespace has not. */
+/* EINVAL: an id that this user namespace has not. EPERM: of root. */
 static void
 complain_of_change(const char *path, uid_t uid, gid_t gid)
 {
@@ -89,7 +89,28 @@ complain_of_change(const char *path, uid_t uid, gid_t gid)
 			  "or start relaisd in it as an ordinary user",
 		    path, (unsigned)uid, (unsigned)gid);
 	else
-		log_error("%s: %s", path, strerror(errno));
+		log_error("%s: %s: it must be able to belong to uid %u, with a "
+			  "mode of its own: use a file system that keeps both",
+		    path, strerror(errno), (unsigned)uid);
+}
+
+/* Some file systems, as those that are shared with a computer that has no such
+ * thing, take a change of owner and mode and do not keep it. */
+static int
+change_folder(
+    int fd, const struct stat *before, uid_t uid, gid_t gid, mode_t mode)
+{
+	struct stat st;
+
+	if (((before->st_uid != uid || before->st_gid != gid) &&
+		fchown(fd, uid, gid) == -1) ||
+	    fchmod(fd, mode) == -1 || fstat(fd, &st) == -1)
+		return -1;
+	if (st.st_uid == uid && st.st_gid == gid &&
+	    (st.st_mode & 07777) == mode)
+		return 0;
+	errno = EOPNOTSUPP;
+	return -1;
 }
 
 static int
@@ -112,9 +133,7 @@ make_folder(const char *path, uid_t uid, gid_t gid, mode_t mode)
 		complain_of_owner(path, st.st_uid, uid);
 		goto out;
 	}
-	if (((st.st_uid != uid || st.st_gid != gid) &&
-		fchown(fd, uid, gid) == -1) ||
-	    fchmod(fd, mode) == -1) {
+	if (change_folder(fd, &st, uid, gid, mode) == -1) {
 		complain_of_change(path, uid, gid);
 		goto out;
 	}
