@@ -550,15 +550,16 @@ open_spool(struct queue *q, char *error, size_t size)
 	options.reserve = worker_reserve(q->worker);
 	q->guard =
 	    guard_open(q->spool, options.cache, options.log_file, error, size);
-	if (q->guard == NULL)
-		return -1;
-	q->store = store_open(q->spool, &options, error, size);
+	if (q->guard != NULL)
+		q->store = store_open(q->spool, &options, error, size);
 	if (q->store != NULL)
 		return 0;
 	/* the folder has another name inside the chroot */
 	n = strlen(error);
 	snprintf(
 	    error + n, size - n, ": this is of %s/queue", q->conf->paths.spool);
+	if (q->guard == NULL)
+		return -1;
 	n = strlen(error);
 	facts = guard_facts(q->guard);
 	if (facts->free_octets < guard_needed(facts))
