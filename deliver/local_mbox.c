@@ -7,9 +7,11 @@
 #include "config.h"
 
 #include <sys/stat.h>
+#include <sys/statfs.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -17,7 +19,13 @@
 
 #include "deliver/local.h"
 
-enum { LOCK_TRIES = 60, LOCK_WAIT_MS = 500, STALE_SECONDS = 600 };
+enum {
+	LOCK_TRIES = 60,
+	LOCK_WAIT_MS = 500,
+	STALE_SECONDS = 600,
+	/* trace fields, and what quoting adds */
+	ROOM_BESIDE = 16 * 1024
+};
 
 static void
 wait_a_moment(void)
@@ -120,6 +128,24 @@ mailbox_error(
 	return local_error(out, text, error);
 }
 
+/* Btrfs cannot even cut a file when a quota is used up: what will be written
+ * must have its room before. What is not needed of it stays for the next
+ * message. */
+static int
+reserve_room(int fd, off_t size, uint64_t len)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) == -1 ||
+	    (unsigned long)fs.f_type != BTRFS_SUPER_MAGIC)
+		return 0;
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, size,
+		(off_t)(len + ROOM_BESIDE)) == -1 &&
+	    (errno == EDQUOT || errno == ENOSPC))
+		return -1;
+	return 0;
+}
+
 static int
 append(const struct local_job *job, const char *path, int fd,
     struct local_outcome *out)
@@ -131,6 +157,8 @@ append(const struct local_job *job, const char *path, int fd,
 		return mailbox_error(out, "locking the mailbox", path, errno);
 	if (check_file(fd, &st, out) == -1)
 		return -1;
+	if (reserve_room(fd, st.st_size, job->size) == -1)
+		return mailbox_error(out, "writing the mailbox", path, errno);
 	/* an empty one may be new, and its name not on the disk yet */
 	if (end_last_message(fd, st.st_size) == 0 &&
 	    local_copy(job, fd, COPY_MBOX) == 0 && fsync(fd) == 0 &&

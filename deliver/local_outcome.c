@@ -29,6 +29,8 @@ static const int file_syscalls[] = {
 	SCMP_SYS(fsync),
 	SCMP_SYS(sync_file_range),
 	SCMP_SYS(ftruncate),
+	SCMP_SYS(fstatfs),
+	SCMP_SYS(fallocate),
 	SCMP_SYS(unlink),
 	SCMP_SYS(unlinkat),
 	SCMP_SYS(renameat),
