@@ -2,6 +2,8 @@
  * The keys executable itself, in its sandbox, with this test as its master and
  * its peers: configured, asked, configured anew, and lied to.
  */
+#include "config.h"
+
 #include <sys/wait.h>
 
 #include <setjmp.h>
@@ -228,7 +230,12 @@ test_expiry(void **state)
 	run_for(stage.loop, 200);
 	assert_int_equal(told, 1);
 	run_for(stage.loop, 2100);
+	/* only the test hooks make a day of a second */
+#ifdef RELAIS_TEST_HOOKS
 	assert_in_range(told, 2, 3);
+#else
+	assert_int_equal(told, 1);
+#endif
 	cert = &other;
 	assert_true(configure(&cert, 1, NULL));
 	stage_swap(&stage);
