@@ -11,10 +11,12 @@
 #include "config.h"
 
 #include <sys/stat.h>
+#include <sys/statfs.h>
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -202,6 +204,31 @@ leave_signpost(const char *drop, uid_t uid, gid_t gid)
 		    SIGNPOST, strerror(errno));
 }
 
+/* Mail that was taken must outlive what the spool lies on. */
+static void
+warn_of_place(const char *spool)
+{
+	struct statfs fs;
+
+	if (statfs(spool, &fs) == -1)
+		return;
+	switch ((unsigned long)fs.f_type) {
+	case TMPFS_MAGIC:
+	case RAMFS_MAGIC:
+		log_warn("%s lies in memory, and the mail in it ends with the "
+			 "machine or the container: let `set spool` name a "
+			 "folder on a disk",
+		    spool);
+		break;
+	case OVERLAYFS_SUPER_MAGIC:
+		log_warn("%s lies on an overlay: if that is a container's own, "
+			 "the mail in it ends with the container: mount a "
+			 "volume there",
+		    spool);
+		break;
+	}
+}
+
 void
 spool_drop_path(const struct conf_paths *p, char *path, size_t size)
 {
@@ -245,6 +272,7 @@ spool_prepare(const struct master *m)
 	}
 	if (make_folder(p->spool, uid, gid, 0711) == -1)
 		return -1;
+	warn_of_place(p->spool);
 	snprintf(path, sizeof(path), "%s/queue", p->spool);
 	if (make_folder(path, quid, qgid, 0700) == -1 ||
 	    check_store(path, quid) == -1)
