@@ -29,6 +29,7 @@
 #include "os/log.h"
 
 enum {
+	START_SECONDS = 2, /* that the workers need to start */
 	SCAN_SECONDS = 10,
 	RETRY_SECONDS = 60, /* after one could not be sent */
 	SEND_SECONDS = 15 * 60,
@@ -293,6 +294,12 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct drop *d = arg;
 
+	/* until the queue has the spool, another daemon may have it, whose
+	 * the folder is as well */
+	if (supervise_child(d->master, PROC_QUEUE, 0)->state != CHILD_SERVING) {
+		arm(d->timer, START_SECONDS);
+		return;
+	}
 	d->failed = 0;
 	d->least = 0;
 	d->next = NO_UID;
@@ -381,8 +388,7 @@ drop_new(struct master *m)
 		drop_free(d);
 		return NULL;
 	}
-	/* the first look comes when the workers have had time to start */
-	arm(d->timer, 2);
+	arm(d->timer, START_SECONDS);
 	return d;
 }
 
