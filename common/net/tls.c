@@ -192,6 +192,27 @@ set_ciphers(SSL_CTX *ctx, const struct tls_context_options *o, char *error,
 	return 0;
 }
 
+/*
+ * What is recorded today may be read once there are quantum computers: the
+ * hybrid key exchange goes first, with a share of X25519 beside it, so that who
+ * does not know it is not asked twice. OpenSSL knows both from 3.5 on.
+ */
+static int
+set_groups(SSL_CTX *ctx)
+{
+	static const char *const lists[] = {
+		"*X25519MLKEM768:*X25519:P-256:P-384:P-521",
+		"X25519:P-256:P-384:P-521"
+	};
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		ERR_clear_error();
+		if (SSL_CTX_set1_groups_list(ctx, lists[i]) == 1)
+			return 0;
+	}
+	return -1;
+}
+
 SSL_CTX *
 tls_context_new(
     const struct tls_context_options *o, char *error, size_t error_size)
@@ -219,7 +240,7 @@ tls_context_new(
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	if (set_ciphers(ctx, o, error, error_size) == -1)
 		goto fail;
-	if (SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384:P-521") != 1) {
+	if (set_groups(ctx) == -1) {
 		tls_error(error, error_size, "groups");
 		goto fail;
 	}
