@@ -271,10 +271,7 @@ check_list(struct reader *r, const struct ipc_list *list,
 
 /* ---- the table -------------------------------------------------------- */
 
-/* An edge is one bit of a PROC_MAX x PROC_MAX matrix. */
-typedef unsigned __int128 edge_set;
-#define EDGE(from, to) ((edge_set)1 << ((from)*PROC_MAX + (to)))
-#define E(from, to) EDGE(PROC_##from, PROC_##to)
+#define E(a, b) (from == PROC_##a && to == PROC_##b)
 #define FROM_MASTER                                                 \
 	(E(MASTER, SMTPD) | E(MASTER, QUEUE) | E(MASTER, DELIVER) | \
 	    E(MASTER, AUTH) | E(MASTER, KEYS) | E(MASTER, RESOLVER))
@@ -284,18 +281,14 @@ typedef unsigned __int128 edge_set;
 #define FD 1
 #define NOFD 0
 
-_Static_assert(PROC_MAX *PROC_MAX <= 8 * sizeof(edge_set),
-    "the matrix of edges no longer fits");
-
 static const struct {
 	const char *name;
-	edge_set edges;
 	int fd;
 	void (*put)(struct ipc_buf *, const void *);
 	void (*get)(struct reader *, void *);
 } table[MSG_MAX] = {
 #define MESSAGE(name, edges, fd) \
-	[MSG_##name] = { #name, edges, fd, put_##name, get_##name },
+	[MSG_##name] = { #name, fd, put_##name, get_##name },
 #include "ipc/messages.tbl"
 };
 
@@ -320,8 +313,14 @@ msg_carries_fd(enum msg_type type)
 int
 msg_may_travel(enum msg_type type, enum process_kind from, enum process_kind to)
 {
-	return type_is_known(type) && from < PROC_MAX && to < PROC_MAX &&
-	    (table[type].edges & EDGE(from, to)) != 0;
+	switch (type) {
+#define MESSAGE(name, edges, fd) \
+	case MSG_##name:         \
+		return edges;
+#include "ipc/messages.tbl"
+	default:
+		return 0;
+	}
 }
 
 int
