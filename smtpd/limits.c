@@ -81,12 +81,25 @@ limits_free(struct limits *l)
 	free(l);
 }
 
+/* The two halves of a product of 128 bits, which not every machine has, on each
+ * other. */
+static uint64_t
+folded(uint64_t a, uint64_t b)
+{
+	uint64_t inner = (a >> 32) * (uint32_t)b;
+	uint64_t outer = (b >> 32) * (uint32_t)a;
+	uint64_t middle = ((uint64_t)(uint32_t)a * (uint32_t)b >> 32) +
+	    (uint32_t)inner + (uint32_t)outer;
+
+	return a * b ^
+	    ((a >> 32) * (b >> 32) + (inner >> 32) + (outer >> 32) +
+		(middle >> 32));
+}
+
 static struct entry **
 chain_of(const struct limits *l, const struct limits_address *a)
 {
-	unsigned __int128 product = (unsigned __int128)(a->high ^ l->key[0]) *
-	    ((a->low ^ l->key[1]) | 1);
-	uint64_t h = (uint64_t)product ^ (uint64_t)(product >> 64);
+	uint64_t h = folded(a->high ^ l->key[0], (a->low ^ l->key[1]) | 1);
 
 	h ^= h >> 29;
 	return &l->chains[h & (l->size - 1)];
