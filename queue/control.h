@@ -19,7 +19,6 @@
 #define QUEUE_CONTROL_H
 
 #include <stdint.h>
-#include <sys/syscall.h>
 
 #include "ipc/channel.h"
 
@@ -34,10 +33,13 @@ struct sched;
 struct store;
 struct worker;
 
-/* System calls of these files beyond the base of every worker. */
-#define CONTROL_SYSCALLS                                                    \
-	SYS_socketpair, SYS_dup, SYS_mkdirat, SYS_unlinkat, SYS_getdents64, \
-	    SYS_openat, SYS_fstat, SYS_newfstatat, SYS_renameat, SYS_renameat2
+/* System calls of these files beyond the base of every worker, for who
+ * includes seccomp.h. */
+#define CONTROL_SYSCALLS                                                \
+	SCMP_SYS(socketpair), SCMP_SYS(dup), SCMP_SYS(mkdirat),         \
+	    SCMP_SYS(unlinkat), SCMP_SYS(getdents64), SCMP_SYS(openat), \
+	    SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(renameat),  \
+	    SCMP_SYS(renameat2)
 
 /*
  * What the queue does for control, since it must also be made durable. Calls

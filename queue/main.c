@@ -38,17 +38,18 @@ enum {
 static const int syscalls[] = { SCMP_SYS(access), SCMP_SYS(chmod),
 	SCMP_SYS(clock_nanosleep), SCMP_SYS(eventfd2), SCMP_SYS(faccessat),
 	SCMP_SYS(faccessat2), SCMP_SYS(fallocate), SCMP_SYS(fchmod),
-	SCMP_SYS(fdatasync), SCMP_SYS(flock), SCMP_SYS(fstatfs),
-	SCMP_SYS(fsync), SCMP_SYS(ftruncate), SCMP_SYS(getcwd),
-	SCMP_SYS(getdents64), SCMP_SYS(geteuid), SCMP_SYS(getuid),
-	SCMP_SYS(lseek), SCMP_SYS(lstat), SCMP_SYS(memfd_create),
-	SCMP_SYS(mkdir), SCMP_SYS(mkdirat), SCMP_SYS(open), SCMP_SYS(pread64),
-	SCMP_SYS(pselect6), SCMP_SYS(pwrite64), SCMP_SYS(rename),
-	SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(rseq),
-	SCMP_SYS(sched_getaffinity), SCMP_SYS(select),
-	SCMP_SYS(set_robust_list), SCMP_SYS(set_tid_address), SCMP_SYS(stat),
-	SCMP_SYS(sync_file_range), SCMP_SYS(sysinfo), SCMP_SYS(uname),
-	SCMP_SYS(unlink), SCMP_SYS(unlinkat), CONTROL_SYSCALLS };
+	SCMP_SYS(fchmodat), SCMP_SYS(fdatasync), SCMP_SYS(flock),
+	SCMP_SYS(fstatfs), SCMP_SYS(fsync), SCMP_SYS(ftruncate),
+	SCMP_SYS(getcwd), SCMP_SYS(getdents64), SCMP_SYS(geteuid),
+	SCMP_SYS(getuid), SCMP_SYS(lseek), SCMP_SYS(lstat),
+	SCMP_SYS(memfd_create), SCMP_SYS(mkdir), SCMP_SYS(mkdirat),
+	SCMP_SYS(open), SCMP_SYS(pread64), SCMP_SYS(pselect6),
+	SCMP_SYS(pwrite64), SCMP_SYS(rename), SCMP_SYS(renameat),
+	SCMP_SYS(renameat2), SCMP_SYS(rseq), SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(select), SCMP_SYS(set_robust_list), SCMP_SYS(set_tid_address),
+	SCMP_SYS(stat), SCMP_SYS(sync_file_range), SCMP_SYS(sysinfo),
+	SCMP_SYS(uname), SCMP_SYS(unlink), SCMP_SYS(unlinkat),
+	CONTROL_SYSCALLS };
 
 int64_t
 queue_now(struct queue *q)

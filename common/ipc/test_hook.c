@@ -37,8 +37,13 @@ try_open(void)
 	long fd;
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+#ifdef SYS_open
 		/* not openat: a sanitizer needs that for itself */
 		fd = syscall(SYS_open, files[i].path, files[i].flags);
+#else
+		fd = syscall(
+		    SYS_openat, AT_FDCWD, files[i].path, files[i].flags);
+#endif
 		log_error("open %s: %s", files[i].path,
 		    fd == -1 ? strerror(errno) : "done");
 	}
@@ -99,17 +104,32 @@ try_ptrace(void)
 	syscall(SYS_ptrace, PTRACE_TRACEME, 0, 0, 0);
 }
 
+/* A child with a copy of the stack. */
+static void
+clone_with(unsigned long flags)
+{
+#ifdef __s390__
+	syscall(SYS_clone, NULL, flags, NULL, NULL, NULL);
+#else
+	syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
+#endif
+}
+
 static void
 try_fork(void)
 {
+#ifdef SYS_fork
 	syscall(SYS_fork);
+#else
+	clone_with(SIGCHLD);
+#endif
 }
 
 /* What fork of the C library comes down to, and a thread too. */
 static void
 try_clone(void)
 {
-	syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+	clone_with(SIGCHLD);
 }
 
 /* What does the work of other system calls where no filter sees them. */
@@ -131,7 +151,7 @@ try_unshare(void)
 static void
 try_namespace(void)
 {
-	syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
+	clone_with(CLONE_NEWUSER | SIGCHLD);
 }
 
 /* Not a system call that is forbidden: what a worker that was broken into

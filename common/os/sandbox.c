@@ -42,6 +42,13 @@
 #define NET_CONNECT_TCP (1ULL << 1)
 #define RULE_NET_PORT 2
 
+/* Which argument of clone the flags are. */
+#ifdef __s390__
+#define CLONE_FLAGS 1
+#else
+#define CLONE_FLAGS 0
+#endif
+
 #ifdef RELAIS_SANITIZE
 /*
  * A sandboxed process cannot start a symbolizer or be traced by the leak
@@ -69,7 +76,8 @@ struct ruleset_attr {
 	uint64_t handled_access_net;
 };
 
-/* What any worker's loop, channels and allocator need. */
+/* What any worker's loop, channels and allocator need. A call that a machine
+ * lacks has a number here all the same, by which libseccomp leaves it out. */
 static const int base_syscalls[] = {
 	SCMP_SYS(read),
 	SCMP_SYS(readv),
@@ -115,6 +123,44 @@ static const int base_syscalls[] = {
 	SCMP_SYS(prlimit64),
 	SCMP_SYS(sysinfo),
 #endif
+};
+
+/* Where there is no newfstatat. */
+#define STATX \
+	(SCMP_SYS(newfstatat) < 0 ? SCMP_SYS(statx) : SCMP_SYS(newfstatat))
+
+/*
+ * What the C library of some machine makes of a call that we name: wider or
+ * narrower numbers, an argument less. Nowhere does it permit more than the call
+ * that stands before it, and where it is no form of that it does not exist.
+ */
+static const struct {
+	int call, form;
+} forms[] = {
+	{ SCMP_SYS(clock_gettime), SCMP_SYS(clock_gettime64) },
+	{ SCMP_SYS(clock_nanosleep), SCMP_SYS(clock_nanosleep_time64) },
+	{ SCMP_SYS(fcntl), SCMP_SYS(fcntl64) },
+	{ SCMP_SYS(fstat), SCMP_SYS(fstat64) },
+	{ SCMP_SYS(fstatfs), SCMP_SYS(fstatfs64) },
+	{ SCMP_SYS(ftruncate), SCMP_SYS(ftruncate64) },
+	{ SCMP_SYS(futex), SCMP_SYS(futex_time64) },
+	{ SCMP_SYS(getegid), SCMP_SYS(getegid32) },
+	{ SCMP_SYS(geteuid), SCMP_SYS(geteuid32) },
+	{ SCMP_SYS(getrlimit), SCMP_SYS(ugetrlimit) },
+	{ SCMP_SYS(getuid), SCMP_SYS(getuid32) },
+	{ SCMP_SYS(lseek), SCMP_SYS(_llseek) },
+	{ SCMP_SYS(lstat), SCMP_SYS(lstat64) },
+	{ SCMP_SYS(newfstatat), SCMP_SYS(fstatat64) },
+	{ SCMP_SYS(newfstatat), STATX },
+	{ SCMP_SYS(ppoll), SCMP_SYS(ppoll_time64) },
+	{ SCMP_SYS(pselect6), SCMP_SYS(pselect6_time64) },
+	{ SCMP_SYS(recvfrom), SCMP_SYS(recv) },
+	{ SCMP_SYS(rt_sigprocmask), SCMP_SYS(sigprocmask) },
+	{ SCMP_SYS(rt_sigreturn), SCMP_SYS(sigreturn) },
+	{ SCMP_SYS(select), SCMP_SYS(_newselect) },
+	{ SCMP_SYS(sendto), SCMP_SYS(send) },
+	{ SCMP_SYS(stat), SCMP_SYS(stat64) },
+	{ SCMP_SYS(sync_file_range), SCMP_SYS(sync_file_range2) },
 };
 
 __attribute__((format(printf, 3, 4))) static int
@@ -294,6 +340,34 @@ limit_resources(char *error, size_t size)
 
 /* ---- system calls: seccomp -------------------------------------------- */
 
+/* A rule for a call in each of its forms, of which arguments have the same
+ * places. */
+static int
+rule(scmp_filter_ctx filter, uint32_t action, int call, unsigned int n,
+    const struct scmp_arg_cmp *args)
+{
+	int rc = seccomp_rule_add_array(filter, action, call, n, args);
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
+		if (forms[i].call == call)
+			rc |= seccomp_rule_add_array(
+			    filter, action, forms[i].form, n, args);
+	return rc;
+}
+
+static int
+allow(scmp_filter_ctx filter, int call)
+{
+	return rule(filter, SCMP_ACT_ALLOW, call, 0, NULL);
+}
+
+/* With one argument that must be what it says. */
+static int
+allow_if(scmp_filter_ctx filter, int call, struct scmp_arg_cmp arg)
+{
+	return rule(filter, SCMP_ACT_ALLOW, call, 1, &arg);
+}
+
 /*
  * Where connecting is bounded, to send must not mean to connect: Landlock does
  * not look at TCP Fast Open. libunbound, which would use it, connects when it
@@ -307,21 +381,20 @@ allow_sending(scmp_filter_ctx filter, enum sandbox_net net)
 		int call;
 		unsigned int flags; /* which argument */
 	} calls[] = { { SCMP_SYS(sendto), 3 }, { SCMP_SYS(sendmsg), 2 } };
+	struct scmp_arg_cmp open;
 	int rc = 0;
 
 	if (net != SANDBOX_NET_DNS)
-		return seccomp_rule_add(
-			   filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 0) |
-		    seccomp_rule_add(
-			filter, SCMP_ACT_ALLOW, SCMP_SYS(sendmsg), 0);
+		return allow(filter, SCMP_SYS(sendto)) |
+		    allow(filter, SCMP_SYS(sendmsg));
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
-		rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i].call, 1,
+		rc |= allow_if(filter, calls[i].call,
 		    SCMP_CMP(
 			calls[i].flags, SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
-		rc |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(EOPNOTSUPP),
-		    calls[i].call, 1,
-		    SCMP_CMP(calls[i].flags, SCMP_CMP_MASKED_EQ, MSG_FASTOPEN,
-			MSG_FASTOPEN));
+		open = SCMP_CMP(calls[i].flags, SCMP_CMP_MASKED_EQ,
+		    MSG_FASTOPEN, MSG_FASTOPEN);
+		rc |= rule(filter, SCMP_ACT_ERRNO(EOPNOTSUPP), calls[i].call, 1,
+		    &open);
 	}
 	return rc;
 }
@@ -331,8 +404,8 @@ static int
 allow_passed(scmp_filter_ctx filter)
 {
 	static const int options[] = { SO_LINGER, SO_PASSRIGHTS };
-	int rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(getsockopt),
-	    1, SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET));
+	int rc = allow_if(
+	    filter, SCMP_SYS(getsockopt), SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET));
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
 		rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW,
@@ -369,8 +442,8 @@ allow_fcntl(scmp_filter_ctx filter)
 	int rc = 0;
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl),
-		    1, SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[i]));
+		rc |= allow_if(filter, SCMP_SYS(fcntl),
+		    SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[i]));
 	return rc;
 }
 
@@ -380,51 +453,51 @@ static int
 allow_threads(scmp_filter_ctx filter)
 {
 	/* of clone3 the flags cannot be seen: without it libc takes clone */
-	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-		   SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD)) |
+	return allow_if(filter, SCMP_SYS(clone),
+		   SCMP_CMP(CLONE_FLAGS, SCMP_CMP_MASKED_EQ, CLONE_THREAD,
+		       CLONE_THREAD)) |
 	    seccomp_rule_add(
 		filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+}
+
+/* Memory, but none that is executable. */
+static int
+allow_memory(scmp_filter_ctx filter)
+{
+	const struct scmp_arg_cmp data =
+	    SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+
+	return allow_if(filter, SCMP_SYS(mprotect), data) |
+	    allow_if(filter, SCMP_SYS(mmap), data) |
+	    allow_if(filter, SCMP_SYS(mmap2), data);
 }
 
 static int
 add_rules(scmp_filter_ctx filter, const struct sandbox *sb)
 {
+	static const int network[] = { SCMP_SYS(connect), SCMP_SYS(bind),
+		SCMP_SYS(setsockopt), SCMP_SYS(getsockopt),
+		SCMP_SYS(getsockname), SCMP_SYS(getpeername) };
 	size_t n = sizeof(base_syscalls) / sizeof(base_syscalls[0]);
 	int rc = 0;
 
 	for (size_t i = 0; i < n; i++)
-		rc |= seccomp_rule_add(
-		    filter, SCMP_ACT_ALLOW, base_syscalls[i], 0);
+		rc |= allow(filter, base_syscalls[i]);
 	for (size_t i = 0; i < sb->syscall_count; i++)
-		rc |= seccomp_rule_add(
-		    filter, SCMP_ACT_ALLOW, sb->syscalls[i], 0);
+		rc |= allow(filter, sb->syscalls[i]);
 	rc |= allow_sending(filter, sb->net) | allow_fcntl(filter) |
-	    allow_passed(filter);
+	    allow_passed(filter) | allow_memory(filter);
 	if (sb->threads)
 		rc |= allow_threads(filter);
 	/* abort, but no signal for others of the same user */
-	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+	rc |= allow_if(filter, SCMP_SYS(tgkill),
 	    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
-	/* memory, but none that is executable */
-	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-	    SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-	    SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	if (sb->net != SANDBOX_NET_NONE) {
+	n = sb->net == SANDBOX_NET_NONE ? 0
+					: sizeof(network) / sizeof(network[0]);
+	if (n != 0)
 		rc |= allow_sockets(filter);
-		rc |= seccomp_rule_add(
-		    filter, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
-		rc |=
-		    seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(bind), 0);
-		rc |= seccomp_rule_add(
-		    filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 0);
-		rc |= seccomp_rule_add(
-		    filter, SCMP_ACT_ALLOW, SCMP_SYS(getsockopt), 0);
-		rc |= seccomp_rule_add(
-		    filter, SCMP_ACT_ALLOW, SCMP_SYS(getsockname), 0);
-		rc |= seccomp_rule_add(
-		    filter, SCMP_ACT_ALLOW, SCMP_SYS(getpeername), 0);
-	}
+	for (size_t i = 0; i < n; i++)
+		rc |= allow(filter, network[i]);
 	return rc;
 }
 
