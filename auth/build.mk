@@ -33,6 +33,8 @@ auth_resolver_SOURCES = \
 	auth/turns.c auth/turns.h \
 	auth/unbound.c auth/unbound.h
 auth_resolver_CFLAGS = $(AM_CFLAGS) $(UNBOUND_CFLAGS)
+# libunbound makes its sockets by what the worker has: see common/os/direct.c.
+auth_resolver_LDFLAGS = -Wl,-u,socket
 auth_resolver_LDADD = libcommon.a $(UNBOUND_LIBS) $(worker_libs)
 
 # The keys worker. libkeys.a holds all that decides; no SMTP, DNS or libssl is

@@ -4,6 +4,7 @@
 #include "ipc/test_hook.h"
 
 #ifdef RELAIS_TEST_HOOKS
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -81,6 +82,36 @@ static void
 try_unix(void)
 {
 	syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0);
+}
+
+/* The same by the call whose arguments no filter sees, where there is one. */
+static void
+try_socketcall(void)
+{
+#ifdef SYS_socketcall
+	enum { MAKE = 1 };
+	unsigned long args[] = { AF_UNIX, SOCK_STREAM, 0 };
+
+	/* the third is what a filter would take for the protocol */
+	syscall(SYS_socketcall, MAKE, args, 0);
+#else
+	try_unix();
+#endif
+}
+
+/* Memory for code, by the call whose arguments no filter sees, too. */
+static void
+try_memory(void)
+{
+	enum { ROOM = 4096, RIGHTS = PROT_READ | PROT_WRITE | PROT_EXEC };
+#if defined(SYS_mmap2) && defined(SYS_mmap)
+	unsigned long args[] = { 0, ROOM, RIGHTS, MAP_PRIVATE | MAP_ANONYMOUS,
+		(unsigned long)-1, 0 };
+
+	syscall(SYS_mmap, args, 0, 0);
+#else
+	mmap(NULL, ROOM, RIGHTS, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+#endif
 }
 
 /* What is TCP by another name, to which Landlock's ports do not apply. */
@@ -179,6 +210,8 @@ static const struct {
 	{ "signal", try_signal },
 	{ "owner", try_owner },
 	{ "unix", try_unix },
+	{ "socketcall", try_socketcall },
+	{ "memory", try_memory },
 	{ "protocol", try_protocol },
 	{ "execve", try_execve },
 	{ "ptrace", try_ptrace },

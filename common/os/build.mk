@@ -1,4 +1,5 @@
 libcommon_a_SOURCES += \
+	common/os/direct.c common/os/direct.h common/os/direct_net.c \
 	common/os/journal.c common/os/journal.h \
 	common/os/log.c common/os/log.h \
 	common/os/passed.c common/os/passed.h \

@@ -11,7 +11,8 @@ resource.setrlimit(resource.RLIMIT_CORE, (most, most))
 
 # Of common/ipc/test_hook.c: each ends a process that may not make it.
 CALLS = ('open', 'connect', 'unix', 'execve', 'ptrace', 'fork', 'signal',
-         'owner', 'clone', 'protocol', 'uring', 'unshare', 'namespace')
+         'owner', 'clone', 'protocol', 'uring', 'unshare', 'namespace',
+         'socketcall', 'memory')
 
 
 def status(pid):
