@@ -46,10 +46,10 @@ static const int syscalls[] = { SCMP_SYS(access), SCMP_SYS(chmod),
 	SCMP_SYS(open), SCMP_SYS(pread64), SCMP_SYS(pselect6),
 	SCMP_SYS(pwrite64), SCMP_SYS(rename), SCMP_SYS(renameat),
 	SCMP_SYS(renameat2), SCMP_SYS(rseq), SCMP_SYS(sched_getaffinity),
-	SCMP_SYS(select), SCMP_SYS(set_robust_list), SCMP_SYS(set_tid_address),
-	SCMP_SYS(stat), SCMP_SYS(sync_file_range), SCMP_SYS(sysinfo),
-	SCMP_SYS(uname), SCMP_SYS(unlink), SCMP_SYS(unlinkat),
-	CONTROL_SYSCALLS };
+	SCMP_SYS(sched_yield), SCMP_SYS(select), SCMP_SYS(set_robust_list),
+	SCMP_SYS(set_tid_address), SCMP_SYS(stat), SCMP_SYS(sync_file_range),
+	SCMP_SYS(sysinfo), SCMP_SYS(uname), SCMP_SYS(unlink),
+	SCMP_SYS(unlinkat), CONTROL_SYSCALLS };
 
 int64_t
 queue_now(struct queue *q)
