@@ -5,6 +5,8 @@
  * which faults.py writes. It is mapped before main, so the sandbox of the
  * worker has nothing to permit.
  */
+#include "config.h"
+
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -40,7 +42,10 @@ static struct page none, *page = &none;
 void *__libc_malloc(size_t);
 void *__libc_calloc(size_t, size_t);
 void *__libc_realloc(void *, size_t);
-/* Which names files are called by depends on the width of off_t. */
+/* And what reads, since not all machines pass a place in a file alike. */
+ssize_t __pread64(int, void *, size_t, off_t);
+/* Which names files are called by depends on the width of off_t; where it was
+ * once narrower, nobody uses the old ones. */
 ssize_t pread64(int, void *, size_t, off_t);
 int openat64(int, const char *, int, ...);
 
@@ -81,7 +86,13 @@ move(struct timespec *ts, int64_t by)
 int
 clock_gettime(clockid_t id, struct timespec *ts)
 {
-	int rc = (int)syscall(SYS_clock_gettime, id, ts);
+#ifdef SYS_clock_gettime64
+	long call = sizeof(ts->tv_sec) > sizeof(long) ? SYS_clock_gettime64
+						      : SYS_clock_gettime;
+#else
+	long call = SYS_clock_gettime;
+#endif
+	int rc = (int)syscall(call, id, ts);
 
 	if (rc == -1)
 		return -1;
@@ -122,7 +133,7 @@ epoll_wait(int fd, struct epoll_event *events, int max, int ms)
 {
 	if (ms < 0 || ms > NAP_MS)
 		ms = NAP_MS;
-	return (int)syscall(SYS_epoll_wait, fd, events, max, ms);
+	return (int)syscall(SYS_epoll_pwait, fd, events, max, ms, NULL, 0);
 }
 
 /* ---- memory ------------------------------------------------------------- */
@@ -199,10 +210,8 @@ pread64(int fd, void *to, size_t n, off_t at)
 {
 	if (is_broken(fd))
 		return refuse();
-	return syscall(SYS_pread64, fd, to, n, at);
+	return __pread64(fd, to, n, at);
 }
-
-ssize_t pread(int, void *, size_t, off_t) __attribute__((alias("pread64")));
 
 /* Berkeley DB's when pread failed. */
 ssize_t
@@ -226,7 +235,10 @@ openat64(int at, const char *path, int flags, ...)
 	if (at != AT_FDCWD && (flags & (O_ACCMODE | O_DIRECTORY)) == O_RDONLY &&
 	    __atomic_load_n(&page->broken, __ATOMIC_RELAXED) != 0)
 		return refuse();
-	return (int)syscall(SYS_openat, at, path, flags, mode);
+	return (int)syscall(SYS_openat, at, path, flags | O_LARGEFILE, mode);
 }
 
+#ifndef _FILE_OFFSET_BITS
+ssize_t pread(int, void *, size_t, off_t) __attribute__((alias("pread64")));
 int openat(int, const char *, int, ...) __attribute__((alias("openat64")));
+#endif
