@@ -45,7 +45,8 @@ EXTRA_DIST += regress/sim/calls.map regress/sim/seeds regress/sim/t_sim
 sim_common = $(sim_dir)/libcommon_sim.a
 sim_queue = $(sim_dir)/libqueue_sim.a
 $(sim_common): libcommon.a
-	cp libcommon.a $@ && $(AR) d $@ sandbox.o test_hook.o && $(RANLIB) $@
+	cp libcommon.a $@ && $(AR) d $@ sandbox.o test_hook.o direct.o \
+	    direct_net.o && $(RANLIB) $@
 $(sim_queue): queue/libqueue.a
 	cp queue/libqueue.a $@ && $(AR) d $@ store_backup.o store_bdb.o \
 	    store_bdb_batch.o store_bdb_read.o store_files.o store_port.o \
@@ -53,14 +54,21 @@ $(sim_queue): queue/libqueue.a
 
 sim_map = $(srcdir)/regress/sim/calls.map
 sim_inside = $(sim_dir)/libinside_a
+# A call is also known by the names that it has where off_t or time_t were once
+# narrower (pread64, __fcntl_time64).
+sim_names = '{ call = $$NF } !(call in to) { sub(/^__/, "", call); \
+	sub(/(_time)?64$$/, "", call) } FNR == NR { to[$$1] = $$2; next } \
+	call in to { print $$NF, to[call] }'
 # sim_link NAME, objects and options
 sim_link = name=$(1); \
-	ld -r --force-group-allocation -o $(sim_dir)/$$name.tmp $(2) && \
-	objcopy --redefine-syms=$(sim_map) \
+	$(LD) -r --force-group-allocation -o $(sim_dir)/$$name.tmp $(2) && \
+	$(NM) $(sim_dir)/$$name.tmp | \
+	    awk $(sim_names) $(sim_map) - >$(sim_dir)/$$name.map && \
+	$(OBJCOPY) --redefine-syms=$(sim_dir)/$$name.map \
 	    --redefine-sym main=sim_$${name}_main \
 	    --keep-global-symbol=sim_$${name}_main \
 	    $(sim_dir)/$$name.tmp $@ && \
-	rm -f $(sim_dir)/$$name.tmp
+	rm -f $(sim_dir)/$$name.tmp $(sim_dir)/$$name.map
 
 sim_smtpd = $(smtpd_smtpd_OBJECTS) smtpd/libsession.a $(sim_common)
 $(sim_dir)/w_smtpd0.o: $(sim_smtpd) $(sim_map)
