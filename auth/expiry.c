@@ -42,13 +42,30 @@ expiry_free(struct expiry *e)
 }
 
 int
+expiry_end(const X509 *x, int64_t *end)
+{
+	/* counted from 1970, since time_t may be over before the certificate */
+	ASN1_TIME *begin = ASN1_TIME_set(NULL, 0);
+	int days, seconds, rc = -1;
+
+	if (begin != NULL &&
+	    ASN1_TIME_diff(&days, &seconds, begin, X509_get0_notAfter(x)) ==
+		1) {
+		*end = (int64_t)days * DAY + seconds;
+		rc = 0;
+	}
+	ASN1_TIME_free(begin);
+	return rc;
+}
+
+int
 expiry_add(struct expiry *e, const char *pki, const X509 *x)
 {
 	struct entry *entries;
-	struct tm tm;
+	int64_t end;
 	char *name;
 
-	if (ASN1_TIME_to_tm(X509_get0_notAfter(x), &tm) != 1)
+	if (expiry_end(x, &end) == -1)
 		return 0;
 	entries = reallocarray(e->entries, e->count + 1, sizeof(*e->entries));
 	if (entries == NULL)
@@ -56,7 +73,7 @@ expiry_add(struct expiry *e, const char *pki, const X509 *x)
 	e->entries = entries;
 	if ((name = strdup(pki)) == NULL)
 		return -1;
-	e->entries[e->count++] = (struct entry){ name, timegm(&tm) };
+	e->entries[e->count++] = (struct entry){ name, end };
 	return 0;
 }
 

@@ -20,6 +20,9 @@ int expiry_add(struct expiry *, const char *pki, const X509 *);
  * long. */
 void expiry_tell(const struct expiry *, int64_t now);
 
+/* When a certificate ends, in seconds since 1970; 0, or -1 when it does not
+ * tell. */
+int expiry_end(const X509 *, int64_t *end);
 /* What there is to say of one: 0 if nothing. */
 int expiry_text(
     const char *pki, int64_t end, int64_t now, char *out, size_t size);

@@ -7,6 +7,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <openssl/asn1.h>
+#include <openssl/x509.h>
 
 #include "auth/expiry.h"
 
@@ -51,11 +53,39 @@ test_text(void **state)
 	}
 }
 
+static void
+test_end(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t end;
+	} cases[] = {
+		{ "20270115080000Z", 1800000000 }, { "19691231235959Z", -1 },
+		{ "20380119031408Z", 2147483648 }, /* the 32 bits are over */
+		{ "20991231235959Z", 4102444799 },
+		{ "99991231235959Z", 253402300799 }, /* no end: RFC 5280 */
+	};
+	int64_t end;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		X509 *x = X509_new();
+		ASN1_TIME *t = ASN1_TIME_new();
+
+		assert_int_equal(ASN1_TIME_set_string(t, cases[i].text), 1);
+		assert_int_equal(X509_set1_notAfter(x, t), 1);
+		assert_int_equal(expiry_end(x, &end), 0);
+		assert_true(end == cases[i].end);
+		ASN1_TIME_free(t);
+		X509_free(x);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
