@@ -48,7 +48,7 @@ read_open(int fd, size_t max, size_t *len, char *error, size_t errorlen)
 		snprintf(error, errorlen, "not a regular file");
 		return NULL;
 	}
-	if ((size_t)st.st_size > max) {
+	if (st.st_size > (off_t)max) {
 		snprintf(error, errorlen, "larger than %zu octets", max);
 		return NULL;
 	}

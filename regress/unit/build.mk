@@ -30,6 +30,12 @@ regress_unit_test_account_SOURCES = regress/unit/test_account.c master/account.c
 regress_unit_test_account_CFLAGS = $(unit_cflags)
 regress_unit_test_account_LDADD = master/libparse.a $(unit_libs)
 
+check_PROGRAMS += regress/unit/test_readfile
+TESTS += regress/unit/test_readfile
+regress_unit_test_readfile_SOURCES = regress/unit/test_readfile.c
+regress_unit_test_readfile_CFLAGS = $(unit_cflags)
+regress_unit_test_readfile_LDADD = master/libparse.a $(unit_libs)
+
 check_PROGRAMS += regress/unit/test_passed
 TESTS += regress/unit/test_passed
 regress_unit_test_passed_SOURCES = regress/unit/test_passed.c
