@@ -136,6 +136,8 @@ void sockets_own_control(int fd);
 
 /* "READY=1" or what else sd_notify(3) knows, to who started us as a service. */
 void notify_manager(const char *state);
+/* Whether there is one. */
+bool notify_is_awaited(void);
 
 /* NULL: none is wanted. One that holds another number is not removed. */
 void pid_file_write(const char *path);

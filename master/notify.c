@@ -18,6 +18,12 @@
 #include "master/master.h"
 #include "os/log.h"
 
+bool
+notify_is_awaited(void)
+{
+	return getenv("NOTIFY_SOCKET") != NULL;
+}
+
 void
 notify_manager(const char *state)
 {

@@ -144,7 +144,8 @@ not_begun(struct child *c)
 
 	if (m->stopping)
 		return;
-	if (m->was_serving && m->starter == -1) {
+	if (m->was_ready ||
+	    (m->was_serving && m->starter == -1 && !notify_is_awaited())) {
 		try_later(c);
 		return;
 	}
