@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <sys/auxv.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 
@@ -56,6 +57,17 @@ write_file(int fd, const struct sendmail_options *o, const char *sender,
 	return bad ? -1 : 0;
 }
 
+/* Whether this program is set-group-ID, but who called it may start no such
+ * program: there is no_new_privs, or a user namespace. */
+static int
+is_kept_from_group(void)
+{
+	struct stat st;
+
+	return getauxval(AT_SECURE) == 0 && stat("/proc/self/exe", &st) == 0 &&
+	    S_ISREG(st.st_mode) && (st.st_mode & S_ISGID) != 0;
+}
+
 /* Why nothing could be left there, and what helps. */
 static void
 explain(const char *folder, int reason, char *error, size_t size)
@@ -80,6 +92,10 @@ explain(const char *folder, int reason, char *error, size_t size)
 	for (size_t i = 0; i < sizeof(helps) / sizeof(helps[0]); i++)
 		if (helps[i].reason == reason)
 			help = helps[i].help;
+	if (reason == EACCES && is_kept_from_group())
+		help = "NoNewPrivileges= or PrivateUsers= of the caller's "
+		       "unit, or its like in a container, takes the group of "
+		       "smtpctl away: start relaisd";
 	snprintf(error, size, "%s: %s; %s", folder, strerror(reason), help);
 }
 
