@@ -9,13 +9,7 @@
 
 #include "auth/dns_packet.h"
 
-enum {
-	HEADER = 12,
-	CLASS_IN = 1,
-	CNAMES_MAX = 16,
-	LABEL_MAX = 63,
-	DATA_MAX = 4096
-};
+enum { CNAMES_MAX = 16, LABEL_MAX = 63, DATA_MAX = 4096 };
 
 struct packet {
 	const uint8_t *data;
@@ -89,7 +83,7 @@ take_name(struct packet *p, char out[DNS_NAME_SIZE], int *odd)
 			if (at + 1 >= p->len)
 				goto bad;
 			target = (len & 0x3f) << 8 | p->data[at + 1];
-			if (target >= at || target < HEADER)
+			if (target >= at || target < DNS_HEADER_SIZE)
 				goto bad;
 			if (!jumped)
 				p->at = at + 2;
@@ -180,8 +174,8 @@ follow_cname(
 	for (unsigned i = 0; i < answers; i++) {
 		if (take_record(&p, &r) == -1)
 			return 0;
-		if (r.type != DNS_CNAME || r.class != CLASS_IN || r.owner_bad ||
-		    strcmp(r.owner, reply->owner) != 0 ||
+		if (r.type != DNS_CNAME || r.class != DNS_CLASS_IN ||
+		    r.owner_bad || strcmp(r.owner, reply->owner) != 0 ||
 		    !convert(&p, &r, target, &out))
 			continue;
 		memcpy(reply->owner, target, sizeof(reply->owner));
@@ -220,7 +214,7 @@ dns_packet_parse(const uint8_t *packet, size_t len, const char *name,
 
 	memset(reply, 0, sizeof(*reply));
 	reply->ttl = UINT32_MAX;
-	if (len < HEADER)
+	if (len < DNS_HEADER_SIZE)
 		return -1;
 	flags = take(&p, 2);
 	questions = take(&p, 2);
@@ -242,7 +236,7 @@ dns_packet_parse(const uint8_t *packet, size_t len, const char *name,
 	for (unsigned i = 0; i < answers; i++) {
 		if (take_record(&p, &r) == -1)
 			return -1;
-		if (r.type != type || r.class != CLASS_IN || r.owner_bad ||
+		if (r.type != type || r.class != DNS_CLASS_IN || r.owner_bad ||
 		    strcmp(r.owner, reply->owner) != 0 ||
 		    reply->count == DNS_RECORDS_MAX)
 			continue;

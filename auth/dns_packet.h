@@ -22,7 +22,12 @@ enum dns_type {
 	DNS_TLSA = 52
 };
 
-enum { DNS_NAME_SIZE = 256, DNS_RECORDS_MAX = 512 };
+enum {
+	DNS_CLASS_IN = 1, /* the Internet: no other is asked for */
+	DNS_HEADER_SIZE = 12, /* octets */
+	DNS_NAME_SIZE = 256,
+	DNS_RECORDS_MAX = 512
+};
 
 struct dns_reply {
 	uint8_t rcode;

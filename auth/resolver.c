@@ -31,7 +31,6 @@ enum {
 	PATIENCE_MS = 999, /* with a name while others wait */
 	QUESTIONS_MAX = 20000, /* of each that asks */
 	DEADLINE_SECONDS = 25,
-	CLASS_IN = 1,
 	RCODE_NXDOMAIN = 3
 };
 
@@ -251,7 +250,7 @@ lookup_start(struct lookup *l, struct turns_asker *for_whom)
 	lookup_charge(l, for_whom);
 	l->starting = 1;
 	rc = ub_resolve_event(
-	    r->ctx, l->name, l->type, CLASS_IN, l, on_result, &l->async_id);
+	    r->ctx, l->name, l->type, DNS_CLASS_IN, l, on_result, &l->async_id);
 	l->starting = 0;
 	if (l->answered)
 		free(l);

@@ -32,8 +32,6 @@ enum {
 	PAUSE_SECONDS = 5, /* until it is asked for again */
 	LOST_SECONDS = 600, /* likewise, when it was given up */
 	ROUNDS = 2, /* one may be that in which the network came up */
-	CLASS_IN = 1,
-	HEADER = 12, /* octets */
 	RCODE_SERVFAIL = 2
 };
 
@@ -111,7 +109,7 @@ drop_aside(struct signed_root *r)
 static bool
 is_answer(int rc, const void *packet, int len)
 {
-	return rc == 0 && len >= HEADER &&
+	return rc == 0 && len >= DNS_HEADER_SIZE &&
 	    (((const uint8_t *)packet)[3] & 0xf) != RCODE_SERVFAIL;
 }
 
@@ -143,7 +141,7 @@ ask(struct signed_root *r, struct ub_ctx *ctx)
 	r->heard = false;
 	next(r, ROOT_ASKED, ASK_SECONDS);
 	if (ub_resolve_event(
-		ctx, ".", DNS_NS, CLASS_IN, r, on_answer, &r->asked) != 0)
+		ctx, ".", DNS_NS, DNS_CLASS_IN, r, on_answer, &r->asked) != 0)
 		next(r, ROOT_UNANSWERED, 0);
 }
 
@@ -157,8 +155,8 @@ ask_plain(struct signed_root *r)
 			 "signed root zone is asked again");
 	decide(r);
 	if ((r->aside = make(r, 0)) != NULL)
-		ub_resolve_event(
-		    r->aside, ".", DNS_NS, CLASS_IN, r, on_plain_answer, &id);
+		ub_resolve_event(r->aside, ".", DNS_NS, DNS_CLASS_IN, r,
+		    on_plain_answer, &id);
 	next(r, ROOT_PAUSE, PAUSE_SECONDS);
 }
 
@@ -306,7 +304,7 @@ signed_root_configure(struct signed_root *r, const struct conf_resolver *s,
 	/* a local name makes libunbound finish its set-up now, while it may
 	 * still open what it needs */
 	ub_resolve_event(
-	    ctx, "localhost.", DNS_A, CLASS_IN, r, on_warm_up, &id);
+	    ctx, "localhost.", DNS_A, DNS_CLASS_IN, r, on_warm_up, &id);
 	r->settings = *s;
 	r->awaited = s->trust_anchor != NULL;
 	event_del(r->timer);

@@ -1,8 +1,9 @@
 /*
  * What a service manager that waits for us is told, as sd_notify(3) of systemd
- * has it: a datagram to the socket that NOTIFY_SOCKET names. Without the
- * variable nobody waits. What master starts gets another environment, so no
- * one else can speak for it.
+ * has it: a datagram to the socket that NOTIFY_SOCKET names. Called by
+ * supervise.c; trusts the variable, which is of who started us. Without it
+ * nobody waits. What master starts gets another environment, so no one else can
+ * speak for it.
  */
 #include "config.h"
 
