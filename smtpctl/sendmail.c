@@ -147,12 +147,12 @@ map_file(int fd, struct draft *d)
 		return -1;
 	d->data = "";
 	d->len = (size_t)st.st_size;
-	if (d->len == 0 && st.st_size == 0)
-		return 0;
 	if ((off_t)d->len != st.st_size) { /* more than all addresses */
 		errno = EFBIG;
 		return -1;
 	}
+	if (d->len == 0)
+		return 0;
 	p = mmap(NULL, d->len, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (p == MAP_FAILED)
 		return -1;
