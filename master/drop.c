@@ -2,10 +2,11 @@
  * The drop folder: mail that sendmail left there while nobody answered. At
  * start and from time to time master looks for whole files, for a few of their
  * owners at a time, and for each one forks, becomes its owner for good and
- * executes smtpctl with the file as its standard input; when that reports
- * success the file is removed. Whoever may write to the folder may put anything
- * there: nothing is opened that is not a plain file with one name, nothing is
- * read here, and the file that is removed is the one that was opened.
+ * executes smtpctl with the file as its standard input; when that says that all
+ * have the mail, or will never have it, the file is removed. Whoever may write
+ * to the folder may put anything there: nothing is opened that is not a plain
+ * file with one name, nothing is read here, and the file that is removed is the
+ * one that was opened.
  */
 #include "config.h"
 
@@ -24,6 +25,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ipc/enums.h"
 #include "master/master.h"
 #include "net/loop.h"
 #include "os/log.h"
@@ -326,11 +328,18 @@ ended(struct run *r, int status)
 
 	r->pid = 0;
 	event_del(r->deadline);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+	if (WIFEXITED(status) &&
+	    (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == DROP_REFUSED)) {
 		if (fstatat(d->dir, r->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    st.st_dev == r->file.st_dev && st.st_ino == r->file.st_ino)
 			unlinkat(d->dir, r->name, 0);
-		log_info("mail that waited in the drop folder was taken in");
+		if (WEXITSTATUS(status) == 0)
+			log_info("mail that waited in the drop folder was "
+				 "taken in");
+		else
+			log_info("drop folder: %s of uid %u was refused to "
+				 "some or all, and is removed",
+			    r->name, (unsigned)r->uid);
 	} else {
 		r->failed = 1;
 		log_warn("drop folder: %s of uid %u could not be sent yet",

@@ -349,9 +349,7 @@ on_closed(void *arg, struct channel *ch, const char *reason)
 	struct run *run = arg;
 
 	/* the process is reaped, and its jobs ended, by its pid */
-	run->state = RUN_CLOSED;
-	run->channel = NULL;
-	channel_free(ch);
+	run_close(run);
 }
 
 static channel_handler *const local_handlers[MSG_MAX] = {

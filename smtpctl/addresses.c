@@ -23,6 +23,7 @@ struct collector {
 	size_t len;
 	int space; /* white space since the last octet */
 	int angle; /* 1 inside < >, 2 after */
+	int open; /* a comment in it has no end */
 	int overflow;
 	char *error;
 	size_t size;
@@ -52,6 +53,12 @@ addresses_add(struct addresses *a, const char *address)
 		return -1;
 	a->count++;
 	return 0;
+}
+
+static int
+is_blank(char ch)
+{
+	return ch == ' ' || ch == '\t' || ch == '\r' || ch == '\n';
 }
 
 static void
@@ -101,6 +108,8 @@ take(struct collector *c)
 	c->text[c->len] = '\0';
 	if (c->angle == 1)
 		why = "`>` is missing";
+	else if (c->open)
+		why = "`)` is missing";
 	else if (c->overflow)
 		why = "too long, or followed by something that is no address";
 	else if (!empty && c->angle == 2) {
@@ -121,11 +130,11 @@ take(struct collector *c)
 	if (why != NULL)
 		note(c, why);
 	c->len = 0;
-	c->angle = c->space = c->overflow = 0;
+	c->angle = c->space = c->open = c->overflow = 0;
 	return why == NULL ? 0 : -1;
 }
 
-/* Steps over a comment; the index of its last octet. */
+/* Steps over a comment; the index of its last octet, len if it has no end. */
 static size_t
 skip_comment(const char *s, size_t i, size_t len)
 {
@@ -139,6 +148,20 @@ skip_comment(const char *s, size_t i, size_t len)
 		else if (s[i] == ')' && --depth <= 0)
 			return i;
 	}
+	return len;
+}
+
+/* Copies what follows a parenthesis that is not closed: whether it lists others
+ * cannot be known. The index of its last octet. */
+static size_t
+copy_open(struct collector *c, const char *s, size_t i, size_t len)
+{
+	c->open = 1;
+	for (; i < len; i++)
+		if (is_blank(s[i]))
+			c->space = 1;
+		else
+			put(c, s[i]);
 	return len;
 }
 
@@ -165,14 +188,16 @@ addresses_parse(
 	struct collector c = { .out = out, .error = error, .size = size };
 	int literal = 0, rc = 0;
 
-	for (size_t i = 0; i < len; i++) {
+	for (size_t i = 0, end; i < len; i++) {
 		char ch = s[i];
 
 		if (ch == '(')
-			i = skip_comment(s, i, len);
+			i = (end = skip_comment(s, i, len)) < len
+			    ? end
+			    : copy_open(&c, s, i, len);
 		else if (ch == '"')
 			i = copy_quoted(&c, s, i, len);
-		else if (ch == ' ' || ch == '\t' || ch == '\r' || ch == '\n')
+		else if (is_blank(ch))
 			c.space = 1;
 		else if (ch == '<' && c.angle == 0) {
 			c.len = 0; /* that was a name */
@@ -273,8 +298,7 @@ addresses_next_bare(const char *s, size_t len)
 				return end;
 			angle = ch == '>' ? 2 : 0;
 			end = 0;
-		} else if (ch != ' ' && ch != '\t' && ch != '\r' &&
-		    ch != '\n' && angle != 2) {
+		} else if (!is_blank(ch) && angle != 2) {
 			literal = ch == '[' ? 1 : ch == ']' ? 0 : literal;
 			if (end == 0)
 				begin = i;

@@ -287,6 +287,7 @@ submit(struct dialogue *d, struct submission *s, const struct draft *draft,
 		snprintf(error, size, "%.700s", d->line);
 		return exit_status(d);
 	}
+	strcpy(s->domain, d->server);
 	if (addresses_qualify(s->rcpts, d->server) == -1 ||
 	    (d->known = calloc(s->rcpts->count + 1, 1)) == NULL ||
 	    (s->sender[0] != '\0' &&
@@ -324,6 +325,7 @@ dialogue_submit(int fd, struct submission *s, const struct draft *draft,
 	int copy = dup(fd), status = EX_OSERR;
 
 	s->refused = s->told = s->taken = 0;
+	s->domain[0] = '\0';
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
 	d.in = fdopen(fd, "r");

@@ -27,6 +27,9 @@ struct submission {
 	struct addresses *gone; /* who they are, where not NULL */
 	size_t told; /* octets of error that tell of those */
 	size_t taken;
+	/* ADDRESS_DOMAIN_SIZE octets: the domain that those without one got,
+	 * "" before they did */
+	char *domain;
 };
 
 /* What error needs for each recipient, and besides. */

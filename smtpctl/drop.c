@@ -278,10 +278,11 @@ bad:
 	return -1;
 }
 
-/* Whether one of them is that address, or has got a domain behind it. The
+/* Whether one of them is that address, or what it is with this domain. The
  * search begins behind the last that was found: mostly it is the next. */
 static int
-is_among(const struct addresses *a, const char *text, size_t len, size_t *last)
+is_among(const struct addresses *a, const char *text, size_t len,
+    const char *domain, size_t *last)
 {
 	for (size_t n = 1; n <= a->count; n++) {
 		size_t i = (*last + n) % a->count;
@@ -289,7 +290,8 @@ is_among(const struct addresses *a, const char *text, size_t len, size_t *last)
 
 		if (strncmp(address, text, len) != 0 ||
 		    (address[len] != '\0' &&
-			address_domain(address) != address + len + 1))
+			(address_domain(address) != address + len + 1 ||
+			    strcmp(address + len + 1, domain) != 0)))
 			continue;
 		*last = i;
 		return 1;
@@ -298,7 +300,8 @@ is_among(const struct addresses *a, const char *text, size_t len, size_t *last)
 }
 
 void
-drop_mark(int fd, const char *data, size_t len, const struct addresses *waiting)
+drop_mark(int fd, const char *data, size_t len, const struct addresses *waiting,
+    const char *domain)
 {
 	const size_t n = strlen(word_recipient);
 	const char *end = memmem(data, len, "\n\n", 2), *line, *next = data;
@@ -313,7 +316,7 @@ drop_mark(int fd, const char *data, size_t len, const struct addresses *waiting)
 		next = strchrnul(line, '\n') + 1;
 		if (strncmp(line, word_recipient, n) != 0 ||
 		    is_among(waiting, line + n + 1,
-			(size_t)(next - line) - n - 2, &last))
+			(size_t)(next - line) - n - 2, domain, &last))
 			continue;
 		/* if it cannot be noted, he gets it twice */
 		if (pwrite(fd, word_done, n, line - data) == -1)

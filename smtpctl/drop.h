@@ -26,8 +26,9 @@ int drop_parse(const char *data, size_t len, struct sendmail_options *,
     const char **sender, struct addresses *, struct draft *, char **text,
     char *error, size_t size);
 /* Notes in the file of a descriptor, of which data are the octets, that its
- * recipients need no other attempt but for these, who may have got a domain. It
- * gets no younger by that. */
-void drop_mark(int fd, const char *data, size_t len, const struct addresses *);
+ * recipients need no other attempt but for these, of whom those without a
+ * domain there have got this one. It gets no younger by that. */
+void drop_mark(int fd, const char *data, size_t len, const struct addresses *,
+    const char *domain);
 
 #endif

@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ipc/enums.h"
 #include "smtp/address.h"
 #include "smtpctl/client.h"
 #include "smtpctl/dialogue.h"
@@ -38,6 +39,7 @@ struct mail {
 	size_t taken; /* recipients to whom it has gone */
 	size_t refused; /* and those to whom it never will */
 	struct addresses gone; /* who they are */
+	char domain[ADDRESS_DOMAIN_SIZE]; /* which those without one got */
 	/* a line for each, or "": what stood among them and is no address,
 	 * those who were refused, and what ended all */
 	char odd[4000];
@@ -224,39 +226,50 @@ parse_sender(const char *given, struct address *a)
 	return e;
 }
 
+/* The exit status. */
 static int
 set_sender(struct mail *m)
 {
 	const char *given = m->options.sender;
-	struct passwd *pw = getpwuid(getuid());
 	char quoted[ADDRESS_LOCAL_SIZE];
+	const struct passwd *pw;
 	struct address a;
 	enum address_error e;
 
+	errno = 0;
+	pw = getpwuid(getuid());
 	if (pw != NULL && m->options.full_name == NULL) {
 		compose_full_name(
 		    pw->pw_gecos, pw->pw_name, m->name, sizeof(m->name));
 		m->options.full_name = m->name;
 	}
+	/* as of a directory whose daemon is down */
+	if (given == NULL && pw == NULL && errno != 0) {
+		snprintf(m->error, sizeof(m->error),
+		    "the name of uid %u cannot be said now: %s; or give the "
+		    "sender with -f",
+		    (unsigned)getuid(), strerror(errno));
+		return EX_TEMPFAIL;
+	}
 	if (given == NULL && pw == NULL) {
 		snprintf(m->error, sizeof(m->error),
 		    "uid %u has no name: give the sender with -f",
 		    (unsigned)getuid());
-		return -1;
+		return EX_USAGE;
 	}
 	given = account_address(given != NULL ? given : pw->pw_name, quoted);
 	if ((e = parse_sender(given, &a)) != ADDRESS_OK) {
 		snprintf(m->error, sizeof(m->error), "sender `%.100s`: %s",
 		    given, address_strerror(e));
-		return -1;
+		return EX_USAGE;
 	}
 	address_format(&a, m->sender);
 	if (m->sender[0] == '-') {
 		snprintf(m->error, sizeof(m->error),
 		    "sender `%.100s`: it begins with a dash", given);
-		return -1;
+		return EX_USAGE;
 	}
-	return 0;
+	return EX_OK;
 }
 
 /* -1 where nobody is named. */
@@ -322,6 +335,7 @@ submit(const struct caller *c, struct mail *m)
 		.notify = m->options.notify,
 		.ret = m->options.ret,
 		.written = m->written,
+		.domain = m->domain,
 		.verbose = m->options.verbose };
 	size_t size = DIALOGUE_LINE * (m->rcpts.count + 1);
 	int status = EX_OK, fd;
@@ -481,8 +495,8 @@ sendmail_main(const struct caller *c, int argc, char **argv)
 	case SENDMAIL_MAIL:
 		break;
 	}
-	if (set_sender(&m) == -1)
-		return fail(&m, EX_USAGE);
+	if ((status = set_sender(&m)) != EX_OK)
+		return fail(&m, status);
 	if (!m.options.extract && set_recipients(&m, argc, argv) == -1)
 		return fail(&m, EX_USAGE);
 	if (read_message(&m) == -1)
@@ -516,12 +530,13 @@ mark(const struct mail *m, const struct draft *file, int told)
 		for (size_t i = 0; i < lists[n]->count; i++)
 			rc |= addresses_add(&again, lists[n]->list[i]);
 	if (rc == 0)
-		drop_mark(STDIN_FILENO, file->data, file->len, &again);
+		drop_mark(
+		    STDIN_FILENO, file->data, file->len, &again, m->domain);
 	addresses_free(&again);
 }
 
 /* The exit status: mail of which something was taken is not tried again only
- * because nobody can ever be told of the rest; our words are in the log. */
+ * because nobody can ever be told of the rest. */
 static int
 report_waited(const struct caller *c, const struct mail *m,
     const struct draft *file, int status)
@@ -532,11 +547,11 @@ report_waited(const struct caller *c, const struct mail *m,
 		mark(m, file, 1);
 	if (told == EX_TEMPFAIL)
 		mark(m, file, 0);
-	else if (told != EX_OK && m->taken > 0) {
-		fail(m, told);
+	else if (told != EX_OK && m->taken > 0)
 		told = EX_OK;
-	}
-	return status == EX_TEMPFAIL ? status : told;
+	if (status == EX_TEMPFAIL)
+		return status;
+	return told == EX_OK ? DROP_REFUSED : told;
 }
 
 /* Those who are left have waited too long. The exit status: the mail goes once
@@ -546,6 +561,7 @@ give_up(const struct caller *c, struct mail *m)
 {
 	char *text = NULL;
 	size_t size = 0;
+	int told = EX_OK;
 	FILE *f;
 
 	if ((f = open_memstream(&text, &size)) == NULL)
@@ -562,7 +578,9 @@ give_up(const struct caller *c, struct mail *m)
 	free(m->refusals);
 	m->refusals = text;
 	fail(m, EX_UNAVAILABLE);
-	return m->sender[0] == '\0' ? EX_OK : report_failure(c, m, 0);
+	if (m->sender[0] != '\0')
+		told = report_failure(c, m, 0);
+	return told == EX_OK ? DROP_REFUSED : told;
 }
 
 /* When a file was written; now, if that cannot be said. */
@@ -598,14 +616,14 @@ sendmail_from_drop(const struct caller *c, int64_t ttl)
 			status = give_up(c, &m);
 			goto out;
 		}
-		fail(&m, status);
-		m.error[0] = '\0';
 	}
+	/* the log has our words, as nobody may be there to be told */
+	fail(&m, status);
+	if (waits)
+		m.error[0] = '\0';
 	/* nobody waits for an answer any more */
 	if (m.refused > 0 || (!waits && status != EX_OK))
 		status = report_waited(c, &m, &file, status);
-	if (status != EX_OK && !waits)
-		fail(&m, status);
 out:
 	free(text);
 	mail_free(&m);

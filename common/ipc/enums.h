@@ -26,6 +26,11 @@ const char *process_name(enum process_kind);
 #define ETRN_REFUSED 0xffffffffu
 #define ETRN_UNABLE 0xfffffffeu
 
+/* The exit status with which smtpctl says to master that mail of the drop
+ * folder is over and somebody was refused it: none that a shell, sysexits.h or
+ * a sanitizer has. */
+#define DROP_REFUSED 99
+
 /* dns_answer.status */
 enum dns_status {
 	DNS_OK,

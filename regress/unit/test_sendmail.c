@@ -141,6 +141,12 @@ test_addresses(void **state)
 		    "!a@x.test d@x.test" },
 		{ "<a@x.test> -oQ/tmp", "!" },
 		{ "<a@x.test", "!" },
+		{ "a@x.test, b@x.test (c, d@x.test", "!a@x.test" },
+		{ "Joe (c <a@x.test>, b@x.test", "!" },
+		{ "a@x.test (b (c), d@x.test", "!" },
+		{ "<a@x.test> (b\\", "!" },
+		{ "(", "!" },
+		{ "a@x.test \")\" (b\\), c@x.test", "!" },
 		{ "a@x.test\x01", "!" },
 		{ "a@@x.test", "!" },
 	};
@@ -157,14 +163,26 @@ test_addresses(void **state)
 static void
 test_odd(void **state)
 {
-	static const char list[] = "\"\x1b[2J\n\xc2\x9b\" x\xff";
+	static const struct {
+		const char *list, *error;
+	} cases[] = {
+		{ "\"\x1b[2J\n\xc2\x9b\" x\xff",
+		    "`\"?[2J??\" x?`: control or hiding character" },
+		{ "a@x.test (b, c@x.test\x1b",
+		    "`a@x.test (b, c@x.test?`: `)` is missing" },
+	};
 	struct addresses a = { 0 };
-	char error[300] = "";
 
-	assert_int_equal(
-	    addresses_parse(&a, list, strlen(list), error, sizeof(error)), -1);
-	assert_string_equal(
-	    error, "`\"?[2J??\" x?`: control or hiding character");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char error[300] = "";
+
+		assert_int_equal(
+		    addresses_parse(&a, cases[i].list, strlen(cases[i].list),
+			error, sizeof(error)),
+		    -1);
+		assert_string_equal(error, cases[i].error);
+	}
+	assert_int_equal(a.count, 0);
 	addresses_free(&a);
 }
 
