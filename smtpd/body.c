@@ -550,14 +550,23 @@ submit(struct session *s, struct session_turn *t)
 
 /* The header may be all there was. */
 static enum reply_id
-finish_header(struct session *s, const struct session_turn *t)
+finish_header(struct session *s, const struct session_turn *t, int open_line)
 {
 	struct transaction *txn = s->txn;
 	struct header_field field;
 	enum header_status status;
+	enum reply_id reply;
 
 	if (txn->header_over)
 		return REPLY_NONE;
+	/* what is added is no part of a line that BDAT left open */
+	if (open_line) {
+		memcpy(txn->data + txn->len, "\r\n", 2);
+		txn->len += 2;
+		reply = scan_header(s, t, "\r\n", 2);
+		if (reply != REPLY_NONE || txn->header_over)
+			return reply;
+	}
 	do {
 		status = header_finish(&txn->header, &field);
 	} while (status == HEADER_FIELD);
@@ -586,15 +595,15 @@ void
 body_end(struct session *s, struct session_turn *t)
 {
 	struct transaction *txn = s->txn;
-	enum body_fault fault = body_decoder_finish(&txn->decoder, NULL);
+	int doubtful, open_line;
+	enum body_fault fault = body_decoder_finish(&txn->decoder, &open_line);
 	enum reply_id reply = txn->refusal;
-	int doubtful;
 
 	session_expect_command(s, t);
 	if (reply == REPLY_NONE && txn->body_type != BODY_BINARYMIME)
 		reply = fault_reply(fault);
 	if (reply == REPLY_NONE)
-		reply = finish_header(s, t);
+		reply = finish_header(s, t, open_line);
 	if (reply == REPLY_NONE) {
 		submit(s, t);
 		return;

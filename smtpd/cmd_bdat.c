@@ -24,9 +24,11 @@ begin_chunk(
 
 	if (refusal != REPLY_NONE)
 		return refusal;
+	/* what has no beginning has no end either: the next chunk may come when
+	 * the queue is back */
 	if (s->stage == STAGE_RCPT &&
 	    (refusal = body_begin(s, t, BODY_CHUNKS)) != REPLY_NONE)
-		return refusal;
+		body_refuse(s, t, refusal);
 	s->stage = STAGE_CHUNKS;
 	/* txn->octets is at most max_size, so nothing here wraps */
 	if (s->txn->refusal == REPLY_NONE &&

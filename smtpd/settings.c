@@ -10,7 +10,6 @@
 #include "smtpd/settings.h"
 
 enum {
-	PKIS_MAX = 64,
 	/* what the memory of limits.c is allowed to be made for */
 	CONNECTIONS_MAX = 1 << 20
 };
@@ -147,14 +146,15 @@ fill_session(
 static int
 add_pki(const struct conf_pki *pki, struct tls_pki *list, size_t *count)
 {
-	if (pki == NULL || pki->cert_pem == NULL || *count == PKIS_MAX)
+	if (pki == NULL || pki->cert_pem == NULL)
 		return 0;
 	list[(*count)++] =
 	    (struct tls_pki){ pki->name, pki->cert_pem, strlen(pki->cert_pem) };
 	return pki->dhe != CONF_DHE_NONE;
 }
 
-/* Those that the listener names; else the one of our own name; else all. */
+/* list has room for all. Those that the listener names; else the one of our own
+ * name; else all. */
 static int
 choose_pkis(const struct conf *conf, const struct conf_listener *l,
     const char *hostname, struct tls_pki *list, size_t *count)
@@ -178,7 +178,8 @@ start_tls(struct listener *to, const struct conf *conf,
     const struct key_signer *keys, char *error, size_t size)
 {
 	const struct conf_ca *ca = conf_find_ca(conf, l->ca);
-	struct tls_pki list[PKIS_MAX];
+	size_t most = conf->npkis + (size_t)l->npkis;
+	struct tls_pki *list = calloc(most + 1, sizeof(*list));
 	char name[32];
 	struct tls_server_options o = { .listener = name,
 		.pki = list,
@@ -189,19 +190,23 @@ start_tls(struct listener *to, const struct conf *conf,
 		.keys = keys };
 	size_t n;
 
+	if (list == NULL) {
+		snprintf(error, size, "out of memory");
+		return -1;
+	}
 	snprintf(name, sizeof(name), "%u", (unsigned)(l - conf->listeners));
 	o.dhe = choose_pkis(conf, l, to->session.hostname, list, &o.pki_count);
 	if (ca != NULL && ca->ca_pem != NULL) {
 		o.ca_pem = ca->ca_pem;
 		o.ca_pem_len = strlen(ca->ca_pem);
 	}
-	if (o.pki_count == 0) {
+	if (o.pki_count == 0)
 		snprintf(error, size, "no certificate");
-		goto fail;
-	}
-	if ((to->tls = tls_server_new(&o, error, size)) != NULL)
+	else
+		to->tls = tls_server_new(&o, error, size);
+	free(list);
+	if (to->tls != NULL)
 		return 0;
-fail:
 	/* the message gains the place that it is about; names of files are not
 	 * among what we know */
 	n = strlen(error);

@@ -485,9 +485,9 @@ answer_peer(struct player *p, const char *word, char *rest)
  * STATUS [...], tls, tls-failed, rdns [NAME], rdns-open [NAME], claimed NAME
  * (of an address that the name does not lead back to), lost auth | queue,
  * reload, listeners (a reload that changes them), tick MS, eof, shutdown, queue
- * CODE ENHANCED TEXT | gone. A verdict "before" comes out of the configuration
- * before the reload, and one that is "known" from a rule that names its
- * sources.
+ * CODE ENHANCED TEXT | gone | back. A verdict "before" comes out of the
+ * configuration before the reload, and one that is "known" from a rule that
+ * names its sources.
  */
 static void
 answer(struct player *p, char *word)
@@ -531,6 +531,8 @@ answer(struct player *p, char *word)
 		session_shutdown(s, &p->turn);
 	else if (strcmp(word, "queue") == 0 && strcmp(rest, "gone") == 0)
 		p->turn.queue = NULL;
+	else if (strcmp(word, "queue") == 0 && strcmp(rest, "back") == 0)
+		p->turn.queue = &p->queue;
 	else if (strcmp(word, "queue") == 0) {
 		static char kept[256];
 

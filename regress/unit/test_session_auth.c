@@ -111,6 +111,14 @@ static const struct dialogue auth[] = {
 	    "a@b.example\\r\\n\nA: submitted 250\n"
 	    "S: 250 2.0.0 00000abc is in the queue\n",
 	    0 },
+	{ "what is added is no part of a line that BDAT left open",
+	    CLEAR LOGIN MAIL RCPT
+	    "c: BDAT 34 LAST\\r\\nDate: 1\\r\\nMessage-ID: 2\\r\\nSubject: x\n"
+	    "Q: submit user=alice flags=8\n"
+	    "B: Date: 1\\r\\nMessage-ID: 2\\r\\nSubject: x\\r\\nFrom: "
+	    "a@b.example\\r\\n\nA: submitted 250\n"
+	    "S: 250 2.0.0 00000abc is in the queue\n",
+	    0 },
 	{ "the trace has no secret, whatever its client makes of AUTH",
 	    "O: auth auth-plaintext traced\n" GREETING HELO
 	    "L: trace HELO c.example\n"

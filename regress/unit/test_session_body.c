@@ -293,6 +293,17 @@ static const struct dialogue bdat[] = {
 		    "c: BDAT 2\\r\\n\\r\\n\n" BARE
 		    "c: BDAT 4 LAST\\r\\nab\\r\\n\n" BARE ALIVE MAIL,
 	    0 },
+	{ "a message that could not begin has no rest",
+	    TO_RCPT "A: queue gone\nc: BDAT 6\\r\\nA: \nA: queue back\n"
+		    "c: 1\\r\\n\nS: 451 4.3.0 Not possible now, try later\n"
+		    "c: BDAT 6 LAST\\r\\nB: 2\\r\\n\n"
+		    "S: 451 4.3.0 Not possible now, try later\n" ALIVE MAIL,
+	    0 },
+	{ "a last chunk that could not begin ends the transaction",
+	    TO_RCPT "A: queue gone\nc: BDAT 6 LAST\\r\\nA: 1\\r\\n\n"
+		    "S: 451 4.3.0 Not possible now, try later\n"
+		    "A: queue back\n" MAIL,
+	    0 },
 	{ "CR at the end of a chunk is not yet bare",
 	    TO_RCPT "c: BDAT 5\\r\\nA: 1\\r\nS: 250 2.0.0 5 octets taken\n"
 		    "c: BDAT 1 LAST\\r\\n\\n\nQ: submit\n"
