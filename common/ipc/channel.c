@@ -580,6 +580,21 @@ dispatch(
 	handler(ctx, ch, &msg, fd);
 }
 
+/* Of whom nobody need trust there are many, and what they have to say is
+ * short: what one of them begins and never ends is not to fill our memory. */
+static size_t
+frame_max(const struct channel *ch)
+{
+	switch (ch->peer) {
+	case PROC_CONTROL:
+		return 128 * 1024; /* a question of 64 words is half of it */
+	case PROC_LOCAL:
+		return 4 << 20; /* a full .forward, of which all failed, too */
+	default:
+		return IPC_MAX_PAYLOAD;
+	}
+}
+
 /* Handles the first frame of the input if it is whole. 0 if it is not. */
 static int
 take_frame(struct channel *ch)
@@ -592,7 +607,7 @@ take_frame(struct channel *ch)
 		return 0;
 	len = get_u32(p);
 	type = (unsigned)(p[4] << 8 | p[5]);
-	if (len > IPC_MAX_PAYLOAD || p[6] != 0 || p[7] != 0) {
+	if (len > frame_max(ch) || p[6] != 0 || p[7] != 0) {
 		channel_refuse(ch, "a malformed frame");
 		return 0;
 	}

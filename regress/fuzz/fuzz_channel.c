@@ -92,6 +92,14 @@ may_pass(const struct tally *t)
 	return 0;
 }
 
+static size_t
+frame_max(enum process_kind peer)
+{
+	if (peer == PROC_CONTROL)
+		return 128 << 10;
+	return peer == PROC_LOCAL ? 4 << 20 : IPC_MAX_PAYLOAD;
+}
+
 /* What must come of it, by the rules as channel.c has them at its head. */
 static void
 walk(struct tally *t, const uint8_t *data, size_t size, unsigned fds)
@@ -102,7 +110,7 @@ walk(struct tally *t, const uint8_t *data, size_t size, unsigned fds)
 		enum msg_type type = (enum msg_type)(input_u32(&in) >> 16);
 		union ipc_msg m;
 
-		if (len > IPC_MAX_PAYLOAD || data[6] != 0 || data[7] != 0) {
+		if (len > frame_max(t->peer) || data[6] != 0 || data[7] != 0) {
 			t->broken = 1;
 			return;
 		}

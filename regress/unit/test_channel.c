@@ -96,7 +96,7 @@ static const struct channel_ops queue_ops = { queue_handlers, on_closed,
 	on_writable };
 
 static void
-setup(struct pair *p)
+setup_peer(struct pair *p, enum process_kind peer)
 {
 	int sv[2];
 
@@ -105,10 +105,16 @@ setup(struct pair *p)
 	p->loop = loop_new();
 	assert_non_null(p->loop);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
-	p->master.ch = channel_new(p->loop, sv[0], PROC_MASTER, PROC_QUEUE, 0,
-	    &master_ops, &p->master);
+	p->master.ch = channel_new(
+	    p->loop, sv[0], PROC_MASTER, peer, 0, &master_ops, &p->master);
 	p->queue.ch = channel_new(
 	    p->loop, sv[1], PROC_QUEUE, PROC_MASTER, 0, &queue_ops, &p->queue);
+}
+
+static void
+setup(struct pair *p)
+{
+	setup_peer(p, PROC_QUEUE);
 }
 
 static void
@@ -273,6 +279,43 @@ forged_octets_close(void **state)
 	}
 }
 
+/* What a peer of whom nobody need trust begins and does not end is refused by
+ * its length, before there is room made for it. */
+static void
+long_frames_close(void **state)
+{
+	static const struct {
+		enum process_kind peer;
+		size_t len;
+		int refused;
+	} rows[] = {
+		{ PROC_CONTROL, 64 << 10, 0 },
+		{ PROC_CONTROL, 200 << 10, 1 },
+		{ PROC_LOCAL, 200 << 10, 0 },
+		{ PROC_LOCAL, 3 << 20, 0 },
+		{ PROC_LOCAL, 5 << 20, 1 },
+		{ PROC_QUEUE, 5 << 20, 0 },
+		{ PROC_SMTPD, 5 << 20, 0 },
+		{ PROC_QUEUE, 17 << 20, 1 },
+	};
+	struct pair p;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		size_t n = rows[i].len;
+		const uint8_t header[] = { n >> 24, n >> 16 & 0xff,
+			n >> 8 & 0xff, n & 0xff, MSG_log_line >> 8,
+			MSG_log_line & 0xff, 0, 0 };
+
+		setup_peer(&p, rows[i].peer);
+		assert_int_equal(
+		    write(channel_fd(p.queue.ch), header, sizeof(header)),
+		    sizeof(header));
+		run_for(&p, 20);
+		assert_int_equal(p.master.reason != NULL, rows[i].refused);
+		teardown(&p);
+	}
+}
+
 static void
 forbidden_edge(void **state)
 {
@@ -336,6 +379,7 @@ main(void)
 		cmocka_unit_test(credit_bounds_the_producer),
 		cmocka_unit_test(bulk_waits_its_turn),
 		cmocka_unit_test(forged_octets_close),
+		cmocka_unit_test(long_frames_close),
 		cmocka_unit_test(forbidden_edge),
 		cmocka_unit_test(unsent_listener),
 	};
