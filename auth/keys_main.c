@@ -26,7 +26,8 @@
 #include "os/log.h"
 
 enum {
-	SECURE_HEAP = 1 << 18, /* a key of 4096 bits takes about 3 KiB */
+	/* locked memory for two sets of a thousand keys of 4096 bits */
+	SECURE_HEAP = 1 << 22,
 	SECURE_MIN = 32
 };
 
@@ -63,20 +64,28 @@ read_certificate(const char *pem)
 	return x;
 }
 
-/* Whether the key, which has been read before, belongs to the certificate:
- * with another no handshake would ever succeed. */
-static bool
-is_pair(const X509 *x, const char *key_pem)
+/* What is wrong with the two, or NULL. The key, which has been read before, has
+ * to belong to the certificate: with another no handshake would ever succeed.
+ */
+static const char *
+pair_fault(const X509 *x, const char *key_pem)
 {
 	BIO *bio = BIO_new_mem_buf(key_pem, -1);
 	EVP_PKEY *pkey =
 	    bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
-	bool pair = pkey != NULL && X509_check_private_key(x, pkey) == 1;
+	const char *fault = NULL;
 
+	if (pkey == NULL)
+		fault = "there is no room for so many private keys: write "
+			"fewer `pki`, or keys of fewer bits";
+	else if (X509_check_private_key(x, pkey) != 1)
+		fault = "the key is not that of the certificate: write `cert` "
+			"and `key` of one pair, and see that the file of "
+			"`cert` begins with its own certificate";
 	EVP_PKEY_free(pkey);
 	BIO_free(bio);
 	ERR_clear_error();
-	return pair;
+	return fault;
 }
 
 static int
@@ -85,6 +94,7 @@ add_key(struct keys *keys, struct expiry *expiry, const struct conf_pki *pki,
 {
 	const char *pem = pki->key_pem;
 	char name[KEY_NAME_SIZE];
+	const char *fault;
 	int rc = 0;
 	X509 *x;
 
@@ -95,12 +105,8 @@ add_key(struct keys *keys, struct expiry *expiry, const struct conf_pki *pki,
 	if (keys_add(keys, name, pem, strlen(pem), error, size) == -1)
 		/* again, for a message with the name that its owner knows */
 		rc = keys_add(keys, pki->name, pem, strlen(pem), error, size);
-	else if (x != NULL && !is_pair(x, pem)) {
-		snprintf(error, size,
-		    "pki %s: the key is not that of the certificate: write "
-		    "`cert` and `key` of one pair, and see that the file of "
-		    "`cert` begins with its own certificate",
-		    pki->name);
+	else if (x != NULL && (fault = pair_fault(x, pem)) != NULL) {
+		snprintf(error, size, "pki %s: %s", pki->name, fault);
 		rc = -1;
 	} else if (x != NULL && expiry_add(expiry, pki->name, x) == -1) {
 		snprintf(error, size, "out of memory");

@@ -4,6 +4,7 @@
  * rules and actions. Also numbers the tables that stand in place, in the
  * order in which the canonical form meets them.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -282,14 +283,36 @@ struct numbering {
 	uint32_t count;
 };
 
-/* Takes the tables in place over in the order in which they are met. */
+/* FNV-1a of what a table holds, but for secrets: smtpd hears the name. */
+static uint64_t
+content_hash(const struct conf_table *table)
+{
+	const uint32_t secret =
+	    1U << CONF_SERVICE_CREDENTIALS | 1U << CONF_SERVICE_RELAY_AUTH;
+	uint64_t h = 0xcbf29ce484222325u ^ table->uses;
+
+	for (uint32_t i = 0; i < table->nentries; i++) {
+		const struct conf_entry *e = &table->entries[i];
+		const char *const texts[] = { e->key, "=",
+			(table->uses & secret) == 0 ? e->value : NULL, "," };
+
+		for (size_t n = 0; n < 4; n++)
+			for (const char *c = texts[n]; c && *c != '\0'; c++)
+				h = (h ^ (unsigned char)*c) * 0x100000001b3u;
+	}
+	return h;
+}
+
+/* Takes the tables in place over in the order in which they are met. What a
+ * table holds is a part of its name: who asks for one of a configuration that
+ * is no longer, or not yet, that of auth must not be given another. */
 static int
 number_use(void *arg, const struct field *field, void *element,
     const struct conf_where *where)
 {
 	struct numbering *numbering = arg;
 	struct conf *conf = numbering->p->conf;
-	char **name = field_string(field, element), text[24];
+	char **name = field_string(field, element), text[40];
 	struct conf_table *table;
 	uint32_t i;
 
@@ -302,7 +325,8 @@ number_use(void *arg, const struct field *field, void *element,
 			continue;
 		free(table->name);
 		free(*name);
-		snprintf(text, sizeof(text), "<%u>", numbering->count + 1);
+		snprintf(text, sizeof(text), "<%u.%" PRIx64 ">",
+		    numbering->count + 1, content_hash(table));
 		*name = parse_strdup(numbering->p, text);
 		table->name = NULL;
 		numbering->ordered[numbering->count] = *table;

@@ -270,20 +270,31 @@ files_read_table(const struct conf_table *table)
 	return data;
 }
 
+/* To people a table in place is its number: of its name the rest is a hash. */
+static const char *
+shown_name(const struct conf_table *t, char *number, size_t size)
+{
+	if (t->kind == CONF_TABLE_FILE)
+		return t->config;
+	if (!t->is_inline)
+		return t->name;
+	snprintf(number, size, "%.*s>", (int)strcspn(t->name, "."), t->name);
+	return number;
+}
+
 void
 files_count_aliases(const struct conf *conf, struct ipc_buf *list)
 {
 	for (uint32_t i = 0; i < conf->ntables; i++) {
 		const struct conf_table *t = &conf->tables[i];
-		struct msg_alias_count count = {
-			.table =
-			    t->kind == CONF_TABLE_FILE ? t->config : t->name
-		};
+		char number[16];
+		struct msg_alias_count count = { 0 };
 		struct table_data *data;
 
 		if ((t->uses & 1U << CONF_SERVICE_ALIAS) == 0 ||
 		    (data = files_read_table(t)) == NULL)
 			continue;
+		count.table = shown_name(t, number, sizeof(number));
 		for (uint32_t n = 0; n < data->nentries; n++) {
 			const struct table_entry *e = &data->entries[n];
 			size_t len = e->value != NULL ? strlen(e->value) : 0;

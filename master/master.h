@@ -85,6 +85,7 @@ struct master {
 	int reload_counts; /* and it wants to know of the aliases */
 	struct event *reload_timer; /* until then it waits for answers */
 	int reload_again; /* a SIGHUP came when it could not be heeded */
+	int reload_retried; /* one that a dying worker had ended was again */
 	int privileged; /* started by root */
 	int to_journal; /* what is logged in the foreground */
 	int stopping;

@@ -130,6 +130,80 @@ find_open_door(const struct conf *conf)
 	return NULL;
 }
 
+static enum answer
+is_everybody(const char *entry, const char *name)
+{
+	return entry[strspn(entry, "*.@")] == '\0' ? MAYBE : NO;
+}
+
+static enum answer
+is_said(const char *entry, const char *word)
+{
+	return strchr(entry, '*') != NULL || strcasecmp(entry, word) == 0
+	    ? MAYBE
+	    : NO;
+}
+
+/* Whether a report to anybody may meet the condition: it is from local, and no
+ * session is behind it. */
+static int
+may_hold(const struct conf *conf, const struct conf_condition *c)
+{
+	/* these fail then, negated or not */
+	if (c->kind == CONF_FROM_SOCKET || c->kind == CONF_FROM_RDNS)
+		return 0;
+	if (c->negated)
+		return 1;
+	switch (c->kind) {
+	case CONF_FROM_AUTH:
+	case CONF_IF_AUTH:
+	case CONF_IF_TLS:
+	case CONF_FOR_LOCAL:
+		return 0;
+	case CONF_FROM_SRC:
+		return ask_table(conf, c, is_said, "local") != NO;
+	case CONF_IF_TAG:
+	case CONF_IF_HELO:
+		return ask_table(conf, c, is_said, "") != NO;
+	case CONF_FOR_DOMAIN:
+	case CONF_FOR_RCPT_TO:
+	case CONF_IF_RCPT_TO:
+		return ask_table(conf, c, is_everybody, NULL) != NO;
+	default:
+		return 1;
+	}
+}
+
+static int
+may_take_report(const struct conf *conf, const struct conf_match *m)
+{
+	if (m->reject)
+		return 0;
+	for (uint32_t i = 0; i < m->nconditions; i++)
+		if (!may_hold(conf, &m->conditions[i]))
+			return 0;
+	return 1;
+}
+
+/* Whoever's mail was taken hears of it where it is not delivered, by a report
+ * that needs a rule like any mail of this machine. */
+static void
+check_reports(
+    const struct conf *conf, const struct conf_match *door, FILE *errors)
+{
+	char at[512];
+
+	for (uint32_t i = 0; i < conf->nmatches; i++)
+		if (may_take_report(conf, &conf->matches[i]))
+			return;
+	conf_where_text(conf, &door->where, at, sizeof(at));
+	fprintf(errors,
+	    "%s: warning: mail is taken from everybody here, and reports that "
+	    "it could not be delivered nowhere, so they are lost; write `match "
+	    "from local for any` with an action that relays\n",
+	    at);
+}
+
 static const char *
 local_action(const struct conf *conf)
 {
@@ -154,7 +228,10 @@ postmaster_check(const struct conf *conf, FILE *errors)
 	const char *action = local_action(conf), *made = new_action(conf);
 	char at[512], more[64] = "";
 
-	if (door == NULL || is_taken(conf, name))
+	if (door == NULL)
+		return;
+	check_reports(conf, door, errors);
+	if (is_taken(conf, name))
 		return;
 	conf_where_text(conf, &door->where, at, sizeof(at));
 	if (action == NULL)

@@ -130,6 +130,7 @@ abandon(struct master *m, const char *why)
 	log_warn("configuration not reloaded: %s",
 	    strchr(why, '\n') == NULL ? why : "see the lines above");
 	event_del(m->reload_timer);
+	m->reload_retried = 0;
 	conf_free(m->next);
 	m->next = NULL;
 	contents_free(m->next_contents);
@@ -225,6 +226,7 @@ reload_begin(struct master *m, uint64_t asker, int counts)
 
 	if (is_busy(m)) {
 		m->reload_again |= asker == 0;
+		m->reload_retried &= asker != 0;
 		answer(m, asker, life, 0,
 		    all_can_be_asked(m)
 			? "another reload is under way: try again"
@@ -333,6 +335,7 @@ reload_step(struct master *m)
 	if (m->swap == SWAP_ALL) {
 		m->swap = SWAP_NONE;
 		event_del(m->reload_timer);
+		m->reload_retried = 0;
 		log_info("configuration reloaded");
 		answer(
 		    m, m->reload_asker, m->reload_life, m->reload_counts, "");
@@ -343,8 +346,16 @@ reload_step(struct master *m)
 void
 reload_lost(struct child *c)
 {
+	struct master *m = c->master;
+	int again;
+
 	c->agreed = 0;
-	if (c->master->next != NULL)
-		abandon(c->master, "a worker died meanwhile");
-	reload_step(c->master);
+	if (m->next != NULL) {
+		/* nobody repeats a SIGHUP; once, lest it is what they die of */
+		again = m->reload_asker == 0 && !m->reload_retried;
+		m->reload_again |= again;
+		abandon(m, "a worker died meanwhile");
+		m->reload_retried = again;
+	}
+	reload_step(m);
 }

@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -363,6 +364,18 @@ sockets_free(struct sockets *s)
 	free(s);
 }
 
+/* All workers share one open file, and it outlives them: what one that was
+ * broken into may have made of it ends with the worker. */
+static void
+make_usable(int fd)
+{
+	const struct linger none = { 0 };
+
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+	listen(fd, BACKLOG); /* if it was shut */
+}
+
 void
 sockets_send(const struct sockets *s, struct channel *ch, uint32_t generation)
 {
@@ -371,6 +384,7 @@ sockets_send(const struct sockets *s, struct channel *ch, uint32_t generation)
 
 	for (size_t i = 0; i < s->count; i++) {
 		m.listener = s->list[i].listener;
+		make_usable(s->list[i].fd);
 		if ((fd = dup(s->list[i].fd)) == -1 ||
 		    ipc_send_fd(ch, listen_socket, &m, fd) == -1)
 			log_warn("a listening socket was not handed over");

@@ -152,7 +152,7 @@ struct conf_entry {
 struct conf_table {
 	struct conf_where where;
 	char *name;
-	bool is_inline; /* written in place; name is "<n>" */
+	bool is_inline; /* written in place; name is "<n.hash>" */
 	enum conf_table_kind kind;
 	char *backend; /* "file", "db", "sqlite"; NULL if static */
 	char *config; /* path or parameter; NULL if static */

@@ -165,6 +165,21 @@ mailaddr_pattern(const char *text)
 	return at == NULL || at[1] == '\0' || domain_pattern(at + 1);
 }
 
+/* Whether a local part is none of RFC 5321's dot-strings. Those who come with
+ * one are taken as if it were in quotes. */
+static bool
+has_stray_dots(const char *local, size_t len)
+{
+	bool dot = true;
+
+	for (size_t i = 0; i < len; i++) {
+		if (dot && local[i] == '.')
+			return true;
+		dot = local[i] == '.';
+	}
+	return len > 0 && dot;
+}
+
 /* In a local part `*` is an octet like others: 1 with a clause where it is
  * meant for more, for such an entry is well-formed and never found. The same
  * for a domain in another form than they come in. */
@@ -174,6 +189,13 @@ check_pattern(const char *text, struct complaint *why)
 	const char *at = strrchr(text, '@');
 	size_t len = at != NULL ? (size_t)(at - text) : strlen(text);
 
+	if (*text != '"' && has_stray_dots(text, len)) {
+		complain(why,
+		    "`%s` matches nobody, as an address with such dots is in "
+		    "quotes; write `\"%.*s\"%s`",
+		    text, (int)len, text, at != NULL ? at : "");
+		return 1;
+	}
 	if (*text == '"' || memchr(text, '*', len) == NULL)
 		return at != NULL ? check_form(at + 1, text, why) : 0;
 	if (len == 1)
@@ -218,8 +240,8 @@ is_destination(const char *text)
 	if (*text == '"')
 		return true;
 	return mailaddr_pattern(text) && len > 0 &&
-	    strcspn(text, "()[]:;,\\\"@") >= len && *text != '.' &&
-	    text[len - 1] != '.' && strstr(text, "..") == NULL &&
+	    strcspn(text, "()[]:;,\\\"@") >= len &&
+	    !has_stray_dots(text, len) &&
 	    (at == NULL || (at[1] != '\0' && strchr(at, '*') == NULL));
 }
 
