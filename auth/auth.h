@@ -49,6 +49,7 @@ struct auth {
 	size_t njobs;
 	struct job *running; /* the one whose rules run now */
 	TAILQ_HEAD(, login) logins;
+	TAILQ_HEAD(, login) hashing; /* few of them: the thread has these */
 	TAILQ_HEAD(, client_login) client_logins;
 	size_t nlogins; /* of both sides */
 	uint64_t last_id; /* of questions about hashes, and of call-aheads */

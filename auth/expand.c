@@ -418,8 +418,7 @@ visit_account(struct run *run, const struct node *n, int looped)
 		memcpy(e->user, account, sizeof(e->user));
 }
 
-/* Whether the name is that of the user whose .forward named it, who gets his
- * own copy. */
+/* Whether the name is that of the user whose .forward is carried out. */
 static int
 is_own_name(const struct run *run, const char *name)
 {
@@ -433,16 +432,37 @@ is_own_name(const struct run *run, const char *name)
 		(delim != NULL && *delim != '\0' && name[len] == *delim));
 }
 
+/* Whether the entry of such a name or address leads to him again: it has his
+ * name, or says itself. Any other is for somebody else, as where a table gives
+ * what is called as he is at another domain to another. */
+static int
+leads_back(const struct run *run, const char *text, const char *value)
+{
+	struct alias alias;
+	char error[128];
+	size_t at;
+	int found = 0;
+
+	if (alias_parse(
+		value, strlen(value), &alias, error, sizeof(error), &at) == -1)
+		return 0;
+	for (uint32_t i = 0; i < alias.nitems && !found; i++)
+		found = alias.items[i].kind == ALIAS_ADDRESS &&
+		    (is_own_name(run, alias.items[i].text) ||
+			strcasecmp(alias.items[i].text, text) == 0);
+	alias_free(&alias);
+	return found;
+}
+
 static void
 visit_name(struct run *run, const struct node *n)
 {
 	char key[RECIPIENT_KEY_SIZE];
 	const char *value = "";
 	enum policy_answer a;
-	int looped = has_ancestor(n);
 
-	if (looped || is_own_name(run, n->text)) {
-		visit_account(run, n, looped);
+	if (has_ancestor(n)) {
+		visit_account(run, n, 1);
 		return;
 	}
 	if (!first_naming(run, 'N', n, n->text))
@@ -450,7 +470,8 @@ visit_name(struct run *run, const struct node *n)
 	a = name_entry(run, n, n->text, key, &value);
 	if (is_unknown(run, a))
 		return;
-	if (a == POLICY_NO) {
+	if (a == POLICY_NO ||
+	    (is_own_name(run, n->text) && leads_back(run, n->text, value))) {
 		visit_account(run, n, 0);
 		return;
 	}
@@ -465,17 +486,16 @@ visit_virtual(struct run *run, const struct node *n)
 	const char *value = "";
 	enum policy_answer a;
 
-	/* a .forward that names its own user's address */
-	if (n->parent == NULL &&
-	    address_user(n->text, name, sizeof(name)) == 0 &&
-	    is_own_name(run, name)) {
-		add_name_of(run, n, name);
-		return;
-	}
 	a = recipient_virtual(run->host, n->action, n->text, key, &value);
 	if (is_unknown(run, a))
 		return;
-	if (a == POLICY_YES) {
+	/* a .forward that names its own user's address */
+	if (n->parent == NULL &&
+	    address_user(n->text, name, sizeof(name)) == 0 &&
+	    is_own_name(run, name) &&
+	    (a == POLICY_NO || leads_back(run, n->text, value)))
+		add_name_of(run, n, name);
+	else if (a == POLICY_YES) {
 		note_owner(run, n, key);
 		expand_alias(run, n, key, value);
 	} else if (n->parent == NULL && recipient_is_postmaster(n->text))

@@ -28,6 +28,7 @@ enum {
 
 struct login {
 	TAILQ_ENTRY(login) entry;
+	TAILQ_ENTRY(login) hash_entry; /* while the thread has it */
 	struct auth *auth;
 	struct channel *channel; /* NULL: nobody waits any more */
 	uint64_t id;
@@ -139,8 +140,8 @@ network_hashes(const struct auth *auth, const char *network)
 	const struct login *l;
 	unsigned int n = 0;
 
-	TAILQ_FOREACH (l, &auth->logins, entry)
-		n += l->hashing && strcmp(l->network, network) == 0;
+	TAILQ_FOREACH (l, &auth->hashing, hash_entry)
+		n += strcmp(l->network, network) == 0;
 	return n;
 }
 
@@ -155,8 +156,8 @@ must_wait(const struct login *l)
 	if (!l->inside &&
 	    network_hashes(l->auth, l->network) >= NETWORK_AT_ONCE)
 		return 1;
-	TAILQ_FOREACH (o, &l->auth->logins, entry) {
-		if (!o->hashing || strcmp(o->address, l->address) != 0)
+	TAILQ_FOREACH (o, &l->auth->hashing, hash_entry) {
+		if (strcmp(o->address, l->address) != 0)
 			continue;
 		if (!l->inside || ++n == INSIDE_AT_ONCE ||
 		    strcasecmp(sasl_user(o->sasl), sasl_user(l->sasl)) == 0)
@@ -191,6 +192,7 @@ on_verdict(void *arg, int fits)
 
 	memcpy(network, l->network, sizeof(network));
 	l->hashing = 0;
+	TAILQ_REMOVE(&auth->hashing, l, hash_entry);
 	/* a guess counts though nobody waits for its verdict */
 	login_go_on(l, sasl_verdict(l->sasl, fits));
 	next_turn(auth, network);
@@ -229,6 +231,7 @@ login_verify(struct login *l)
 	    -1)
 		return -1;
 	l->hashing = 1;
+	TAILQ_INSERT_TAIL(&l->auth->hashing, l, hash_entry);
 	return 0;
 }
 
@@ -506,7 +509,10 @@ on_client_sasl_begin(
 
 	if ((l = client_login_find(auth, ch, m->id)) != NULL)
 		client_login_free(auth, l);
-	if (find_credentials(auth, m->action, m->label, &credentials) !=
+	/* one side of a reload, which may have given the label to another host:
+	 * its password is not for this one */
+	if (m->generation != worker_generation(auth->worker) ||
+	    find_credentials(auth, m->action, m->label, &credentials) !=
 		LOOKUP_FOUND ||
 	    auth->nlogins >= LOGINS_MAX ||
 	    (l = calloc(1, sizeof(*l))) == NULL) {

@@ -250,6 +250,7 @@ main(int argc, char **argv)
 
 	TAILQ_INIT(&auth.jobs);
 	TAILQ_INIT(&auth.logins);
+	TAILQ_INIT(&auth.hashing);
 	TAILQ_INIT(&auth.client_logins);
 	return worker_main(argc, argv, &ops, &auth);
 }

@@ -27,6 +27,13 @@ deliver_local_SOURCES = \
 deliver_local_LDADD = deliver/libdeliver.a libcommon.a $(DEFLATE_LIBS) \
 	$(worker_libs)
 
+# For a recipient it runs as himself. The kernel keeps from him what he cannot
+# read: its descriptors, which are master's log and its channel, are not his.
+install-exec-hook: install-local-unread
+install-local-unread:
+	chmod 711 "$(DESTDIR)$(pkglibexecdir)/local"
+.PHONY: install-local-unread
+
 # The worker: libdeliver.a joined to sockets and the other processes.
 pkglibexec_PROGRAMS += deliver/deliver
 deliver_deliver_SOURCES = \
@@ -39,6 +46,7 @@ deliver_deliver_SOURCES = \
 	deliver/session.c deliver/session.h \
 	deliver/settings.c deliver/settings.h \
 	deliver/transfer.c deliver/transfer.h deliver/transfer_private.h \
+	deliver/transfer_heading.c \
 	deliver/transfer_probe.c \
 	deliver/transfer_route.c
 deliver_deliver_LDADD = deliver/libdeliver.a libcommon.a $(DEFLATE_LIBS) \

@@ -608,6 +608,16 @@ client_abort(struct client *c, const char *text)
 }
 
 void
+client_unasked(struct client *c, const char *text)
+{
+	/* behind the last answer nobody waits for it */
+	if (c->phase != PHASE_CONNECT && c->phase != PHASE_SASL)
+		return;
+	c->outcome.untried = 1;
+	client_abort(c, text);
+}
+
+void
 client_quit(struct client *c, int64_t now)
 {
 	if (c->phase != PHASE_IDLE)
@@ -628,6 +638,12 @@ int
 client_is_committed(const struct client *c)
 {
 	return c->mail != NULL && c->committed;
+}
+
+int
+client_sends_utf8(const struct client *c)
+{
+	return c->utf8;
 }
 
 uint32_t

@@ -110,6 +110,7 @@ struct client_outcome {
 	int said; /* likewise */
 	int stale; /* a kept session that died before it said anything about
 		      the new transaction: no fault of the host */
+	int untried; /* a process of ours was not there to be asked */
 };
 
 enum client_do {
@@ -157,6 +158,8 @@ void client_connected(struct client *, int64_t now);
  * says why. */
 void client_unreachable(struct client *, const char *text);
 void client_no_source(struct client *, const char *text);
+/* A process of ours is not there to be asked, as text says. */
+void client_unasked(struct client *, const char *text);
 void client_octets(struct client *, const char *, size_t, int64_t now);
 /* The handshake has ended; verified: chain and name of the certificate are
  * good. */
@@ -188,6 +191,8 @@ int client_is_idle(const struct client *);
 /* All of the body was given, and the verdict is not there yet: whoever breaks
  * off now may cause a second delivery. */
 int client_is_committed(const struct client *);
+/* The transaction is SMTPUTF8. */
+int client_sends_utf8(const struct client *);
 /* Transactions begun. */
 uint32_t client_transactions(const struct client *);
 /* Whether the server, and our limit, let another transaction begin. */

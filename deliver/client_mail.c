@@ -18,6 +18,27 @@ enum {
 
 /* ---- what the server cannot take -------------------------------------- */
 
+/* What the server does not offer in clear it may offer under TLS, which has
+ * only failed for now. Its SIZE is the same in both. */
+static void
+set_lacking(struct client *c, size_t i, enum client_scope scope, unsigned code,
+    const char *enhanced, const char *text)
+{
+	if (client_fell_back(c))
+		client_set_tls_missed(c, i, scope, text);
+	else
+		client_set_result(
+		    c, i, DELIVERY_PERMFAIL, scope, code, enhanced, text);
+}
+
+static void
+set_all_lacking(
+    struct client *c, unsigned code, const char *enhanced, const char *text)
+{
+	for (size_t i = 0; i < c->results_count; i++)
+		set_lacking(c, i, CLIENT_SCOPE_MESSAGE, code, enhanced, text);
+}
+
 /* 1 if the message as a whole is refused on our side of the wire. */
 static int
 refuse_message(struct client *c)
@@ -40,8 +61,7 @@ refuse_message(struct client *c)
 	}
 	if ((mail->flags & MAIL_BINARY) != 0 &&
 	    (ext->bits & binary) != binary) {
-		client_set_rest(c, DELIVERY_PERMFAIL, CLIENT_SCOPE_MESSAGE, 554,
-		    "5.6.3",
+		set_all_lacking(c, 554, "5.6.3",
 		    "the server does not take binary content (BINARYMIME)");
 		return 1;
 	}
@@ -66,16 +86,15 @@ decide_utf8(struct client *c)
 
 	c->utf8 = offered && (needed || (mail->flags & MAIL_UTF8) != 0);
 	if (needed && !offered)
-		client_set_rest(c, DELIVERY_PERMFAIL, CLIENT_SCOPE_MESSAGE, 553,
-		    "5.6.7", text);
+		set_all_lacking(c, 553, "5.6.7", text);
 	for (size_t i = 0; i < mail->rcpts_count; i++) {
 		if (!address_needs_utf8(mail->rcpts[i].address))
 			continue;
 		if (offered)
 			c->utf8 = 1;
 		else
-			client_set_result(c, i, DELIVERY_PERMFAIL,
-			    CLIENT_SCOPE_RECIPIENT, 553, "5.6.7", text);
+			set_lacking(
+			    c, i, CLIENT_SCOPE_RECIPIENT, 553, "5.6.7", text);
 	}
 }
 

@@ -156,6 +156,11 @@ void client_set_result(struct client *, size_t i, enum delivery_status,
     enum client_scope, unsigned code, const char *enhanced, const char *text);
 void client_set_reply(
     struct client *, size_t i, enum client_scope, const struct smtp_reply *);
+/* 1 in a session that is in clear because TLS failed, or was not given. */
+int client_fell_back(const struct client *);
+/* What went wrong only for that, as text says; the mail waits for TLS. */
+void client_set_tls_missed(
+    struct client *, size_t i, enum client_scope, const char *text);
 /* For all accepted recipients of the batch. */
 void client_set_accepted(
     struct client *, enum client_scope, const struct smtp_reply *);

@@ -60,6 +60,12 @@ hop_kind(const struct client *c)
 	return c->config->lmtp ? HOP_FINAL : HOP_NO_DSN;
 }
 
+int
+client_fell_back(const struct client *c)
+{
+	return c->config->fallen_back || c->refused_tls;
+}
+
 /* The codes of RFC 3207 and RFC 5248 for mail that has to come by TLS. Where
  * TLS is there and failed they say nothing of the mail: it may work again. */
 static int
@@ -67,22 +73,21 @@ is_for_want_of_tls(const struct client *c, const struct smtp_reply *reply)
 {
 	const unsigned short *e = reply->enhanced;
 
-	if (!c->config->fallen_back && !c->refused_tls)
+	if (!client_fell_back(c))
 		return 0;
 	return reply->code == 530 || reply->code == 523 ||
 	    (e[0] == 5 && e[1] == 7 && (e[2] == 10 || e[2] == 11));
 }
 
-static void
-set_tls_missed(struct client *c, size_t i, enum client_scope scope,
-    const struct smtp_reply *reply)
+void
+client_set_tls_missed(
+    struct client *c, size_t i, enum client_scope scope, const char *text)
 {
-	char text[1025];
+	char why[1025];
 
 	c->misses_tls = 1;
-	snprintf(text, sizeof(text), "TLS failed, and without it: %d %.900s",
-	    reply->code, reply->text);
-	client_set_result(c, i, DELIVERY_TEMPFAIL, scope, 451, "4.7.10", text);
+	snprintf(why, sizeof(why), "TLS failed, and without it: %.950s", text);
+	client_set_result(c, i, DELIVERY_TEMPFAIL, scope, 451, "4.7.10", why);
 }
 
 void
@@ -91,10 +96,12 @@ client_set_reply(struct client *c, size_t i, enum client_scope scope,
 {
 	enum delivery_status status = client_status(reply);
 	unsigned code = (unsigned)reply->code;
-	char enhanced[12];
+	char enhanced[12], text[950];
 
 	if (is_for_want_of_tls(c, reply)) {
-		set_tls_missed(c, i, scope, reply);
+		snprintf(
+		    text, sizeof(text), "%d %.900s", reply->code, reply->text);
+		client_set_tls_missed(c, i, scope, text);
 		return;
 	}
 	client_enhanced(reply, enhanced);

@@ -55,10 +55,12 @@ on_answer(void *arg, const union ipc_msg *answer)
 {
 	struct pending *p = arg;
 	struct lookup *l = p->lookup;
-	struct msg_dns_answer none = { .status = DNS_TEMPFAIL, .name = "" };
 
 	p->question = NULL;
-	mx_answer(l->mx, p->slot, answer != NULL ? &answer->dns_answer : &none);
+	if (answer != NULL)
+		mx_answer(l->mx, p->slot, &answer->dns_answer);
+	else
+		l->broken = 1;
 	ask(l);
 }
 

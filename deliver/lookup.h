@@ -9,8 +9,9 @@
 
 struct lookup;
 
-/* mx is MX_READY or MX_FAILED, or NULL when the resolver is not there. The
- * lookup is freed after the call; never called from lookup_begin. */
+/* mx is MX_READY or MX_FAILED, or NULL when the resolver is not there or does
+ * not answer. The lookup is freed after the call; never called from
+ * lookup_begin. */
 typedef void lookup_done(void *arg, const struct mx *mx);
 
 /* policy is copied, what it points to is borrowed. NULL without memory. */

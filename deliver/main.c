@@ -240,6 +240,7 @@ swap(void *arg)
 
 	settings_release(d->settings);
 	d->settings = d->next;
+	d->settings->generation = worker_generation(d->worker);
 	d->next = NULL;
 	pool_close_idle(d->pool);
 }

@@ -329,7 +329,7 @@ take_mx(struct mx *mx, const struct msg_dns_answer *answer)
 	/* an MX of no use is one all the same: the domain's own address is only
 	 * for those that have none (RFC 5321 section 5.1) */
 	if (seen > 0 && null == seen)
-		fail(mx, DELIVERY_PERMFAIL, ROUTE_BAD, 556, "5.1.10",
+		fail(mx, DELIVERY_PERMFAIL, ROUTE_BAD, MX_NULL, "5.1.10",
 		    "%s accepts no mail (null MX)", mx->destination);
 	else if (mx->host_count == 0)
 		fail(mx, DELIVERY_PERMFAIL, ROUTE_BAD, 550, "5.4.4",

@@ -23,6 +23,7 @@ enum {
 	MX_NAME_SIZE = 256
 };
 
+enum { MX_NULL = 556 };
 enum mx_family { MX_INET4 = 4, MX_INET6 = 6 };
 
 /* A value of IPv4 uses the first 4 octets; network order. */
@@ -55,7 +56,7 @@ enum mx_state {
 struct mx_failure {
 	enum delivery_status status; /* for the recipients */
 	enum route_status route;
-	uint16_t code;
+	uint16_t code; /* of its own, MX_NULL, for a null MX (RFC 7505) */
 	char enhanced[12];
 	char text[400];
 };

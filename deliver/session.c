@@ -83,6 +83,8 @@ begin_tls(struct session *s)
 		client_octets(s->client, "\n", 1, loop_now(s->deliver->loop));
 }
 
+static const char no_auth[] = "auth cannot be asked for the password";
+
 static void
 on_sasl(void *arg, const union ipc_msg *answer)
 {
@@ -92,7 +94,7 @@ on_sasl(void *arg, const union ipc_msg *answer)
 
 	if (answer == NULL) {
 		s->question = NULL;
-		client_sasl(s->client, SASL_TEMPFAIL, "", NULL, 0, 0);
+		client_unasked(s->client, no_auth);
 	} else {
 		m = &answer->client_sasl_reply;
 		status = m->status < SASL_STATUS_MAX
@@ -108,7 +110,11 @@ static void
 begin_sasl(struct session *s, const char *mechanisms)
 {
 	uint8_t binding[TLS_BINDING_LEN];
-	struct msg_client_sasl_begin m = { .action = s->action->name,
+	/* the configuration that this host is from: auth refuses if its own is
+	 * another one, whose passwords may be for another host */
+	uint32_t generation = s->settings->generation;
+	struct msg_client_sasl_begin m = { .generation = generation,
+		.action = s->action->name,
 		.label = s->label,
 		.mechanisms = mechanisms };
 	SSL *ssl = stream_tls(s->stream);
@@ -117,7 +123,7 @@ begin_sasl(struct session *s, const char *mechanisms)
 		m.channel_binding = ipc_blob(binding, sizeof(binding));
 	s->question = question_sasl(s->deliver->questions, &m, on_sasl, s);
 	if (s->question == NULL)
-		client_sasl(s->client, SASL_TEMPFAIL, "", NULL, 0, 0);
+		client_unasked(s->client, no_auth);
 }
 
 static void
@@ -126,7 +132,7 @@ step_sasl(struct session *s, const void *data, size_t len)
 	if (s->question == NULL ||
 	    question_sasl_step(s->deliver->questions, s->question, data, len) ==
 		-1)
-		client_sasl(s->client, SASL_TEMPFAIL, "", NULL, 0, 0);
+		client_unasked(s->client, no_auth);
 }
 
 static void
@@ -328,19 +334,29 @@ begin_dialogue(struct session *s)
 	run_pump(s);
 }
 
+/* No mail goes out under another name because that cannot be asked: a server
+ * may refuse it for that. */
 static void
 on_helo(void *arg, const union ipc_msg *answer)
 {
 	struct session *s = arg;
 
 	s->question = NULL;
-	if (answer != NULL && answer->table_answer.status == LOOKUP_FOUND)
+	stream_resume(s->stream);
+	if (answer == NULL || answer->table_answer.status == LOOKUP_TEMPFAIL) {
+		(answer == NULL ? client_unasked : client_no_source)(
+		    s->client, "the table of own names cannot be asked");
+		run_pump(s);
+		return;
+	}
+	if (answer->table_answer.status == LOOKUP_FOUND)
 		snprintf(
 		    s->helo, sizeof(s->helo), "%s", answer->table_answer.value);
 	begin_dialogue(s);
 }
 
-/* `helo-src`: the name depends on the address that we come from. */
+/* `helo-src`: the name depends on the address that we come from. 1 if the
+ * dialogue is not to begin yet. */
 static int
 ask_helo(struct session *s)
 {
@@ -360,14 +376,20 @@ ask_helo(struct session *s)
 	else
 		inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&ss)->sin6_addr,
 		    local, sizeof(local));
-	value = settings_entry(s->settings, table, local, &elsewhere);
+	value = settings_addrname(s->settings, table, local, &elsewhere);
 	if (value != NULL)
 		snprintf(s->helo, sizeof(s->helo), "%s", value);
 	if (!elsewhere)
 		return 0;
 	s->question = question_table(s->deliver->questions, table,
 	    CONF_SERVICE_ADDRNAME, local, on_helo, s);
-	return s->question != NULL;
+	/* the greeting may be quicker, and is not to be read before; nor is the
+	 * server to blame for the time, which the question has its own of */
+	stream_pause(s->stream);
+	stream_set_deadline(s->stream, 0);
+	if (s->question == NULL)
+		on_helo(s, NULL);
+	return 1;
 }
 
 static void

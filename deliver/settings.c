@@ -142,8 +142,28 @@ settings_entry(const struct settings *s, const char *table, const char *key,
 	const struct conf_table *t = conf_find_table(s->conf, table);
 
 	*elsewhere = t != NULL && t->kind != CONF_TABLE_STATIC;
-	for (uint32_t i = 0; t != NULL && !*elsewhere && i < t->nentries; i++)
+	/* of equal keys the last counts */
+	for (uint32_t i = t != NULL && !*elsewhere ? t->nentries : 0; i-- > 0;)
 		if (strcasecmp(t->entries[i].key, key) == 0)
+			return t->entries[i].value;
+	return NULL;
+}
+
+const char *
+settings_addrname(const struct settings *s, const char *table,
+    const char *address, int *elsewhere)
+{
+	const struct conf_table *t = conf_find_table(s->conf, table);
+	struct conf_address want, a;
+
+	*elsewhere = t != NULL && t->kind != CONF_TABLE_STATIC;
+	if (t == NULL || *elsewhere ||
+	    url_address_parse(address, &want, NULL) == -1)
+		return NULL;
+	for (uint32_t i = t->nentries; i-- > 0;)
+		if (url_address_parse(t->entries[i].key, &a, NULL) == 0 &&
+		    a.family == want.family &&
+		    memcmp(a.octets, want.octets, sizeof(a.octets)) == 0)
 			return t->entries[i].value;
 	return NULL;
 }

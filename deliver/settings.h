@@ -14,6 +14,7 @@ struct tls_client;
 
 struct settings {
 	unsigned references;
+	uint32_t generation; /* once it is in force */
 	struct conf *conf;
 	struct tls_client **tls; /* one an action */
 };
@@ -45,6 +46,9 @@ enum client_tls settings_tls_policy(
  * nothing; *elsewhere says that auth has to be asked. */
 const char *settings_entry(const struct settings *, const char *table,
     const char *key, int *elsewhere);
+/* Likewise the name of an own address, however that is written. */
+const char *settings_addrname(const struct settings *, const char *table,
+    const char *address, int *elsewhere);
 /* Likewise an entry of a list: the one behind another, the first behind the
  * last, and any by seed where that is NULL. From one to the next it comes to
  * each once, though it stand there more often. */

@@ -23,11 +23,14 @@
 
 RB_HEAD(transfer_tree, transfer);
 
+enum { UNTRIED_SILENCE = 10 * 1000 }; /* ms */
+
 struct transfers {
 	struct deliver *deliver;
 	struct transfer_tree tree; /* those that somebody waits for */
 	size_t count; /* all */
 	struct probes *probes;
+	int64_t untried_said; /* loop_now until when the log was told */
 };
 
 static int
@@ -131,6 +134,7 @@ free_transfer(struct transfer *t)
 	free(t->action_name);
 	free(t->destination);
 	free(t->sender);
+	free(t->delivered_to);
 	free(t->envid);
 	free(t);
 }
@@ -281,6 +285,29 @@ transfer_fail(struct transfer *t, enum route_status route,
 	transfer_finish(t);
 }
 
+void
+transfer_untried(struct transfer *t, const char *text)
+{
+	int64_t now = loop_now(t->deliver->loop);
+
+	/* a message over which a session has ended waits as after any attempt,
+	 * and what was put off already has its result */
+	if (t->origin != PROC_QUEUE || t->asks_another || t->broken) {
+		transfer_fail(
+		    t, ROUTE_CANCELLED, DELIVERY_TEMPFAIL, 451, "4.3.0", text);
+		return;
+	}
+	/* the queue asks again soon, for all that it has */
+	if (now >= t->owner->untried_said) {
+		t->owner->untried_said = now + UNTRIED_SILENCE;
+		log_info("%08" PRIx32 ": is tried again later, as others may "
+			 "be: %s",
+		    t->msgid, text);
+	}
+	t->route_status = ROUTE_CANCELLED;
+	transfer_finish(t);
+}
+
 /* ---- attempts --------------------------------------------------------- */
 
 static void
@@ -403,6 +430,7 @@ on_body_begin(void *owner, struct session *s)
 	struct channel *ch = worker_peer(t->deliver->worker, PROC_QUEUE, 0);
 
 	body_rewind(&t->body);
+	t->heading_due = t->delivered_to != NULL;
 	if (t->body_asked)
 		return;
 	t->body_asked = 1;
@@ -414,10 +442,14 @@ static ssize_t
 on_body(void *owner, char *out, size_t size, int *last)
 {
 	struct transfer *t = owner;
+	size_t len;
+	ssize_t n;
 
 	if (!body_ready(&t->body))
 		return SESSION_BODY_WAIT;
-	return body_read(&t->body, out, size, last);
+	len = transfer_heading(t, out, size);
+	n = body_read(&t->body, out + len, size - len, last);
+	return n < 0 ? n : (ssize_t)len + n;
 }
 
 /* Whether the session broke, which is no word of the server. */
@@ -604,16 +636,14 @@ static void
 start(struct transfer *t)
 {
 	if (t->settings == NULL) {
-		transfer_fail(t, ROUTE_CANCELLED, DELIVERY_TEMPFAIL, 451,
-		    "4.3.0", "this system is starting");
+		transfer_untried(t, "this system is starting");
 		return;
 	}
 	t->action = settings_relay(t->settings, t->action_name);
 	if (t->action == NULL || is_astray(t)) {
 		/* workers swap one after the other: who asks has read another
-		 * configuration than we, or will, and nothing was tried */
-		t->route_status = ROUTE_CANCELLED;
-		transfer_finish(t);
+		 * configuration than we, or will */
+		transfer_untried(t, "it is for another configuration");
 		return;
 	}
 	t->route = pool_route(t->deliver->pool, t->action_name, t->destination);
@@ -652,6 +682,10 @@ transfer_begin(struct transfers *ts, const struct msg_transfer *m)
 	t->mail.ret = m->ret;
 	t->mail.flags = m->flags;
 	t->mail.size = m->size;
+	if (transfer_set_delivered_to(t, m->delivered_to) == -1) {
+		give_up(ts->deliver);
+		return;
+	}
 	while (ipc_next_transfer_rcpt(&list, &r))
 		if (add_rcpt(t, r.index, r.address, r.orcpt, r.notify) == -1) {
 			give_up(ts->deliver);

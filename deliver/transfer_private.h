@@ -67,6 +67,7 @@ struct transfer {
 	char *action_name;
 	char *destination;
 	char *sender;
+	char *delivered_to; /* to be told by the header; may be NULL */
 	char *envid;
 	struct client_rcpt *rcpts;
 	uint32_t *indexes; /* of the queue, one a recipient */
@@ -101,6 +102,7 @@ struct transfer {
 	size_t *attempt_map;
 	struct body body;
 	int body_asked;
+	int heading_due; /* it goes ahead of what is read of the body */
 
 	int unanswered; /* it has ended without a word on the whole body */
 
@@ -125,6 +127,11 @@ struct transfer {
  * if it is DELIVERY_OK, then the end: the transfer is freed. */
 void transfer_fail(struct transfer *, enum route_status, enum delivery_status,
     unsigned code, const char *enhanced, const char *text);
+/* We lack what an attempt needs, as a process of ours or room: no word about
+ * the route, and the end without results, so that the queue takes it for no
+ * attempt and what is owed one before it expires still is. Who calls ahead is
+ * told the text. */
+void transfer_untried(struct transfer *, const char *text);
 /* Answers who asked, and frees. */
 void transfer_finish(struct transfer *);
 /* It has its route: a session that is idle, or the way to one. */
@@ -144,6 +151,13 @@ int transfer_may_ask_another(const struct transfer *);
 void transfer_ask_another(struct transfer *);
 /* The session ended with recipients undone: another host, or the end. */
 void transfer_retry(struct transfer *, const struct client_outcome *);
+
+/* transfer_heading.c: what its header is to tell, if that is not "". -1 without
+ * memory. */
+int transfer_set_delivered_to(struct transfer *, const char *address);
+/* The field, where it is due now and the server takes what is in it: its
+ * length. TRACE_FIELD_MAX octets are enough. */
+size_t transfer_heading(struct transfer *, char *out, size_t size);
 
 /* transfer_probe.c: call-aheads. NULL without memory; to be freed when no
  * transfer is left. */

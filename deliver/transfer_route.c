@@ -44,8 +44,7 @@ begin_session(struct transfer *t, const struct mx_address *source)
 		.log_id = t->log_id };
 
 	if (!pool_has_room(t->deliver->pool, t->mail.probe)) {
-		transfer_fail(t, ROUTE_CANCELLED, DELIVERY_TEMPFAIL, 451,
-		    "4.3.0", "too many connections are open here");
+		transfer_untried(t, "too many connections are open here");
 		return;
 	}
 	o.tls = settings_tls_policy(t->action, t->url.protocol);
@@ -72,7 +71,10 @@ on_source(void *arg, const union ipc_msg *answer)
 	struct mx_address source;
 
 	t->question = NULL;
-	if (answer == NULL || answer->table_answer.status == LOOKUP_TEMPFAIL)
+	if (answer == NULL)
+		transfer_untried(
+		    t, "the table of own addresses cannot be asked");
+	else if (answer->table_answer.status == LOOKUP_TEMPFAIL)
 		fail_internal(t, "the table of own addresses cannot be asked");
 	else if (answer->table_answer.status == LOOKUP_FOUND &&
 	    settings_own_address(answer->table_answer.value,
@@ -212,6 +214,10 @@ transfer_retry(struct transfer *t, const struct client_outcome *outcome)
 			try_next(t, outcome);
 		break;
 	case ROUTE_ADVICE_STOP:
+		if (outcome->untried) {
+			transfer_untried(t, outcome->text);
+			break;
+		}
 		transfer_fail(t, route_status(outcome), outcome->status,
 		    outcome->code, outcome->enhanced, outcome->text);
 		break;
@@ -300,23 +306,51 @@ was_asked(const struct transfer *t)
 
 /* ---- lookups ---------------------------------------------------------- */
 
+/*
+ * Whether what the DNS says for good may be mended by others than the sender: a
+ * name that the operator gave, or the zone of a domain that we hold mail for,
+ * may be wrong for an hour. That it takes no mail (RFC 7505) is its own word.
+ */
+static int
+may_be_mended(const struct transfer *t, const struct mx_failure *f)
+{
+	return f->status == DELIVERY_PERMFAIL &&
+	    (t->explicit_host ||
+		(t->action->relay.backup && f->code != MX_NULL));
+}
+
+static void
+fail_lookup(struct transfer *t, const struct mx_failure *f)
+{
+	char text[400];
+
+	if (!may_be_mended(t, f)) {
+		fail_host(
+		    t, f->route, f->status, f->code, f->enhanced, f->text, 0);
+		return;
+	}
+	if (t->explicit_host)
+		snprintf(text, sizeof(text), "the relay host %s has no address",
+		    t->url.host);
+	else
+		snprintf(text, sizeof(text), "%s", f->text);
+	fail_host(t, ROUTE_DNS, DELIVERY_TEMPFAIL, 451,
+	    t->explicit_host ? "4.3.5" : "4.4.4", text, 0);
+}
+
 static void
 on_lookup(void *arg, const struct mx *mx)
 {
 	struct transfer *t = arg;
-	const struct mx_failure *f;
 	size_t n;
 
 	t->lookup = NULL;
 	if (mx == NULL) {
-		fail_host(t, ROUTE_DNS, DELIVERY_TEMPFAIL, 451, "4.4.3",
-		    "the resolver is not there", 0);
+		transfer_untried(t, "the resolver is not there");
 		return;
 	}
 	if (mx_state(mx) != MX_READY) {
-		f = mx_failure(mx);
-		fail_host(
-		    t, f->route, f->status, f->code, f->enhanced, f->text, 0);
+		fail_lookup(t, mx_failure(mx));
 		return;
 	}
 	t->candidates = calloc(MX_CANDIDATE_LIMIT, sizeof(*t->candidates));
@@ -431,20 +465,24 @@ static void
 on_url(void *arg, const union ipc_msg *answer)
 {
 	struct transfer *t = arg;
+	static const char unasked[] =
+	    "the table of relay hosts cannot be asked";
 	int found;
 
 	t->question = NULL;
-	found = answer != NULL && answer->table_answer.status == LOOKUP_FOUND;
+	if (answer == NULL) {
+		transfer_untried(t, unasked);
+		return;
+	}
+	found = answer->table_answer.status == LOOKUP_FOUND;
 	if (found && t->action->relay.host != NULL)
 		use_relay(t, answer->table_answer.value);
 	else if (found)
 		use_url(t, answer->table_answer.value);
-	else if (answer != NULL && t->relay == NULL &&
-	    answer->table_answer.status == LOOKUP_NONE)
+	else if (t->relay == NULL && answer->table_answer.status == LOOKUP_NONE)
 		fail_no_entry(t);
 	else
-		transfer_fail(t, ROUTE_DNS, DELIVERY_TEMPFAIL, 451, "4.3.0",
-		    "the table of relay hosts cannot be asked");
+		fail_internal(t, unasked);
 }
 
 static void
@@ -471,9 +509,18 @@ transfer_resolve(struct transfer *t)
 		else
 			ask_url(
 			    t, relay->host, t->relay != NULL ? t->relay : "");
-	} else if (relay->domain != NULL && *t->destination != '\0')
-		ask_url(t, relay->domain, t->destination);
-	else {
+	} else if (relay->domain != NULL && *t->destination != '\0') {
+		/* of a table in place nobody need be asked, least of all auth
+		 * that may have another configuration now */
+		text = settings_entry(
+		    t->settings, relay->domain, t->destination, &elsewhere);
+		if (text != NULL)
+			use_url(t, text);
+		else if (elsewhere)
+			ask_url(t, relay->domain, t->destination);
+		else
+			fail_no_entry(t);
+	} else {
 		t->url.protocol = URL_SMTP;
 		t->url.port = (uint16_t)t->settings->conf->mta.port;
 		begin_lookup(t, t->destination);

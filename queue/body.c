@@ -47,6 +47,7 @@ struct bodies {
 	bodies_hold *hold;
 	void *arg;
 	uint64_t octets;
+	uint64_t room; /* that files may take until this is set again */
 };
 
 struct bodies *
@@ -60,6 +61,7 @@ bodies_new(struct store *st, size_t limit, bodies_hold *hold, void *arg)
 	b->limit = limit;
 	b->hold = hold;
 	b->arg = arg;
+	b->room = UINT64_MAX;
 	RB_INIT(&b->tree);
 	return b;
 }
@@ -180,6 +182,9 @@ keep_in_file(
 {
 	int rc;
 
+	if (len > b->room)
+		return -1;
+	b->room -= len;
 	if (body->spool == NULL) {
 		if ((body->spool = store_spool_open(b->st, body)) == NULL ||
 		    store_spool_write(
@@ -278,6 +283,12 @@ bodies_drop(struct bodies *b, uint32_t sender)
 		RB_REMOVE(body_tree, &b->tree, body);
 		body_free(b, body);
 	}
+}
+
+void
+bodies_set_room(struct bodies *b, uint64_t room)
+{
+	b->room = room;
 }
 
 uint64_t

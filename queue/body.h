@@ -40,6 +40,9 @@ void bodies_abort(struct bodies *, uint32_t sender, uint64_t id);
 void bodies_drop(struct bodies *, uint32_t sender);
 /* Octets of all bodies under way, for the disk guard. */
 uint64_t bodies_octets(const struct bodies *);
+/* Octets that files may take until it is set again; what has none left of it
+ * has failed. Without end at first. */
+void bodies_set_room(struct bodies *, uint64_t room);
 
 /* To be called when store_spool_fd is readable. */
 void bodies_progress(struct bodies *);

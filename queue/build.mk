@@ -33,6 +33,7 @@ queue_libqueue_a_SOURCES += \
 	queue/store_bdb_read.c \
 	queue/store_files.c \
 	queue/store_port.c \
+	queue/store_settle.c \
 	queue/store_spare.c \
 	queue/store_spool.c \
 	queue/store_ticker.c \

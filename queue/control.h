@@ -70,7 +70,9 @@ struct control_ops {
 	int64_t (*ahead)(void *ctx);
 	/* Whether the configuration has the action of a recipient. */
 	int (*has_action)(void *ctx, const struct envelope_rcpt *);
-	/* Whether the spool's disk has room for more than mail. */
+	/* Whether the spool's disk has room for mail, and for more than that.
+	 */
+	int (*takes_mail)(void *ctx);
 	int (*has_room)(void *ctx);
 	/* Makes durable what the others changed, before the asker is told that
 	 * it is done; then as kick. */

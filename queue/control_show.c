@@ -382,6 +382,7 @@ tell_rcpt(struct control_conn *c, const struct envelope *env, uint32_t index)
 		"delivered", "relayed", "expanded", "failed", "expired",
 		"dropped", "removed" };
 	const struct envelope_rcpt *r = &env->rcpts[index];
+	int done = r->state == ENVELOPE_DONE;
 	int64_t next, expiry;
 	const char *state;
 	char text[1200], id[20];
@@ -394,14 +395,15 @@ tell_rcpt(struct control_conn *c, const struct envelope *env, uint32_t index)
 	snprintf(text, sizeof(text), "%u %s %s%s%s (attempts that failed: %u)",
 	    r->code, r->enhanced, r->text, *r->remote != '\0' ? " from " : "",
 	    r->remote, r->attempts);
-	if (r->last != 0 || r->state == ENVELOPE_DONE)
+	if (r->last != 0 || done)
 		tell(c, r->last,
 		    /* and held, or released since: not what was put off */
-		    r->outcome == ENVELOPE_PENDING && r->code >= 500
+		    !done && r->code >= 500
 			? "refused"
-			: outcomes[r->outcome % ENVELOPE_OUTCOMES],
+			: outcomes[done ? r->outcome % ENVELOPE_OUTCOMES
+					: ENVELOPE_PENDING],
 		    env, index, text);
-	if (r->state == ENVELOPE_DONE)
+	if (done)
 		return;
 	state = control_state(c, env->msgid, index, r, &next, &expiry);
 	snprintf(id, sizeof(id), "%016llx",
@@ -515,7 +517,7 @@ show_status(struct control_conn *c)
 	status_row(c, "MTA", "",
 	    running_unless(sched_kind_paused(e->sched, SCHED_RELAY)));
 	status_row(c, "SMTP", "",
-	    e->ops->has_room(e->ctx)
+	    e->ops->takes_mail(e->ctx)
 		? running_unless(e->ops->intake_paused(e->ctx))
 		: "full");
 	for (size_t i = 0; (domain = sched_paused_domain(e->sched, i)) != NULL;

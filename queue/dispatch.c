@@ -9,11 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "ipc/channel.h"
 #include "os/log.h"
 #include "queue/queue.h"
+#include "queue/twins.h"
 
 enum {
 	/* milliseconds that a transfer keeps its place when others wait for
@@ -126,7 +128,8 @@ dispatch_finish(struct queue *q, struct job *job, enum sched_route route)
 			result_settle(q, &events);
 		for (int i = 0; events.env == NULL && i < n; i++)
 			if (verdicts[i].state == SCHED_DONE)
-				result_unread(q, job->msgid, rcpts[i], status);
+				result_unread(q, job->msgid, rcpts[i], status,
+				    verdicts[i].removed);
 	}
 	if (was_open)
 		log_blocked(q, job, events.env);
@@ -183,6 +186,29 @@ is_astray(struct queue *q, const struct job *job, const struct sched_job *from,
 	return 0;
 }
 
+/* The recipient as it was accepted. */
+static const struct envelope_rcpt *
+origin_of(const struct envelope *env, const struct envelope_rcpt *r)
+{
+	while (r->parent != ENVELOPE_NO_PARENT)
+		r = &env->rcpts[r->parent];
+	return r;
+}
+
+/* The address of the user whose .forward sends it on, "" if none does, or if it
+ * goes to that address: to the next host it would seem to have been there. */
+static const char *
+sent_on_from(const struct envelope *env, uint32_t index)
+{
+	uint32_t user = twins_user(env, index);
+	const char *from;
+
+	if (user == ENVELOPE_NO_PARENT)
+		return "";
+	from = env->rcpts[user].address;
+	return strcasecmp(from, env->rcpts[index].address) != 0 ? from : "";
+}
+
 static int
 send_transfer(struct queue *q, struct job *job, const struct sched_job *from,
     const struct envelope *env)
@@ -195,6 +221,7 @@ send_transfer(struct queue *q, struct job *job, const struct sched_job *from,
 		.action = from->action,
 		.destination = from->domain,
 		.sender = *r->owner != '\0' ? r->owner : env->sender,
+		.delivered_to = sent_on_from(env, job->rcpts[0]),
 		.envid = env->envid,
 		.ret = env->ret,
 		.flags = env->flags,
@@ -213,10 +240,11 @@ send_transfer(struct queue *q, struct job *job, const struct sched_job *from,
 		struct msg_transfer_rcpt tr = { .index = job->rcpts[i] };
 
 		r = &env->rcpts[job->rcpts[i]];
-		/* one transaction has one reverse-path; those of another
-		 * owner have no result and so come up again */
+		/* one transaction has one reverse-path and one content; those
+		 * of another have no result and so come up again */
 		if (strcmp(m.sender,
-			*r->owner != '\0' ? r->owner : env->sender) != 0)
+			*r->owner != '\0' ? r->owner : env->sender) != 0 ||
+		    strcmp(m.delivered_to, sent_on_from(env, tr.index)) != 0)
 			continue;
 		tr.address = r->address;
 		tr.orcpt = r->orcpt;
@@ -279,15 +307,6 @@ dispatch_lend(struct queue *q)
 
 /* ---- local deliveries --------------------------------------------------- */
 
-/* The recipient as it was accepted. */
-static const struct envelope_rcpt *
-origin_of(const struct envelope *env, const struct envelope_rcpt *r)
-{
-	while (r->parent != ENVELOPE_NO_PARENT)
-		r = &env->rcpts[r->parent];
-	return r;
-}
-
 static int
 send_local(struct queue *q, struct job *job, const struct envelope *env,
     enum store_status *status)
@@ -329,6 +348,7 @@ send_expand(struct queue *q, struct job *job, const struct envelope *env)
 {
 	struct channel *ch = worker_peer(q->worker, PROC_AUTH, 0);
 	const struct envelope_rcpt *r = &env->rcpts[job->rcpts[0]];
+	char address[ADDRESS_SIZE];
 	struct msg_expand m = { .id = job->id,
 		.tag = env->tag,
 		.helo = env->helo,
@@ -341,6 +361,12 @@ send_expand(struct queue *q, struct job *job, const struct envelope *env)
 
 	if (ch == NULL)
 		return -1;
+	/* a name means somebody by its action alone: the rules, which go by
+	 * addresses, would take it for one of this server */
+	job->lacking = !enlist_has_action(q, r);
+	if (job->lacking)
+		m.recipient =
+		    expanded_address(env, job->rcpts[0], r->address, address);
 	job->peer = PROC_AUTH;
 	return ipc_send(ch, expand, &m);
 }
@@ -367,7 +393,8 @@ put_off(struct queue *q, struct job *job)
 		else if (sched_result(q->sched, job->msgid, job->rcpts[i],
 			     SCHED_TEMPFAIL, queue_now(q), &v) == 0 &&
 		    v.state == SCHED_DONE)
-			result_unread(q, job->msgid, job->rcpts[i], status);
+			result_unread(
+			    q, job->msgid, job->rcpts[i], status, v.removed);
 	}
 	if (ev.env != NULL)
 		result_settle(q, &ev);

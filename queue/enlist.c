@@ -358,7 +358,7 @@ enlist_at(
 		.attempts = rcpt->attempts,
 		.next = next };
 
-	if (rcpt->state == ENVELOPE_DONE)
+	if (rcpt->state == ENVELOPE_DONE || envelope_removing(rcpt))
 		return 0;
 	if (is_held(env, index))
 		add.flags |= SCHED_ADD_HELD;

@@ -242,6 +242,13 @@ envelope_finished(const struct envelope *env)
 	return 1;
 }
 
+int
+envelope_removing(const struct envelope_rcpt *rcpt)
+{
+	return rcpt->state != ENVELOPE_DONE &&
+	    rcpt->outcome == ENVELOPE_REMOVED;
+}
+
 uint32_t
 envelope_records(const struct envelope *env)
 {

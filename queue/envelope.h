@@ -44,7 +44,9 @@ enum envelope_outcome {
 	ENVELOPE_BOUNCED,
 	ENVELOPE_EXPIRED,
 	ENVELOPE_DROPPED, /* failed, nobody may be told */
-	ENVELOPE_REMOVED, /* by the operator */
+	/* by the operator; where it is not done that waits for the end of the
+	 * transaction that was under way then, see envelope_removing */
+	ENVELOPE_REMOVED,
 	ENVELOPE_OUTCOMES
 };
 
@@ -152,6 +154,8 @@ void envelope_touch(struct envelope *);
 int envelope_fit(const struct envelope *);
 /* 1 when no recipient is left that is not done. */
 int envelope_finished(const struct envelope *);
+/* 1 when the operator removed it while it was under way. */
+int envelope_removing(const struct envelope_rcpt *);
 
 /* How many records the envelope takes, and which must be written since it
  * was decoded, created or marked clean. */

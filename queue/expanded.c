@@ -239,14 +239,15 @@ is_stopped(struct queue *q, const struct job *job)
 	    (info.holding || info.removing);
 }
 
-/* Whether auth has read another configuration than we: workers swap one after
- * the other. What it says may be the word of rules that never were for this
- * recipient, so it is asked again. */
+/* Whether auth has read another configuration than we have, or had when it was
+ * asked: workers swap one after the other. What it says may be the word of
+ * rules that never were for this recipient, so it is asked again. */
 static int
-is_at_odds(struct queue *q, const struct envelope_rcpt *r,
-    const struct msg_expanded *m)
+is_at_odds(struct queue *q, const struct job *job,
+    const struct envelope_rcpt *r, const struct msg_expanded *m)
 {
-	return (m->lacking != 0) == enlist_has_action(q, r);
+	return (m->lacking != 0) != job->lacking ||
+	    (m->lacking != 0) == enlist_has_action(q, r);
 }
 
 /* What auth refuses, or cannot say now. Where the action that took it is gone
@@ -290,7 +291,8 @@ expanded_on_expanded(
 	if ((job = dispatch_find(q, m->id)) == NULL || job->peer != PROC_AUTH)
 		return;
 	ev.env = batch_envelope(q->batch, job->msgid, &status);
-	if (ev.env != NULL && is_at_odds(q, &ev.env->rcpts[job->rcpts[0]], m)) {
+	if (ev.env != NULL &&
+	    is_at_odds(q, job, &ev.env->rcpts[job->rcpts[0]], m)) {
 		dispatch_finish(q, job, SCHED_ROUTE_UNKNOWN);
 		return;
 	}

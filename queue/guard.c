@@ -23,9 +23,13 @@
 
 enum {
 	LOG_FILES = 6,
+	LOG_FILES_TIGHT = 4,
 	LOG_FILES_LEAST = 2,
 	LOG_FILES_BALLAST = 4,
 	FLIGHT_FACTOR = 3,
+	/* the text of a failure, and the halves of pages that split for it */
+	RECIPIENT_GROWTH = 512,
+	ROOM_LEAST = 4 << 20,
 	PAUSE_CHECKS = 60,
 	INODES_LEFT = 1024,
 	SLICE = 1 << 20
@@ -41,16 +45,34 @@ struct guard {
 	uint64_t granted, seen;
 	int hidden; /* it gives less than it has free */
 	int honest; /* it never does: it is not asked */
+	int freed; /* the ballast, which alone is no room for mail */
 	unsigned int pause; /* checks until the ballast is thought of again */
 	enum guard_verdict verdict;
 	struct guard_facts facts;
 };
 
+static uint64_t
+growth(const struct guard_load *load)
+{
+	return FLIGHT_FACTOR * load->in_flight +
+	    RECIPIENT_GROWTH * load->recipients;
+}
+
 uint64_t
 guard_needed(const struct guard_facts *f)
 {
-	return f->cache + LOG_FILES * f->log_file +
-	    FLIGHT_FACTOR * f->in_flight;
+	return f->cache + LOG_FILES * f->log_file + growth(&f->load);
+}
+
+/* With less mail is refused. */
+static uint64_t
+least(const struct guard_facts *f)
+{
+	uint64_t octets = LOG_FILES_TIGHT * f->log_file + growth(&f->load);
+
+	if (f->cache > f->load.reusable)
+		octets += f->cache - f->load.reusable;
+	return octets;
 }
 
 /* Who has refused mail begins again with some to spare. */
@@ -63,7 +85,7 @@ with_margin(uint64_t least)
 enum guard_verdict
 guard_decide(const struct guard_facts *f, enum guard_verdict before)
 {
-	uint64_t octets = guard_needed(f), inodes = INODES_LEFT;
+	uint64_t octets = least(f), inodes = INODES_LEFT;
 
 	if (f->free_octets < LOG_FILES_LEAST * f->log_file)
 		return GUARD_STOP;
@@ -73,7 +95,25 @@ guard_decide(const struct guard_facts *f, enum guard_verdict before)
 		inodes = with_margin(inodes);
 	if (f->free_octets < octets)
 		return GUARD_NO_SPACE;
-	return f->free_inodes < inodes ? GUARD_NO_INODES : GUARD_OK;
+	if (f->free_inodes < inodes)
+		return GUARD_NO_INODES;
+	return f->free_octets < guard_needed(f) ? GUARD_TIGHT : GUARD_OK;
+}
+
+int
+guard_takes(enum guard_verdict verdict)
+{
+	return verdict == GUARD_OK || verdict == GUARD_TIGHT;
+}
+
+uint64_t
+guard_room(const struct guard_facts *f, enum guard_verdict verdict)
+{
+	uint64_t kept = verdict == GUARD_OK ? guard_needed(f) : least(f);
+
+	if (f->free_octets < kept + ROOM_LEAST)
+		return ROOM_LEAST;
+	return f->free_octets - kept;
 }
 
 /* Whether the file system gives so many octets; they are given back. One that
@@ -93,6 +133,22 @@ gives(const struct guard *g, uint64_t octets)
 	return rc;
 }
 
+/* The quota does not give what is needed: what it gives is what is free. */
+static void
+ask_for_less(struct guard *g)
+{
+	struct guard_facts *f = &g->facts;
+	uint64_t octets[] = { with_margin(least(f)), least(f),
+		LOG_FILES_LEAST * f->log_file };
+
+	for (size_t i = 0; i < sizeof(octets) / sizeof(*octets); i++)
+		if (gives(g, octets[i])) {
+			f->free_octets = octets[i];
+			return;
+		}
+	f->free_octets = 0;
+}
+
 /*
  * A quota of a user, of a subvolume or of a container may end before the disk
  * does, and need not show in what is free. So what is needed is asked for, at
@@ -107,6 +163,10 @@ ask(struct guard *g)
 
 	if (g->hidden)
 		octets = with_margin(octets);
+	if (f->free_octets < octets)
+		octets = with_margin(least(f));
+	if (f->free_octets < octets)
+		octets = least(f);
 	if (g->ballast_fd == -1 || g->honest || f->free_octets < octets)
 		return;
 	if (f->free_octets > g->seen)
@@ -118,10 +178,8 @@ ask(struct guard *g)
 	g->hidden = !gives(g, octets);
 	g->granted = g->hidden ? 0 : octets;
 	g->seen = f->free_octets;
-	if (g->hidden) {
-		octets = LOG_FILES_LEAST * f->log_file;
-		f->free_octets = gives(g, octets) ? octets : 0;
-	}
+	if (g->hidden)
+		ask_for_less(g);
 }
 
 static int
@@ -164,6 +222,7 @@ prepare_ballast(struct guard *g)
 		 "the recovery of the queue",
 	    g->hidden ? ", or a quota on it," : "");
 	g->filled = 0;
+	g->freed = 1;
 	return ftruncate(g->ballast_fd, 0) == -1 ? -1 : fsync(g->ballast_fd);
 }
 
@@ -245,9 +304,9 @@ tell(const struct guard *g)
 {
 	const struct guard_facts *f = &g->facts;
 	unsigned int left = mebibytes(f->free_octets);
-	unsigned int wanted = mebibytes(with_margin(guard_needed(f))) + 1;
+	unsigned int wanted = mebibytes(with_margin(least(f))) + 1;
 
-	if (g->hidden) {
+	if (g->hidden && !guard_takes(g->verdict)) {
 		log_warn("the spool has too little room: mail is refused%s: "
 			 "its disk has more, but a quota ends before: raise "
 			 "it, or make room under it: %u MiB are needed",
@@ -257,6 +316,7 @@ tell(const struct guard *g)
 	}
 	switch (g->verdict) {
 	case GUARD_OK:
+	case GUARD_TIGHT:
 		log_warn("the spool has room again: mail is taken");
 		break;
 	case GUARD_NO_SPACE:
@@ -280,20 +340,23 @@ tell(const struct guard *g)
 }
 
 enum guard_verdict
-guard_check(struct guard *g, uint64_t in_flight)
+guard_check(struct guard *g, const struct guard_load *load)
 {
 	enum guard_verdict before = g->verdict;
 
-	g->facts.in_flight = in_flight;
+	g->facts.load = *load;
 	if (look(g) == -1) {
 		/* unknown is not free */
 		g->facts.free_octets = 0;
 		log_error("statvfs of the spool: %s", strerror(errno));
 	}
-	g->verdict = guard_decide(&g->facts, before);
+	g->verdict =
+	    guard_decide(&g->facts, g->freed ? GUARD_NO_SPACE : before);
+	g->freed = 0;
 	if (g->verdict == GUARD_OK)
 		fill_ballast(g);
-	if (g->verdict != before)
+	if (g->verdict != before &&
+	    !(guard_takes(g->verdict) && guard_takes(before)))
 		tell(g);
 	return g->verdict;
 }

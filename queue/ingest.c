@@ -13,6 +13,10 @@
 #include "queue/ingest.h"
 #include "smtp/address.h"
 
+const struct msg_queue_status ingest_no_room = {
+	.code = 452, .enhanced = "4.3.1", .text = "Insufficient system storage"
+};
+
 static void
 answer(struct ingest *in, uint32_t sender, uint64_t id, uint32_t msgid,
     uint16_t code, const char *enhanced, const char *text)
@@ -211,11 +215,28 @@ ingest_is_waiting(const struct ingest *in)
 	return !LIST_EMPTY(&in->waits);
 }
 
+/* Whether the message is taken now, and if not, how that is said. What a file
+ * of its own has is on the disk already. */
+static const struct msg_queue_status *
+admit(struct ingest *in, const struct msg_submit *m)
+{
+	uint64_t octets = m->size < STORE_INLINE ? m->size : STORE_INLINE;
+
+	octets += m->rcpts.len;
+	if (!in->standing.accepting)
+		return &in->standing;
+	if (octets > in->room)
+		return &ingest_no_room;
+	in->room -= octets;
+	return NULL;
+}
+
 int
 ingest_submit(
     struct ingest *in, uint32_t sender, const struct msg_submit *m, int64_t now)
 {
 	struct batch_message bm = { .sender = sender, .id = m->id };
+	const struct msg_queue_status *refusal;
 
 	if (m->rcpts.count == 0 || m->ret >= RET_MAX || m->body_sent > 1 ||
 	    m->size > INT64_MAX || (m->body_sent && m->body.len > 0) ||
@@ -224,10 +245,10 @@ ingest_submit(
 	if (m->body_sent &&
 	    (bm.body = bodies_take(in->bodies, sender, m->id)) == NULL)
 		return -1;
-	if (!in->standing.accepting) {
+	if ((refusal = admit(in, m)) != NULL) {
 		body_free(in->bodies, bm.body);
-		answer(in, sender, m->id, m->msgid, in->standing.code,
-		    in->standing.enhanced, in->standing.text);
+		answer(in, sender, m->id, m->msgid, refusal->code,
+		    refusal->enhanced, refusal->text);
 		return 0;
 	}
 	/* of a body in pieces none may have been lost on the way */

@@ -33,10 +33,13 @@ struct ingest {
 	const struct ingest_ops *ops;
 	void *arg;
 	struct msg_queue_status standing; /* whether mail is taken */
+	uint64_t room; /* octets that may be taken until this is set again */
 	uint64_t messages; /* accepted since the start */
 	LIST_HEAD(, ingest_wait) waits; /* for their bodies to be durable */
 };
 
+/* The standing, and the answer, where the disk has no room. */
+extern const struct msg_queue_status ingest_no_room;
 /* Takes a submit: answered at once when it is refused, else after a
  * flush of the batch. `now` in seconds since 1970. -1 when the worker broke
  * the rules; its channel must be closed then. */

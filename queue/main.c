@@ -37,7 +37,8 @@ enum {
 /* What Berkeley DB, the store's threads and the files beside it need. */
 static const int syscalls[] = { SCMP_SYS(access), SCMP_SYS(chmod),
 	SCMP_SYS(clock_nanosleep), SCMP_SYS(eventfd2), SCMP_SYS(faccessat),
-	SCMP_SYS(faccessat2), SCMP_SYS(fallocate), SCMP_SYS(fchmod),
+	SCMP_SYS(faccessat2), SCMP_SYS(arm_fadvise64_64), SCMP_SYS(fadvise64),
+	SCMP_SYS(fadvise64_64), SCMP_SYS(fallocate), SCMP_SYS(fchmod),
 	SCMP_SYS(fchmodat), SCMP_SYS(fdatasync), SCMP_SYS(flock),
 	SCMP_SYS(fstatfs), SCMP_SYS(fsync), SCMP_SYS(ftruncate),
 	SCMP_SYS(getcwd), SCMP_SYS(getdents64), SCMP_SYS(geteuid),

@@ -49,11 +49,14 @@ export_queue(struct store *st)
 static int
 has_room(struct guard *guard)
 {
+	struct guard_load load = { 0 };
 	struct stat sb;
 
-	if (fstat(STREAM_FD, &sb) == 0 &&
-	    guard_check(guard, (uint64_t)sb.st_size) == GUARD_OK)
-		return 1;
+	if (fstat(STREAM_FD, &sb) == 0) {
+		load.in_flight = (uint64_t)sb.st_size;
+		if (guard_check(guard, &load) == GUARD_OK)
+			return 1;
+	}
 	log_error("the disk of the spool has too little room for the file: "
 		  "nothing was imported");
 	return 0;

@@ -94,10 +94,13 @@ remove_rcpt(struct queue *q, struct events *ev, uint32_t index)
 	    ev->env->rcpts[index].state == ENVELOPE_DONE ||
 	    (sched_lookup(q->sched, msgid, index, &info) && info.removing))
 		return 0;
-	/* one in flight goes when its transaction is over */
 	sched_remove(q->sched, msgid, index);
 	if (!sched_lookup(q->sched, msgid, index, &info))
 		result_removed(ev, index);
+	else
+		/* one in flight goes when its transaction is over, or where
+		 * nobody hears of that, at the next start */
+		envelope_edit(ev->env, index)->outcome = ENVELOPE_REMOVED;
 	return 1;
 }
 
@@ -144,10 +147,24 @@ on_reroute(void *ctx, uint32_t msgid, const uint32_t *rcpts, uint32_t n)
 /* ---- standing ----------------------------------------------------------- */
 
 static void
+look_at_disk(struct queue *q)
+{
+	struct sched_stats stats;
+	struct guard_load load = { .in_flight = bodies_octets(q->bodies),
+		.reusable = store_reusable(q->store) };
+
+	sched_stats(q->sched, &stats);
+	load.recipients = stats.entries;
+	q->disk = guard_check(q->guard, &load);
+	q->ingest.room = guard_room(guard_facts(q->guard), q->disk);
+	bodies_set_room(q->bodies, q->ingest.room);
+	store_tight(q->store, q->disk != GUARD_OK);
+}
+
+static void
 decide_standing(struct queue *q, struct msg_queue_status *m)
 {
-	q->disk = guard_check(q->guard, bodies_octets(q->bodies));
-	store_tight(q->store, q->disk != GUARD_OK);
+	look_at_disk(q);
 	*m = (struct msg_queue_status){
 		.accepting = 1, .code = 250, .enhanced = "2.0.0", .text = ""
 	};
@@ -159,10 +176,8 @@ decide_standing(struct queue *q, struct msg_queue_status *m)
 		*m = (struct msg_queue_status){ .code = 421,
 			.enhanced = "4.3.2",
 			.text = "Mail is not taken now" };
-	else if (q->disk != GUARD_OK)
-		*m = (struct msg_queue_status){ .code = 452,
-			.enhanced = "4.3.1",
-			.text = "Insufficient system storage" };
+	else if (!guard_takes(q->disk))
+		*m = ingest_no_room;
 }
 
 void
@@ -243,6 +258,14 @@ on_has_action(void *ctx, const struct envelope_rcpt *rcpt)
 }
 
 static int
+on_takes_mail(void *ctx)
+{
+	struct queue *q = ctx;
+
+	return guard_takes(q->disk);
+}
+
+static int
 on_has_room(void *ctx)
 {
 	struct queue *q = ctx;
@@ -281,6 +304,7 @@ const struct control_ops operator_ops = {
 	.discover = on_discover,
 	.ahead = on_ahead,
 	.has_action = on_has_action,
+	.takes_mail = on_takes_mail,
 	.has_room = on_has_room,
 	.commit = on_commit,
 	.kick = on_kick,

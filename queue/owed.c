@@ -8,6 +8,9 @@
  * lost and never made twice, whenever the process ends: the next start finds
  * the marks and reports at once. Whether somebody is told was decided before.
  *
+ * A start also lists what was being removed when the queue ended: that is
+ * finished likewise, and nobody is told.
+ *
  * A message that owes a report stays in the store. Here is a list of such, of
  * one entry each, in the order in which their time is over.
  */
@@ -153,7 +156,8 @@ void
 owed_load(struct queue *q, const struct envelope *env)
 {
 	for (uint32_t i = 0; i < env->rcpt_count; i++) {
-		if (action_of(&env->rcpts[i]) == -1)
+		if (action_of(&env->rcpts[i]) == -1 &&
+		    !envelope_removing(&env->rcpts[i]))
 			continue;
 		list_at(q, env->msgid, 0);
 		return;
@@ -183,6 +187,21 @@ owed_settle(struct queue *q, struct envelope *env)
 		log_fatal("out of memory");
 }
 
+/* What the operator removed while it was under way, and the queue ended before
+ * it heard what came of that. What the schedule has is still under way. */
+static void
+finish_removed(struct queue *q, struct envelope *env)
+{
+	struct events ev = { .env = env };
+	struct sched_info info;
+
+	for (uint32_t i = 0; i < env->rcpt_count; i++)
+		if (envelope_removing(&env->rcpts[i]) &&
+		    !sched_lookup(q->sched, env->msgid, i, &info))
+			result_removed(&ev, i);
+	free(ev.list);
+}
+
 /* The message's time is over. One that is damaged or gone owes nothing that
  * could be told of. */
 static void
@@ -192,6 +211,7 @@ settle_due(struct queue *q, uint32_t msgid)
 	struct envelope *env = batch_envelope(q->batch, msgid, &status);
 
 	if (env != NULL) {
+		finish_removed(q, env);
 		owed_settle(q, env);
 		return;
 	}

@@ -60,6 +60,7 @@ struct job {
 	uint16_t instance;
 	int64_t lend_at; /* likewise: when others may have its place */
 	int given_up; /* the worker was told so */
+	int lacking; /* its action was gone when auth was asked */
 	uint32_t nrcpts;
 	uint32_t *rcpts;
 };
@@ -241,10 +242,10 @@ void result_removed(struct events *, uint32_t index);
  * events hold. */
 void result_settle(struct queue *, struct events *);
 /* A recipient that is decided, or late, and whose envelope cannot be read: it
- * waits for the disk, or leaves the schedule if there is nothing to wait
- * for. */
-void result_unread(
-    struct queue *, uint32_t msgid, uint32_t rcpt, enum store_status);
+ * waits for the disk, or leaves the schedule if there is nothing to wait for,
+ * or it was removed. */
+void result_unread(struct queue *, uint32_t msgid, uint32_t rcpt,
+    enum store_status, int removed);
 /* Recipients of a message ran out of time, or are late. */
 void result_expired(struct queue *, const struct sched_job *);
 void result_late(struct queue *, const struct sched_job *);

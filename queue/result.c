@@ -210,15 +210,18 @@ result_settle(struct queue *q, struct events *ev)
 /* ---- what the scheduler says by itself ---------------------------------- */
 
 void
-result_unread(
-    struct queue *q, uint32_t msgid, uint32_t rcpt, enum store_status status)
+result_unread(struct queue *q, uint32_t msgid, uint32_t rcpt,
+    enum store_status status, int removed)
 {
 	log_error(
 	    "%08x: recipient %u: %s", msgid, rcpt, store_strstatus(status));
-	if (status == STORE_FAILED)
+	if (status == STORE_FAILED && !removed) {
 		sched_postpone(q->sched, msgid, rcpt, queue_now(q));
-	else
-		sched_remove(q->sched, msgid, rcpt);
+		return;
+	}
+	sched_remove(q->sched, msgid, rcpt);
+	if (removed)
+		owed_later(q, msgid);
 }
 
 /* The envelope of what the scheduler speaks of, and NULL if it cannot be
@@ -233,7 +236,7 @@ find_envelope(struct queue *q, const struct sched_job *about)
 		if (env != NULL && about->rcpts[i] < env->rcpt_count)
 			continue;
 		result_unread(q, about->msgid, about->rcpts[i],
-		    env == NULL ? status : STORE_DAMAGED);
+		    env == NULL ? status : STORE_DAMAGED, 0);
 	}
 	return env;
 }

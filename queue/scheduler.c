@@ -591,7 +591,7 @@ leave_unfinished(struct sched *s, uint32_t e, enum sched_route route,
 	} else if (route == SCHED_ROUTE_SLOW || route == SCHED_ROUTE_FAILED) {
 		entry->flags &= ~ENTRY_OWED;
 		come_back(s, e, SCHED_READY, now, verdict);
-	} else if (route == SCHED_ROUTE_OK && progress) {
+	} else if (progress) {
 		come_back(s, e, SCHED_READY, now, verdict);
 	} else {
 		entry->next = time_in(now + UNKNOWN_WAIT);

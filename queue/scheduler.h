@@ -191,8 +191,9 @@ int sched_result(struct sched *, uint32_t msgid, uint32_t rcpt,
     enum sched_outcome, int64_t now, struct sched_verdict *);
 /*
  * The transaction is over. Entries without result go back to READY, but with
- * SCHED_ROUTE_BROKEN they wait as for SCHED_TEMPFAIL. verdicts, when not NULL,
- * gets one for each of them, rcpts its indices, both with room for
+ * SCHED_ROUTE_BROKEN they wait as for SCHED_TEMPFAIL, and for a moment where
+ * there was no result at all and no fault of the route. verdicts, when not
+ * NULL, gets one for each of them, rcpts its indices, both with room for
  * SCHED_BATCH_MAX; returns their number, or -1 and errno ENOENT for an id that
  * is not running. Walks the destination if it fails, and entries of it are
  * over their time.

@@ -202,6 +202,9 @@ enum store_status store_checkpoint(struct store *);
  * before anything else, so that the log stays short and removals, which are
  * logged too, make room instead of taking it. */
 void store_tight(struct store *, int tight);
+/* Octets, at least, that the database has for bodies without getting larger:
+ * those that are gone left them. It never gets smaller. */
+uint64_t store_reusable(const struct store *);
 /* Reads everything. Returns how many messages are damaged, or -1; reports
  * each in the log. *checked gets the number of messages. */
 int64_t store_verify(struct store *, uint64_t *checked);

@@ -4,10 +4,9 @@
  * store_bdb.h for how it is laid out; batches and reads have files of their
  * own. Trusts nothing of what lies on the disk but the database's page
  * checksums.
- *
- * Pages have 4096 octets: a larger page can be torn by a power cut, and the
- * environment is then lost.
  */
+#include <sys/stat.h>
+
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +20,6 @@
 #include "queue/store_bdb.h"
 
 enum {
-	PAGE_OCTETS = 4096,
 	LOG_BUFFER = 2 << 20,
 	/* a checkpoint writes so many pages, then pauses: commits go on */
 	CHECKPOINT_PAGES = 64,
@@ -203,6 +201,47 @@ load_next_id(struct store *st)
 	return STORE_OK;
 }
 
+static uint64_t
+database_octets(const struct store *st)
+{
+	struct stat sb;
+
+	if (fstatat(st->db_fd, "bodies.db", &sb, AT_SYMLINK_NOFOLLOW) == -1)
+		return 0;
+	return (uint64_t)sb.st_size;
+}
+
+uint64_t
+store_reusable(const struct store *st)
+{
+	uint64_t octets = database_octets(st);
+
+	return octets > st->held ? octets - st->held : 0;
+}
+
+static int
+count_held(void *arg, const struct envelope *env)
+{
+	struct store *st = arg;
+
+	if (env->body == ENVELOPE_BODY_CHUNKS)
+		st->held += store_cost(env->body_size);
+	return 0;
+}
+
+/* A release that kept no count may have had the spool. */
+static enum store_status
+load_held(struct store *st)
+{
+	enum store_status status =
+	    store_meta_get(st, STORE_META_HELD, &st->held);
+	uint32_t next;
+
+	if (status == STORE_NOTFOUND)
+		status = store_iterate(st, 0, 0, count_held, st, &next);
+	return status;
+}
+
 static int
 check_schema(struct store *st, char *error, size_t size)
 {
@@ -229,9 +268,9 @@ check_schema(struct store *st, char *error, size_t size)
 		    (unsigned long long)schema, STORE_SCHEMA);
 		return -1;
 	}
-	if (load_next_id(st) == STORE_OK)
+	if (load_next_id(st) == STORE_OK && load_held(st) == STORE_OK)
 		return 0;
-	snprintf(error, size, "the next message id cannot be read");
+	snprintf(error, size, "the counts of the store cannot be read");
 	return -1;
 }
 
@@ -265,6 +304,11 @@ open_environment(struct store *st, const char *home, char *error, size_t size)
 	    (rc = env->set_tmp_dir(env, ".")) != 0 ||
 	    (rc = env->log_set_config(env, DB_LOG_AUTO_REMOVE, 1)) != 0)
 		goto fail;
+	step = "write the log into new files";
+	if (store_settle(st->db_fd) == -1) {
+		rc = errno;
+		goto fail;
+	}
 	step = "open and recover";
 	if ((rc = env->open(env, home, flags, 0600)) != 0)
 		goto fail;
@@ -283,7 +327,7 @@ open_database(
 
 	if ((rc = db_create(db, st->env, 0)) != 0) {
 		*db = NULL;
-	} else if ((rc = (*db)->set_pagesize(*db, PAGE_OCTETS)) == 0 &&
+	} else if ((rc = (*db)->set_pagesize(*db, STORE_PAGE)) == 0 &&
 	    (rc = (*db)->set_flags(*db, DB_CHKSUM)) == 0 &&
 	    (rc = (*db)->open(*db, NULL, name, NULL, DB_BTREE,
 		 DB_CREATE | DB_AUTO_COMMIT | DB_THREAD, 0600)) == 0)
@@ -388,8 +432,13 @@ open_parts(struct store *st, const char *path, char *error, size_t size)
 		snprintf(error, size, "the name of the spool is too long");
 		return -1;
 	}
-	if (store_files_open(st, path, error, size) == -1 ||
-	    open_environment(st, home, error, size) == -1 ||
+	if (store_files_open(st, path, error, size) == -1)
+		return -1;
+	if (store_files_empty(st) == -1) {
+		snprintf(error, size, "incoming: %s", strerror(errno));
+		return -1;
+	}
+	if (open_environment(st, home, error, size) == -1 ||
 	    open_database(st, &st->meta, "meta.db", error, size) == -1 ||
 	    open_database(st, &st->envelopes, "envelopes.db", error, size) ==
 		-1 ||

@@ -24,7 +24,14 @@
 
 #include "queue/store.h"
 
-enum { STORE_CHUNK = 65536, STORE_KEY = 8, STORE_BODY_FOLDERS = 256 };
+enum {
+	/* a larger page can be torn by a power cut, and the environment is
+	 * then lost */
+	STORE_PAGE = 4096,
+	STORE_CHUNK = 65536,
+	STORE_KEY = 8,
+	STORE_BODY_FOLDERS = 256
+};
 
 /* Message ids that wait for something. */
 struct store_ids {
@@ -97,6 +104,8 @@ struct store {
 	size_t doomed_before; /* the open batch */
 	int backup_running; /* doomed files wait for its end */
 	uint64_t batch_bytes; /* of log, about, in the open batch */
+	uint64_t held; /* octets of the database, at most, that bodies have */
+	uint64_t batch_held; /* the same with the open batch */
 	uint64_t since_checkpoint;
 	int tight;
 	struct store_options options;
@@ -120,6 +129,7 @@ enum store_status store_meta_get(
 /* In the open batch, or in a transaction of its own. */
 enum store_status store_meta_put(
     struct store *, const char *name, uint64_t value);
+#define STORE_META_HELD "bodies-held"
 
 /* store_spare.c: descriptors that only Berkeley DB gets, from before it opens
  * an environment until after it closed it. */
@@ -135,6 +145,9 @@ void store_ticker_wake(struct store_ticker *);
 int store_ids_add(struct store_ids *, uint32_t msgid);
 int store_files_open(struct store *, const char *path, char *, size_t);
 void store_files_close(struct store *);
+/* Before recovery: what is read of the files in this folder, the database's,
+ * is on the disk. -1 and errno. */
+int store_settle(int folder);
 /* Which of the folders of bodies is a message's. */
 unsigned store_folder_of(uint32_t msgid);
 /* A file under incoming/, by its number: a new one, -1 and errno; its end;
@@ -151,6 +164,9 @@ int store_files_unlink(struct store *, uint32_t msgid);
 int store_files_read(struct store *, uint32_t msgid);
 /* An empty file in memory that can be sealed, for a body to go out in. */
 int store_files_memory(struct store *);
+/* What was on its way in, which nobody knows: before recovery, whose room it
+ * may have taken. -1 and errno. */
+int store_files_empty(struct store *);
 enum store_status store_files_sweep(struct store *);
 
 /* store_spool.c */
@@ -163,6 +179,8 @@ void store_writer_check(struct store *);
 int store_spool_take(struct store_spool *, uint32_t msgid);
 
 /* store_bdb_batch.c */
+/* Octets of the database that a body of so many has at most. */
+uint64_t store_cost(uint64_t size);
 void store_unlink_doomed(struct store *);
 
 /* store_bdb_read.c */

@@ -13,7 +13,17 @@
 #include "queue/store_bdb.h"
 
 /* What a record costs in the log beyond its octets, about. */
-enum { LOG_OVERHEAD = 128, TIGHT_OCTETS = 1 << 20 };
+enum { LOG_OVERHEAD = 128, TIGHT_OCTETS = 1 << 20, PAGE_HEADER = 64 };
+
+/* A page of the tree beside those of the octets: it is freed with the last of
+ * its bodies only. */
+uint64_t
+store_cost(uint64_t size)
+{
+	uint64_t chunks = size / STORE_CHUNK + 1;
+
+	return (size / (STORE_PAGE - PAGE_HEADER) + 2 * chunks) * STORE_PAGE;
+}
 
 enum store_status
 store_batch_begin(struct store *st)
@@ -29,6 +39,7 @@ store_batch_begin(struct store *st)
 	st->moved.count = 0;
 	st->doomed_before = st->doomed.count;
 	st->batch_bytes = 0;
+	st->batch_held = st->held;
 	return STORE_OK;
 }
 
@@ -132,6 +143,8 @@ store_put_message(
 			 : take_spool(st, env->msgid, body->spool);
 	if (status != STORE_OK)
 		return status;
+	if (is_data)
+		st->batch_held += store_cost(body->size);
 	envelope_clean(env);
 	st->stats.puts++;
 	return STORE_OK;
@@ -180,6 +193,15 @@ delete_all(struct store *st, DB *db, uint32_t msgid)
 	return rc == DB_NOTFOUND ? 0 : rc;
 }
 
+static void
+let_go(struct store *st, uint64_t size)
+{
+	uint64_t cost = store_cost(size);
+
+	st->batch_bytes += size;
+	st->batch_held -= cost < st->batch_held ? cost : st->batch_held;
+}
+
 enum store_status
 store_remove(struct store *st, uint32_t msgid)
 {
@@ -195,13 +217,14 @@ store_remove(struct store *st, uint32_t msgid)
 	if (status == STORE_OK) {
 		file = st->scratch->body == ENVELOPE_BODY_FILE;
 		chunks = !file;
-		st->batch_bytes += st->scratch->body_size * (unsigned)chunks;
 	}
 	if (file && store_ids_add(&st->doomed, msgid) == -1)
 		return STORE_FAILED;
 	if ((rc = delete_all(st, st->envelopes, msgid)) != 0 ||
 	    (chunks && (rc = delete_all(st, st->bodies, msgid)) != 0))
 		return store_fail(st, "remove", rc);
+	if (status == STORE_OK && chunks)
+		let_go(st, st->scratch->body_size);
 	st->stats.removes++;
 	return STORE_OK;
 }
@@ -232,6 +255,10 @@ store_batch_commit(struct store *st)
 	if (st->txn == NULL)
 		return STORE_FAILED;
 	store_check(st);
+	if (st->batch_held != st->held &&
+	    store_meta_put(st, STORE_META_HELD, st->batch_held) != STORE_OK)
+		store_panic("commit: what bodies have cannot be written");
+	st->held = st->batch_held;
 	rc = st->txn->commit(st->txn, DB_TXN_SYNC);
 	st->txn = NULL;
 	if (rc != 0)

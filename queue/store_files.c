@@ -445,20 +445,24 @@ sweep_bodies_in(struct store *st, unsigned n)
 	return 0;
 }
 
-enum store_status
-store_files_sweep(struct store *st)
+int
+store_files_empty(struct store *st)
 {
 	struct dirent *entry;
 	DIR *dir;
 
-	if ((dir = open_listing(st->root_fd, "incoming")) == NULL) {
-		log_error("incoming: %s", strerror(errno));
-		return STORE_FAILED;
-	}
+	if ((dir = open_listing(st->root_fd, "incoming")) == NULL)
+		return -1;
 	while ((entry = readdir(dir)) != NULL)
 		if (!is_dot(entry->d_name))
 			sweep_file(st, dirfd(dir), "incoming", entry->d_name);
 	closedir(dir);
+	return 0;
+}
+
+enum store_status
+store_files_sweep(struct store *st)
+{
 	for (unsigned n = 0; n < STORE_BODY_FOLDERS; n++)
 		if (sweep_bodies_in(st, n) == -1) {
 			log_error("bodies/%02x: %s", n, strerror(errno));

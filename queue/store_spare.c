@@ -5,6 +5,8 @@
  * recover. So it opens and closes by the functions below, which keep two: for
  * the next file of the log, and for an old one that is read.
  *
+ * It syncs by one of them too, which believes no sync after one that failed.
+ *
  * All stores of a process have these together, as Berkeley DB has its hooks.
  * Called by store_bdb.c. Trusts that another thread which takes the descriptor
  * just closed gives it back within PATIENCE_MS: none of ours keeps one that
@@ -16,6 +18,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,6 +29,7 @@ enum { STEP_MS = 10, PATIENCE_MS = 12 * 1000 /* Berkeley DB's own */ };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct spare spare;
+static atomic_int unsynced; /* the error of a sync */
 
 static void
 keep(void)
@@ -78,9 +82,25 @@ close_file(int fd)
 	return rc;
 }
 
+/* Of octets that could not be written a sync tells once, to whichever thread
+ * comes first; the next would succeed without them. So none does. */
+static int
+sync_file(int fd)
+{
+	int error = atomic_load(&unsynced);
+
+	while (error == 0 && fdatasync(fd) == -1)
+		if (errno != EINTR)
+			atomic_store(&unsynced, error = errno);
+	errno = error;
+	return error;
+}
+
 void
 store_spare_keep(void)
 {
+	atomic_store(&unsynced, 0);
+	db_env_set_func_fsync(sync_file);
 	db_env_set_func_open(open_file);
 	db_env_set_func_close(close_file);
 	keep();

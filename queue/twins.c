@@ -137,17 +137,22 @@ twins_user(const struct envelope *env, uint32_t index)
 	return index;
 }
 
+/* Whoever has many addresses, as tags make them, has one .forward. */
 uint32_t
 twins_forwarded(const struct envelope *env, uint32_t index)
 {
+	const char *account = envelope_account(&env->rcpts[index]);
 	uint32_t origin = origin_of(env, index), n = 0;
 
 	for (uint32_t i = 0; i < env->rcpt_count; i++) {
-		const struct envelope_rcpt *r = &env->rcpts[i];
+		const struct envelope_rcpt *r = &env->rcpts[i], *by;
 
-		n += r->forwarded && r->parent != ENVELOPE_NO_PARENT &&
-		    env->rcpts[r->parent].kind == DEST_USER &&
-		    origin_of(env, i) == origin;
+		if (!r->forwarded || r->parent == ENVELOPE_NO_PARENT)
+			continue;
+		by = &env->rcpts[r->parent];
+		n += by->kind == DEST_USER &&
+		    (strcmp(by->user, account) == 0 ||
+			origin_of(env, i) == origin);
 	}
 	return n;
 }

@@ -273,9 +273,9 @@ class Disk:
     # FS_IOC_SHUTDOWN with FS_SHUTDOWN_FLAGS_NOLOGFLUSH
     SHUTDOWN, NOLOGFLUSH = 0x8004587d, 2
 
-    def __init__(self, kind, where, megabytes=600, options=()):
+    def __init__(self, kind, where, megabytes=600, options=(), image=None):
         own_mounts()
-        self.where, self.image = where, where + '.img'
+        self.where, self.image = where, image or where + '.img'
         os.makedirs(where, exist_ok=True)
         with open(self.image, 'wb') as f:
             f.truncate(megabytes << 20)

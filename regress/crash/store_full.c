@@ -58,6 +58,20 @@ open_guard(const char *path)
 	return g;
 }
 
+static enum guard_verdict
+check(struct guard *g, struct store *st, uint64_t in_flight)
+{
+	struct guard_load load = { .in_flight = in_flight };
+	enum guard_verdict verdict;
+
+	if (st != NULL)
+		load.reusable = store_reusable(st);
+	verdict = guard_check(g, &load);
+	if (st != NULL)
+		store_tight(st, verdict != GUARD_OK);
+	return verdict;
+}
+
 /* Stores until the guard refuses, says how many, and waits to be killed. */
 static void
 fill(const char *path, int fd)
@@ -68,8 +82,8 @@ fill(const char *path, int fd)
 
 	/* the ballast first */
 	for (int i = 0; i < 100; i++)
-		guard_check(g, 0);
-	while (guard_check(g, BATCH * BODY) == GUARD_OK) {
+		check(g, st, 0);
+	while (guard_takes(check(g, st, BATCH * BODY))) {
 		if (store_id_block(st, BATCH, &first) != STORE_OK ||
 		    store_batch_begin(st) != STORE_OK)
 			errx(1, "no batch");
@@ -102,6 +116,16 @@ fill_disk(const char *path)
 		if (write(fd, block, size) <= 0)
 			size /= 2;
 	close(fd);
+}
+
+static void
+remove_others(const char *path)
+{
+	char name[512];
+
+	snprintf(name, sizeof(name), "%s/others", path);
+	if (unlink(name) == -1)
+		err(1, "%s", name);
 }
 
 static void
@@ -169,12 +193,17 @@ run(const char *path)
 		errx(1, "the guard refused after %u messages", count);
 	g = open_guard(path);
 	/* the ballast alone is no room; recovery then drops old log too */
-	if (guard_check(g, 0) == GUARD_OK)
+	if (guard_takes(check(g, NULL, 0)))
 		errx(1, "a full disk passes for one with room");
 	st = open_store(path);
 	verify(st, count);
 	/* a message that leaves makes room, even now */
+	check(g, st, 0);
 	remove_all(st, count);
+	remove_others(path);
+	/* the database is as large as before */
+	if (!guard_takes(check(g, st, 0)))
+		errx(1, "a disk that the store alone has filled stays full");
 	if (store_id_block(st, 1, &first) != STORE_OK || first <= count)
 		errx(1, "an id is given again");
 	store_close(st);

@@ -622,6 +622,12 @@ store_tight(struct store *st, int tight)
 {
 }
 
+uint64_t
+store_reusable(const struct store *st)
+{
+	return 0;
+}
+
 int64_t
 store_verify(struct store *st, uint64_t *checked)
 {

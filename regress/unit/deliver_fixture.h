@@ -70,6 +70,7 @@ struct harness {
 	uint8_t callahead_status;
 	uint16_t callahead_code;
 
+	const char *delivered_to; /* that the queue names; NULL: "" */
 	const char *body; /* sent inside body_data */
 	size_t body_len;
 	uint32_t body_crc; /* of a file, as it was stored */

@@ -44,6 +44,7 @@ static const char aliases[] =
     "half: ann, moved\n"
     "mute: ghost, down\n"
     "spoken: down, late, ann\n"
+    "own: bob\nturn: box\nbox: turn, ann\n"
     "null: nobody@nowhere.example\n";
 static const char virtual_map[] = "info@virt.example: ann, z@far.example\n"
 				  "info+sales@virt.example: bob\n"
@@ -54,6 +55,7 @@ static const char virtual_map[] = "info@virt.example: ann, z@far.example\n"
 				  "list@virt.example: ann, bob\n"
 				  "owner-list@virt.example: ann\n"
 				  "joe@virt.example: joe@virt2.example\n"
+				  "self@virt.example: bob, self+x\n"
 				  "@virt2.example: ann\n"
 				  "all@virt.example: a@virt2.example,"
 				  " b@virt2.example, A@virt2.example, ann\n"
@@ -159,7 +161,7 @@ static enum policy_answer
 user(void *arg, const char *name)
 {
 	static const char *const accounts[] = { "joe", "ann", "bob", "root",
-		"self", "mine", "late" };
+		"self", "mine", "late", "turn" };
 
 	expand_scene_asked++;
 	if (strcmp(name, "down") == 0)

@@ -214,7 +214,8 @@ on_expand(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 		add_user(&dests, m, "joe");
 	} else if (strchr(m->recipient, '+') != NULL) {
 		add_user(&dests, m, user);
-	} else if (m->action[0] == '\0') {
+	} else if (m->action[0] == '\0' ||
+	    strcmp(m->recipient, "x@far.example") == 0) {
 		ipc_add_expand_dest(&dests, &d);
 	} else if (strcmp(m->recipient, "two@example.org") == 0) {
 		add_user(&dests, m, "joe");
@@ -225,6 +226,9 @@ on_expand(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 		add_user(&dests, m, "ann");
 	} else if (strcmp(m->recipient, "fwd@example.org") == 0) {
 		add_user(&dests, m, "fred");
+	} else if (strcmp(m->recipient, "list@example.org") == 0) {
+		d.address = "x@far.example";
+		ipc_add_expand_dest(&dests, &d);
 	} else {
 		e.code = 550;
 		e.enhanced = "5.1.1";
@@ -287,6 +291,8 @@ on_transfer(void *arg, struct channel *ch, const union ipc_msg *msg, int fd)
 	w->sent += m->rcpts.count;
 	snprintf(w->sender, sizeof(w->sender), "%s", m->sender);
 	snprintf(w->destination, sizeof(w->destination), "%s", m->destination);
+	snprintf(
+	    w->delivered_to, sizeof(w->delivered_to), "%s", m->delivered_to);
 	if (ipc_next_transfer_rcpt(&list, &r))
 		snprintf(w->rcpt, sizeof(w->rcpt), "%s", r.address);
 	if (!w->silent) {

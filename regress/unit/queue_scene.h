@@ -36,6 +36,7 @@ struct world {
 	uint64_t transfer_id;
 	char sender[256];
 	char rcpt[256];
+	char delivered_to[256];
 	char destination[256];
 	uint32_t expansions;
 	int unknown; /* auth knows nobody */

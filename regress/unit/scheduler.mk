@@ -30,6 +30,12 @@ regress_unit_test_bounce_SOURCES = regress/unit/test_bounce.c
 regress_unit_test_bounce_CFLAGS = $(unit_cflags)
 regress_unit_test_bounce_LDADD = $(scheduler_libs)
 
+check_PROGRAMS += regress/unit/test_twins
+TESTS += regress/unit/test_twins
+regress_unit_test_twins_SOURCES = regress/unit/test_twins.c
+regress_unit_test_twins_CFLAGS = $(unit_cflags)
+regress_unit_test_twins_LDADD = queue/libqueue.a $(unit_libs)
+
 check_PROGRAMS += regress/unit/test_schedule_control
 TESTS += regress/unit/test_schedule_control
 regress_unit_test_schedule_control_SOURCES = \

@@ -1,7 +1,7 @@
 /*
- * The auth worker as a process, in its sandbox, with a master, an smtpd, a
- * queue and a deliver made of channels: the questions of each, the answers,
- * and what happens when one asks nonsense or goes away.
+ * The auth worker as a process, in its sandbox, with peers made of channels:
+ * the questions of each, the answers, and what happens when one asks nonsense
+ * or goes away.
  */
 #include "config.h"
 
@@ -495,8 +495,7 @@ test_lock(void **state)
 	    plain("creds", "203.0.113.5", OCTETS("\0joe\0pencil")), SASL_OK);
 }
 
-/* Those who have their challenge before the others fail have no more guesses.
- */
+/* Who has a challenge before the others fail has no more guesses. */
 static void
 test_lock_behind_challenge(void **state)
 {
@@ -565,9 +564,19 @@ test_login_steps(void **state)
 }
 
 static void
+refuse_smarthost(const struct msg_client_sasl_begin *m)
+{
+	stage_ask(
+	    &stage, PROC_DELIVER, client_sasl_begin, m, client_sasl_reply);
+	assert_int_equal(world.status, SASL_TEMPFAIL);
+	assert_int_equal(world.len, 0);
+}
+
+static void
 test_smarthost(void **state)
 {
 	struct msg_client_sasl_begin m = { .id = ++last_id,
+		.generation = 1,
 		.action = "out",
 		.label = "hub",
 		.mechanisms = "LOGIN PLAIN" };
@@ -579,15 +588,11 @@ test_smarthost(void **state)
 	assert_int_equal(world.len, 10);
 	assert_memory_equal(world.octets, "\0me\0secret", 10);
 	m.label = "other";
-	stage_ask(
-	    &stage, PROC_DELIVER, client_sasl_begin, &m, client_sasl_reply);
-	assert_int_equal(world.status, SASL_TEMPFAIL);
-	assert_int_equal(world.len, 0);
-	m.label = "hub";
-	m.action = "backup";
-	stage_ask(
-	    &stage, PROC_DELIVER, client_sasl_begin, &m, client_sasl_reply);
-	assert_int_equal(world.status, SASL_TEMPFAIL);
+	refuse_smarthost(&m);
+	m.label = "hub", m.action = "backup";
+	refuse_smarthost(&m);
+	m.action = "out", m.generation++;
+	refuse_smarthost(&m);
 }
 
 static void

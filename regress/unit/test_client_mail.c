@@ -214,6 +214,24 @@ static const struct client_case extensions[] = {
 	    "E: mail a@b.test c@d.test\n" MAIL "S: 550 5.7.10 encrypt\n"
 	    "R: temp message 451 4.7.10 TLS failed, and without it: 550 "
 	    "encrypt\nA: idle\n" },
+	{ "TLS failed: what it may offer is waited for", FALLEN_BACK,
+	    OPEN "E: mail a@b.test \xc3\xa4@d.test,c@d.test\n" MAIL
+		 "S: 250 ok\nC: RCPT TO:<c@d.test>\nS: 250 ok\nC: DATA\n"
+		 "S: 354 go\n" BODY "S: 250 taken\n"
+		 "R: temp recipient 451 4.7.10 TLS failed, and without it: the "
+		 "server does not take internationalised mail (SMTPUTF8)\n"
+		 "R: ok message 250 2.0.0 relayed taken\nA: idle\n" },
+	{ "TLS failed: a sender that needs SMTPUTF8", FALLEN_BACK,
+	    OPEN "E: mail \xc3\xa4@b.test c@d.test\n"
+		 "R: temp message 451 4.7.10 TLS failed, and without it: the "
+		 "server does not take internationalised mail (SMTPUTF8)\n"
+		 "A: idle\n" },
+	{ "TLS was refused: binary content", MAY,
+	    "E: connected\nS: 220 mx\nC: EHLO us.test\nS: 250-mx.test\n"
+	    "P: 250 STARTTLS\nC: STARTTLS\nS: 454 4.3.0 not now\nA: idle\n"
+	    "E: mail a@b.test c@d.test binary\n"
+	    "R: temp message 451 4.7.10 TLS failed, and without it: the server "
+	    "does not take binary content (BINARYMIME)\nA: idle\n" },
 	{ "TLS is wanted where it was never there", SMTP,
 	    OPEN "E: mail a@b.test c@d.test\n" MAIL
 		 "S: 530 5.7.0 STARTTLS first\n"

@@ -5,7 +5,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -28,11 +30,92 @@ test_globs(void **state)
 		{ "", "a", 0 },
 		{ "*", "", 1 },
 		{ "***", "abc", 1 },
+		{ "a*", "a", 1 },
+		{ "a*", "ba", 0 },
+		{ "*a", "aba", 1 },
+		{ "*a", "ab", 0 },
+		{ "a*a", "a", 0 },
+		{ "a*a", "aA", 1 },
+		{ "ab*ba", "aba", 0 },
+		{ "ab*ba", "abba", 1 },
+		{ "*ab*ab", "ab", 0 },
+		{ "*ab*ab", "aab", 0 },
+		{ "*AB*ab", "xabcabab", 1 },
+		{ "*aab*", "aaab", 1 },
+		{ "*ab*ba*", "aba", 0 },
+		{ "*", "*", 1 },
+		{ "a", "*", 0 },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		assert_int_equal(control_glob(cases[i].pattern, cases[i].text),
 		    cases[i].match);
+}
+
+/* What a glob means, without a thought of the time that it takes. */
+static int
+means(const char *pattern, const char *text)
+{
+	if (*pattern == '*')
+		return means(pattern + 1, text) ||
+		    (*text != '\0' && means(pattern, text + 1));
+	if (*pattern != *text)
+		return 0;
+	return *pattern == '\0' || means(pattern + 1, text + 1);
+}
+
+/* The next word of some letters: the shorter ones first. */
+static void
+next_word(char *word, const char *letters)
+{
+	size_t last = strlen(letters) - 1, i = strlen(word);
+
+	while (i > 0 && word[i - 1] == letters[last])
+		word[--i] = letters[0];
+	if (i > 0)
+		word[i - 1] = *(strchr(letters, word[i - 1]) + 1);
+	else {
+		i = strlen(word);
+		word[i] = letters[0];
+		word[i + 1] = '\0';
+	}
+}
+
+static void
+test_all_short_globs(void **state)
+{
+	char pattern[8], text[8];
+
+	for (pattern[0] = '\0'; strlen(pattern) < 6; next_word(pattern, "*ab"))
+		for (text[0] = '\0'; strlen(text) < 6; next_word(text, "ab")) {
+			if (control_glob(pattern, text) != means(pattern, text))
+				print_error("%s, %s\n", pattern, text);
+			assert_int_equal(
+			    control_glob(pattern, text), means(pattern, text));
+		}
+}
+
+/* Nearly the pattern is everywhere in the text. */
+static void
+test_long_globs(void **state)
+{
+	enum { LONG = 1000, TEXT = 4 << 20 };
+	static const char *const ends[] = { "b", "b*", "b*a", "*b", "*b*a" };
+	char pattern[LONG + 8], *text = malloc(TEXT + 1);
+	clock_t begin;
+
+	assert_non_null(text);
+	memset(text, 'a', TEXT);
+	text[TEXT] = '\0';
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		pattern[0] = '*';
+		memset(pattern + 1, 'a', LONG);
+		strcpy(pattern + 1 + LONG, ends[i]);
+		begin = clock();
+		assert_int_equal(control_glob(pattern, text), 0);
+		assert_true(clock() - begin < CLOCKS_PER_SEC / 5);
+	}
+	free(text);
 }
 
 static void
@@ -213,6 +296,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_given),
 		cmocka_unit_test(test_globs),
+		cmocka_unit_test(test_all_short_globs),
+		cmocka_unit_test(test_long_globs),
 		cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_ages),
 		cmocka_unit_test(test_names),

@@ -37,6 +37,7 @@ begin(
 		.action = action,
 		.destination = destination,
 		.sender = "a@b.test",
+		.delivered_to = h->delivered_to,
 		.envid = "",
 		.size = h->body_len };
 	struct msg_transfer_rcpt r = {
@@ -81,6 +82,15 @@ expect(struct harness *h, enum route_status route, enum delivery_status status,
 		assert_int_equal(h->status[i], status);
 		assert_string_equal(h->enhanced[i], enhanced);
 	}
+}
+
+/* Nothing was tried, which is no attempt to the queue. */
+static void
+await_untried(struct harness *h)
+{
+	stage_await(&h->stage, MSG_transfer_done);
+	assert_int_equal(h->results, 0);
+	assert_int_equal(h->route, ROUTE_CANCELLED);
 }
 
 /* Two messages over one session, octet for octet (dots stuffed). */
@@ -183,6 +193,34 @@ test_unreadable_file(void **state)
 	h->body_len = 100;
 	transfer(h, 1, "host", "");
 	expect(h, ROUTE_CANCELLED, DELIVERY_TEMPFAIL, "4.3.0");
+}
+
+/* What is sent on tells from where, however often it is begun. */
+static void
+test_sent_on(void **state)
+{
+	static const char field[] = "Delivered-To: t@a.test\r\n";
+	const size_t len = sizeof(field) - 1;
+	struct harness *h = *state;
+
+	h->delivered_to = "t@a.test";
+	h->manner = DROP_SECOND;
+	for (uint64_t id = 1; id <= 2; id++) {
+		h->mail_len = 0;
+		transfer(h, id, "host", "");
+		expect(h, ROUTE_OK, DELIVERY_OK, "2.0.0");
+		assert_string_equal(h->mail,
+		    "Delivered-To: t@a.test\r\n"
+		    "Subject: x\r\n\r\nhello\r\n..dot\r\n");
+	}
+	assert_non_null(strstr(h->envelope, " SIZE=51\n"));
+	h->manner = PLAIN;
+	h->mail_len = h->body_len = 0;
+	make_file(h);
+	transfer(h, 3, "host", "");
+	expect(h, ROUTE_OK, DELIVERY_OK, "2.0.0");
+	assert_int_equal(h->mail_len, len + h->body_len);
+	assert_memory_equal(h->mail, field, len);
 }
 
 /* The best host is dead, the next one takes it. */
@@ -456,11 +494,26 @@ test_new_queue(void **state)
 	stage_add_peer(&h->stage, PROC_QUEUE);
 	transfer(h, 1, "host", "");
 	expect(h, ROUTE_OK, DELIVERY_OK, "2.0.0");
-	/* without a resolver mail waits */
+}
+
+/* What is not there to be asked says nothing of the route. */
+static void
+test_nobody_to_ask(void **state)
+{
+	struct harness *h = *state;
+
+	/* it goes away before it has answered, then it is not there */
+	begin(h, 1, "asked", "");
+	stage_await(&h->stage, MSG_table_query);
+	stage_drop_peer(&h->stage, PROC_AUTH);
+	await_untried(h);
+	begin(h, 2, "asked", "");
+	await_untried(h);
 	stage_drop_peer(&h->stage, PROC_RESOLVER);
 	run_for(h->stage.loop, 100);
-	transfer(h, 2, "mx", "d.test");
-	expect(h, ROUTE_DNS, DELIVERY_TEMPFAIL, "4.4.3");
+	begin(h, 3, "mx", "d.test");
+	await_untried(h);
+	assert_int_equal(h->connected, 0);
 }
 
 /* However few descriptors there are, one that is idle makes room. */
@@ -481,6 +534,24 @@ test_few_files(void **state)
 	assert_int_equal(h->connected, 2 * most);
 }
 
+/* Nor does it that all descriptors are taken. */
+static void
+test_no_files(void **state)
+{
+	unsigned most = (unsigned)reserve_begin(HARNESS_FILES) / 2;
+	struct harness *h = *state;
+	char destination[24];
+
+	for (unsigned id = 0; id <= most; id++) {
+		snprintf(destination, sizeof(destination), "d%u.test", id);
+		begin(h, id, "host", destination);
+	}
+	await_untried(h);
+	while (h->ends < most)
+		run_for(h->stage.loop, 20);
+	assert_int_equal(h->connected, most);
+}
+
 #define TEST(name)                       \
 	cmocka_unit_test_setup_teardown( \
 	    test_##name, harness_start, harness_stop)
@@ -495,6 +566,7 @@ main(void)
 		TEST(short_file),
 		TEST(damaged_file),
 		TEST(unreadable_file),
+		TEST(sent_on),
 		TEST(next_host),
 		TEST(ended_over_it),
 		TEST(no_host),
@@ -507,8 +579,11 @@ main(void)
 		TEST(callahead_words),
 		TEST(routes),
 		TEST(new_queue),
+		TEST(nobody_to_ask),
 		cmocka_unit_test_setup_teardown(
 		    test_few_files, harness_start_small, harness_stop),
+		cmocka_unit_test_setup_teardown(
+		    test_no_files, harness_start_small, harness_stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

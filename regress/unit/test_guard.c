@@ -5,9 +5,11 @@
 
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/statvfs.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/magic.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -53,36 +55,87 @@ fstatfs(int fd, struct statfs *fs)
 	return 0;
 }
 
+/* What is free of the disk, whatever that is. */
+static uint64_t disk = 1024 * 1024 * MIB;
+
+int
+fstatvfs(int fd, struct statvfs *v)
+{
+	memset(v, 0, sizeof(*v));
+	v->f_frsize = 1;
+	v->f_bavail = disk;
+	return 0;
+}
+
 static void
 test_rule(void **state)
 {
-	/* 32 MiB cache, 10 MiB log files: 92 MiB and three times the rest */
+	/* 32 MiB of cache, log files of 10 MiB: with nothing to mind 92 MiB and
+	 * the load, tight 72 and the load, fewer what can be used again */
 	static const struct {
-		uint64_t free, inodes, in_flight;
+		uint64_t free, inodes;
+		struct guard_load load;
 		enum guard_verdict before, verdict;
+		uint64_t room; /* where mail is taken */
 	} rows[] = {
-		{ 92 * MIB, 99999, 0, GUARD_OK, GUARD_OK },
-		{ 92 * MIB - 1, 99999, 0, GUARD_OK, GUARD_NO_SPACE },
-		{ 101 * MIB, 99999, 3 * MIB, GUARD_OK, GUARD_OK },
-		{ 101 * MIB, 99999, 3 * MIB + 1, GUARD_OK, GUARD_NO_SPACE },
-		{ 103 * MIB, 99999, 0, GUARD_NO_SPACE, GUARD_NO_SPACE },
-		{ 104 * MIB, 99999, 0, GUARD_NO_SPACE, GUARD_OK },
-		{ 20 * MIB, 0, 0, GUARD_OK, GUARD_NO_SPACE },
-		{ 20 * MIB - 1, 0, 0, GUARD_OK, GUARD_STOP },
-		{ 103 * MIB, 99999, 0, GUARD_STOP, GUARD_NO_SPACE },
-		{ 200 * MIB, 1023, 0, GUARD_OK, GUARD_NO_INODES },
-		{ 200 * MIB, 1024, 0, GUARD_OK, GUARD_OK },
-		{ 200 * MIB, 1024, 0, GUARD_NO_INODES, GUARD_NO_INODES },
-		{ 200 * MIB, UINT64_MAX, 0, GUARD_NO_INODES, GUARD_OK },
+		{ 192 * MIB, 99999, { 0 }, GUARD_OK, GUARD_OK, 100 * MIB },
+		{ 92 * MIB, 99999, { 0 }, GUARD_OK, GUARD_OK, 4 * MIB },
+		{ 92 * MIB - 1, 99999, { 0 }, GUARD_OK, GUARD_TIGHT,
+		    20 * MIB - 1 },
+		{ 72 * MIB, 99999, { 0 }, GUARD_OK, GUARD_TIGHT, 4 * MIB },
+		{ 72 * MIB - 1, 99999, { 0 }, GUARD_TIGHT, GUARD_NO_SPACE, 0 },
+		{ 101 * MIB, 99999, { 3 * MIB }, GUARD_OK, GUARD_OK, 4 * MIB },
+		{ 81 * MIB - 1, 99999, { 3 * MIB }, GUARD_OK, GUARD_NO_SPACE,
+		    0 },
+		{ 92 * MIB + 511, 99999, { 0, 0, 1 }, GUARD_OK, GUARD_TIGHT,
+		    20 * MIB - 1 },
+		{ 92 * MIB + 512, 99999, { 0, 0, 1 }, GUARD_OK, GUARD_OK,
+		    4 * MIB },
+		/* full, and then emptied */
+		{ 81 * MIB - 1, 99999, { 0 }, GUARD_NO_SPACE, GUARD_NO_SPACE,
+		    0 },
+		{ 81 * MIB, 99999, { 0 }, GUARD_NO_SPACE, GUARD_TIGHT,
+		    9 * MIB },
+		{ 63 * MIB, 99999, { 0, 20 * MIB }, GUARD_NO_SPACE, GUARD_TIGHT,
+		    11 * MIB },
+		{ 45 * MIB, 99999, { 0, 32 * MIB }, GUARD_NO_SPACE, GUARD_TIGHT,
+		    5 * MIB },
+		{ 45 * MIB - 1, 99999, { 0, 900 * MIB }, GUARD_NO_SPACE,
+		    GUARD_NO_SPACE, 0 },
+		{ 40 * MIB, 99999, { 0, 900 * MIB }, GUARD_TIGHT, GUARD_TIGHT,
+		    4 * MIB },
+		{ 20 * MIB, 0, { 0 }, GUARD_OK, GUARD_NO_SPACE, 0 },
+		{ 20 * MIB - 1, 0, { 0 }, GUARD_OK, GUARD_STOP, 0 },
+		{ 20 * MIB - 1, 9999, { 0, 900 * MIB }, GUARD_OK, GUARD_STOP,
+		    0 },
+		{ 81 * MIB - 1, 99999, { 0 }, GUARD_STOP, GUARD_NO_SPACE, 0 },
+		{ 200 * MIB, 1023, { 0 }, GUARD_OK, GUARD_NO_INODES, 0 },
+		{ 200 * MIB, 1024, { 0 }, GUARD_OK, GUARD_OK, 108 * MIB },
+		{ 200 * MIB, 1024, { 0 }, GUARD_NO_INODES, GUARD_NO_INODES, 0 },
+		{ 200 * MIB, UINT64_MAX, { 0 }, GUARD_NO_INODES, GUARD_OK,
+		    108 * MIB },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct guard_facts f = { rows[i].free, rows[i].inodes, 32 * MIB,
-			10 * MIB, rows[i].in_flight };
+			10 * MIB, rows[i].load };
+		enum guard_verdict got = guard_decide(&f, rows[i].before);
 
-		if (guard_decide(&f, rows[i].before) != rows[i].verdict)
+		if (got != rows[i].verdict ||
+		    guard_takes(got) != (rows[i].room != 0))
 			fail_msg("row %zu", i);
+		if (guard_takes(got) && guard_room(&f, got) != rows[i].room)
+			fail_msg("row %zu has room for %" PRIu64, i,
+			    guard_room(&f, got));
 	}
+}
+
+static enum guard_verdict
+check(struct guard *g, uint64_t in_flight)
+{
+	struct guard_load load = { .in_flight = in_flight };
+
+	return guard_check(g, &load);
 }
 
 static void
@@ -95,13 +148,13 @@ test_ballast(void **state)
 	g = guard_open(path, MIB, MIB, error, sizeof(error));
 	assert_non_null(g);
 	for (int i = 0; i < 8; i++)
-		assert_int_equal(guard_check(g, 0), GUARD_OK);
+		assert_int_equal(check(g, 0), GUARD_OK);
 	snprintf(name, sizeof(name), "%s/ballast", path);
 	assert_int_equal(stat(name, &st), 0);
 	assert_int_equal(st.st_size, 5 * MIB);
 	assert_true((uint64_t)st.st_blocks * 512 >= 5 * MIB);
 	/* no disk has room for this many octets under way */
-	assert_int_equal(guard_check(g, (uint64_t)1 << 60), GUARD_NO_SPACE);
+	assert_int_equal(check(g, (uint64_t)1 << 60), GUARD_NO_SPACE);
 	guard_close(g);
 	/* an environment that could not recover beside it frees it */
 	g = guard_open(path, (uint64_t)1 << 60, MIB, error, sizeof(error));
@@ -124,7 +177,7 @@ test_quota(void **state)
 	g = guard_open(path, MIB, MIB, error, sizeof(error));
 	assert_non_null(g);
 	for (int i = 0; i < 8; i++)
-		assert_int_equal(guard_check(g, 0), GUARD_OK);
+		assert_int_equal(check(g, 0), GUARD_OK);
 	guard_close(g);
 	/* 7 MiB are needed, beside a ballast of 5: recovery gets that */
 	quota = 5 * MIB + 3 * MIB;
@@ -134,19 +187,25 @@ test_quota(void **state)
 	assert_int_equal(stat(name, &st), 0);
 	assert_int_equal(st.st_size, 0);
 	/* and the ballast takes nothing of the room that is there now */
-	assert_int_equal(guard_check(g, 0), GUARD_OK);
+	assert_int_equal(check(g, 0), GUARD_OK);
 	assert_int_equal(stat(name, &st), 0);
 	assert_int_equal(st.st_size, 0);
 	/* an eighth more to take mail again; two files of log to deliver */
-	quota = 7 * MIB;
-	assert_int_equal(guard_check(g, 3 * MIB), GUARD_NO_SPACE);
-	assert_int_equal(guard_check(g, 0), GUARD_NO_SPACE);
+	quota = 5 * MIB;
+	assert_int_equal(check(g, 3 * MIB), GUARD_NO_SPACE);
+	assert_int_equal(check(g, 0), GUARD_NO_SPACE);
 	quota = 2 * MIB - 1;
-	assert_int_equal(guard_check(g, 0), GUARD_STOP);
+	assert_int_equal(check(g, 0), GUARD_STOP);
 	quota = 2 * MIB;
-	assert_int_equal(guard_check(g, 0), GUARD_NO_SPACE);
+	assert_int_equal(check(g, 0), GUARD_NO_SPACE);
+	quota = 6 * MIB;
+	assert_int_equal(check(g, 0), GUARD_TIGHT);
+	quota = 5 * MIB;
+	assert_int_equal(check(g, 0), GUARD_TIGHT);
+	quota = 5 * MIB - 1;
+	assert_int_equal(check(g, 0), GUARD_NO_SPACE);
 	quota = UINT64_MAX;
-	assert_int_equal(guard_check(g, 0), GUARD_OK);
+	assert_int_equal(check(g, 0), GUARD_OK);
 	guard_close(g);
 	/* what was asked for when we were killed is no ballast */
 	assert_int_equal(truncate(name, 50 * MIB), 0);
@@ -155,10 +214,10 @@ test_quota(void **state)
 	assert_int_equal(stat(name, &st), 0);
 	assert_int_equal(st.st_size, 5 * MIB);
 	/* a disk on which little happens is left alone */
-	assert_int_equal(guard_check(g, 0), GUARD_OK);
+	assert_int_equal(check(g, 0), GUARD_OK);
 	asked = 0;
 	for (int i = 0; i < 8; i++)
-		assert_int_equal(guard_check(g, 0), GUARD_OK);
+		assert_int_equal(check(g, 0), GUARD_OK);
 	assert_int_equal(asked, 0);
 	guard_close(g);
 	fixture_remove(path);
@@ -263,10 +322,52 @@ test_bodies_rules(void **state)
 	fixture_remove(path);
 }
 
+/* 7 MiB are needed and 5 at least: also between 5 and what a refusal asks for
+ * there may be a quota below the disk. */
+static void
+test_quota_of_little(void **state)
+{
+	char *path = fixture_folder(), error[256];
+	struct guard *g;
+
+	disk = 5 * MIB + MIB / 2;
+	quota = MIB;
+	g = guard_open(path, MIB, MIB, error, sizeof(error));
+	assert_non_null(g);
+	assert_int_equal(check(g, 0), GUARD_STOP);
+	guard_close(g);
+	disk = 1024 * 1024 * MIB;
+	quota = UINT64_MAX;
+	fixture_remove(path);
+}
+
+/* Octets that come faster than the disk is looked at. */
+static void
+test_room_of_files(void **state)
+{
+	static const uint8_t data[100000];
+	char *path = fixture_folder();
+	struct store *st = fixture_open(path);
+	struct bodies *b = bodies_new(st, 9, NULL, NULL);
+
+	bodies_set_room(b, sizeof(data));
+	assert_int_equal(bodies_data(b, 1, 1, data, 60000, 0), BODY_OK);
+	assert_int_equal(bodies_data(b, 1, 2, data, sizeof(data), 0), BODY_OK);
+	assert_int_equal(bodies_data(b, 1, 1, data, 10000, 0), BODY_FAILED);
+	assert_int_equal(bodies_octets(b), sizeof(data));
+	bodies_set_room(b, sizeof(data));
+	assert_int_equal(bodies_data(b, 1, 2, data, sizeof(data), 1), BODY_OK);
+	bodies_free(b);
+	store_close(st);
+	fixture_remove(path);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_quota_of_little),
+		cmocka_unit_test(test_room_of_files),
 		cmocka_unit_test(test_rule),
 		cmocka_unit_test(test_ballast),
 		cmocka_unit_test(test_quota),

@@ -90,7 +90,8 @@ setup(void **state)
 		.ids = f->ids,
 		.ops = &ops,
 		.arg = f,
-		.standing = { .accepting = 1 } };
+		.standing = { .accepting = 1 },
+		.room = UINT64_MAX };
 	if (store_id_block(f->st, 1024, &f->first) != STORE_OK)
 		return -1;
 	idblock_give(f->ids, WORKER, f->first, 1024);
@@ -395,6 +396,28 @@ test_refusing(void **state)
 	assert_int_equal(batch_need(f->batch), BATCH_EMPTY);
 }
 
+/* What comes before the next look at the disk is bounded by what it had. */
+static void
+test_room(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t x = 'x';
+
+	f->in.room = 1000;
+	assert_int_equal(submit(f, f->first, "x", 1, 0), 0);
+	assert_in_range(f->in.room, 800, 980);
+	f->in.room = 5;
+	assert_int_equal(submit(f, f->first + 1, "x", 1, 0), 0);
+	assert_int_equal(f->code, 452);
+	assert_int_equal(bodies_data(f->bodies, WORKER, 77, &x, 1, 1), BODY_OK);
+	assert_int_equal(submit(f, f->first + 2, NULL, 1, 1), 0);
+	assert_int_equal(f->answers, 2);
+	assert_int_equal(bodies_octets(f->bodies), 0);
+	assert_int_equal(f->in.room, 5);
+	batch_flush(f->batch);
+	assert_int_equal(f->accepted, 1);
+}
+
 /* One id block, many; what is used up is forgotten. */
 static void
 test_idblock(void **state)
@@ -465,6 +488,7 @@ main(void)
 		TEST(test_body_sent),
 		TEST(test_rules),
 		TEST(test_refusing),
+		TEST(test_room),
 		cmocka_unit_test(test_idblock),
 		TEST(test_changes),
 	};

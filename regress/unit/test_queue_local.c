@@ -159,6 +159,32 @@ test_virtual_places(void **state)
 	scene_end_empty();
 }
 
+/* What is sent on goes with the address that did it: of the user, or as it was
+ * accepted. What goes to the address that it came by was not sent on. */
+static void
+test_sent_on(void **state)
+{
+	static const struct {
+		const char *rcpt, *action, *from;
+	} rows[] = {
+		{ "fwd@example.org", "local", "fwd@example.org" },
+		{ "list@example.org", "local", "" },
+		{ "x@far.example", "out", "" },
+		{ "x@far.example", "gone", "" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		world.lacking = strcmp(rows[i].action, "gone") == 0;
+		scene_submit(rows[i].rcpt, rows[i].action, scene_message, 0);
+		while (world.sent < i + 1)
+			stage_await(&stage, MSG_transfer);
+		stage_await(&stage, MSG_body_data);
+		assert_string_equal(world.rcpt, "x@far.example");
+		assert_string_equal(world.delivered_to, rows[i].from);
+	}
+	scene_end_empty();
+}
+
 /* Two local parts may be two mailboxes, of a host that says so. */
 static void
 test_named_twice(void **state)
@@ -263,6 +289,7 @@ main(void)
 		TEST(test_local_part),
 		TEST(test_action_part),
 		TEST(test_virtual_places),
+		TEST(test_sent_on),
 		TEST(test_named_twice),
 		TEST(test_items),
 		TEST(test_circle),

@@ -453,9 +453,9 @@ postponed(void **state)
 	sched_free(s);
 }
 
-/* The server took some and had no room for the rest: they go at once. */
+/* One of two is decided, and the other goes at once after the end. */
 static void
-rest_goes_at_once(void **state)
+expect_rest(enum sched_outcome first, int rest_is_told, enum sched_route route)
 {
 	struct sched *s = scene_new();
 	struct sched_job job;
@@ -463,15 +463,30 @@ rest_goes_at_once(void **state)
 	scene_add(s, 1, 0, 1, "d");
 	scene_add(s, 1, 1, 1, "d");
 	scene_start(s, T0, &job);
-	assert_int_equal(
-	    scene_result(s, &job, 0, SCHED_DELIVERED, T0), SCHED_DONE);
-	assert_int_equal(
-	    scene_result(s, &job, 1, SCHED_NOT_TRIED, T0), SCHED_INFLIGHT);
-	sched_finish(s, job.id, SCHED_ROUTE_OK, T0, NULL, NULL);
+	assert_int_equal(scene_result(s, &job, 0, first, T0), SCHED_DONE);
+	if (rest_is_told)
+		assert_int_equal(scene_result(s, &job, 1, SCHED_NOT_TRIED, T0),
+		    SCHED_INFLIGHT);
+	sched_finish(s, job.id, route, T0, NULL, NULL);
 	scene_start(s, T0, &job);
 	assert_int_equal(job.nrcpts, 1);
 	assert_int_equal(job.rcpts[0], 1);
 	sched_free(s);
+}
+
+/* The server took some and had no room for the rest: they go at once. */
+static void
+rest_goes_at_once(void **state)
+{
+	expect_rest(SCHED_DELIVERED, 1, SCHED_ROUTE_OK);
+}
+
+/* So does what was left out of a transaction that decided about the others,
+ * though it has not come to the route. */
+static void
+left_out_goes_at_once(void **state)
+{
+	expect_rest(SCHED_REFUSED, 0, SCHED_ROUTE_UNKNOWN);
 }
 
 static void
@@ -742,6 +757,7 @@ main(void)
 		cmocka_unit_test(worker_gone),
 		cmocka_unit_test(postponed),
 		cmocka_unit_test(rest_goes_at_once),
+		cmocka_unit_test(left_out_goes_at_once),
 		cmocka_unit_test(fair_to_senders),
 		cmocka_unit_test(fair_to_destinations),
 		cmocka_unit_test(lacks_place),

@@ -709,11 +709,65 @@ test_no_descriptors(void **state)
 		store_case_assert(f->st, id, 1, OCTETS);
 }
 
+static off_t
+database_octets(struct store_case *f)
+{
+	char name[512];
+	struct stat sb;
+
+	assert_int_equal(store_checkpoint(f->st), STORE_OK);
+	snprintf(name, sizeof(name), "%s/db/bodies.db", f->path);
+	assert_int_equal(stat(name, &sb), 0);
+	return sb.st_size;
+}
+
+/* What is said to be there for bodies is there, whatever their sizes: the
+ * database gets no larger. */
+static void
+test_reusable(void **state)
+{
+	static const size_t sizes[] = { 0, 100, 900, 1100, 4000, 4500, 20000,
+		65536, 150000 };
+	enum { ROUNDS = 40, SIZES = sizeof(sizes) / sizeof(*sizes) };
+	struct store_case *f = *state;
+	uint32_t count = ROUNDS * SIZES, next = count + 1;
+	uint64_t octets = 0, before;
+	off_t size;
+
+	for (uint32_t id = 1; id <= count; id++)
+		store_case_put(f->st, id, 1, sizes[id % SIZES], 0);
+	assert_in_range(
+	    store_reusable(f->st), 0, (uint64_t)database_octets(f) / 4);
+	assert_int_equal(store_batch_begin(f->st), STORE_OK);
+	for (uint32_t id = 1; id <= count; id++)
+		if (id % 10 != 0) {
+			assert_int_equal(store_remove(f->st, id), STORE_OK);
+			octets += sizes[id % SIZES];
+		}
+	assert_int_equal(store_batch_commit(f->st), STORE_OK);
+	size = database_octets(f);
+	before = store_reusable(f->st);
+	assert_in_range(before, octets / 2, (uint64_t)size);
+	assert_int_equal(store_batch_begin(f->st), STORE_OK);
+	assert_int_equal(fixture_put(f->st, next, 1, 65536, 0), STORE_OK);
+	assert_int_equal(store_remove(f->st, 10), STORE_OK);
+	store_batch_abort(f->st);
+	assert_int_equal(store_reusable(f->st), before);
+	reopen(f);
+	assert_int_equal(store_reusable(f->st), before);
+	while (store_reusable(f->st) > 2 * sizes[SIZES - 1]) {
+		store_case_put(f->st, next, 1, sizes[next % SIZES], 0);
+		next++;
+	}
+	assert_int_equal(database_octets(f), size);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STORE_CASE(test_sizes),
+		STORE_CASE(test_reusable),
 		STORE_CASE(test_no_files),
 		STORE_CASE(test_in_turn),
 		STORE_CASE(test_remove),

@@ -195,6 +195,30 @@ test_port_twice(void **state)
 	close(fd);
 }
 
+/* A release that kept no count has left the spool. */
+static void
+test_no_count(void **state)
+{
+	static char name[] = STORE_META_HELD;
+	struct store_case *f = *state;
+	DBT key = { .data = name, .size = sizeof(name) - 1 };
+	uint64_t before;
+
+	for (uint32_t id = 1; id <= 100; id++)
+		store_case_put(f->st, id, 1, 20000, 0);
+	assert_int_equal(store_batch_begin(f->st), STORE_OK);
+	for (uint32_t id = 1; id <= 80; id++)
+		assert_int_equal(store_remove(f->st, id), STORE_OK);
+	assert_int_equal(store_batch_commit(f->st), STORE_OK);
+	assert_int_equal(store_checkpoint(f->st), STORE_OK);
+	before = store_reusable(f->st);
+	assert_in_range(before, 1000000, 2000000);
+	assert_int_equal(f->st->meta->del(f->st->meta, NULL, &key, 0), 0);
+	store_close(f->st);
+	f->st = fixture_open(f->path);
+	assert_int_equal(store_reusable(f->st), before);
+}
+
 int
 main(void)
 {
@@ -205,6 +229,7 @@ main(void)
 		STORE_CASE(test_port_twice),
 		STORE_CASE(test_port_killed),
 		STORE_CASE(test_schema),
+		STORE_CASE(test_no_count),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
