@@ -185,10 +185,13 @@ add_dest(struct queue *q, struct events *ev, struct newcomer *n)
 		fail_child(&n->rcpt, 550, "5.4.6",
 		    "It is forwarded in a circle and to nobody else");
 	index = add_child(ev->env, &n->rcpt);
-	if (n->rcpt.code != 0)
+	if (n->rcpt.code != 0 && n->rcpt.attempts == 0) {
 		result_failed(ev, index);
-	else
-		enlist_rcpt(q, ev->env, index);
+		return;
+	}
+	if (n->rcpt.attempts > 0)
+		result_deferred(ev, index);
+	enlist_rcpt(q, ev->env, index);
 }
 
 static void
@@ -317,10 +320,14 @@ expanded_on_expanded(
  * that. */
 static void
 init_item(struct queue *q, struct envelope_rcpt *child,
-    const struct envelope_rcpt *p, const char *number)
+    const struct envelope_rcpt *p, const struct msg_forward_dest *d)
 {
-	uint32_t entry = (uint32_t)strtoul(number, NULL, 10);
+	uint32_t entry = (uint32_t)strtoul(d->address, NULL, 10);
 
+	child->code = d->code;
+	child->enhanced = d->enhanced;
+	child->text = d->text;
+	child->last = queue_date(q);
 	child->kind = DEST_USER;
 	child->address = p->address;
 	child->action = p->action;
@@ -348,7 +355,7 @@ init_forward(struct queue *q, struct envelope_rcpt *child,
 	/* who changes his file under what waits for it comes to an end */
 	if (d->code / 100 == 4 && p->kind == DEST_USER &&
 	    p->depth < ITEM_DEPTH_MAX) {
-		init_item(q, child, p, d->address);
+		init_item(q, child, p, d);
 		return;
 	}
 	if (d->code != 0) {

@@ -235,6 +235,8 @@ void result_verdict(struct queue *, struct events *, uint32_t index,
     const struct sched_verdict *);
 /* It is refused for good, as its code and text say. */
 void result_failed(struct events *, uint32_t index);
+/* It is new, and what it is for has failed for now already. */
+void result_deferred(const struct events *, uint32_t index);
 /* The operator removed it. */
 void result_removed(struct events *, uint32_t index);
 /* Ends a round of results: reports them or notes what is owed, takes out what

@@ -47,7 +47,8 @@ log_outcome(const struct envelope *env, uint32_t index, const char *event)
 	    status, sizeof(status), "%u %s %s", r->code, r->enhanced, r->text);
 	log_event(env->session, event, "evpid", id, "from", env->sender, "to",
 	    r->address, "action", r->action, "host",
-	    *r->remote != '\0' ? r->remote : NULL, "result", status, "user",
+	    *r->remote != '\0' ? r->remote : NULL, "result",
+	    r->code != 0 ? status : NULL, "user",
 	    *envelope_account(r) != '\0' ? envelope_account(r) : NULL, NULL);
 }
 
@@ -69,6 +70,12 @@ void
 result_failed(struct events *ev, uint32_t index)
 {
 	finish_rcpt(ev, index, ENVELOPE_BOUNCED, DSN_FAILED, "failed");
+}
+
+void
+result_deferred(const struct events *ev, uint32_t index)
+{
+	log_outcome(ev->env, index, "deferred");
 }
 
 void
