@@ -56,8 +56,12 @@ encrypt_password(const char *given, int json)
 	struct crypt_data data = { 0 };
 
 	if (given == NULL) {
-		if (fgets(line, sizeof(line), stdin) == NULL)
+		if (fgets(line, sizeof(line), stdin) == NULL) {
+			fputs("smtpctl: encrypt: there is no password on "
+			      "standard input: write it there as one line\n",
+			    stderr);
 			return EX_NOINPUT;
+		}
 		line[strcspn(line, "\r\n")] = '\0';
 		given = line;
 	}
