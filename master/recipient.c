@@ -145,7 +145,9 @@ resolve_userbase(const struct master *m, const char *table, const char *name,
 	    strlcpy(r->directory, e->value + at, sizeof(r->directory)) >=
 		sizeof(r->directory))
 		return refuse(error, size, 451,
-		    "the userbase has no uid:gid:home for this user");
+		    "the userbase has no uid:gid:home for this user, with "
+		    "numbers that are not root's: mend it and `smtpctl "
+		    "reload`");
 	if (make_groups(r, 1) == -1)
 		return refuse(error, size, 451, "out of memory");
 	r->uid = uid;
