@@ -79,6 +79,16 @@ next_hop(const struct sched_info *info)
 	return *info->domain != '\0' ? info->domain : "its next hop";
 }
 
+/* Which kind of action a recipient wants: one of its name may be of the other.
+ * Before it was looked at by its action either is good. */
+static const char *
+wanted_kind(const struct envelope_rcpt *r)
+{
+	if (!r->routed)
+		return "";
+	return r->kind == DEST_RELAY ? " that relays" : " for local mail";
+}
+
 /* What was said of a recipient last, or why it is not tried. */
 static const char *
 error_of(const struct control_conn *c, const struct envelope *env,
@@ -90,8 +100,8 @@ error_of(const struct control_conn *c, const struct envelope *env,
 
 	if (strcmp(state, "held") == 0 && !e->ops->has_action(e->ctx, r))
 		snprintf(text, size,
-		    "the configuration has no action %s: add it and reload",
-		    r->action);
+		    "the configuration has no action %s%s: add it and reload",
+		    r->action, wanted_kind(r));
 	else if (*r->text == '\0' &&
 	    sched_lookup(e->sched, env->msgid, index, &info) == 1 &&
 	    info.blocked)
@@ -323,9 +333,9 @@ control_held_text(const struct control_conn *c, const struct envelope_rcpt *r,
 		snprintf(text, size, CONTROL_HELD, id, id);
 	else
 		snprintf(text, size,
-		    "held: the configuration has no action %s: add it and "
+		    "held: the configuration has no action %s%s: add it and "
 		    "reload, or `smtpctl remove %s` drops it",
-		    r->action, id);
+		    r->action, wanted_kind(r), id);
 }
 
 /* One row of a history. */

@@ -331,8 +331,9 @@ void
 enlist_warn_of_action(
     const struct envelope *env, const struct envelope_rcpt *rcpt)
 {
-	log_warn("%08x: the configuration has no action %s any more: a "
-		 "recipient is held until it is added and read by a reload",
+	log_warn("%08x: the configuration has no action %s any more, or one of "
+		 "another kind: a recipient is held until it is added and "
+		 "read by a reload",
 	    env->msgid, rcpt->action);
 }
 
