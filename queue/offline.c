@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ipc/stop.h"
 #include "os/log.h"
 #include "os/sandbox.h"
 #include "queue/guard.h"
@@ -17,7 +18,9 @@
 
 enum {
 	STREAM_FD = 3,
-	PATIENCE = 1000, /* ms for the spool's lock */
+	/* ms for the spool's lock: a daemon that was told to stop has it until
+	 * what is under way is done */
+	PATIENCE = (STOP_MASTER + 2) * 1000,
 	DONE = 0,
 	FAILED = 1,
 	INCOMPLETE = 2,
