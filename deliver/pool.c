@@ -298,6 +298,12 @@ pool_session_closed(struct route *r, const struct client_outcome *o)
 }
 
 void
+pool_failed(struct route *r, const char *text)
+{
+	note(&r->last_error, text);
+}
+
+void
 pool_transfer_done(struct route *r)
 {
 	r->transfers++;

@@ -42,6 +42,8 @@ void pool_keep(struct session *, uint32_t seconds);
 int pool_has_room(struct pool *, int probe);
 void pool_session_opened(struct route *, const char *host, const char *address);
 void pool_session_closed(struct route *, const struct client_outcome *);
+/* It was not reached, perhaps without a session. */
+void pool_failed(struct route *, const char *text);
 void pool_transfer_done(struct route *);
 
 /* Says goodbye to all idle sessions. */

@@ -271,6 +271,8 @@ transfer_fail(struct transfer *t, enum route_status route,
 	/* a session may end well, with QUIT; what it left undone has failed */
 	if (status == DELIVERY_OK)
 		status = DELIVERY_TEMPFAIL;
+	if (t->route != NULL && route != ROUTE_OK && route != ROUTE_CANCELLED)
+		pool_failed(t->route, text);
 	/* a host that was ready may be so for other mail, whatever the rest of
 	 * them said */
 	if (t->broken && route != ROUTE_CANCELLED)
