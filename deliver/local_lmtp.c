@@ -181,6 +181,18 @@ feed(struct lmtp *l)
 
 /* ---- the dialogue ----------------------------------------------------- */
 
+/* A server that refuses a message in the middle may say so and close: that
+ * decides, and not the reset that what we send then meets. */
+static void
+hear_last_words(struct lmtp *l)
+{
+	char octets[4096];
+	ssize_t n;
+
+	while ((n = recv(l->fd, octets, sizeof(octets), MSG_DONTWAIT)) > 0)
+		client_octets(l->client, octets, (size_t)n, local_now());
+}
+
 static void
 write_all(struct lmtp *l, const char *data, size_t len)
 {
@@ -198,6 +210,7 @@ write_all(struct lmtp *l, const char *data, size_t len)
 		    errno == EAGAIN ? wait_for(l->fd, POLLOUT, deadline) : -1;
 		if (ready == 1)
 			continue;
+		hear_last_words(l);
 		if (ready == 0)
 			client_timeout(l->client);
 		else

@@ -87,7 +87,8 @@ stream_watch(struct stream *s)
 		event_del(&s->read_event);
 		s->reading = 0;
 	}
-	if (!s->writing && (s->blocked || s->phase == PHASE_CONNECTING)) {
+	if (!s->writing &&
+	    ((s->blocked && !s->broken) || s->phase == PHASE_CONNECTING)) {
 		event_add(&s->write_event, NULL);
 		s->writing = 1;
 	}
@@ -229,6 +230,16 @@ on_socket_writable(evutil_socket_t fd, short what, void *arg)
 	stream_schedule(s);
 }
 
+/* A server that refuses a message in the middle may say so and close; what we
+ * send then comes back as a reset, and its words are still to be read. Their
+ * end is the end of the stream. */
+static int
+may_have_spoken(struct stream *s)
+{
+	return s->outbound && (errno == EPIPE || errno == ECONNRESET) &&
+	    wants_read(s);
+}
+
 /* One attempt to send all; what does not go waits for the write event. */
 static void
 write_socket(struct stream *s)
@@ -244,6 +255,8 @@ write_socket(struct stream *s)
 		/* in a handshake the reason may still come in */
 		if (s->phase == PHASE_HANDSHAKE)
 			buffer_clear(b);
+		else if (may_have_spoken(s))
+			s->blocked = s->broken = 1;
 		else
 			stream_end_with(s, STREAM_END_ERROR, strerror(errno));
 		return;

@@ -75,6 +75,8 @@ struct stream {
 	unsigned blocked : 1; /* the kernel takes no more for now */
 	unsigned eof : 1; /* the socket has no more */
 	unsigned local : 1; /* a Unix socket */
+	unsigned outbound : 1; /* made by stream_connect */
+	unsigned broken : 1; /* nothing goes out, something may come in */
 	unsigned in_done : 1; /* nothing more will be added to `in` */
 	unsigned ended : 1; /* on_closed is due or done */
 	unsigned told : 1; /* on_closed was called */

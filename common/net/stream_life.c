@@ -192,6 +192,7 @@ stream_connect(struct stream_set *set, const struct sockaddr *to,
 		errno = ENOMEM;
 		return NULL;
 	}
+	s->outbound = 1;
 	stream_set_deadline(s, deadline);
 	return s;
 }
@@ -239,7 +240,7 @@ stream_finish(struct stream *s, int64_t deadline, int linger)
 		return;
 	s->finishing = 1;
 	s->linger = linger && s->phase == PHASE_OPEN;
-	if (s->phase == PHASE_CONNECTING)
+	if (s->phase == PHASE_CONNECTING || s->broken)
 		s->phase = PHASE_DEAD;
 	stream_set_deadline(s, deadline);
 	stream_schedule(s);

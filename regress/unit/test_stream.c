@@ -435,6 +435,39 @@ test_reset(void **state)
 	close(listener);
 }
 
+/* What a server said before it closed is heard, though it read no more of what
+ * it was sent: the reset is met by the next write. */
+static void
+test_last_words(void **state)
+{
+	struct context *c = *state;
+	struct sockaddr_in sin;
+	struct end a = { 0 };
+	int listener, server;
+
+	loopback(&sin, &listener, 5);
+	a.stream = stream_connect(c->set, (struct sockaddr *)&sin, sizeof(sin),
+	    NULL, 0, 0, &end_ops, &a);
+	assert_true(run_until(c->loop, &a.connected, 1000));
+	stream_write_string(a.stream, "DATA\r\n");
+	assert_true(run_until(c->loop, &a.drained, 1000));
+	server = accept(listener, NULL, NULL);
+	assert_int_equal(write(server, "552 too big\r\n", 13), 13);
+	close(server);
+	stream_write_string(a.stream, "more");
+	stream_flush(a.stream);
+	assert_true(run_until(c->loop, &a.closed, 1000));
+	assert_int_equal(a.got_len, 13);
+	assert_memory_equal(a.got, "552 too big\r\n", 13);
+	/* nor does what cannot leave keep it */
+	stream_finish(a.stream, now_ms() + 100000, 0);
+	a.stream = NULL;
+	run_for(c->loop, 5);
+	assert_int_equal(stream_set_count(c->set), 0);
+	free(a.got);
+	close(listener);
+}
+
 /* Writing to a peer that is gone is an end, not a signal. */
 static void
 test_broken_pipe(void **state)
@@ -603,6 +636,7 @@ main(void)
 		TEST(test_finish),
 		TEST(test_linger),
 		TEST(test_reset),
+		TEST(test_last_words),
 		TEST(test_broken_pipe),
 		TEST(test_free_inside),
 		TEST(test_connect),
