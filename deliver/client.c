@@ -196,6 +196,20 @@ say_goodbye(struct client *c, enum client_end end)
 	client_say_words(c, "QUIT", NULL);
 }
 
+/* A server may go away over recipients that it refuses, or that are too many
+ * for it. Those that it took would wait for ever if all were told again. */
+static uint32_t
+recipients_heard(const struct client *c, enum client_end end)
+{
+	size_t replied = c->steps_replied, before = (size_t)c->with_rset + 1;
+
+	if (c->mail == NULL || c->phase != PHASE_ENVELOPE ||
+	    (end != CLIENT_END_BUSY && end != CLIENT_END_LOST) ||
+	    replied <= before || c->accepted == c->batch_count)
+		return 0;
+	return (uint32_t)(c->accepted > 0 ? c->accepted : replied - before);
+}
+
 static void
 finish(struct client *c, enum client_end end, enum delivery_status status,
     unsigned code, const char *enhanced)
@@ -208,6 +222,7 @@ finish(struct client *c, enum client_end end, enum delivery_status status,
 	snprintf(outcome->enhanced, sizeof(outcome->enhanced), "%s", enhanced);
 	outcome->stale = c->mail != NULL && c->transactions > 1 &&
 	    !c->replied && (end == CLIENT_END_LOST || end == CLIENT_END_BUSY);
+	outcome->cut_at = recipients_heard(c, end);
 	client_forget_auth(c);
 	say_goodbye(c, end);
 	if (c->mail != NULL) {

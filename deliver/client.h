@@ -45,6 +45,7 @@ struct client_config {
 	const char *own_name; /* a server that calls itself so is ourselves
 				 (5.4.6); NULL: no such check */
 	uint32_t transactions_max; /* of a session; 0: no limit of ours */
+	uint32_t rcpt_max; /* of a batch; 0: no limit of ours */
 };
 
 struct client_rcpt {
@@ -111,6 +112,8 @@ struct client_outcome {
 	int stale; /* a kept session that died before it said anything about
 		      the new transaction: no fault of the host */
 	int untried; /* a process of ours was not there to be asked */
+	uint32_t cut_at; /* of how many recipients the server has heard enough,
+			    if it went away while more were told */
 };
 
 enum client_do {

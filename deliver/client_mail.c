@@ -321,6 +321,9 @@ client_transaction(
 	c->utf8 = 0;
 	c->chunked = (mail->flags & MAIL_BINARY) != 0 && !mail->probe;
 	c->rcpt_limit = c->extensions.rcpt_max;
+	if (c->config->rcpt_max > 0 &&
+	    (c->rcpt_limit == 0 || c->rcpt_limit > c->config->rcpt_max))
+		c->rcpt_limit = c->config->rcpt_max;
 	if (!refuse_message(c)) {
 		refuse_addresses(c);
 		decide_utf8(c);

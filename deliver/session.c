@@ -500,7 +500,8 @@ fill_config(struct session *s, const struct session_options *o)
 		.helo = s->helo,
 		.server = s->server,
 		.own_name = o->explicit_host ? NULL : conf->server_name,
-		.transactions_max = o->transactions_max };
+		.transactions_max = o->transactions_max,
+		.rcpt_max = o->rcpt_max };
 }
 
 /* Not even begun. */

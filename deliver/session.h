@@ -43,6 +43,7 @@ struct session_options {
 	const char *label; /* of the credentials, "" for none */
 	int explicit_host;
 	uint32_t transactions_max;
+	uint32_t rcpt_max; /* of a batch; 0: no limit of ours */
 	const struct mx_address *source; /* NULL: the kernel's choice */
 	uint64_t log_id; /* of who opens it, for the log */
 };

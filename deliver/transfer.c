@@ -389,8 +389,10 @@ on_ready(void *owner, struct session *s)
 	}
 	limit = conf_find_mta_limit(t->settings->conf, t->destination);
 	t->session = NULL;
-	/* a host that stood in is not the one that the next mail goes to */
-	pool_keep(s, t->asks_another ? 0 : limit->session_keepalive);
+	/* a host that stood in is not the one that the next mail goes to, nor
+	 * has that mail the same recipients */
+	pool_keep(s,
+	    t->asks_another || t->rcpt_max > 0 ? 0 : limit->session_keepalive);
 	if (transfer_may_ask_another(t))
 		transfer_ask_another(t);
 	else

@@ -112,6 +112,10 @@ struct transfer {
 	enum route_status route_status;
 	struct transfer_remote *remote; /* the last; NULL before the first */
 
+	/* recipients of a batch, since the host went away over more; 0 before
+	 * that */
+	uint32_t rcpt_max;
+
 	/* a host that put off some recipients, whom one more host is asked to
 	 * take, and what its session said of the route */
 	int asks_another;

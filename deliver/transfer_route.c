@@ -41,6 +41,7 @@ begin_session(struct transfer *t, const struct mx_address *source)
 		.label = t->url.label,
 		.explicit_host = t->explicit_host,
 		.transactions_max = limit->session_mail_max,
+		.rcpt_max = t->rcpt_max,
 		.log_id = t->log_id };
 
 	if (!pool_has_room(t->deliver->pool, t->mail.probe)) {
@@ -201,6 +202,12 @@ transfer_retry(struct transfer *t, const struct client_outcome *outcome)
 	    : settings_tls_policy(t->action, t->url.protocol);
 
 	t->transient |= outcome->status != DELIVERY_PERMFAIL;
+	/* nothing was taken: the same host once more, and fewer at a time */
+	if (outcome->cut_at > 0 && t->rcpt_max == 0 && t->candidates != NULL) {
+		t->rcpt_max = outcome->cut_at;
+		open_session(t);
+		return;
+	}
 	switch (route_judge(&t->plan, t->deliver->hosts, tls, outcome,
 	    loop_now(t->deliver->loop))) {
 	case ROUTE_ADVICE_AGAIN:
