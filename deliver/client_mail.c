@@ -268,7 +268,7 @@ client_next_batch(struct client *c, int64_t now)
 	}
 	c->batches++;
 	c->accepted = 0;
-	c->mail_refused = c->committed = 0;
+	c->mail_refused = c->committed = c->too_many = 0;
 	c->with_rset = c->need_rset;
 	/* an LMTP server answers the end of data for nobody with nothing */
 	c->with_data = !c->mail->probe && !c->chunked && !c->config->lmtp &&
@@ -386,6 +386,7 @@ reply_rcpt(struct client *c, size_t place, const struct smtp_reply *reply)
 	}
 	if (c->accepted > 0) {
 		c->rcpt_states[i] = RCPT_WAITS;
+		c->too_many = 1;
 		if (c->rcpt_limit == 0 || c->rcpt_limit > c->accepted)
 			c->rcpt_limit = c->accepted;
 		return;
@@ -396,6 +397,20 @@ reply_rcpt(struct client *c, size_t place, const struct smtp_reply *reply)
 	    sizeof(softened.enhanced));
 	client_set_reply(c, i, CLIENT_SCOPE_RECIPIENT, &softened);
 	c->results[i].said = reply->code == softened.code;
+}
+
+/* Some servers refuse the whole for recipients that were too many: those that
+ * they took are told again, with no more than these. */
+static void
+refuse_data(struct client *c, const struct smtp_reply *reply)
+{
+	int again = c->too_many && reply_class(reply->code) == REPLY_PERMANENT;
+
+	for (size_t i = 0; again && i < c->batch_count; i++)
+		if (c->rcpt_states[c->batch[i]] == RCPT_ACCEPTED)
+			c->rcpt_states[c->batch[i]] = RCPT_WAITS;
+	client_set_accepted(c, CLIENT_SCOPE_MESSAGE, reply);
+	c->accepted = 0;
 }
 
 static void
@@ -418,8 +433,7 @@ reply_data(struct client *c, const struct smtp_reply *reply, int64_t now)
 		    reply->text);
 		return;
 	default:
-		client_set_accepted(c, CLIENT_SCOPE_MESSAGE, reply);
-		c->accepted = 0;
+		refuse_data(c, reply);
 		return;
 	}
 }

@@ -91,6 +91,7 @@ struct client {
 	int utf8; /* the transaction is SMTPUTF8 */
 	int chunked; /* BDAT */
 	int mail_refused;
+	int too_many; /* some of the batch were, and wait for the next */
 	int need_rset; /* a transaction is open at the server */
 	int with_rset, with_data; /* the batch has these steps */
 	size_t steps_sent, steps_replied;

@@ -160,6 +160,24 @@ static const struct client_case limits[] = {
 		     "P: 354 go\n" BODY "S: 250 two\n"
 		     "R: ok message 250 2.0.0 relayed one\n"
 		     "R: ok message 250 2.0.0 relayed two\nA: idle\n" },
+	{ "all refused since some were too many", SMTP,
+	    PIPE TWO "C: DATA\nS: 250 ok\nP: 250 ok\nP: 552 too many\n"
+		     "P: 554 too many\nC: RSET\n" MAIL
+		     "C: RCPT TO:<c@d.test>\nC: DATA\nS: 250 ok\nP: 250 ok\n"
+		     "P: 250 ok\nP: 354 go\n" BODY "S: 250 one\n" MAIL
+		     "C: RCPT TO:<e@d.test>\nC: DATA\nS: 250 ok\nP: 250 ok\n"
+		     "P: 354 go\n" BODY "S: 250 two\n"
+		     "R: ok message 250 2.0.0 relayed one\n"
+		     "R: ok message 250 2.0.0 relayed two\nA: idle\n" },
+	{ "all refused, whoever was too many", SMTP,
+	    PIPE TWO "C: DATA\nS: 250 ok\nP: 250 ok\nP: 552 too many\n"
+		     "P: 554 no\nC: RSET\n" MAIL
+		     "C: RCPT TO:<c@d.test>\nC: DATA\nS: 250 ok\nP: 250 ok\n"
+		     "P: 250 ok\nP: 554 no\nC: RSET\n" MAIL
+		     "C: RCPT TO:<e@d.test>\nC: DATA\nS: 250 ok\nP: 250 ok\n"
+		     "P: 250 ok\nP: 554 no\n"
+		     "R: perm message 554 5.0.0 no\n"
+		     "R: perm message 554 5.0.0 no\nA: idle\n" },
 	{ "552 4.5.3 of old, and not one accepted", SMTP,
 	    PIPE ENVELOPE "S: 250 ok\nP: 552 too many\nP: 554 nobody\n"
 			  "R: temp recipient 452 4.5.3 too many\nA: idle\n" },
