@@ -71,14 +71,17 @@ complain(const char *path)
 	log_error("%s: %s%s", path, strerror(error), advice);
 }
 
-/* What lies there may be mail: nothing is said of removing it. */
+/* What lies there may be mail: nothing is said of removing it. What lies in a
+ * folder of root's is not root's: whoever owns a file of the drop folder is who
+ * sends it. */
 static void
 complain_of_owner(const char *path, uid_t is, uid_t wanted)
 {
 	log_error("%s belongs to uid %u: if it is of this instance, write "
-		  "`chown -R %u %s`, else give this instance its own "
+		  "`chown %s%u %s`, else give this instance its own "
 		  "`set spool`",
-	    path, (unsigned)is, (unsigned)wanted, path);
+	    path, (unsigned)is, wanted == 0 ? "" : "-R ", (unsigned)wanted,
+	    path);
 }
 
 /* EINVAL: an id that this user namespace has not. EPERM: of root. */
@@ -146,29 +149,49 @@ out:
 	return rc;
 }
 
+/* Whether a part of the store can be the queue's, with what lies in it. */
+static int
+check_part(const char *queue, const struct stat *st, uid_t uid)
+{
+	mode_t least = S_ISDIR(st->st_mode) ? 0700 : 0600;
+	mode_t looked_at = S_ISDIR(st->st_mode) ? 0722 : 0600;
+
+	if (st->st_uid != uid) {
+		complain_of_owner(queue, st->st_uid, uid);
+		return -1;
+	}
+	if ((st->st_mode & looked_at) == least)
+		return 0;
+	log_error("something in %s has mode %04o: write "
+		  "`chmod -R u+rwX,go-rwx %s`",
+	    queue, (unsigned)st->st_mode & 07777, queue);
+	return -1;
+}
+
 /* Whether the store is the queue's, which it may not be after a copy or a
- * restored backup. The folder above it has been made right by make_folder. */
+ * restored backup. The folder above it has been made right by make_folder; of
+ * bodies their folders are looked at, not each file. */
 static int
 check_store(const char *queue, uid_t uid)
 {
-	char path[4100];
+	static const char *const parts[] = { "db", "bodies", "incoming" };
+	char path[4106];
 	struct dirent *entry;
 	struct stat st;
 	int rc = 0;
 	DIR *dir;
 
-	snprintf(path, sizeof(path), "%s/db", queue);
-	if ((dir = opendir(path)) == NULL)
-		return 0; /* a new one */
-	while (rc == 0 && (entry = readdir(dir)) != NULL)
-		if (strcmp(entry->d_name, "..") != 0 &&
-		    fstatat(dirfd(dir), entry->d_name, &st,
-			AT_SYMLINK_NOFOLLOW) == 0 &&
-		    st.st_uid != uid) {
-			complain_of_owner(queue, st.st_uid, uid);
-			rc = -1;
-		}
-	closedir(dir);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", queue, parts[i]);
+		if ((dir = opendir(path)) == NULL)
+			continue; /* a new one */
+		while (rc == 0 && (entry = readdir(dir)) != NULL)
+			if (strcmp(entry->d_name, "..") != 0 &&
+			    fstatat(dirfd(dir), entry->d_name, &st,
+				AT_SYMLINK_NOFOLLOW) == 0)
+				rc = check_part(queue, &st, uid);
+		closedir(dir);
+	}
 	return rc;
 }
 
