@@ -110,6 +110,7 @@ remove_stale(const struct sockaddr_storage *ss, socklen_t len)
 {
 	const char *path = ((const struct sockaddr_un *)ss)->sun_path;
 	struct stat st;
+	bool taken;
 	int fd, rc;
 
 	if (lstat(path, &st) == -1)
@@ -118,11 +119,14 @@ remove_stale(const struct sockaddr_storage *ss, socklen_t len)
 		errno = EEXIST;
 		return -1;
 	}
-	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) == -1)
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1)
 		return -1;
+	/* EAGAIN: somebody has it, and so many wait already */
 	rc = connect(fd, (const struct sockaddr *)ss, len);
+	taken = rc == 0 || errno == EAGAIN;
 	close(fd);
-	if (rc == 0) {
+	if (taken) {
 		errno = EADDRINUSE;
 		return -1;
 	}
@@ -410,7 +414,9 @@ sockets_open_control(const struct conf *conf)
 		    errno == EADDRINUSE ? ": relaisd runs already, or give "
 					  "this one its own `set "
 					  "control-socket`"
-					: "");
+			: errno == EEXIST
+			? ": what lies there is no socket: move it away"
+			: "");
 	return fd;
 }
 
