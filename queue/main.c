@@ -68,14 +68,20 @@ queue_date(struct queue *q)
 	return wall > now ? wall : now;
 }
 
+static int
+take_own_ids(struct queue *q)
+{
+	if (store_id_block(q->store, OWN_IDS, &q->own_id) != STORE_OK)
+		return -1;
+	q->own_ids = OWN_IDS;
+	return 0;
+}
+
 uint32_t
 queue_own_id(struct queue *q)
 {
-	if (q->own_ids == 0) {
-		if (store_id_block(q->store, OWN_IDS, &q->own_id) != STORE_OK)
-			return 0;
-		q->own_ids = OWN_IDS;
-	}
+	if (q->own_ids == 0 && take_own_ids(q) == -1)
+		return 0;
 	q->own_ids--;
 	return q->own_id++;
 }
@@ -633,6 +639,18 @@ start(void *arg, char *error, size_t size)
 	q->patience = q->wall + PEERS_PATIENCE;
 	if (open_spool(q, error, size) == -1)
 		return -1;
+	/* where that cannot be written, neither can what becomes of mail: all
+	 * would be delivered again and again */
+	if (take_own_ids(q) == -1) {
+		snprintf(error, size,
+		    "%s/queue can be read and not be written: if files "
+		    "db/log.* "
+		    "in it are lost, or older than others, write it out with "
+		    "`relaisd -E file`, move it away, and take it in with "
+		    "`relaisd -I file`",
+		    q->conf->paths.spool);
+		return -1;
+	}
 	open_known(q);
 	if (make_parts(q) == -1) {
 		snprintf(error, size, "out of memory");
