@@ -195,6 +195,46 @@ check_store(const char *queue, uid_t uid)
 	return rc;
 }
 
+static bool
+has_file(const char *path)
+{
+	struct dirent *entry;
+	bool found = false;
+	DIR *dir;
+
+	if ((dir = opendir(path)) == NULL)
+		return false;
+	while (!found && (entry = readdir(dir)) != NULL)
+		found = entry->d_name[0] != '.';
+	closedir(dir);
+	return found;
+}
+
+/* The queue makes a database that is not there, and removes bodies that it does
+ * not know of. Of its three bodies.db is made last. */
+static int
+check_envelopes(const char *queue)
+{
+	char path[4120];
+	bool lost;
+
+	snprintf(path, sizeof(path), "%s/db/envelopes.db", queue);
+	if (access(path, F_OK) == 0)
+		return 0;
+	snprintf(path, sizeof(path), "%s/db/bodies.db", queue);
+	lost = access(path, F_OK) == 0;
+	for (unsigned n = 0; !lost && n < 256; n++) {
+		snprintf(path, sizeof(path), "%s/bodies/%02x", queue, n);
+		lost = has_file(path);
+	}
+	if (lost)
+		log_error("%s/db/envelopes.db is missing, and mail in %s is "
+			  "lost without it: put all of that folder back from "
+			  "where it was copied, or move it away to begin anew",
+		    queue, queue);
+	return lost ? -1 : 0;
+}
+
 /* ---- where sendmail finds the drop folder ----------------------------- */
 
 /* A link of ours that an earlier configuration wanted. */
@@ -298,7 +338,7 @@ spool_prepare(const struct master *m)
 	warn_of_place(p->spool);
 	snprintf(path, sizeof(path), "%s/queue", p->spool);
 	if (make_folder(path, quid, qgid, 0700) == -1 ||
-	    check_store(path, quid) == -1)
+	    check_store(path, quid) == -1 || check_envelopes(path) == -1)
 		return -1;
 	spool_drop_path(p, path, sizeof(path));
 	if (strcmp(path, SIGNPOST) == 0)
