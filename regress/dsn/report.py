@@ -163,8 +163,10 @@ class Post:
         return not self.instance.smtpctl('show', 'queue').strip()
 
     def raw(self, count, seconds=30):
-        """What came to the senders; exactly so many in the end."""
-        wait_for('the queue is empty', self.is_empty, seconds, 0.1)
+        """What came to the senders; exactly so many in the end. While a
+        report is being written down the queue seems to be empty."""
+        wait_for('all is reported', lambda: self.is_empty() and len(
+            self.home.messages) >= self.seen + count, seconds, 0.1)
         new = self.home.messages[self.seen:]
         self.seen += len(new)
         assert len(new) == count, \
