@@ -404,6 +404,8 @@ configure(struct harness *h)
 	hide_table(conf, "asked");
 	add_relay(conf, "sure", url, CONF_RELAY_TLS_NO_VERIFY);
 	hide_table(conf, "sure");
+	add_relay(conf, "named", url, CONF_RELAY_TLS_OPPORTUNISTIC);
+	conf->actions[conf->nactions - 1].relay.helo_src = strdup("asked");
 	stage_configure(&h->stage, conf);
 	assert_string_equal(h->stage.error, "");
 	conf_free(conf);

@@ -516,6 +516,22 @@ test_nobody_to_ask(void **state)
 	assert_int_equal(h->connected, 0);
 }
 
+/* A name that auth cannot look up now is replaced by no other. */
+static void
+test_no_name(void **state)
+{
+	struct harness *h = *state;
+	struct msg_table_answer a = { .status = LOOKUP_TEMPFAIL, .value = "" };
+
+	begin(h, 1, "named", "");
+	stage_await(&h->stage, MSG_table_query);
+	a.id = h->asked_table;
+	ipc_send(h->stage.peer[PROC_AUTH], table_answer, &a);
+	await_results(h);
+	expect(h, h->route, DELIVERY_TEMPFAIL, "4.3.5");
+	assert_string_equal(h->envelope, "");
+}
+
 /* However few descriptors there are, one that is idle makes room. */
 static void
 test_few_files(void **state)
@@ -580,6 +596,7 @@ main(void)
 		TEST(routes),
 		TEST(new_queue),
 		TEST(nobody_to_ask),
+		TEST(no_name),
 		cmocka_unit_test_setup_teardown(
 		    test_few_files, harness_start_small, harness_stop),
 		cmocka_unit_test_setup_teardown(
